@@ -1,0 +1,3 @@
+export { type GoldenSource, golden } from "./golden.ts";
+export { expectAllClose, expectSummary, type Summary } from "./numeric.ts";
+export { bytes, fnv1a32, tensorValues, unit } from "./unit.ts";
