@@ -1,0 +1,89 @@
+import { decodeHTML } from "entities/decode";
+
+/**
+ * What CLIP does to a text before splitting it: repairs characters, unescapes HTML twice, makes every run of white
+ * space one blank, and lower-cases.
+ */
+export function cleanText(text: string): string {
+  const unescaped = unescapeHtml(unescapeHtml(repairCharacters(text)));
+  return unescaped
+    .trim()
+    .replace(/\p{White_Space}+/gu, " ")
+    .trim()
+    .toLowerCase();
+}
+
+/**
+ * The context-free repairs of the `ftfy` Python package, which CLIP runs first: curly quotes become straight, ligatures
+ * and full-width characters plain, control characters go, and the result is NFC. ftfy's guess-work on wrongly decoded
+ * text ("mojibake") is left out: it depends on statistics of its version.
+ */
+export function repairCharacters(text: string): string {
+  return text
+    .replace(terminalEscape, "")
+    .replace(/[\u0080-\u009f]/g, (char) => windows1252.decode(Uint8Array.of(char.charCodeAt(0))))
+    .replace(/[ĲĳŉǱ-ǳǄ-ǌﬀ-ﬆ]/g, (char) => ligatures[char] ?? char)
+    .replace(/[\uff01-\uffef\u3000]/g, (char) => char.normalize("NFKC"))
+    .replace(/[\u02bc\u2018-\u201b]/g, "'")
+    .replace(/[\u201c-\u201f]/g, '"')
+    .replace(loneSurrogate, "\ufffd")
+    .replace(controlCharacters, "")
+    .normalize("NFC");
+}
+
+/** Python's `html.unescape`. */
+export function unescapeHtml(text: string): string {
+  return text.replace(
+    /&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)/g,
+    (match: string, reference: string) => (reference.startsWith("#") ? numericReference(reference) : decodeHTML(match)),
+  );
+}
+
+const windows1252 = new TextDecoder("windows-1252");
+const terminalEscape = new RegExp("\\u001b\\[[\\d;]*[a-zA-Z]", "g");
+const controlCharacters = new RegExp(
+  "[\\u0000-\\u0008\\u000b\\u000e-\\u001f\\u007f\\u206a-\\u206f\\ufeff\\ufff9-\\ufffc]",
+  "g",
+);
+const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+const ligatures: Readonly<Record<string, string>> = {
+  Ĳ: "IJ",
+  ĳ: "ij",
+  ŉ: "ʼn",
+  Ǳ: "DZ",
+  ǲ: "Dz",
+  ǳ: "dz",
+  Ǆ: "DŽ",
+  ǅ: "Dž",
+  ǆ: "dž",
+  Ǉ: "LJ",
+  ǈ: "Lj",
+  ǉ: "lj",
+  Ǌ: "NJ",
+  ǋ: "Nj",
+  ǌ: "nj",
+  ﬀ: "ff",
+  ﬁ: "fi",
+  ﬂ: "fl",
+  ﬃ: "ffi",
+  ﬄ: "ffl",
+  ﬅ: "ſt",
+  ﬆ: "st",
+};
+
+function numericReference(reference: string): string {
+  const digits = reference.replace(/[#;xX]/g, "");
+  const code = Number.parseInt(digits, /^#[xX]/.test(reference) ? 16 : 10);
+  if (code === 0) return "\ufffd";
+  if (code === 0x0d) return "\r";
+  if (code >= 0x80 && code <= 0x9f) return windows1252.decode(Uint8Array.of(code));
+  if ((code >= 0xd800 && code <= 0xdfff) || !(code <= 0x10ffff)) return "\ufffd";
+  return isInvalidCodePoint(code) ? "" : String.fromCodePoint(code);
+}
+
+/** Control characters and non-characters, which Python drops. */
+function isInvalidCodePoint(code: number): boolean {
+  const control = (code >= 0x1 && code <= 0x8) || code === 0xb || (code >= 0xe && code <= 0x1f) || code === 0x7f;
+  return control || (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) === 0xfffe;
+}
