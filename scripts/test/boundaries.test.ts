@@ -1,0 +1,91 @@
+// The import directions of docs/decisions/0002-module-boundaries.md, enforced on package.json and on the sources.
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+
+const packagesRoot = join(import.meta.dirname, "../../packages");
+
+/** What each package may import from the workspace at run time. A new package must be added here. */
+const allowed: Record<string, readonly string[]> = {
+  data: [],
+  docmnist: ["data"],
+  core: ["data"],
+  preprocess: ["data", "core"],
+  mapping: ["data", "core"],
+  vlm: ["data", "core", "preprocess"],
+  "backend-node": ["data", "core"],
+  "backend-browser": ["data", "core"],
+  cli: ["data", "docmnist", "core", "preprocess", "mapping", "vlm", "backend-node"],
+};
+
+/** Packages whose main entry must load in a browser: `node:` imports only behind `src/node.ts` and the command line. */
+const browserSafe = ["data", "docmnist", "core", "preprocess", "mapping", "vlm", "backend-browser"];
+
+interface Manifest {
+  readonly dependencies?: Record<string, string>;
+  readonly devDependencies?: Record<string, string>;
+  readonly optionalDependencies?: Record<string, string>;
+  readonly peerDependencies?: Record<string, string>;
+}
+
+const sourceFiles = (folder: string): string[] =>
+  readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? sourceFiles(path) : path.endsWith(".ts") ? [path] : [];
+  });
+
+/** Module specifiers of static and dynamic imports; type-only ones too, since they reach the published types. */
+const importsOf = (path: string): string[] => {
+  const text = readFileSync(path, "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*["']([^"']+)["']/g)].map((match) => match[1] as string);
+};
+
+const villaName = (specifier: string): string | undefined => /^@villa\/([^/]+)/.exec(specifier)?.[1];
+
+describe.each(readdirSync(packagesRoot))("@villa/%s", (name) => {
+  const manifest: Manifest = JSON.parse(readFileSync(join(packagesRoot, name, "package.json"), "utf8"));
+  const files = sourceFiles(join(packagesRoot, name, "src"));
+  const declared = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.peerDependencies };
+
+  test("depends only on the packages below it", () => {
+    expect(allowed).toHaveProperty([name]);
+    const villa = Object.keys(declared).flatMap((key) => villaName(key) ?? []);
+    expect(villa.filter((dependency) => !allowed[name]?.includes(dependency))).toEqual([]);
+  });
+
+  test("imports only what its package.json declares", () => {
+    const undeclared = files.flatMap((path) =>
+      importsOf(path)
+        .filter((specifier) => !specifier.startsWith(".") && !specifier.startsWith("node:"))
+        .map((specifier) =>
+          specifier
+            .split("/")
+            .slice(0, specifier.startsWith("@") ? 2 : 1)
+            .join("/"),
+        )
+        .filter((dependency) => !(dependency in declared))
+        .map((dependency) => `${path}: ${dependency}`),
+    );
+    expect(undeclared).toEqual([]);
+  });
+
+  test("pins exact versions", () => {
+    const ranges = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
+      ([, version]) => !/^(\d+\.\d+\.\d+\S*|workspace:\*)$/.test(version),
+    );
+    expect(ranges).toEqual([]);
+  });
+});
+
+test.each(browserSafe)("the main entry of @villa/%s reaches no node: module", (name) => {
+  const seen = new Set<string>();
+  const visit = (path: string): void => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    for (const specifier of importsOf(path)) {
+      expect(specifier.startsWith("node:"), `${path} imports ${specifier}`).toBe(false);
+      if (specifier.startsWith(".") && specifier.endsWith(".ts")) visit(join(path, "..", specifier));
+    }
+  };
+  visit(join(packagesRoot, name, "src/index.ts"));
+});
