@@ -1,0 +1,82 @@
+import { VillaError } from "@villa/data";
+
+/**
+ * Which region-text pairs an image contributes:
+ * `mapping` – the regions to which Stage 1 assigned text, and the whole image (ViLLA);
+ * `image` – the whole image and its full text only, the standard one-to-one model;
+ * `oracle` – as `mapping`, with the true attributes of each region.
+ */
+export type PairMode = "mapping" | "image" | "oracle";
+
+/** What pairing needs to know of an image; rows of `mapping_*.feather` and of `annotations.feather` have it. */
+export interface PairableImage {
+  readonly imageId: number;
+  /** [height, width] in pixels. */
+  readonly imageSize: readonly [number, number];
+  /** [x0, y0, x1, y1] in pixels. */
+  readonly regionCoord: readonly (readonly number[])[];
+  readonly text: string;
+  /** Sentences of each region, joined by periods; "" = none. Needed by `mapping`. */
+  readonly assignedText?: readonly string[];
+  /** True attributes of each region. Needed by `oracle`. */
+  readonly regToAttr?: readonly (readonly string[])[];
+}
+
+/** The pairs of one image. */
+export interface ImagePairs {
+  /** [pairs] boxes x0, y0, x1, y1; the last one is the whole image. */
+  readonly boxes: readonly (readonly number[])[];
+  /** [pairs] the sentences that belong to each box. */
+  readonly sentences: readonly (readonly string[])[];
+}
+
+/**
+ * The region-text pairs of one image.
+ *
+ * @throws VillaError `Mismatch` when the row lacks what the mode needs or its lists differ in length
+ * @see ViLLA paper, section 3.3
+ */
+export function imagePairs(image: PairableImage, mode: PairMode): ImagePairs {
+  const boxes: (readonly number[])[] = [];
+  const sentences: (readonly string[])[] = [];
+  const add = (box: readonly number[], own: readonly string[]): void => {
+    if (own.length === 0) return;
+    boxes.push(box);
+    sentences.push(own);
+  };
+  if (mode !== "image") {
+    const texts = regionSentences(image, mode);
+    image.regionCoord.forEach((box, region) => {
+      add(box, texts[region]!);
+    });
+  }
+  const [height, width] = image.imageSize;
+  add([0, 0, width - 1, height - 1], splitSentences(image.text));
+  return { boxes, sentences };
+}
+
+/** The sentences of a text: pieces between periods, trimmed, empty ones dropped. */
+export function splitSentences(text: string): string[] {
+  return text
+    .split(".")
+    .map((sentence) => sentence.trim())
+    .filter((sentence) => sentence.length > 0);
+}
+
+function regionSentences(image: PairableImage, mode: "mapping" | "oracle"): string[][] {
+  const source = mode === "mapping" ? image.assignedText : image.regToAttr;
+  if (source?.length !== image.regionCoord.length) {
+    const column = mode === "mapping" ? "assigned_text" : "reg_to_attr";
+    const found = source ? `has ${source.length} entries for ${image.regionCoord.length} regions` : "is missing";
+    throw new VillaError(
+      "Mismatch",
+      `Image ${image.imageId}: the column ${column}, which pairs=${mode} needs, ${found}.`,
+    );
+  }
+  if (mode === "mapping") return image.assignedText!.map(splitSentences);
+  const sentences = splitSentences(image.text).filter((sentence) => sentence.length > 3);
+  return image.regToAttr!.map((attributes) => {
+    const own = attributes.flatMap((attribute) => sentences.find((each) => each.includes(` ${attribute}`)) ?? []);
+    return [...new Set(own)];
+  });
+}
