@@ -1,4 +1,8 @@
 import { defineConfig } from "tsup";
 import { villaBuild } from "../../tsup.base.ts";
 
-export default defineConfig(villaBuild({ index: "src/index.ts", cli: "src/cli.ts" }));
+export default defineConfig([
+  villaBuild({ index: "src/index.ts" }),
+  // The command itself is ESM only: it uses top-level await and is never imported.
+  villaBuild({ cli: "src/cli.ts" }, { format: ["esm"], dts: false, clean: false }),
+]);

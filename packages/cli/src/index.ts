@@ -1,1 +1,2 @@
-export {};
+export { type ExitCode, runVilla } from "./main.ts";
+export type { Terminal } from "./terminal.ts";

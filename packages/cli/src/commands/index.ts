@@ -1,0 +1,4 @@
+import type { RegisterCommand } from "./context.ts";
+
+/** In the order in which `villa --help` lists them. */
+export const commands: readonly RegisterCommand[] = [];

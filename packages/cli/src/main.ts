@@ -1,0 +1,68 @@
+import { isVillaError } from "@villa/data";
+import { Command, CommanderError } from "commander";
+import { commands } from "./commands/index.ts";
+import { processTerminal, type Terminal } from "./terminal.ts";
+
+/** 0 = done, 1 = failed, 2 = called wrongly. */
+export type ExitCode = 0 | 1 | 2;
+
+/**
+ * The `villa` command.
+ *
+ * @param argv arguments after the program's name
+ * @returns the exit code; never throws
+ */
+export async function runVilla(argv: readonly string[], terminal: Terminal = processTerminal): Promise<ExitCode> {
+  let exitCode: ExitCode = 0;
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => {
+    if (interrupt.signal.aborted) process.exit(130); // the second Ctrl-C does not wait
+    terminal.err("Stopping at the next safe point; press Ctrl-C again to stop at once.");
+    interrupt.abort();
+  };
+  process.on("SIGINT", onInterrupt);
+  const program = new Command("villa")
+    .description("ViLLA: fine-grained vision-language representation learning from complex image-text data.")
+    .version(VERSION)
+    .exitOverride()
+    .showHelpAfterError("Run the command with --help to see how it is used.")
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) => terminal.err(text.trimEnd()),
+    });
+  for (const register of commands) {
+    register(program, {
+      terminal,
+      signal: interrupt.signal,
+      setExitCode: (code) => {
+        exitCode = code;
+      },
+    });
+  }
+  for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
+  program.action(() => {
+    terminal.out(program.helpInformation().trimEnd());
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return report(error, argv.includes("--verbose"), terminal);
+  } finally {
+    process.off("SIGINT", onInterrupt);
+  }
+}
+
+function report(error: unknown, verbose: boolean, terminal: Terminal): ExitCode {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const message = error instanceof Error ? error.message : String(error);
+  if (verbose && error instanceof Error && error.stack) terminal.err(error.stack);
+  if (isVillaError(error)) {
+    terminal.err(`villa: ${message}`);
+    return error.code === "InvalidArgument" ? 2 : 1;
+  }
+  terminal.err(`villa: ${message.split("\n")[0]} (--verbose shows where)`);
+  return 1;
+}
+
+const VERSION = "0.1.0";

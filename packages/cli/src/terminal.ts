@@ -1,0 +1,94 @@
+import type { ProgressListener, ProgressUpdate } from "@villa/data";
+import { SingleBar } from "cli-progress";
+
+/** Where a command writes: results to `out`, progress and errors to `err`. Tests pass their own. */
+export interface Terminal {
+  readonly out: (line: string) => void;
+  readonly err: (line: string) => void;
+  /** Draw bars, not lines. */
+  readonly interactive: boolean;
+}
+
+export const processTerminal: Terminal = {
+  out: (line) => process.stdout.write(`${line}\n`),
+  err: (line) => process.stderr.write(`${line}\n`),
+  interactive: Boolean(process.stderr.isTTY),
+};
+
+/** Seconds between two plain progress lines, when no terminal is there to draw a bar on. */
+const LINE_INTERVAL_S = 5;
+
+/** Progress as a bar with rate and time left on a terminal, else as a line every few seconds. Call `stop()` at the end. */
+export function terminalProgress(terminal: Terminal): { listener: ProgressListener; stop: () => void } {
+  let bar: SingleBar | undefined;
+  let task = "";
+  let started = 0;
+  let lastLine = 0;
+
+  const stop = (): void => {
+    bar?.stop();
+    bar = undefined;
+  };
+  const start = (update: ProgressUpdate): void => {
+    stop();
+    task = update.task;
+    started = performance.now();
+    lastLine = started;
+    if (!terminal.interactive) return;
+    bar = new SingleBar({
+      format: "{task} {bar} {done}  {rate}  {left}  {metrics}",
+      hideCursor: true,
+      fps: 10,
+      barsize: 24,
+    });
+    bar.start(update.total ?? 0, update.done, payload(update, 0));
+  };
+  const listener: ProgressListener = (update) => {
+    if (update.task !== task || (!bar && terminal.interactive)) start(update);
+    const now = performance.now();
+    const seconds = (now - started) / 1000;
+    if (bar) {
+      bar.setTotal(update.total ?? update.done);
+      bar.update(update.done, payload(update, seconds));
+    } else if (now - lastLine >= LINE_INTERVAL_S * 1000 || update.done === update.total) {
+      lastLine = now;
+      const { done, rate, left, metrics } = payload(update, seconds);
+      terminal.err([`${update.task}: ${done}`, rate, left, metrics].filter(Boolean).join("  "));
+    }
+  };
+  return { listener, stop };
+}
+
+function payload({ task, done, total, unit, metrics }: ProgressUpdate, seconds: number) {
+  const rate = seconds > 0 ? done / seconds : 0;
+  return {
+    task,
+    done: total === undefined ? `${done} ${unit}` : `${done}/${total} ${unit}`,
+    rate: rate > 0 ? `${rate >= 10 ? rate.toFixed(0) : rate.toFixed(2)} ${unit}/s` : "",
+    left: rate > 0 && total !== undefined && total > done ? `${duration((total - done) / rate)} left` : "",
+    metrics: Object.entries(metrics ?? {})
+      .map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`)
+      .join(" "),
+  };
+}
+
+/** 75 → "1 min 15 s". */
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A table with aligned columns; numbers to the right. The first row is the head. */
+export function table(rows: readonly (readonly (string | number)[])[]): string {
+  const texts = rows.map((row) => row.map(String));
+  const widths = texts[0]!.map((_, column) => Math.max(...texts.map((row) => row[column]?.length ?? 0)));
+  const numeric = texts[0]!.map((_, column) => texts.slice(1).every((row) => /^[-+\d.,%×]*$/.test(row[column] ?? "")));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => (numeric[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join("  ")
+      .trimEnd();
+  return [line(texts[0]!), widths.map((width) => "─".repeat(width)).join("  "), ...texts.slice(1).map(line)].join("\n");
+}

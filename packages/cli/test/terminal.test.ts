@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { runVilla } from "../src/main.ts";
+import { duration, type Terminal, table, terminalProgress } from "../src/terminal.ts";
+
+function recorder(): Terminal & { stdout: string[]; stderr: string[] } {
+  const stdout: string[] = [];
+  const stderr: string[] = [];
+  return { stdout, stderr, out: (line) => stdout.push(line), err: (line) => stderr.push(line), interactive: false };
+}
+
+test("tables align, numbers to the right", () => {
+  expect(
+    table([
+      ["attribute", "F1"],
+      ["red", 9.5],
+      ["circle", 71.25],
+    ]),
+  ).toBe("attribute     F1\n─────────  ─────\nred          9.5\ncircle     71.25");
+});
+
+test("durations read naturally", () => {
+  expect([0.2, 59, 75, 3720].map(duration)).toEqual(["1 s", "59 s", "1 min 15 s", "1 h 2 min"]);
+});
+
+test("without a terminal, progress is plain lines on stderr and ends with the last unit", () => {
+  const terminal = recorder();
+  const { listener, stop } = terminalProgress(terminal);
+  for (let done = 0; done <= 3; done++)
+    listener({ task: "work", done, total: 3, unit: "steps", metrics: { loss: 0.5 } });
+  stop();
+  expect(terminal.stderr.at(-1)).toMatch(/^work: 3\/3 steps .*loss 0\.5$/);
+  expect(terminal.stdout).toEqual([]);
+});
+
+test("unknown commands and flags are bad usage: one sentence, exit code 2", async () => {
+  for (const argv of [["stage9"], ["--nope"]]) {
+    const terminal = recorder();
+    expect(await runVilla(argv, terminal)).toBe(2);
+    expect(terminal.stderr.join("\n")).toMatch(/error: (unknown|too many)/);
+  }
+});
+
+test("help and version succeed", async () => {
+  for (const argv of [["--help"], ["--version"], []]) {
+    const terminal = recorder();
+    expect(await runVilla(argv, terminal)).toBe(0);
+    expect(terminal.stdout.join("\n").length).toBeGreaterThan(4);
+  }
+});
