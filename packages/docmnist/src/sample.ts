@@ -1,0 +1,34 @@
+/** The parts of a dataset. Train and val draw from disjoint training digits, test from the test digits. */
+export type SplitName = "train" | "val" | "test";
+
+/** One grid cell that holds a digit. */
+export interface DocMnistRegion {
+  /** [x0, y0, x1, y1] in pixels; x1 and y1 are exclusive. */
+  readonly box: readonly [number, number, number, number];
+  readonly digit: string;
+  readonly color: string;
+  readonly shape: string | null;
+  /** Size of the shape; null without one. */
+  readonly size: string | null;
+  /** Digit, colour and, with a shape, shape and size. */
+  readonly attributes: readonly string[];
+}
+
+/** One DocMNIST image with its text and the truth about its regions. */
+export interface DocMnistSample {
+  /** Counts from 0 through all splits of a dataset. */
+  readonly id: number;
+  readonly split: SplitName;
+  readonly width: number;
+  readonly height: number;
+  /** [3, height, width] uint8: red, green and blue planes. */
+  readonly image: Uint8Array;
+  /** In reading order of their boxes. */
+  readonly regions: readonly DocMnistRegion[];
+  /** The distinct sentences about all regions, shuffled: nothing tells which sentence belongs to which region. */
+  readonly sentences: readonly string[];
+  /** The sentences joined with " . ". */
+  readonly text: string;
+  /** Number of (region, attribute) pairs. @see ViLLA paper, section 3.1 */
+  readonly sampleComplexity: number;
+}
