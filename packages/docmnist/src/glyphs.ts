@@ -1,0 +1,177 @@
+import { RandomState, VillaError } from "@villa/data";
+import { cellSize, type DigitSet } from "./digits.ts";
+import { digitSkeletons, type Stroke, type StrokePoint } from "./strokes.ts";
+
+/** Options of {@link glyphDigits}. */
+export interface GlyphOptions {
+  /** Classes to draw, 0…9; default all ten, equally often. */
+  readonly labels?: readonly number[] | undefined;
+}
+
+/** Side of the box that MNIST's digits are fitted into before they are centred by mass. */
+const digitBox = 20;
+/** Points per curve segment: a segment is then shorter than a pixel. */
+const pointsPerSegment = 8;
+
+/**
+ * Draws digits that look handwritten, with no data at all: the strokes of a skeleton, bent, slanted and stretched at
+ * random, drawn with a soft pen and normalised as MNIST's digits are (fitted into 20×20 pixels, centre of mass in the
+ * centre of 28×28).
+ *
+ * @param seed equal seeds give equal digits
+ * @param count how many; classes appear in random order
+ */
+export function glyphDigits(seed: number, count: number, options: GlyphOptions = {}): DigitSet {
+  if (!Number.isInteger(count) || count < 0) {
+    throw new VillaError("InvalidArgument", `The number of digits must be a whole number of at least 0, not ${count}.`);
+  }
+  const classes = options.labels ?? digitSkeletons.map((_, label) => label);
+  if (classes.length === 0 || !classes.every((label) => digitSkeletons[label])) {
+    throw new VillaError("InvalidArgument", "Glyphs exist for the labels 0 to 9.");
+  }
+  const random = new RandomState(seed);
+  const labels = random.shuffle(Uint8Array.from({ length: count }, (_, i) => classes[i % classes.length]!));
+  const images = new Uint8Array(count * cellSize * cellSize);
+  for (let i = 0; i < count; i++) {
+    const target = images.subarray(i * cellSize * cellSize, (i + 1) * cellSize * cellSize);
+    drawDigit(labels[i]!, random, target);
+  }
+  return { images, labels };
+}
+
+/** A stroke as closely spaced points with the pen's radius at each, in pixels: x, y, radius, x, y, radius… */
+type PenPath = Float64Array;
+
+function drawDigit(label: number, random: RandomState, target: Uint8Array): void {
+  const variants = digitSkeletons[label]!;
+  const skeleton = variants[random.choice(variants.length)]!;
+  const between = (low: number, high: number): number => low + (high - low) * random.randomSample();
+  const warp = randomWarp(random, label);
+  const strokes = skeleton.map((stroke) => smooth(stroke.map((point) => warp(jitter(point, random)))));
+  const pen = Math.min(2.3, Math.max(0.75, 1.3 + 0.33 * random.normal()));
+  const paths = fitToBox(strokes, pen, random);
+  const blur = between(0.55, 0.95);
+  const ink = new Float64Array(cellSize * cellSize);
+  for (const path of paths) drawPath(path, blur, ink, 0, 0);
+  const [dx, dy] = centerOfMassShift(ink);
+  ink.fill(0);
+  for (const path of paths) drawPath(path, blur, ink, dx, dy);
+  // MNIST's strokes are saturated with soft edges, and a little uneven.
+  const gain = between(1.0, 1.25);
+  for (let i = 0; i < ink.length; i++) {
+    const value = Math.min(1, ink[i]! * gain);
+    target[i] = value < 0.04 ? 0 : Math.round(254 * value - (value > 0.9 ? 2 * random.randomSample() : 0));
+  }
+}
+
+function jitter([x, y]: StrokePoint, random: RandomState): StrokePoint {
+  return [x + 0.026 * random.normal(), y + 0.026 * random.normal()];
+}
+
+/** Slant, rotation, proportions and a slow bend, the same for all strokes of a digit. */
+function randomWarp(random: RandomState, label: number): (point: StrokePoint) => StrokePoint {
+  const slant = 0.16 + 0.2 * random.normal();
+  const rotation = 0.07 * random.normal();
+  const aspect = Math.exp(0.16 * random.normal()) * (label === 1 ? 1 : 0.92);
+  const bendX = 0.035 * random.normal();
+  const bendY = 0.035 * random.normal();
+  const phase = 2 * Math.PI * random.randomSample();
+  const cos = Math.cos(rotation);
+  const sin = Math.sin(rotation);
+  return ([px, py]) => {
+    const x = (px - 0.5) * aspect + bendX * Math.sin(Math.PI * py * 1.5 + phase);
+    const y = py - 0.5 + bendY * Math.sin(Math.PI * px * 1.5 + phase);
+    const leaning = x - slant * y;
+    return [cos * leaning - sin * y, sin * leaning + cos * y];
+  };
+}
+
+/** A Catmull-Rom curve through the points. */
+function smooth(points: Stroke): Stroke {
+  const curve: StrokePoint[] = [];
+  const at = (i: number): StrokePoint => points[Math.min(points.length - 1, Math.max(0, i))]!;
+  for (let i = 0; i + 1 < points.length; i++) {
+    const [a, b, c, d] = [at(i - 1), at(i), at(i + 1), at(i + 2)];
+    for (let k = 0; k < pointsPerSegment; k++) {
+      const t = k / pointsPerSegment;
+      curve.push([catmullRom(a[0], b[0], c[0], d[0], t), catmullRom(a[1], b[1], c[1], d[1], t)]);
+    }
+  }
+  return [...curve, at(points.length - 1)];
+}
+
+function catmullRom(a: number, b: number, c: number, d: number, t: number): number {
+  return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
+}
+
+/** Scales to pixels so that the digit with its pen fills the box in its longer direction. */
+function fitToBox(strokes: readonly Stroke[], pen: number, random: RandomState): PenPath[] {
+  const points = strokes.flat();
+  const xs = points.map(([x]) => x);
+  const ys = points.map(([, y]) => y);
+  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const scale = (digitBox - 2 * pen) / Math.max(right - left, bottom - top);
+  const centerX = (left + right) / 2;
+  const centerY = (top + bottom) / 2;
+  return strokes.map((stroke) => {
+    const path = new Float64Array(stroke.length * 3);
+    // The pen presses harder here and there, and leaves the paper lightly.
+    const phase = 2 * Math.PI * random.randomSample();
+    const pressure = 0.06 + 0.1 * random.randomSample();
+    for (const [i, [x, y]] of stroke.entries()) {
+      const progress = i / Math.max(1, stroke.length - 1);
+      const taper = progress > 0.85 ? 1 - (progress - 0.85) * 1.4 : 1;
+      path[3 * i] = (x - centerX) * scale + cellSize / 2;
+      path[3 * i + 1] = (y - centerY) * scale + cellSize / 2;
+      path[3 * i + 2] = pen * taper * (1 + pressure * Math.sin(phase + 7 * progress));
+    }
+    return path;
+  });
+}
+
+/** Adds a path to the ink, shifted: where paths overlap the darker one counts. */
+function drawPath(path: PenPath, blur: number, ink: Float64Array, dx: number, dy: number): void {
+  for (let i = 0; i + 5 < path.length; i += 3) {
+    const [x0, y0, r0, x1, y1, r1] = [
+      path[i]! + dx,
+      path[i + 1]! + dy,
+      path[i + 2]!,
+      path[i + 3]! + dx,
+      path[i + 4]! + dy,
+      path[i + 5]!,
+    ];
+    const reach = Math.max(r0, r1) + blur;
+    const firstRow = Math.max(0, Math.floor(Math.min(y0, y1) - reach));
+    const lastRow = Math.min(cellSize - 1, Math.ceil(Math.max(y0, y1) + reach));
+    const firstColumn = Math.max(0, Math.floor(Math.min(x0, x1) - reach));
+    const lastColumn = Math.min(cellSize - 1, Math.ceil(Math.max(x0, x1) + reach));
+    const ux = x1 - x0;
+    const uy = y1 - y0;
+    const length2 = ux * ux + uy * uy || 1;
+    for (let row = firstRow; row <= lastRow; row++) {
+      for (let column = firstColumn; column <= lastColumn; column++) {
+        const px = column + 0.5 - x0;
+        const py = row + 0.5 - y0;
+        const t = Math.min(1, Math.max(0, (px * ux + py * uy) / length2));
+        const distance = Math.hypot(px - t * ux, py - t * uy);
+        const radius = r0 + t * (r1 - r0);
+        const value = Math.min(1, Math.max(0, (radius + blur - distance) / (2 * blur)));
+        const index = row * cellSize + column;
+        if (value > ink[index]!) ink[index] = value;
+      }
+    }
+  }
+}
+
+/** The whole-pixel shift that brings the centre of mass to the middle. */
+function centerOfMassShift(ink: Float64Array): [number, number] {
+  let mass = 0;
+  let x = 0;
+  let y = 0;
+  for (let i = 0; i < ink.length; i++) {
+    mass += ink[i]!;
+    x += ink[i]! * ((i % cellSize) + 0.5);
+    y += ink[i]! * (Math.floor(i / cellSize) + 0.5);
+  }
+  return mass === 0 ? [0, 0] : [Math.round(cellSize / 2 - x / mass), Math.round(cellSize / 2 - y / mass)];
+}
