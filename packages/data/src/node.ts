@@ -1,1 +1,4 @@
-export {};
+export { cacheDirectory } from "./node/cache.ts";
+export { type Dataset, datasetFiles, openDataset } from "./node/dataset.ts";
+export { type DownloadOptions, downloadFile, hashFile } from "./node/download.ts";
+export { atomicWriteFile, fileError, fileSource, readFileBytes, throwIfAborted, withPath } from "./node/files.ts";

@@ -1,0 +1,196 @@
+import { VillaError } from "../errors.ts";
+import { type FeatherTable, readFeather } from "../feather/read.ts";
+import {
+  createFeatherWriter,
+  type FeatherColumn,
+  type FeatherType,
+  type FeatherWriteOptions,
+  writeFeather,
+} from "../feather/write.ts";
+import type { ReadLimits } from "../limits.ts";
+
+/** One image of a dataset: a row of `annotations.feather`, whose columns have these names in snake_case. */
+export interface ImageAnnotation {
+  readonly imageId: number;
+  /** Height, width. */
+  readonly imageSize: readonly [height: number, width: number];
+  /** Relative to the dataset folder; absolute in files made by the original. */
+  readonly imageFilepath: string;
+  /** Boxes in pixels, corners as in [x0, y0, x1, y1]. */
+  readonly regionCoord: readonly (readonly [x0: number, y0: number, x1: number, y1: number])[];
+  readonly numRegions: number;
+  /** "train", "val", "test" or whatever else the dataset uses. */
+  readonly split: string;
+  readonly text: string;
+  /** DocMNIST's labels, one per region. */
+  readonly digitLabel?: readonly (string | null)[];
+  readonly colorLabel?: readonly (string | null)[];
+  readonly shapeLabel?: readonly (string | null)[];
+  readonly sizeLabel?: readonly (string | null)[];
+  /** Ground truth, if known: each region's attributes. */
+  readonly regToAttr?: readonly (readonly string[])[];
+  /** Distinct attributes of the image. */
+  readonly attributes: readonly string[];
+}
+
+/** An image whose attributes and sentences have been assigned to regions: a row of `mapping_*.feather`. */
+export interface MappingAnnotation extends ImageAnnotation {
+  /** Per region. */
+  readonly assignedAttributes: readonly (readonly string[])[];
+  /** Per region: its sentences, joined with " . ". */
+  readonly assignedText: readonly string[];
+}
+
+type Row = Partial<MappingAnnotation>;
+
+/** Every column, in the order in which files have them. */
+const columns: readonly { name: string; key: keyof MappingAnnotation; type: FeatherType; required?: true }[] = [
+  { name: "image_id", key: "imageId", type: "int64", required: true },
+  { name: "image_size", key: "imageSize", type: { list: "int64" }, required: true },
+  { name: "image_filepath", key: "imageFilepath", type: "string", required: true },
+  { name: "region_coord", key: "regionCoord", type: { list: { list: "int64" } }, required: true },
+  { name: "num_regions", key: "numRegions", type: "int64" },
+  { name: "split", key: "split", type: "string", required: true },
+  { name: "text", key: "text", type: "string", required: true },
+  { name: "digit_label", key: "digitLabel", type: { list: "string" } },
+  { name: "color_label", key: "colorLabel", type: { list: "string" } },
+  { name: "shape_label", key: "shapeLabel", type: { list: "string" } },
+  { name: "size_label", key: "sizeLabel", type: { list: "string" } },
+  { name: "reg_to_attr", key: "regToAttr", type: { list: { list: "string" } } },
+  { name: "attributes", key: "attributes", type: { list: "string" }, required: true },
+  { name: "assigned_attributes", key: "assignedAttributes", type: { list: { list: "string" } } },
+  { name: "assigned_text", key: "assignedText", type: { list: "string" } },
+];
+
+/**
+ * Reads and validates `annotations.feather` (a `mapping_*.feather` too, whose extra columns are then ignored). Columns
+ * that are not known are ignored; DocMNIST's labels and `reg_to_attr` may be missing.
+ *
+ * @throws VillaError `InvalidFile` naming the row and column that is wrong; else as `readFeather`
+ */
+export async function readAnnotations(bytes: Uint8Array, limits: ReadLimits = {}): Promise<ImageAnnotation[]> {
+  return parseRows(await readFeather(bytes, limits), false) as ImageAnnotation[];
+}
+
+/** Reads and validates `mapping_*.feather`. @throws VillaError as {@link readAnnotations} */
+export async function readMappings(bytes: Uint8Array, limits: ReadLimits = {}): Promise<MappingAnnotation[]> {
+  return parseRows(await readFeather(bytes, limits), true) as MappingAnnotation[];
+}
+
+/**
+ * Writes annotations, or mappings when the first row is one.
+ *
+ * @throws VillaError `InvalidArgument` when a row is not valid
+ */
+export async function writeAnnotations(
+  rows: readonly (ImageAnnotation | MappingAnnotation)[],
+  options: FeatherWriteOptions = {},
+): Promise<Uint8Array> {
+  return writeFeather(toColumns(rows, presentColumns(rows[0])), options);
+}
+
+/** Writes annotations piece by piece; `append` and `finish` return bytes to be added to the file. */
+export interface AnnotationWriter {
+  append(rows: readonly (ImageAnnotation | MappingAnnotation)[]): Uint8Array;
+  finish(): Uint8Array;
+}
+
+/** An {@link AnnotationWriter}. The first rows decide which of the optional columns there are. */
+export async function createAnnotationWriter(options: FeatherWriteOptions = {}): Promise<AnnotationWriter> {
+  const writer = await createFeatherWriter(options);
+  let present: typeof columns | undefined;
+  return {
+    append(rows) {
+      present ??= presentColumns(rows[0]);
+      return writer.append(toColumns(rows, present));
+    },
+    finish() {
+      if (present) return writer.finish();
+      // A file without rows still has columns.
+      const start = writer.append(toColumns([], presentColumns(undefined)));
+      const end = writer.finish();
+      return Uint8Array.from([...start, ...end]);
+    },
+  };
+}
+
+function presentColumns(first: Row | undefined): typeof columns {
+  return columns.filter(({ key, required }) => required || key === "numRegions" || first?.[key] !== undefined);
+}
+
+function toColumns(rows: readonly Row[], present: typeof columns): FeatherColumn[] {
+  for (const [i, row] of rows.entries()) checkRow(row, i, "InvalidArgument");
+  return present.map(({ name, key, type }) => ({ name, type, values: rows.map((row) => row[key]) }));
+}
+
+function parseRows(table: FeatherTable, mapped: boolean): Row[] {
+  const rows: Record<string, unknown>[] = Array.from({ length: table.rowCount }, () => ({}));
+  for (const { name, key, required } of columns) {
+    const isMapping = key === "assignedAttributes" || key === "assignedText";
+    if (isMapping && !mapped) continue;
+    if (!table.columnNames.includes(name)) {
+      if (required || isMapping) throw new VillaError("InvalidFile", `The annotations lack the column "${name}".`);
+      continue;
+    }
+    for (const [i, value] of table.column(name).entries()) {
+      // An absent value of an optional column stays absent.
+      if (value !== null || required) rows[i]![key] = value;
+    }
+  }
+  for (const [i, row] of rows.entries()) {
+    row.numRegions ??= Array.isArray(row.regionCoord) ? row.regionCoord.length : 0;
+    checkRow(row, i, "InvalidFile");
+  }
+  return rows;
+}
+
+function checkRow(row: Row, index: number, code: "InvalidFile" | "InvalidArgument"): void {
+  const fail: (why: string) => never = (why) => {
+    throw new VillaError(code, `Row ${index} of the annotations is wrong: ${why}.`);
+  };
+  const { imageId, imageSize, imageFilepath, regionCoord, numRegions, split, text, attributes } = row;
+  if (!isWhole(imageId)) fail("image_id is not a whole number");
+  if (!isNumbers(imageSize, 2) || imageSize.some((side) => !isWhole(side) || side < 1)) {
+    fail("image_size is not a height and a width");
+  }
+  if (typeof imageFilepath !== "string" || imageFilepath === "") fail("image_filepath is empty");
+  if (typeof split !== "string" || split === "") fail("split is empty");
+  if (typeof text !== "string") fail("text is missing");
+  if (!isTexts(attributes)) fail("attributes is not a list of words");
+  if (!Array.isArray(regionCoord)) fail("region_coord is not a list of boxes");
+  for (const box of regionCoord) {
+    if (!isNumbers(box, 4)) fail("region_coord holds a box that is not four numbers");
+    const [x0, y0, x1, y1] = box;
+    if (!(x0! <= x1! && y0! <= y1!)) fail(`the box [${box}] has its corners swapped`);
+  }
+  const regions = regionCoord.length;
+  if (numRegions !== regions) fail(`num_regions is ${numRegions}, but there are ${regions} boxes`);
+  for (const key of ["digitLabel", "colorLabel", "shapeLabel", "sizeLabel"] as const) {
+    const labels: unknown = row[key];
+    if (labels === undefined) continue;
+    const valid = Array.isArray(labels) && labels.every((label) => label === null || typeof label === "string");
+    if (!valid || labels.length !== regions) fail(`${key} does not label ${regions} regions`);
+  }
+  for (const key of ["regToAttr", "assignedAttributes"] as const) {
+    const lists: unknown = row[key];
+    if (lists === undefined) continue;
+    if (!Array.isArray(lists) || lists.length !== regions || !lists.every(isTexts)) {
+      fail(`${key} does not list the attributes of ${regions} regions`);
+    }
+  }
+  if (row.assignedText !== undefined && !(isTexts(row.assignedText) && row.assignedText.length === regions)) {
+    fail(`assignedText is not one text for each of ${regions} regions`);
+  }
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+function isNumbers(value: unknown, length: number): value is number[] {
+  return Array.isArray(value) && value.length === length && value.every((item) => Number.isFinite(item));
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}

@@ -1,0 +1,119 @@
+import { VillaError } from "../errors.ts";
+
+/** Attributes that exclude each other and are spoken of in the same way, e.g. all colours. */
+export interface AttributeGroup {
+  readonly name: string;
+  readonly attributes: readonly string[];
+  /** Sentences about an attribute; `{}` stands for its name. */
+  readonly templates: readonly string[];
+}
+
+/** The attributes a dataset speaks of: its file `attributes.json`. */
+export interface AttributeVocabulary {
+  readonly groups: readonly AttributeGroup[];
+}
+
+/**
+ * The 20 attributes of DocMNIST, in the original's order. Used for folders made by the original, which have no
+ * `attributes.json`.
+ */
+export const docMnistVocabulary: AttributeVocabulary = {
+  groups: [
+    {
+      name: "digit",
+      attributes: ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+      templates: [
+        "the image shows a {}",
+        "the digit appears to be {}",
+        "there is an image showing a {}",
+        "the number is a {}",
+      ],
+    },
+    {
+      name: "color",
+      attributes: ["red", "yellow", "green", "blue", "purple"],
+      templates: ["the color is {}", "the digit appears to be {}", "there is a {} image", "the image is {}"],
+    },
+    {
+      name: "shape",
+      attributes: ["rectangle", "circle"],
+      templates: ["the shape is a {}", "the shape appears to be a {}", "there is a {}", "the image has a {}"],
+    },
+    {
+      name: "size",
+      attributes: ["small", "medium", "large"],
+      templates: ["the shape size is {}", "the size of the shape is {}", "the shape is {}"],
+    },
+  ],
+};
+
+/** All attributes in order: group by group. This order is that of attribute embeddings and projection heads. */
+export function attributeNames(vocabulary: AttributeVocabulary): string[] {
+  return vocabulary.groups.flatMap((group) => group.attributes);
+}
+
+/** An attribute's sentences: its group's templates with its name filled in. */
+export interface AttributePrompts {
+  readonly attribute: string;
+  readonly group: string;
+  readonly prompts: readonly string[];
+}
+
+/** Every attribute's sentences, in the order of {@link attributeNames}. */
+export function attributePrompts(vocabulary: AttributeVocabulary): AttributePrompts[] {
+  return vocabulary.groups.flatMap(({ name: group, attributes, templates }) =>
+    attributes.map((attribute) => ({
+      attribute,
+      group,
+      prompts: templates.map((template) => template.replaceAll("{}", attribute)),
+    })),
+  );
+}
+
+/**
+ * Reads `attributes.json`: `{ "groups": [{ "name", "attributes": […], "templates": […] }] }`. Other keys are ignored.
+ *
+ * @throws VillaError `InvalidFile` saying which part is wrong
+ */
+export function parseVocabulary(json: string): AttributeVocabulary {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new VillaError("InvalidFile", "attributes.json is not valid JSON.", { cause });
+  }
+  const groups = (value as { groups?: unknown } | null)?.groups;
+  if (!Array.isArray(groups) || groups.length === 0) {
+    throw new VillaError("InvalidFile", 'attributes.json has no list of "groups".');
+  }
+  const seen = new Set<string>();
+  return {
+    groups: groups.map((group: Partial<AttributeGroup> | null, i) => {
+      const { name, attributes, templates } = group ?? {};
+      const where = `group ${typeof name === "string" ? `"${name}"` : i + 1}`;
+      if (typeof name !== "string") throw new VillaError("InvalidFile", `attributes.json: ${where} has no name.`);
+      if (!isTexts(attributes)) throw new VillaError("InvalidFile", `attributes.json: ${where} has no attributes.`);
+      if (!isTexts(templates)) throw new VillaError("InvalidFile", `attributes.json: ${where} has no templates.`);
+      const bad = templates.find((template) => !template.includes("{}"));
+      if (bad !== undefined) {
+        throw new VillaError("InvalidFile", `attributes.json: the template "${bad}" of ${where} does not contain {}.`);
+      }
+      for (const attribute of attributes) {
+        if (seen.has(attribute)) {
+          throw new VillaError("InvalidFile", `attributes.json names the attribute "${attribute}" twice.`);
+        }
+        seen.add(attribute);
+      }
+      return { name, attributes, templates };
+    }),
+  };
+}
+
+/** The text of `attributes.json`. */
+export function formatVocabulary(vocabulary: AttributeVocabulary): string {
+  return `${JSON.stringify({ version: 1, groups: vocabulary.groups }, null, 2)}\n`;
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string" && item !== "");
+}
