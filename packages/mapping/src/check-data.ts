@@ -1,0 +1,75 @@
+import { VillaError } from "@villa/data";
+import type { MappingData } from "./batches.ts";
+
+/**
+ * Checks everything that reaches the model from outside.
+ *
+ * @param attributeEmbeddings [A, d]
+ * @param attributes names of the A attributes
+ * @param what how to call the data in messages, e.g. "the train split"
+ * @throws VillaError `Mismatch` for sizes that do not fit together, `NotFinite` for NaN or infinity, `InvalidArgument` for
+ * an empty split or an image without regions
+ */
+export function checkMappingData(
+  data: MappingData,
+  attributeEmbeddings: Float32Array,
+  attributes: readonly string[],
+  what = "the data",
+): { readonly dimension: number } {
+  const total = attributes.length;
+  const images = data.counts.length;
+  if (total === 0)
+    throw new VillaError("InvalidArgument", "There are no attributes: the attribute embeddings are empty.");
+  if (attributeEmbeddings.length === 0 || attributeEmbeddings.length % total !== 0) {
+    throw new VillaError(
+      "Mismatch",
+      `${attributeEmbeddings.length} values are not the embeddings of ${total} attributes: each must have the same length.`,
+    );
+  }
+  const dimension = attributeEmbeddings.length / total;
+  if (images === 0)
+    throw new VillaError("InvalidArgument", `There are no images in ${what}; mapping needs at least one.`);
+  if (data.labels.length !== images * total) {
+    throw new VillaError(
+      "Mismatch",
+      `The labels of ${what} have ${data.labels.length} entries; ${images} images × ${total} attributes need ${images * total}.`,
+    );
+  }
+  let regions = 0;
+  data.counts.forEach((count, image) => {
+    if (!(count >= 1)) {
+      throw new VillaError(
+        "InvalidArgument",
+        `Image ${image} of ${what} has no regions; leave it out, or give it its whole area as one region.`,
+      );
+    }
+    regions += count;
+  });
+  if (data.regions.length !== regions * dimension) {
+    throw new VillaError("Mismatch", regionSizeMessage(data, regions, dimension, what));
+  }
+  refuseNotFinite(data.regions, dimension, (row) => `region ${row} of ${what}`);
+  refuseNotFinite(attributeEmbeddings, dimension, (row) => `the embedding of attribute "${attributes[row]}"`);
+  return { dimension };
+}
+
+/** Throws when a row holds NaN or infinity. @param name names row i in the message */
+export function refuseNotFinite(values: Float32Array, dimension: number, name: (row: number) => string): void {
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i]!)) {
+      throw new VillaError(
+        "NotFinite",
+        `${capitalise(name(Math.floor(i / dimension)))} holds ${values[i]} at position ${i % dimension}; compute the embeddings again.`,
+      );
+    }
+  }
+}
+
+function regionSizeMessage(data: MappingData, regions: number, dimension: number, what: string): string {
+  const own = data.regions.length / regions;
+  return Number.isInteger(own)
+    ? `The region embeddings of ${what} have ${own} dimensions but the attribute embeddings have ${dimension}; both must come from the same encoder.`
+    : `The region embeddings of ${what} have ${data.regions.length} values, but its ${regions} regions need ${regions * dimension} at ${dimension} dimensions.`;
+}
+
+const capitalise = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,59 @@
+/** Counts behind micro-averaged precision and recall; they add up over attributes, images and shards. */
+export interface MappingCounts {
+  /** (region, attribute) pairs assigned and true. */
+  readonly correct: number;
+  /** Pairs assigned. */
+  readonly assigned: number;
+  /** Pairs true. */
+  readonly truth: number;
+}
+
+/** Micro-averaged mapping quality in percent, rounded to two decimals. */
+export interface MappingMetrics {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+}
+
+/** Precision, recall and F1 of an assignment against the true attributes of each region (paper §4.2). */
+export function mappingMetrics(
+  assigned: readonly (readonly (readonly string[])[])[],
+  truth: readonly (readonly (readonly string[])[])[],
+): MappingMetrics {
+  return metricsFromCounts(countMapping(assigned, truth));
+}
+
+/** The counts behind {@link mappingMetrics}. Both arguments: image → region → attribute names. */
+export function countMapping(
+  assigned: readonly (readonly (readonly string[])[])[],
+  truth: readonly (readonly (readonly string[])[])[],
+): MappingCounts {
+  const counts = { correct: 0, assigned: 0, truth: 0 };
+  truth.forEach((regions, image) => {
+    regions.forEach((attributes, region) => {
+      const given = assigned[image]?.[region] ?? [];
+      counts.assigned += given.length;
+      counts.truth += attributes.length;
+      for (const attribute of given) if (attributes.includes(attribute)) counts.correct++;
+    });
+  });
+  return counts;
+}
+
+/** Nothing assigned, or nothing true, counts as 0 rather than NaN. */
+export function metricsFromCounts({ correct, assigned, truth }: MappingCounts): MappingMetrics {
+  const precision = assigned === 0 ? 0 : (100 * correct) / assigned;
+  const recall = truth === 0 ? 0 : (100 * correct) / truth;
+  const f1 = correct === 0 ? 0 : (2 * precision * recall) / (precision + recall);
+  return { precision: round2(precision), recall: round2(recall), f1: round2(f1) };
+}
+
+export const addCounts = (a: MappingCounts, b: MappingCounts): MappingCounts => ({
+  correct: a.correct + b.correct,
+  assigned: a.assigned + b.assigned,
+  truth: a.truth + b.truth,
+});
+
+export const noCounts: MappingCounts = { correct: 0, assigned: 0, truth: 0 };
+
+const round2 = (value: number): number => Math.round(value * 100) / 100;

@@ -1,0 +1,44 @@
+import type { RandomState } from "@villa/data";
+
+/** Sentences of a description: split at full stops, trimmed, pieces of three characters or fewer dropped. */
+export function splitSentences(text: string): string[] {
+  return text
+    .split(".")
+    .map((piece) => piece.trim())
+    .filter((piece) => piece.length > 3);
+}
+
+/** The sentences that may stand for an attribute: those in which it follows a space, whatever their case. */
+export function sentencesAbout(sentences: readonly string[], attribute: string): string[] {
+  const needle = ` ${attribute.toLowerCase()}`;
+  return sentences.filter((sentence) => sentence.toLowerCase().includes(needle));
+}
+
+/**
+ * Text of every region: one sentence per assigned attribute, joined with " . ".
+ *
+ * Each attribute gets one sentence per image, drawn at random from the admissible ones, so all regions of an image that
+ * share an attribute share its sentence. An attribute that no sentence mentions adds nothing.
+ *
+ * @param assigned region → attribute names
+ * @param attributes the image's attributes, in the order of its annotation
+ */
+export function regionTexts(
+  text: string,
+  attributes: readonly string[],
+  assigned: readonly (readonly string[])[],
+  random: RandomState,
+): string[] {
+  const sentences = splitSentences(text);
+  const chosen = new Map<string, string>();
+  for (const attribute of attributes) {
+    const admissible = sentencesAbout(sentences, attribute);
+    if (admissible.length > 0) chosen.set(attribute, admissible[random.choice(admissible.length)]!);
+  }
+  return assigned.map((names) =>
+    names
+      .map((name) => chosen.get(name))
+      .filter((sentence) => sentence !== undefined)
+      .join(" . "),
+  );
+}

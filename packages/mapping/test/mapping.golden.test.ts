@@ -1,0 +1,56 @@
+import { RandomState } from "@villa/data";
+import { golden } from "@villa/testing";
+import { expect, test } from "vitest";
+import { regionsWithin } from "../src/assign.ts";
+import { mappingMetrics } from "../src/metrics.ts";
+import { regionTexts, sentencesAbout, splitSentences } from "../src/sentences.ts";
+
+interface MappingCase {
+  salt: string;
+  epsilon: number;
+  precision: number;
+  recall: number;
+  f1: number;
+  rows: {
+    num_regions: number;
+    text: string;
+    reg_to_attr: string[][];
+    attributes: string[];
+    scores: Record<string, number[]>;
+    assigned_attributes: string[][];
+    assigned_text: string[];
+  }[];
+}
+
+const cases = golden(import.meta.url).json<MappingCase[]>("mapping.json");
+
+test.each(cases)("$salt, epsilon $epsilon: assignment, sentences and metrics equal the reference's", (golden) => {
+  const random = new RandomState(23);
+  const assigned = golden.rows.map((row) => {
+    const regions = Array.from({ length: row.num_regions }, (): string[] => []);
+    for (const attribute of row.attributes) {
+      for (const region of regionsWithin(row.scores[attribute]!, golden.epsilon)) regions[region]!.push(attribute);
+    }
+    expect(regions).toEqual(row.assigned_attributes);
+
+    const sentences = splitSentences(row.text);
+    const texts = regionTexts(row.text, row.attributes, regions, random);
+    texts.forEach((text, region) => {
+      const own = text === "" ? [] : text.split(" . ");
+      expect(own.length).toBe(regions[region]!.length);
+      own.forEach((sentence, i) => {
+        expect(sentencesAbout(sentences, regions[region]![i]!)).toContain(sentence);
+      });
+      expect(own.length).toBe(row.assigned_text[region] === "" ? 0 : row.assigned_text[region]!.split(" . ").length);
+    });
+    return regions;
+  });
+
+  const { precision, recall, f1 } = golden;
+  expect(
+    mappingMetrics(
+      assigned,
+      golden.rows.map((row) => row.reg_to_attr),
+    ),
+  ).toEqual({ precision, recall, f1 });
+});
