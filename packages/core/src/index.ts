@@ -1,1 +1,27 @@
-export {};
+export { plainCpuBackend } from "./backend/cpu.ts";
+export { type FusedAttributes, type FusedKernelName, hasFused, runFused } from "./backend/fused.ts";
+export {
+  type ActiveBackend,
+  type BackendCandidate,
+  type BackendProbe,
+  type BackendReport,
+  probeBackends,
+  type UseBackendOptions,
+  useBackend,
+} from "./backend/registry.ts";
+export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.ts";
+export { infoNCE } from "./loss/info-nce.ts";
+export { avgPool2d } from "./ops/avg-pool.ts";
+export {
+  type BatchNormParameters,
+  type BatchNormTrainOptions,
+  batchNormInference,
+  batchNormTrain,
+} from "./ops/batch-norm.ts";
+export { conv2d } from "./ops/conv.ts";
+export { linear } from "./ops/linear.ts";
+export { l2Normalize, logSumExp } from "./ops/normalize.ts";
+export { sumRows } from "./ops/reduce.ts";
+export { type RoiAlignOptions, roiAlign } from "./ops/roi-align.ts";
+export { EarlyStopping, type EarlyStoppingState } from "./optim/early-stopping.ts";
+export { ReduceLROnPlateau, type ReduceLROnPlateauOptions, type ReduceLROnPlateauState } from "./optim/plateau.ts";

@@ -1,0 +1,16 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { BackendCandidate } from "./registry.ts";
+
+/** TF.js's plain JavaScript backend: slow, but it runs everywhere and is what other backends are checked against. */
+export function plainCpuBackend(): BackendCandidate {
+  return {
+    name: "cpu",
+    device: "cpu",
+    probe: async () => ({ available: true, detail: "plain JavaScript" }),
+    activate: async () => {
+      await import("@tensorflow/tfjs-backend-cpu");
+      await tf.setBackend("cpu");
+      await tf.ready();
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { VillaError } from "@villa/data";
+
+/**
+ * Symmetric InfoNCE over matching rows: ½ cross-entropy image→text + ½ text→image, the mean over rows.
+ *
+ * With logits Z = I·Tᵀ/τ the gradient is closed: dZ = (softmax over rows + softmax over columns - 2·identity) / 2R.
+ *
+ * @param imageEmbeddings [R, d] float32, rows of unit length (see `l2Normalize`); row i matches text row i
+ * @param textEmbeddings [R, d], rows of unit length
+ * @param temperature τ > 0
+ * @returns scalar
+ * @throws VillaError `Mismatch` when the shapes differ
+ * @see ViLLA (ICCV 2023), section 3, Stage 2
+ */
+export function infoNCE(imageEmbeddings: tf.Tensor2D, textEmbeddings: tf.Tensor2D, temperature = 0.07): tf.Scalar {
+  const [rows, dimension] = imageEmbeddings.shape;
+  if (textEmbeddings.shape[0] !== rows || textEmbeddings.shape[1] !== dimension) {
+    const shapes = `[${imageEmbeddings.shape}] and [${textEmbeddings.shape}]`;
+    throw new VillaError("Mismatch", `infoNCE needs as many texts as images, of one dimension; got ${shapes}.`);
+  }
+  const logits = tf.mul(tf.matMul(imageEmbeddings, textEmbeddings, false, true), 1 / temperature) as tf.Tensor2D; // [R, R]
+  return symmetricCrossEntropy(logits);
+}
+
+/** Mean over rows of ½(lse over columns + lse over rows) - diagonal, for logits [R, R]. */
+function symmetricCrossEntropy(logits: tf.Tensor2D): tf.Scalar {
+  const rows = logits.shape[0];
+  const loss = tf.customGrad((input, save) => {
+    const z = input as tf.Tensor2D;
+    const identity = tf.eye(rows);
+    const logImageToText = tf.logSoftmax(z); // [R, R], each row sums to 1
+    const logTextToImage = tf.logSoftmax(tf.transpose(z)); // transposed
+    const matching = tf.mul(tf.add(logImageToText, logTextToImage), identity);
+    const probabilities = tf.add(tf.exp(logImageToText), tf.transpose(tf.exp(logTextToImage)));
+    (save as tf.GradSaveFunc)([tf.mul(tf.sub(probabilities, tf.mul(identity, 2)), 0.5 / rows)]);
+    return {
+      value: tf.mul(tf.sum(matching), -0.5 / rows),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]!),
+    };
+  });
+  return loss(logits) as tf.Scalar;
+}

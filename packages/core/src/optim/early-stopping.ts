@@ -1,0 +1,46 @@
+export interface EarlyStoppingState {
+  /** Null stands for "none yet". */
+  readonly best: number | null;
+  readonly bestEpoch: number | null;
+  readonly badEpochs: number;
+}
+
+/** Remembers the best loss and tells when it has not improved for `patience` epochs. Any decrease is an improvement. */
+export class EarlyStopping {
+  readonly #patience: number;
+  #best = Number.POSITIVE_INFINITY;
+  #bestEpoch: number | null = null;
+  #badEpochs = 0;
+
+  /** @param patience epochs without improvement after which to stop; Infinity never stops */
+  constructor(patience = Number.POSITIVE_INFINITY) {
+    this.#patience = patience;
+  }
+
+  /** Takes the loss of an epoch. NaN never improves. */
+  step(loss: number, epoch: number): { readonly improved: boolean; readonly stop: boolean } {
+    const improved = loss < this.#best;
+    if (improved) {
+      this.#best = loss;
+      this.#bestEpoch = epoch;
+      this.#badEpochs = 0;
+    } else {
+      this.#badEpochs++;
+    }
+    return { improved, stop: this.#badEpochs >= this.#patience };
+  }
+
+  state(): EarlyStoppingState {
+    return {
+      best: Number.isFinite(this.#best) ? this.#best : null,
+      bestEpoch: this.#bestEpoch,
+      badEpochs: this.#badEpochs,
+    };
+  }
+
+  loadState(state: EarlyStoppingState): void {
+    this.#best = state.best ?? Number.POSITIVE_INFINITY;
+    this.#bestEpoch = state.bestEpoch;
+    this.#badEpochs = state.badEpochs;
+  }
+}
