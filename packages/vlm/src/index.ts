@@ -1,4 +1,14 @@
+export {
+  type ContrastiveBatch,
+  contrastiveBatch,
+  disposeBatch,
+  type ImageGroup,
+  imageTensor,
+  type RgbImage,
+} from "./batch.ts";
+export { exportRegionEncoder } from "./onnx/exportRegionEncoder.ts";
 export { type ImagePairs, imagePairs, type PairableImage, type PairMode, splitSentences } from "./pairs.ts";
+export { embedRegions } from "./regionEncoder.ts";
 export {
   type CutOff,
   type RankingQuality,
@@ -6,4 +16,5 @@ export {
   type RetrievalMetrics,
   retrievalMetrics,
 } from "./retrieval.ts";
+export { type ContrastiveGradients, contrastiveGradients, contrastiveLoss } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./textEmbeddings.ts";

@@ -1,0 +1,85 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { VillaError } from "@villa/data";
+import { groupRegions, type Regions } from "@villa/preprocess";
+import type { ImagePairs } from "./pairs.ts";
+
+/** A decoded picture: [3, height, width] bytes, channels first, as DocMNIST files hold them. */
+export interface RgbImage {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** Pictures of one size and their regions. */
+export interface ImageGroup {
+  /** [B, height, width, 3] float32 in 0 … 1 */
+  readonly images: tf.Tensor4D;
+  readonly regions: Regions;
+}
+
+/** What one training step needs. Rows of `text` follow the regions, group after group. */
+export interface ContrastiveBatch {
+  readonly groups: readonly ImageGroup[];
+  /** [regions, d] float32, L2-normalised */
+  readonly text: tf.Tensor2D;
+  /** Number of region-text pairs. */
+  readonly pairs: number;
+}
+
+/**
+ * Puts pictures and their pairs into tensors. Pictures of different sizes form groups; the loss does not depend on the
+ * order of pairs, so groups only change their order.
+ *
+ * @param embedText sentences of each pair → [pairs × d] normalised
+ * @returns tensors that the caller disposes with {@link disposeBatch}
+ */
+export function contrastiveBatch(
+  images: readonly RgbImage[],
+  pairs: readonly ImagePairs[],
+  embedText: (sentences: readonly (readonly string[])[]) => Float32Array,
+): ContrastiveBatch {
+  const bySize = new Map<string, number[]>();
+  images.forEach((image, i) => {
+    const size = `${image.width}×${image.height}`;
+    bySize.set(size, [...(bySize.get(size) ?? []), i]);
+  });
+  const order = [...bySize.values()];
+  const sentences = order.flat().flatMap((i) => pairs[i]!.sentences);
+  const values = embedText(sentences);
+  return {
+    groups: order.map((members) => ({
+      images: imageTensor(members.map((i) => images[i]!)),
+      regions: groupRegions(
+        members.map((i) => pairs[i]!.boxes),
+        images[members[0]!]!.width,
+      ),
+    })),
+    text: tf.tensor2d(values, [sentences.length, sentences.length === 0 ? 0 : values.length / sentences.length]),
+    pairs: sentences.length,
+  };
+}
+
+export function disposeBatch({ groups, text }: ContrastiveBatch): void {
+  tf.dispose([text, ...groups.map(({ images }) => images)]);
+}
+
+/** [3, h, w] bytes of equally large pictures → [B, h, w, 3] float32 in 0 … 1. */
+export function imageTensor(images: readonly RgbImage[]): tf.Tensor4D {
+  const { width, height } = images[0] ?? { width: 0, height: 0 };
+  const plane = width * height;
+  const values = new Float32Array(images.length * plane * 3);
+  images.forEach(({ data, ...size }, i) => {
+    if (size.width !== width || size.height !== height || data.length !== 3 * plane) {
+      throw new VillaError(
+        "Mismatch",
+        `Image ${i} of the batch is not of ${width} × ${height} pixels with 3 channels.`,
+      );
+    }
+    const start = i * plane * 3;
+    for (let channel = 0; channel < 3; channel++) {
+      const from = channel * plane;
+      for (let p = 0; p < plane; p++) values[start + p * 3 + channel] = data[from + p]! / 255;
+    }
+  });
+  return tf.tensor4d(values, [images.length, height, width, 3]);
+}

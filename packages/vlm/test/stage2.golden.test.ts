@@ -1,0 +1,141 @@
+import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-backend-cpu";
+import { Adam } from "@villa/core";
+import { ModifiedResNet, visionVariables } from "@villa/preprocess";
+import { bytes, expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { clipConfig, type GoldenClipConfig, namedStateDict } from "../../preprocess/test/clipWeights.ts";
+import { type ContrastiveBatch, disposeBatch, imageTensor } from "../src/batch.ts";
+import { embedRegions } from "../src/regionEncoder.ts";
+import { contrastiveGradients, contrastiveLoss } from "../src/step.ts";
+
+interface GoldenStep {
+  num_regions: number[];
+  regions: number[][];
+  loss: number;
+  img_emb: Summary;
+  grads: Record<string, Summary>;
+}
+
+interface GoldenStage2 {
+  salt: string;
+  batch: number;
+  lr: number;
+  weight_decay: number;
+  temperature: number;
+  steps: GoldenStep[];
+  after: Record<string, Summary>;
+  eval_loss_last_batch: number;
+}
+
+const { json } = golden(import.meta.url);
+const stage2 = json<{ stage2: GoldenStage2 | GoldenStage2[] }>("training.json").stage2;
+const clipCases = json<{ kind: string; config: GoldenClipConfig }[] | { kind: string; config: GoldenClipConfig }>(
+  "clip.json",
+);
+const mini = [clipCases].flat().find(({ kind }) => kind === "mini")!;
+const side = 84;
+
+/** float32 accumulates differently in each engine: losses to 1e-4, gradients and statistics to 1e-3 of their size. */
+const lossTolerance = 1e-4;
+const tensorTolerance = 1e-3;
+
+function goldenTower(salt: string): ModifiedResNet {
+  const { vision } = clipConfig(mini.config);
+  return new ModifiedResNet(vision, visionVariables(namedStateDict(salt, { vision }) as never, vision));
+}
+
+function goldenBatch(salt: string, step: number, { num_regions, regions }: GoldenStep): ContrastiveBatch {
+  const images = num_regions.length;
+  const all = bytes(`${salt}:img:${step}`, images * 3 * side * side);
+  const plane = 3 * side * side;
+  const width = mini.config.embed_dim;
+  const text = tensorValues(`${salt}:txt:${step}`, [regions.length, width]);
+  const rgb = num_regions.map((_, i) => ({ width: side, height: side, data: all.slice(i * plane, (i + 1) * plane) }));
+  return {
+    groups: [
+      {
+        images: imageTensor(rgb),
+        regions: {
+          boxes: regions.flat(),
+          imageIndex: num_regions.flatMap((count, image) => new Array<number>(count).fill(image)),
+          imageWidth: side,
+        },
+      },
+    ],
+    text: tf.tidy(() => {
+      const rows = tf.tensor2d(text, [regions.length, width]);
+      return tf.div(rows, tf.norm(rows, 2, 1, true)) as tf.Tensor2D;
+    }),
+    pairs: regions.length,
+  };
+}
+
+/** Values in the order of torch's layout. */
+function torchValues(tensor: tf.Tensor): Float32Array {
+  return tf.tidy(() => (tensor.rank === 4 ? tf.transpose(tensor, [3, 2, 0, 1]) : tensor).dataSync() as Float32Array);
+}
+
+describe.each(testBackends())("Stage 2 on $name", ({ activate }) => {
+  beforeAll(activate);
+
+  describe.each([stage2].flat())("case $salt", (golden) => {
+    let tower: ModifiedResNet;
+    let optimizer: Adam;
+    beforeAll(() => {
+      tower = goldenTower(golden.salt);
+      optimizer = new Adam(tower.trainableVariables(), { learningRate: golden.lr, weightDecay: golden.weight_decay });
+    });
+    afterAll(() => {
+      optimizer.dispose();
+      tower.dispose();
+    });
+
+    test("losses, embeddings, gradients, then weights and statistics", () => {
+      golden.steps.forEach((step, s) => {
+        const batch = goldenBatch(golden.salt, s, step);
+        tf.tidy(() => {
+          const embeddings = embedRegions(tower, batch.groups, { training: true, updateStatistics: false });
+          expectSummary(
+            embeddings.dataSync() as Float32Array,
+            step.img_emb,
+            tensorTolerance,
+            `embeddings of step ${s}`,
+          );
+        });
+        const { loss, gradients } = contrastiveGradients(tower, batch, { temperature: golden.temperature });
+        expectAllClose([loss], [step.loss], { rtol: lossTolerance, label: `loss of step ${s}` });
+        for (const [name, summary] of Object.entries(step.grads)) {
+          expectSummary(torchValues(gradients[name]!), summary, tensorTolerance, `gradient of ${name} in step ${s}`);
+        }
+        optimizer.step(gradients);
+        tf.dispose(gradients);
+        if (s === golden.steps.length - 1) {
+          const evaluated = contrastiveLoss(tower, batch, golden.temperature);
+          expectAllClose([evaluated], [golden.eval_loss_last_batch], {
+            rtol: lossTolerance * 10,
+            label: "evaluation loss",
+          });
+        }
+        disposeBatch(batch);
+      });
+      for (const [name, summary] of Object.entries(golden.after)) {
+        expectSummary(torchValues(tower.parameters.get(name)!), summary, tensorTolerance, `${name} after training`);
+      }
+    });
+
+    test("a step leaks no tensor, and chunks change nothing but BatchNorm's view", () => {
+      const batch = goldenBatch(golden.salt, 0, golden.steps[0]!);
+      const before = tf.memory().numTensors;
+      const whole = contrastiveGradients(tower, batch, { temperature: golden.temperature });
+      tf.dispose(whole.gradients);
+      expect(tf.memory().numTensors).toBe(before);
+      const chunked = contrastiveGradients(tower, batch, { temperature: golden.temperature, microBatch: 2 });
+      tf.dispose(chunked.gradients);
+      expect(tf.memory().numTensors).toBe(before);
+      expect(Math.abs(chunked.loss - whole.loss)).toBeLessThan(0.5);
+      disposeBatch(batch);
+    });
+  });
+});
