@@ -47,34 +47,44 @@ function drawDigit(label: number, random: RandomState, target: Uint8Array): void
   const skeleton = variants[random.choice(variants.length)]!;
   const between = (low: number, high: number): number => low + (high - low) * random.randomSample();
   const warp = randomWarp(random, label);
-  const strokes = skeleton.map((stroke) => smooth(stroke.map((point) => warp(jitter(point, random)))));
-  const pen = Math.min(2.3, Math.max(0.75, 1.3 + 0.33 * random.normal()));
+  const strokes = skeleton.map((stroke) => smooth(wobble(stroke, random).map(warp)));
+  const pen = Math.min(2.2, Math.max(0.7, 1.15 + 0.3 * random.normal()));
   const paths = fitToBox(strokes, pen, random);
-  const blur = between(0.55, 0.95);
+  const blur = between(0.5, 0.8);
   const ink = new Float64Array(cellSize * cellSize);
-  for (const path of paths) drawPath(path, blur, ink, 0, 0);
+  for (const path of paths) drawPath(path, blur, ink);
   const [dx, dy] = centerOfMassShift(ink);
-  ink.fill(0);
-  for (const path of paths) drawPath(path, blur, ink, dx, dy);
   // MNIST's strokes are saturated with soft edges, and a little uneven.
   const gain = between(1.0, 1.25);
   for (let i = 0; i < ink.length; i++) {
+    const row = Math.floor(i / cellSize) + dy;
+    const column = (i % cellSize) + dx;
+    if (ink[i]! < 0.04 || row < 0 || row >= cellSize || column < 0 || column >= cellSize) continue;
     const value = Math.min(1, ink[i]! * gain);
-    target[i] = value < 0.04 ? 0 : Math.round(254 * value - (value > 0.9 ? 2 * random.randomSample() : 0));
+    target[row * cellSize + column] = Math.round(254 * value - (value > 0.9 ? 2 * random.randomSample() : 0));
   }
 }
 
-function jitter([x, y]: StrokePoint, random: RandomState): StrokePoint {
-  return [x + 0.026 * random.normal(), y + 0.026 * random.normal()];
+/** Moves each point a little; points that are close together move together, or curves would get corners. */
+function wobble(stroke: Stroke, random: RandomState): Stroke {
+  const kept = Math.min(0.85, Math.max(0, (stroke.length - 4) / 9));
+  const fresh = 0.034 * Math.sqrt(1 - kept * kept);
+  let dx = 0.034 * random.normal();
+  let dy = 0.034 * random.normal();
+  return stroke.map(([x, y]) => {
+    dx = kept * dx + fresh * random.normal();
+    dy = kept * dy + fresh * random.normal();
+    return [x + dx, y + dy] as const;
+  });
 }
 
 /** Slant, rotation, proportions and a slow bend, the same for all strokes of a digit. */
 function randomWarp(random: RandomState, label: number): (point: StrokePoint) => StrokePoint {
-  const slant = 0.16 + 0.2 * random.normal();
-  const rotation = 0.07 * random.normal();
-  const aspect = Math.exp(0.16 * random.normal()) * (label === 1 ? 1 : 0.92);
-  const bendX = 0.035 * random.normal();
-  const bendY = 0.035 * random.normal();
+  const slant = 0.14 + 0.24 * random.normal();
+  const rotation = 0.09 * random.normal();
+  const aspect = Math.exp(0.2 * random.normal()) * (label === 1 ? 1 : 0.92);
+  const bendX = 0.045 * random.normal();
+  const bendY = 0.045 * random.normal();
   const phase = 2 * Math.PI * random.randomSample();
   const cos = Math.cos(rotation);
   const sin = Math.sin(rotation);
@@ -129,17 +139,15 @@ function fitToBox(strokes: readonly Stroke[], pen: number, random: RandomState):
   });
 }
 
-/** Adds a path to the ink, shifted: where paths overlap the darker one counts. */
-function drawPath(path: PenPath, blur: number, ink: Float64Array, dx: number, dy: number): void {
+/** Adds a path to the ink: where paths overlap the darker one counts. */
+function drawPath(path: PenPath, blur: number, ink: Float64Array): void {
   for (let i = 0; i + 5 < path.length; i += 3) {
-    const [x0, y0, r0, x1, y1, r1] = [
-      path[i]! + dx,
-      path[i + 1]! + dy,
-      path[i + 2]!,
-      path[i + 3]! + dx,
-      path[i + 4]! + dy,
-      path[i + 5]!,
-    ];
+    const x0 = path[i]!;
+    const y0 = path[i + 1]!;
+    const r0 = path[i + 2]!;
+    const x1 = path[i + 3]!;
+    const y1 = path[i + 4]!;
+    const r1 = path[i + 5]!;
     const reach = Math.max(r0, r1) + blur;
     const firstRow = Math.max(0, Math.floor(Math.min(y0, y1) - reach));
     const lastRow = Math.min(cellSize - 1, Math.ceil(Math.max(y0, y1) + reach));
@@ -153,7 +161,7 @@ function drawPath(path: PenPath, blur: number, ink: Float64Array, dx: number, dy
         const px = column + 0.5 - x0;
         const py = row + 0.5 - y0;
         const t = Math.min(1, Math.max(0, (px * ux + py * uy) / length2));
-        const distance = Math.hypot(px - t * ux, py - t * uy);
+        const distance = Math.sqrt((px - t * ux) ** 2 + (py - t * uy) ** 2);
         const radius = r0 + t * (r1 - r0);
         const value = Math.min(1, Math.max(0, (radius + blur - distance) / (2 * blur)));
         const index = row * cellSize + column;

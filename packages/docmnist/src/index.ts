@@ -1,3 +1,4 @@
+export { imageFilepath, sampleAnnotation } from "./annotation.ts";
 export {
   type AttributeProbabilities,
   attributeVocabulary,
@@ -9,7 +10,20 @@ export {
   type ShapeAttribute,
   type SizeAttribute,
 } from "./attributes.ts";
+export { type AttributeChoice, chooseAttributes } from "./chooseAttributes.ts";
 export { cellSize, type DigitSet, type DigitSource } from "./digits.ts";
 export { type DocMnistDataset, type DocMnistOptions, generateDocMnist, streamDocMnist } from "./generate.ts";
+export { type GlyphOptions, glyphDigits } from "./glyphs.ts";
+export { type IdxArray, parseDigits, parseIdx } from "./idx.ts";
+export { ImageFileEncoder } from "./imageFile.ts";
 export type { OutlineKind } from "./outline.ts";
+export { encodePng, type RgbaImage } from "./png.ts";
+export {
+  type MontageOptions,
+  montage,
+  type RenderableRegion,
+  type RenderableSample,
+  type RenderOptions,
+  renderSample,
+} from "./render.ts";
 export type { DocMnistRegion, DocMnistSample, SplitName } from "./sample.ts";

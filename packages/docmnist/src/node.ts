@@ -1,1 +1,13 @@
-export {};
+export { type CommandIo, type RunOptions, runDocmnist } from "./command/run.ts";
+export { digestDataset, type SplitDigest } from "./node/digest.ts";
+export {
+  downloadMnist,
+  loadMnist,
+  type MnistDigits,
+  type MnistDownloadOptions,
+  type MnistFile,
+  mnistFiles,
+  mnistMirrors,
+} from "./node/mnist.ts";
+export { type VisualizeOptions, visualizeDataset } from "./node/visualize.ts";
+export { type SplitSummary, type WriteDatasetOptions, type WrittenDataset, writeDataset } from "./node/writeDataset.ts";

@@ -1,0 +1,16 @@
+import { Command } from "commander";
+import { digestDataset } from "../node/digest.ts";
+import type { CommandIo } from "./io.ts";
+
+/** `docmnist digest`: prints what identifies a dataset. */
+export function digestCommand(io: CommandIo, signal: AbortSignal): Command {
+  return new Command("digest")
+    .description("Print a dataset's fingerprint as JSON: counts and SHA-256 of pixels, boxes, labels and sentences.")
+    .argument("<folder>", "dataset folder, ours or the reference implementation's")
+    .option("--json", "accepted for uniformity: the output is always JSON")
+    .option("--verbose", "show where an error arose")
+    .addHelpText("after", "\nExample:\n  docmnist digest data/docmnist_30000_15.2\n")
+    .action(async (folder: string) => {
+      io.out(`${JSON.stringify(await digestDataset(folder, { signal }), null, 2)}\n`);
+    });
+}

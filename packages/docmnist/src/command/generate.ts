@@ -1,0 +1,159 @@
+import { isVillaError, VillaError } from "@villa/data";
+import { readFileBytes } from "@villa/data/node";
+import { Command } from "commander";
+import { type DocMnistAttributes, docMnistAttributes } from "../attributes.ts";
+import { type AttributeChoice, chooseAttributes } from "../chooseAttributes.ts";
+import { glyphDigits } from "../glyphs.ts";
+import { downloadMnist, loadMnist, type MnistDigits } from "../node/mnist.ts";
+import { writeDataset } from "../node/writeDataset.ts";
+import { type CommandIo, progressDisplay } from "./io.ts";
+import { colorList, list, wholeNumber } from "./parse.ts";
+
+interface GenerateFlags {
+  readonly attributeBudget: number;
+  readonly targetSampleComplexity: number;
+  readonly valAttributeBudget: number;
+  readonly testAttributeBudget?: number;
+  readonly seed: number;
+  readonly digits: string;
+  readonly mirror?: readonly string[];
+  readonly out: string;
+  readonly overwrite?: true;
+  readonly gridSize: number;
+  readonly classes?: readonly string[];
+  readonly colors?: NonNullable<AttributeChoice["colors"]>;
+  readonly shapes?: readonly string[];
+  readonly sizes?: readonly string[];
+  readonly attributes?: string;
+  readonly json?: true;
+}
+
+const examples = `
+Examples:
+  docmnist generate --attribute-budget 30000 --target-sample-complexity 16
+  docmnist generate --attribute-budget 30000 --target-sample-complexity 16 --digits glyphs --test-attribute-budget 10000
+  docmnist generate --attribute-budget 5000 --target-sample-complexity 8 --digits path/to/mnist \\
+    --classes 0,1,2 --colors red,orange=#ff8800 --shapes circle,triangle,cross,none --grid-size 4
+`;
+
+/** Number of glyph digits drawn for the train and val pools, and for the test pool. */
+const glyphCounts = { train: 5000, test: 1000 } as const;
+
+/** `docmnist generate`: writes a dataset folder. */
+export function generateCommand(io: CommandIo, signal: AbortSignal): Command {
+  return new Command("generate")
+    .description("Generate a DocMNIST dataset: images, annotations.feather and attributes.json.")
+    .requiredOption("--attribute-budget <n>", "attributes of the train split", wholeNumber("--attribute-budget"))
+    .requiredOption(
+      "--target-sample-complexity <n>",
+      "attributes per image at most, 4 or more",
+      wholeNumber("--target-sample-complexity"),
+    )
+    .option("--val-attribute-budget <n>", "attributes of the val split", wholeNumber("--val-attribute-budget"), 10_000)
+    .option("--test-attribute-budget <n>", "attributes of a test split", wholeNumber("--test-attribute-budget"))
+    .option("--seed <n>", "equal seeds give equal datasets", wholeNumber("--seed"), 23)
+    .option(
+      "--digits <source>",
+      "mnist (downloaded once), glyphs (drawn, no download) or a folder of IDX files",
+      "mnist",
+    )
+    .option("--mirror <url...>", "download MNIST from here")
+    .option("--out <folder>", "where to make the dataset's folder", "data")
+    .option("--overwrite", "replace a dataset of the same name")
+    .option("--grid-size <n>", "cells per row and column", wholeNumber("--grid-size"), 3)
+    .option("--classes <list>", "digits to use: 0,1,2 or zero,one,two", list)
+    .option("--colors <list>", "colours to use: red,blue or name=#rrggbb", colorList)
+    .option("--shapes <list>", "of circle,rectangle,triangle,cross,none", list)
+    .option("--sizes <list>", "of small,medium,large", list)
+    .option("--attributes <file>", "JSON file with digits, colors, shapes, sizes, templates, probabilities")
+    .option("--json", "print the result as JSON")
+    .option("--verbose", "show where an error arose")
+    .addHelpText("after", examples)
+    .action((flags: GenerateFlags) => generate(flags, io, signal));
+}
+
+async function generate(flags: GenerateFlags, io: CommandIo, signal: AbortSignal): Promise<void> {
+  const started = performance.now();
+  const attributes = await readAttributes(flags);
+  checkFlags(flags);
+  const display = progressDisplay(io);
+  try {
+    const digits = await loadDigits(flags, attributes, display.listener, signal);
+    if (digits.note) io.err(`${digits.note}\n`);
+    const { directory, splits } = await writeDataset({
+      digits,
+      attributes,
+      attributeBudget: flags.attributeBudget,
+      targetSampleComplexity: flags.targetSampleComplexity,
+      valAttributeBudget: flags.valAttributeBudget,
+      testAttributeBudget: flags.testAttributeBudget,
+      seed: flags.seed,
+      gridSize: flags.gridSize,
+      out: flags.out,
+      overwrite: flags.overwrite,
+      progress: display.listener,
+      signal,
+    });
+    display.stop();
+    const seconds = (performance.now() - started) / 1000;
+    if (flags.json) io.out(`${JSON.stringify({ directory, splits, seconds: Number(seconds.toFixed(3)) })}\n`);
+    else {
+      const parts = Object.entries(splits).map(
+        ([split, { images, averageSampleComplexity }]) =>
+          `${images} ${split} images (${averageSampleComplexity.toFixed(1)} attributes on average)`,
+      );
+      io.out(`${directory}: ${parts.join(", ")}\n`);
+    }
+  } finally {
+    display.stop();
+  }
+}
+
+/** What is wrong with numbers should show before anything is downloaded. */
+function checkFlags({ attributeBudget, valAttributeBudget, testAttributeBudget, seed }: GenerateFlags): void {
+  const budgets = { "--attribute-budget": attributeBudget, "--val-attribute-budget": valAttributeBudget };
+  for (const [flag, budget] of Object.entries({ ...budgets, "--test-attribute-budget": testAttributeBudget ?? 1 })) {
+    if (budget <= 0) throw new VillaError("InvalidArgument", `${flag} must be above 0, not ${budget}.`);
+  }
+  if (seed < 0 || seed > 0xffffffff) {
+    throw new VillaError("InvalidArgument", `--seed must be between 0 and 4294967295, not ${seed}.`);
+  }
+}
+
+async function readAttributes(flags: GenerateFlags): Promise<DocMnistAttributes> {
+  const { classes: digits, colors, shapes, sizes } = flags;
+  const given = Object.entries({ digits, colors, shapes, sizes }).filter(([, value]) => value !== undefined);
+  if (!flags.attributes && given.length === 0) return docMnistAttributes;
+  const fromFile = flags.attributes ? await readAttributeFile(flags.attributes) : {};
+  return chooseAttributes({ ...fromFile, ...Object.fromEntries(given) });
+}
+
+async function readAttributeFile(path: string): Promise<AttributeChoice> {
+  const text = new TextDecoder().decode(await readFileBytes(path));
+  try {
+    const choice = JSON.parse(text) as AttributeChoice;
+    chooseAttributes(choice);
+    return choice;
+  } catch (cause) {
+    if (isVillaError(cause)) throw new VillaError(cause.code, `${path}: ${cause.message}`, { cause });
+    throw new VillaError("InvalidFile", `${path} is not valid JSON.`, { cause });
+  }
+}
+
+async function loadDigits(
+  flags: GenerateFlags,
+  attributes: DocMnistAttributes,
+  progress: ReturnType<typeof progressDisplay>["listener"],
+  signal: AbortSignal,
+): Promise<MnistDigits> {
+  if (flags.digits === "glyphs") {
+    // Other seeds than the dataset's: its draws must not repeat the glyphs' own.
+    const labels = attributes.digits.map((digit) => digit.label);
+    const [trainSeed, testSeed] = [(flags.seed ^ 0x5eed_0001) >>> 0, (flags.seed ^ 0x5eed_0002) >>> 0];
+    const train = glyphDigits(trainSeed, glyphCounts.train, { labels });
+    if (!flags.testAttributeBudget) return { train };
+    return { train, test: glyphDigits(testSeed, glyphCounts.test, { labels }) };
+  }
+  if (flags.digits !== "mnist") return loadMnist(flags.digits);
+  return loadMnist(await downloadMnist({ mirrors: flags.mirror, progress, signal }));
+}

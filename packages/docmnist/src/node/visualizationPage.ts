@@ -1,0 +1,63 @@
+import type { RenderableSample } from "../render.ts";
+
+/**
+ * A self-contained HTML page: each image beside its text and its regions.
+ *
+ * @param pictures PNG files, one per sample
+ */
+export function visualizationPage(
+  title: string,
+  samples: readonly RenderableSample[],
+  pictures: readonly Uint8Array[],
+): string {
+  const sections = samples.map((sample, i) => section(sample, pictures[i]!));
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${escapeHtml(title)}</title>
+<style>
+  body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222 }
+  section { display: flex; gap: 1.5rem; margin: 2rem 0; flex-wrap: wrap }
+  section > div { flex: 1; min-width: 20rem }
+  img { image-rendering: pixelated; align-self: flex-start; max-width: 100% }
+  table { border-collapse: collapse; width: 100% }
+  th, td { text-align: left; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #ddd; vertical-align: top }
+  .right { color: #0a7d33 } .wrong { color: #c0261c; text-decoration: line-through } .missed { color: #888 }
+</style>
+<h1>${escapeHtml(title)}</h1>
+${sections.join("\n")}
+</html>
+`;
+}
+
+function section(sample: RenderableSample, picture: Uint8Array): string {
+  const source = `data:image/png;base64,${Buffer.from(picture).toString("base64")}`;
+  const isMapped = sample.regions.some((region) => region.assigned);
+  const rows = sample.regions.map(({ box, attributes, assigned }) => {
+    const truth = attributes.map(escapeHtml).join(", ") || "–";
+    return `<tr><td>[${box.join(", ")}]<td>${truth}${isMapped ? `<td>${assignment(attributes, assigned ?? [])}` : ""}`;
+  });
+  return `<section>
+<img src="${source}" alt="image ${sample.id}">
+<div><h2>Image ${sample.id}</h2>
+<p>${escapeHtml(sample.text)}</p>
+<table><tr><th>region<th>attributes${isMapped ? "<th>assigned" : ""}
+${rows.join("\n")}
+</table></div>
+</section>`;
+}
+
+function assignment(attributes: readonly string[], assigned: readonly string[]): string {
+  const given = assigned.map(
+    (name) => `<span class="${attributes.includes(name) ? "right" : "wrong"}">${escapeHtml(name)}</span>`,
+  );
+  const missed = attributes.filter((name) => !assigned.includes(name));
+  const gaps = missed.map((name) => `<span class="missed" title="not assigned">(${escapeHtml(name)})</span>`);
+  return [...given, ...gaps].join(", ");
+}
+
+function escapeHtml(text: string): string {
+  const names: Record<string, string> = { "&": "amp", "<": "lt", ">": "gt", '"': "quot" };
+  return text.replace(/[&<>"]/g, (character) => `&${names[character]};`);
+}
