@@ -39,7 +39,6 @@ export async function runVilla(argv: readonly string[], terminal: Terminal = pro
       },
     });
   }
-  for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
   program.action(() => {
     terminal.out(program.helpInformation().trimEnd());
   });

@@ -1,4 +1,5 @@
 import type { RegisterCommand } from "./context.ts";
+import { registerDocmnist } from "./docmnist.ts";
 
 /** In the order in which `villa --help` lists them. */
-export const commands: readonly RegisterCommand[] = [];
+export const commands: readonly RegisterCommand[] = [registerDocmnist];
