@@ -12,7 +12,10 @@ if (merges.length !== mergeCount || merges.some((pair) => pair.length !== 2)) th
 
 const printable = [...range(33, 127), ...range(161, 173), ...range(174, 256)];
 const others = range(0, 256).filter((byte) => !printable.includes(byte));
-const symbols = [...printable.map((byte) => String.fromCharCode(byte)), ...others.map((_, i) => String.fromCharCode(256 + i))];
+const symbols = [
+  ...printable.map((byte) => String.fromCharCode(byte)),
+  ...others.map((_, i) => String.fromCharCode(256 + i)),
+];
 const ids = new Map([...symbols, ...symbols.map((symbol) => `${symbol}</w>`)].map((symbol, id) => [symbol, id]));
 
 const pairs = new Uint16Array(2 * mergeCount);

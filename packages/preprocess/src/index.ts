@@ -1,3 +1,18 @@
+export { ClipModel, loadClip } from "./clip/clipModel.ts";
+export {
+  type ClipConfig,
+  type ModifiedResNetConfig,
+  readClipConfig,
+  rn50Config,
+  type TextTransformerConfig,
+} from "./clip/config.ts";
+export { type InitOptions, initModifiedResNet } from "./clip/initialize.ts";
+export { type ForwardOptions, ModifiedResNet } from "./clip/modifiedResNet.ts";
+export { textParameterShapes, visionParameterShapes } from "./clip/parameterShapes.ts";
+export { assignVisionWeights, hwioToOihw, oihwToHwio, visionStateDict, visionVariables } from "./clip/parameters.ts";
+export { groupRegions, type Regions } from "./clip/regions.ts";
+export { type CheckedClip, checkClipStateDict } from "./clip/stateDict.ts";
+export { TextTransformer, type WeightArray } from "./clip/textTransformer.ts";
 export { cleanText } from "./tokenizer/cleanText.ts";
 export { ClipTokenizer, type TokenBatch } from "./tokenizer/tokenizer.ts";
 export { endOfText, startOfText } from "./tokenizer/vocabulary.ts";

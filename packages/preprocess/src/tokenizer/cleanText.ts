@@ -33,18 +33,14 @@ export function repairCharacters(text: string): string {
 
 /** Python's `html.unescape`. */
 export function unescapeHtml(text: string): string {
-  return text.replace(
-    /&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)/g,
-    (match: string, reference: string) => (reference.startsWith("#") ? numericReference(reference) : decodeHTML(match)),
+  return text.replace(/&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)/g, (match: string, reference: string) =>
+    reference.startsWith("#") ? numericReference(reference) : decodeHTML(match),
   );
 }
 
 const windows1252 = new TextDecoder("windows-1252");
-const terminalEscape = new RegExp("\\u001b\\[[\\d;]*[a-zA-Z]", "g");
-const controlCharacters = new RegExp(
-  "[\\u0000-\\u0008\\u000b\\u000e-\\u001f\\u007f\\u206a-\\u206f\\ufeff\\ufff9-\\ufffc]",
-  "g",
-);
+const terminalEscape = /\u001b\[[\d;]*[a-zA-Z]/g;
+const controlCharacters = /[\u0000-\u0008\u000b\u000e-\u001f\u007f\u206a-\u206f\ufeff\ufff9-\ufffc]/g;
 const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 const ligatures: Readonly<Record<string, string>> = {

@@ -23,7 +23,10 @@ export class ClipTokenizer {
   /** @param options.contextLength longest sequence in tokens, start and end included; 77 for every released CLIP */
   constructor({ contextLength = 77 }: { contextLength?: number } = {}) {
     if (!Number.isInteger(contextLength) || contextLength < 2) {
-      throw new VillaError("InvalidArgument", `contextLength must be a whole number of at least 2, not ${contextLength}.`);
+      throw new VillaError(
+        "InvalidArgument",
+        `contextLength must be a whole number of at least 2, not ${contextLength}.`,
+      );
     }
     this.contextLength = contextLength;
     this.vocabulary = clipVocabulary();

@@ -1,0 +1,203 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { VillaError } from "@villa/data";
+import { attentionPool } from "./attentionPool.ts";
+import type { ModifiedResNetConfig } from "./config.ts";
+import { FoldedLayers } from "./foldedLayers.ts";
+import type { ConvNorm, VisionLayers } from "./layers.ts";
+import { type BlockShape, blockShapes } from "./parameterShapes.ts";
+import { checkRegions, type Regions } from "./regions.ts";
+import { prepareRoiAlign, type RoiAlign } from "./roiAlign.ts";
+import { TrainingLayers } from "./trainingLayers.ts";
+
+/** How a forward pass treats BatchNorm. */
+export interface ForwardOptions {
+  /** Normalise with the batch's statistics instead of the running ones. Default false. */
+  readonly training?: boolean;
+  /** In training, move the running statistics. Turn off when a batch is computed a second time. Default true. */
+  readonly updateStatistics?: boolean;
+}
+
+/**
+ * CLIP's image tower: a ResNet with a three-convolution stem, average pools before its strided 1 × 1 convolutions, and
+ * attention in place of the final pool. Split where ViLLA needs it: {@link features} runs stem … layer3 on whole images,
+ * {@link regionEmbeddings} RoIAlign, layer4 and the attention pool on regions.
+ *
+ * Every forward pass is differentiable in training mode: wrap it in `tf.variableGrads`.
+ *
+ * @see ViLLA paper, section 3.2 (region features)
+ */
+export class ModifiedResNet {
+  readonly config: ModifiedResNetConfig;
+  /**
+   * Weights by their torch names (`visual.layer1.0.conv1.weight`): convolutions are [h, w, in, out] in memory, linear
+   * layers [out, in] as in torch. For training they are `tf.Variable`s, running statistics not trainable.
+   */
+  readonly parameters: ReadonlyMap<string, tf.Tensor>;
+  private readonly blocks: readonly BlockShape[][];
+  private folded: FoldedLayers | undefined;
+
+  constructor(config: ModifiedResNetConfig, parameters: ReadonlyMap<string, tf.Tensor>) {
+    this.config = config;
+    this.parameters = parameters;
+    this.blocks = blockShapes(config);
+  }
+
+  /**
+   * Stem … layer3.
+   *
+   * @param images [B, h, w, 3] in 0 … 1
+   * @returns [B, h/16, w/16, 16 × width]
+   */
+  features(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor4D {
+    const layers = this.layers(options);
+    return tf.tidy(() => {
+      let x = images;
+      for (const { conv, norm, stride } of stem) x = layers.convNorm(x, { conv, norm, stride, relu: true });
+      x = tf.avgPool(x, 2, 2, "valid");
+      for (const block of this.blocks.slice(0, 3).flat()) x = bottleneck(layers, x, block);
+      return x;
+    });
+  }
+
+  /**
+   * RoIAlign → layer4 → attention pool.
+   *
+   * @param features [B, h, w, C] of {@link features}
+   * @returns [R, embedDim], not normalised, in the order of `regions`
+   * @throws VillaError `InvalidArgument` for regions that do not fit the batch
+   */
+  regionEmbeddings(features: tf.Tensor4D, regions: Regions, options: ForwardOptions = {}): tf.Tensor2D {
+    checkRegions(regions, features.shape[0]);
+    const count = regions.imageIndex.length;
+    if (count === 0) return tf.zeros([0, this.config.embedDim]);
+    const layers = this.layers(options);
+    return tf.tidy(() => {
+      const { grouped, restore } = groupByImage(regions);
+      const align = prepareRoiAlign(grouped);
+      const [first, ...rest] = this.blocks[3]!;
+      let x = alignedBottleneck(layers, features, first!, align);
+      for (const block of rest) x = bottleneck(layers, x, block);
+      return restore(this.pool(layers, x));
+    });
+  }
+
+  /**
+   * CLIP's embedding of whole images.
+   *
+   * @param images [B, h, w, 3] with h = w = 32 × gridSize (224 for RN50); 0 … 1, or as the checkpoint was trained
+   * @returns [B, embedDim], not normalised
+   */
+  encodeImage(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor2D {
+    const side = this.config.gridSize * 32;
+    if (images.shape[1] !== side || images.shape[2] !== side) {
+      throw new VillaError(
+        "InvalidArgument",
+        `This model encodes images of ${side} × ${side} pixels, not ${images.shape[1]} × ${images.shape[2]}.`,
+      );
+    }
+    const layers = this.layers(options);
+    return tf.tidy(() => {
+      let x = this.features(images, options);
+      for (const block of this.blocks[3]!) x = bottleneck(layers, x, block);
+      return this.pool(layers, x);
+    });
+  }
+
+  /** Names and variables that an optimiser should change. */
+  trainableVariables(): Map<string, tf.Variable> {
+    const isTrainable = (tensor: tf.Tensor): tensor is tf.Variable => tensor instanceof tf.Variable && tensor.trainable;
+    return new Map([...this.parameters].filter((entry): entry is [string, tf.Variable] => isTrainable(entry[1])));
+  }
+
+  /**
+   * Frees the folded weights of inference; they are made again when needed. Call it after changing weights in place.
+   * Assigning to a variable, or a forward pass in training, is noticed without.
+   */
+  refresh(): void {
+    this.folded?.dispose();
+    this.folded = undefined;
+  }
+
+  /** Frees all weights. */
+  dispose(): void {
+    this.refresh();
+    tf.dispose([...this.parameters.values()]);
+  }
+
+  private pool(layers: VisionLayers, x: tf.Tensor4D): tf.Tensor2D {
+    return attentionPool(x, (name) => layers.parameter(`visual.attnpool.${name}`), this.config.heads);
+  }
+
+  private layers({ training = false, updateStatistics = true }: ForwardOptions): VisionLayers {
+    if (training) {
+      this.refresh();
+      return new TrainingLayers(this.parameters, updateStatistics);
+    }
+    if (!this.folded?.isCurrent()) {
+      this.refresh();
+      const blocks = this.blocks.flat().flatMap(blockLayers);
+      this.folded = new FoldedLayers(this.parameters, [...stem, ...blocks]);
+    }
+    return this.folded!;
+  }
+}
+
+const stem = ([2, 1, 1] as const).map((stride, i) => ({
+  conv: `visual.conv${i + 1}`,
+  norm: `visual.bn${i + 1}`,
+  stride,
+}));
+
+/** The convolutions of a block: narrow, 3 × 3, wide, shortcut. */
+function blockLayers({ name, downsample }: BlockShape): ConvNorm[] {
+  const layers = [1, 2, 3].map((i) => ({ conv: `${name}.conv${i}`, norm: `${name}.bn${i}` }));
+  return downsample ? [...layers, { conv: `${name}.downsample.0`, norm: `${name}.downsample.1` }] : layers;
+}
+
+function bottleneck(layers: VisionLayers, input: tf.Tensor4D, block: BlockShape): tf.Tensor4D {
+  const [narrow, middle, wide, shortcut] = blockLayers(block) as [ConvNorm, ConvNorm, ConvNorm, ConvNorm?];
+  let x = layers.convNorm(input, { ...narrow, relu: true });
+  x = layers.convNorm(x, { ...middle, relu: true });
+  let residual = input;
+  if (block.stride === 2) {
+    x = tf.avgPool(x, 2, 2, "valid");
+    residual = tf.avgPool(residual, 2, 2, "valid");
+  }
+  if (shortcut) residual = layers.convNorm(residual, shortcut);
+  return layers.convNorm(x, { ...wide, residual, relu: true });
+}
+
+/**
+ * layer4's first block behind RoIAlign. Its 1 × 1 convolutions commute with RoIAlign and with the average pool, so they
+ * run on the small feature map instead of on 14 × 14 bins of every region; BatchNorm stays behind RoIAlign, where its
+ * statistics belong.
+ */
+function alignedBottleneck(
+  layers: VisionLayers,
+  features: tf.Tensor4D,
+  block: BlockShape,
+  align: RoiAlign,
+): tf.Tensor4D {
+  const [narrow, middle, wide, shortcut] = blockLayers(block) as [ConvNorm, ConvNorm, ConvNorm, ConvNorm];
+  let x = layers.normOnly(align(layers.convOnly(features, narrow.conv), 1), { ...narrow, relu: true });
+  x = tf.avgPool(layers.convNorm(x, { ...middle, relu: true }), 2, 2, "valid");
+  const residual = layers.normOnly(align(layers.convOnly(features, shortcut.conv), 2), shortcut);
+  return layers.convNorm(x, { ...wide, residual, relu: true });
+}
+
+/** Sorts regions by image, and gives the way back for the embeddings as a permutation matrix. */
+function groupByImage(regions: Regions): { grouped: Regions; restore: (rows: tf.Tensor2D) => tf.Tensor2D } {
+  const { boxes, imageIndex, imageWidth } = regions;
+  const order = Array.from(imageIndex, (_, region) => region).sort((a, b) => imageIndex[a]! - imageIndex[b]! || a - b);
+  if (order.every((region, i) => region === i)) return { grouped: regions, restore: (rows) => rows };
+  const grouped: Regions = {
+    boxes: order.flatMap((region) => [0, 1, 2, 3].map((side) => boxes[region * 4 + side]!)),
+    imageIndex: order.map((region) => imageIndex[region]!),
+    imageWidth,
+  };
+  const permutation = new Float32Array(order.length ** 2);
+  order.forEach((region, i) => {
+    permutation[region * order.length + i] = 1;
+  });
+  return { grouped, restore: (rows) => tf.matMul(tf.tensor2d(permutation, [order.length, order.length]), rows) };
+}

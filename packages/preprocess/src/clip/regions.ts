@@ -1,0 +1,46 @@
+import { VillaError } from "@villa/data";
+
+/** Regions of a batch of images. */
+export interface Regions {
+  /** [R × 4] boxes as x0, y0, x1, y1 in pixels of the image, row-major */
+  readonly boxes: ArrayLike<number>;
+  /** [R] which image of the batch a box belongs to. Group regions by image: other orders cost a permutation. */
+  readonly imageIndex: ArrayLike<number>;
+  /** Width in pixels of the images the boxes refer to: RoIAlign's scale is feature width / image width. */
+  readonly imageWidth: number;
+}
+
+/** Regions of image after image. `boxes[i]` are image i's. */
+export function groupRegions(boxes: readonly (readonly (readonly number[])[])[], imageWidth: number): Regions {
+  const flat = boxes.flat();
+  const coordinates = new Float32Array(flat.length * 4);
+  flat.forEach((box, region) => {
+    coordinates.set(box, region * 4);
+  });
+  const imageIndex = Int32Array.from(boxes.flatMap((ofImage, image) => ofImage.map(() => image)));
+  return { boxes: coordinates, imageIndex, imageWidth };
+}
+
+/**
+ * Checks sizes and image numbers of regions.
+ *
+ * @throws VillaError `InvalidArgument`
+ */
+export function checkRegions({ boxes, imageIndex, imageWidth }: Regions, images: number): void {
+  const fail = (message: string) => {
+    throw new VillaError("InvalidArgument", message);
+  };
+  if (boxes.length !== imageIndex.length * 4) {
+    fail(`${imageIndex.length} regions need ${imageIndex.length * 4} box coordinates, not ${boxes.length}.`);
+  }
+  if (!(imageWidth > 0)) fail(`imageWidth must be positive, not ${imageWidth}.`);
+  for (let region = 0; region < imageIndex.length; region++) {
+    const image = imageIndex[region]!;
+    if (!(Number.isInteger(image) && image >= 0 && image < images)) {
+      fail(`Region ${region} belongs to image ${image}, but the batch has ${images} images.`);
+    }
+    for (let side = 0; side < 4; side++) {
+      if (!Number.isFinite(boxes[region * 4 + side])) fail(`Region ${region} has a box coordinate that is not finite.`);
+    }
+  }
+}
