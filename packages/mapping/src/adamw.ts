@@ -38,6 +38,29 @@ export class AdamW {
       });
     }
   }
+  resume(
+    states: readonly {
+      steps: number;
+      mean?: Record<string, Float32Array>;
+      meanSquare?: Record<string, Float32Array>;
+    }[],
+  ): void {
+    this.steps = states[0]!.steps;
+    for (const [name, p] of this.parameters) {
+      const join = (key: "mean" | "meanSquare") => {
+        const out = new Float32Array(p.size);
+        states.forEach((s, i) => {
+          out.set(s[key]![name]!, (i * p.size) / states.length);
+        });
+        return tf.tensor(out, p.shape);
+      };
+      for (const key of ["mean", "meanSquare"] as const) {
+        const t = join(key);
+        this[key].get(name)!.assign(t);
+        t.dispose();
+      }
+    }
+  }
   dispose(): void {
     tf.dispose([...this.mean.values(), ...this.meanSquare.values()]);
   }

@@ -2,30 +2,11 @@ import * as tf from "@tensorflow/tfjs-core";
 import { VillaError } from "@villa/data";
 import { AdamW } from "./adamw.ts";
 import { type Batch, gatherRows, type MappingData } from "./batches.ts";
-import { HeadStack, type RowGradient, readHead, type StackForward } from "./head-stack.ts";
-import { type HeadsOptions, type HeadWeights, initialHead } from "./heads.ts";
-import { attributeLoss } from "./loss.ts";
+import { HeadStack, type RowGradient, type RowScores, readHead } from "./head-stack.ts";
+import type { HeadState } from "./head-state.ts";
+import type { HeadsOptions } from "./heads.ts";
+import { type AttributeLoss, attributeLoss } from "./loss.ts";
 import { learningRateAt, type TrainOptions } from "./train-options.ts";
-
-/** Everything needed to go on training one head as if it had never stopped. */
-export interface HeadState {
-  readonly head: number;
-  /** Epochs finished. */
-  readonly epoch: number;
-  /** Optimiser steps taken. */
-  readonly steps: number;
-  readonly weights: HeadWeights;
-  /** AdamW's running means of the gradient and of its square; absent when they were not kept. */
-  readonly mean?: HeadWeights;
-  readonly meanSquare?: HeadWeights;
-  /** Mean share of the loss in each finished epoch. */
-  readonly losses: readonly number[];
-}
-
-/** State of a head before its first step. */
-export function newHeadState(head: number, dimension: number, seed: number): HeadState {
-  return { head, epoch: 0, steps: 0, weights: initialHead(head, dimension, seed), losses: [] };
-}
 
 export interface HeadTrainerOptions extends TrainOptions, HeadsOptions {
   /** [A, d] embeddings of all attributes. */
@@ -34,22 +15,30 @@ export interface HeadTrainerOptions extends TrainOptions, HeadsOptions {
   readonly totalSteps: number;
 }
 
+/** One attribute's part in a batch. */
+export interface AttributeVisit extends AttributeLoss {
+  /** Which of the trainer's heads scores it. */
+  readonly position: number;
+  readonly attribute: number;
+  /** [B] */
+  readonly labels: Uint8Array;
+  /** Cosine of a row of the batch. */
+  cosine(row: number): number;
+}
+
 /** Trains a stack of heads, which are all at the same step. */
 export class HeadTrainer {
   readonly heads: readonly number[];
   readonly stack: HeadStack;
-  readonly #options: HeadTrainerOptions;
+  readonly options: HeadTrainerOptions;
   readonly #optimizer: AdamW;
-  readonly #losses: number[][];
   /** For each head the attributes it scores. */
   readonly #attributes: readonly (readonly number[])[];
-  #epoch: number;
 
   constructor(states: readonly HeadState[], options: HeadTrainerOptions) {
     const { dimension, attributeEmbeddings, oneProj } = options;
-    const first = states[0]!;
     const total = attributeEmbeddings.length / dimension;
-    this.#options = options;
+    this.options = options;
     this.heads = states.map(({ head }) => head);
     this.#attributes = this.heads.map((head) => (oneProj ? Array.from({ length: total }, (_, a) => a) : [head]));
     this.stack = new HeadStack(
@@ -58,36 +47,26 @@ export class HeadTrainer {
       options,
     );
     this.#optimizer = new AdamW(this.stack.variables, options);
-    if (first.steps > 0) this.#resume(states);
-    this.#epoch = first.epoch;
-    this.#losses = states.map(({ losses }) => [...losses]);
+    if (states[0]!.steps > 0) this.#optimizer.resume(states);
   }
 
-  /** Epochs finished. */
-  get epoch(): number {
-    return this.#epoch;
-  }
-
-  /** One pass over the batches of an epoch. */
-  async trainEpoch(data: MappingData, batches: readonly Batch[], onStep?: () => void): Promise<void> {
+  /** One pass over the batches of an epoch. @returns [G] each head's mean share of the loss */
+  async trainEpoch(data: MappingData, batches: readonly Batch[], onStep?: () => void): Promise<number[]> {
     const sums = this.heads.map(() => 0);
     for (const batch of batches) {
       const shares = await this.trainStep(data, batch);
       shares.forEach((share, g) => {
-        if (!Number.isFinite(share)) throw notFinite(this.heads[g]!, this.#epoch);
+        if (!Number.isFinite(share)) throw notFinite(this.heads[g]!, this.#optimizer.steps);
         sums[g]! += share;
       });
       onStep?.();
     }
-    this.#epoch++;
-    this.#losses.forEach((losses, g) => {
-      losses.push(batches.length === 0 ? 0 : sums[g]! / batches.length);
-    });
+    return sums.map((sum) => sum / Math.max(1, batches.length));
   }
 
   /** One optimiser step. @returns [G] each head's share of the batch loss */
   async trainStep(data: MappingData, batch: Batch): Promise<number[]> {
-    this.#optimizer.learningRate = learningRateAt(this.#optimizer.steps, this.#options.totalSteps, this.#options);
+    this.#optimizer.learningRate = learningRateAt(this.#optimizer.steps, this.options.totalSteps, this.options);
     const { shares, gradients } = await this.lossAndGradients(data, batch);
     this.#optimizer.step(gradients);
     tf.dispose(gradients);
@@ -99,37 +78,51 @@ export class HeadTrainer {
     data: MappingData,
     batch: Batch,
   ): Promise<{ shares: number[]; gradients: Record<string, tf.Tensor> }> {
-    const total = data.labels.length / data.counts.length;
-    const labels = this.#attributes.map((attributes) =>
-      attributes.map((a) => columnOf(data.labels, total, batch.images, a)),
-    );
-    if (!labels.flat(2).some((column) => column.includes(1))) {
-      return { shares: this.heads.map(() => 0), gradients: this.stack.zeroGradients() };
-    }
-    const { dimension } = this.#options;
+    const shares = this.heads.map(() => 0);
+    if (!this.#isMentioned(data, batch)) return { shares, gradients: this.stack.zeroGradients() };
+    const { dimension } = this.options;
     const x = tf.tensor2d(gatherRows(data.regions, dimension, batch.rows), [batch.rows.length, dimension]);
     const forward = await this.stack.forward(x);
-    try {
-      const { shares, gradient } = this.#lossOf(forward, labels, batch);
-      const gradients =
-        gradient.rows.length === 0 ? this.stack.zeroGradients() : this.stack.gradients(forward, gradient);
-      return { shares, gradients };
-    } finally {
-      forward.dispose();
-      x.dispose();
-    }
+    const losses: AttributeLoss[] = [];
+    this.forEachAttribute(forward, data, batch, (visit) => {
+      shares[visit.position]! += visit.loss;
+      losses.push(visit);
+    });
+    const gradient = this.options.oneProj ? mergeRows(losses, batch.rows.length) : stackRows(losses);
+    const gradients = gradient.rows.length === 0 ? this.stack.zeroGradients() : this.stack.gradients(forward, gradient);
+    forward.dispose();
+    x.dispose();
+    return { shares, gradients };
   }
 
-  /** @param index position in {@link heads} */
-  async state(index: number): Promise<HeadState> {
+  /** Calls back with every attribute's loss over one batch, in the order of heads, then attributes. */
+  forEachAttribute(scores: RowScores, data: MappingData, batch: Batch, visit: (visit: AttributeVisit) => void): void {
+    const total = data.labels.length / data.counts.length;
+    const values = scores.cosines;
+    this.#attributes.forEach((attributes, position) => {
+      const stride = attributes.length;
+      attributes.forEach((attribute, a) => {
+        const offset = position * batch.rows.length * stride + a;
+        const labels = Uint8Array.from(batch.images, (image) => data.labels[image * total + attribute]!);
+        const cosines = { values, offset, stride };
+        const loss = attributeLoss(cosines, batch.offsets, labels, batch.positives, this.options.temperature);
+        visit({ ...loss, position, attribute, labels, cosine: (row) => values[offset + row * stride]! });
+      });
+    });
+  }
+
+  /** Optimiser steps taken. */
+  get steps(): number {
+    return this.#optimizer.steps;
+  }
+
+  /** Values of head number `position` of the trainer and of its optimiser. */
+  async values(position: number): Promise<Required<Pick<HeadState, "steps" | "weights" | "mean" | "meanSquare">>> {
     return {
-      head: this.heads[index]!,
-      epoch: this.#epoch,
       steps: this.#optimizer.steps,
-      weights: await this.stack.weights(index),
-      mean: await readHead(this.#optimizer.mean, index),
-      meanSquare: await readHead(this.#optimizer.meanSquare, index),
-      losses: [...this.#losses[index]!],
+      weights: await this.stack.weights(position),
+      mean: await readHead(this.#optimizer.mean, position),
+      meanSquare: await readHead(this.#optimizer.meanSquare, position),
     };
   }
 
@@ -138,72 +131,47 @@ export class HeadTrainer {
     this.stack.dispose();
   }
 
-  /** @param labels per head, per attribute of the head: [B] */
-  #lossOf(
-    forward: StackForward,
-    labels: readonly (readonly Uint8Array[])[],
-    batch: Batch,
-  ): { shares: number[]; gradient: RowGradient } {
-    const rows = batch.rows.length;
-    const attributes = labels[0]!.length;
-    const losses = labels.map((columns, g) =>
-      columns.map((column, a) =>
-        attributeLoss(
-          { values: forward.cosines, offset: g * rows * attributes + a, stride: attributes },
-          batch.offsets,
-          column,
-          batch.positives,
-          this.#options.temperature,
-        ),
-      ),
+  #isMentioned(data: MappingData, batch: Batch): boolean {
+    const total = data.labels.length / data.counts.length;
+    return this.#attributes.some((attributes) =>
+      attributes.some((attribute) => batch.images.some((image) => data.labels[image * total + attribute] === 1)),
     );
-    const shares = losses.map((head) => head.reduce((sum, { loss }) => sum + loss, 0));
-    if (attributes === 1) {
-      // One attribute a head: exactly one row of every image is selected, the same number for all heads of the stack.
-      const images = batch.images.length;
-      const selected = new Int32Array(losses.length * images);
-      const byCosine = new Float64Array(losses.length * images);
-      losses.forEach(([loss], g) => {
-        selected.set(loss!.bestRows, g * images);
-        byCosine.set(loss!.gradient, g * images);
-      });
-      return { shares, gradient: { rows: selected, byCosine } };
-    }
-    return { shares, gradient: mergeRows(losses[0]!, rows) };
-  }
-
-  #resume(states: readonly HeadState[]): void {
-    void states;
-    throw new VillaError("Unsupported", "resume: not yet");
   }
 }
 
-/** Gradients of several attributes that share a head: the union of their selected rows. */
-function mergeRows(losses: readonly { bestRows: Int32Array; gradient: Float64Array }[], rows: number): RowGradient {
-  const position = new Int32Array(rows).fill(-1);
-  const selected: number[] = [];
+/** One attribute a head: one row of every image is selected, the same number for all heads of the stack. */
+function stackRows(losses: readonly AttributeLoss[]): RowGradient {
+  const images = losses[0]!.bestRows.length;
+  const rows = new Int32Array(losses.length * images);
+  const byCosine = new Float64Array(losses.length * images);
+  losses.forEach(({ bestRows, gradient }, g) => {
+    rows.set(bestRows, g * images);
+    byCosine.set(gradient, g * images);
+  });
+  return { rows, byCosine };
+}
+
+/** Several attributes share one head: the union of their selected rows. */
+function mergeRows(losses: readonly AttributeLoss[], total: number): RowGradient {
+  const position = new Int32Array(total).fill(-1);
+  const rows: number[] = [];
   for (const { bestRows, gradient } of losses) {
     bestRows.forEach((row, i) => {
-      if (gradient[i] !== 0 && position[row]! < 0) position[row] = selected.push(row) - 1;
+      if (gradient[i] !== 0 && position[row]! < 0) position[row] = rows.push(row) - 1;
     });
   }
-  const byCosine = new Float64Array(selected.length * losses.length);
+  const byCosine = new Float64Array(rows.length * losses.length);
   losses.forEach(({ bestRows, gradient }, a) => {
     bestRows.forEach((row, i) => {
       if (gradient[i] !== 0) byCosine[position[row]! * losses.length + a]! += gradient[i]!;
     });
   });
-  return { rows: Int32Array.from(selected), byCosine };
+  return { rows: Int32Array.from(rows), byCosine };
 }
 
-/** [B] labels of the images for one attribute. */
-function columnOf(labels: Uint8Array, attributes: number, images: Int32Array, attribute: number): Uint8Array {
-  return Uint8Array.from(images, (image) => labels[image * attributes + attribute]!);
-}
-
-function notFinite(head: number, epoch: number): VillaError {
+function notFinite(head: number, step: number): VillaError {
   return new VillaError(
     "NotFinite",
-    `The loss of head ${head} stopped being a number in epoch ${epoch + 1}; lower optimizer.lr or raise loss.temp.`,
+    `The loss of head ${head} stopped being a number at step ${step}; lower optimizer.lr or raise loss.temp.`,
   );
 }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { ProgressListener } from "@villa/data";
 import { gatherRows, type MappingData, regionOffsets } from "./batches.ts";
 import { HeadStack } from "./head-stack.ts";
 import { type HeadsOptions, type HeadWeights, headOfAttribute } from "./heads.ts";
@@ -28,76 +29,110 @@ export function imagesWith(labels: Uint8Array, attributes: number, attribute: nu
   return Int32Array.from(images);
 }
 
-/** Rows of all regions of the images. */
-export function rowsOf(images: Int32Array, offsets: Int32Array): Int32Array {
-  const rows: number[] = [];
-  for (const image of images) for (let r = offsets[image]!; r < offsets[image + 1]!; r++) rows.push(r);
-  return Int32Array.from(rows);
-}
-
 /**
  * Scores the regions of every image for the attributes it mentions, on the current backend.
  *
  * Each head sees only the regions it is needed for, many images at a time: the same values as running every image through
  * every head, at a fraction of the work.
  *
- * @param attributeEmbeddings [A, d], each of norm 1
- * @param attributes which attributes to score; default all. The others get no images.
+ * @param options.attributeEmbeddings [A, d], each of norm 1
+ * @param options.attributes which attributes to score; default all. The others get no images.
+ * @returns one entry per attribute of the model
  */
 export async function scoreRegions(options: {
   readonly model: HeadSource;
   readonly data: MappingData;
   readonly attributeEmbeddings: Float32Array;
   readonly attributes?: readonly number[];
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }): Promise<AttributeScores[]> {
-  const { model, data, attributeEmbeddings } = options;
-  const total = model.attributes.length;
-  const offsets = regionOffsets(data.counts);
-  const scores: AttributeScores[] = model.attributes.map(() => ({
-    images: new Int32Array(0),
-    values: new Float32Array(0),
-  }));
-  for (const attribute of options.attributes ?? scores.keys()) {
-    options.signal?.throwIfAborted();
-    const images = imagesWith(data.labels, total, attribute);
-    if (images.length === 0) continue;
-    const embedding = attributeEmbeddings.subarray(attribute * model.dimension, (attribute + 1) * model.dimension);
-    const weights = await model.load(headOfAttribute(model.oneProj, attribute));
-    scores[attribute] = { images, values: await scoreRows(weights, embedding, data, rowsOf(images, offsets), model) };
+  const { model, signal, onProgress } = options;
+  const wanted = options.attributes ?? model.attributes.map((_, attribute) => attribute);
+  const scores = model.attributes.map(
+    (): AttributeScores => ({ images: new Int32Array(0), values: new Float32Array(0) }),
+  );
+  let done = 0;
+  for (const attributes of model.oneProj ? [wanted] : wanted.map((attribute) => [attribute])) {
+    signal?.throwIfAborted();
+    const head = await model.load(headOfAttribute(model.oneProj, attributes[0]!));
+    const { dimension, oneProj, adapter } = model;
+    const form = { dimension, oneProj, adapter, totalAttributes: model.attributes.length };
+    const results = await scoreAttributes({ ...options, ...form, head, attributes });
+    attributes.forEach((attribute, i) => {
+      scores[attribute] = results[i]!;
+    });
+    done += attributes.length;
+    onProgress?.({ task: "mapping", done, total: wanted.length, unit: "attributes" });
   }
   return scores;
 }
 
-/** Cosines of the given rows with one attribute embedding. */
-export async function scoreRows(
-  head: HeadWeights,
-  embedding: Float32Array,
-  data: MappingData,
-  rows: Int32Array,
-  options: HeadsOptions,
-): Promise<Float32Array> {
-  const stack = new HeadStack([head], [embedding], options);
+/** Scores of attributes that share a head (one attribute, unless the model has a single head). */
+export async function scoreAttributes(
+  options: HeadsOptions & {
+    readonly head: HeadWeights;
+    readonly attributes: readonly number[];
+    readonly totalAttributes: number;
+    readonly attributeEmbeddings: Float32Array;
+    readonly data: MappingData;
+  },
+): Promise<AttributeScores[]> {
+  const { data, attributes, dimension, totalAttributes } = options;
+  const images = attributes.map((attribute) => imagesWith(data.labels, totalAttributes, attribute));
+  const offsets = regionOffsets(data.counts);
+  const rowsOf = images.map((each) => rowsOfImages(each, offsets));
+  const rows = attributes.length === 1 ? rowsOf[0]! : union(rowsOf, offsets.at(-1)!);
+  if (rows.length === 0) return images.map((each) => ({ images: each, values: new Float32Array(0) }));
+
+  const embeddings = gatherRows(options.attributeEmbeddings, dimension, attributes);
+  const stack = new HeadStack([options.head], [embeddings], options);
   try {
-    return await scoreWithStack(stack, data, rows, options.dimension);
+    const cosines = await scoreWithStack(stack, data, rows, dimension, attributes.length);
+    if (attributes.length === 1) return [{ images: images[0]!, values: cosines }];
+    const position = new Int32Array(offsets.at(-1)!);
+    rows.forEach((row, i) => {
+      position[row] = i;
+    });
+    return images.map((each, a) => ({
+      images: each,
+      values: Float32Array.from(rowsOf[a]!, (row) => cosines[position[row]! * attributes.length + a]!),
+    }));
   } finally {
     stack.dispose();
   }
 }
 
-/** Cosines of the given rows with the one attribute of a stack of one head. */
-export async function scoreWithStack(
+/** [rows, A] cosines of the given rows with the attributes of a stack of one head. */
+async function scoreWithStack(
   stack: HeadStack,
   data: MappingData,
   rows: Int32Array,
   dimension: number,
+  attributes: number,
 ): Promise<Float32Array> {
-  const values = new Float32Array(rows.length);
+  const values = new Float32Array(rows.length * attributes);
   for (let start = 0; start < rows.length; start += rowsPerProduct) {
     const chunk = rows.subarray(start, start + rowsPerProduct);
     const x = tf.tensor2d(gatherRows(data.regions, dimension, chunk), [chunk.length, dimension]);
-    values.set((await stack.score(x)).cosines, start);
+    values.set((await stack.score(x)).cosines, start * attributes);
     x.dispose();
   }
   return values;
+}
+
+function rowsOfImages(images: Int32Array, offsets: Int32Array): Int32Array {
+  const rows: number[] = [];
+  for (const image of images) for (let r = offsets[image]!; r < offsets[image + 1]!; r++) rows.push(r);
+  return Int32Array.from(rows);
+}
+
+function union(lists: readonly Int32Array[], total: number): Int32Array {
+  const used = new Uint8Array(total);
+  for (const list of lists) for (const row of list) used[row] = 1;
+  const rows: number[] = [];
+  used.forEach((isUsed, row) => {
+    if (isUsed) rows.push(row);
+  });
+  return Int32Array.from(rows);
 }

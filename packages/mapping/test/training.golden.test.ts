@@ -48,6 +48,7 @@ describe.each(testBackends())("stage 1 on $name", (backend) => {
           epoch: 0,
           steps: 0,
           losses: [],
+          validation: [],
           weights: headFrom((parameter) =>
             tensorValues(`${salt}:pool.${head}.${parameter}`, parameterShape(parameter, d), 1 / Math.sqrt(d)),
           ),
@@ -82,7 +83,7 @@ describe.each(testBackends())("stage 1 on $name", (backend) => {
       for (const [name, summary] of Object.entries(golden.params_after)) {
         const [, head, parameter] = /^pool\.(\d+)\.(.+)$/.exec(name)!;
         const trainer = trainers.find((each) => each.heads.includes(Number(head)))!;
-        const { weights } = await trainer.state(trainer.heads.indexOf(Number(head)));
+        const { weights } = await trainer.values(trainer.heads.indexOf(Number(head)));
         expectSummary(weights[parameter as "0.weight"], summary, 1e-4, name);
       }
       for (const trainer of trainers) trainer.dispose();
@@ -99,6 +100,7 @@ describe.each(testBackends())("stage 1 on $name", (backend) => {
         epoch: 0,
         steps: 0,
         losses: [],
+        validation: [],
         weights: headFrom((p) => tensorValues(`x${head}${p}`, parameterShape(p, d), 0.1)),
       })),
       {
