@@ -1,3 +1,5 @@
+import "./gradients/register.ts";
+
 export { plainCpuBackend } from "./backend/cpu.ts";
 export { type FusedAttributes, type FusedKernelName, hasFused, runFused } from "./backend/fused.ts";
 export {
@@ -18,10 +20,13 @@ export {
   batchNormInference,
   batchNormTrain,
 } from "./ops/batch-norm.ts";
-export { conv2d } from "./ops/conv.ts";
+export { type Conv2dOptions, conv2d } from "./ops/conv.ts";
 export { linear } from "./ops/linear.ts";
 export { l2Normalize, logSumExp } from "./ops/normalize.ts";
 export { sumRows } from "./ops/reduce.ts";
 export { type RoiAlignOptions, roiAlign } from "./ops/roi-align.ts";
+export { Adam, type AdamOptions, AdamW } from "./optim/adam.ts";
 export { EarlyStopping, type EarlyStoppingState } from "./optim/early-stopping.ts";
+export type { Optimizer, OptimizerState } from "./optim/optimizer.ts";
 export { ReduceLROnPlateau, type ReduceLROnPlateauOptions, type ReduceLROnPlateauState } from "./optim/plateau.ts";
+export { readTensor, toTensor } from "./tensor-data.ts";

@@ -10,7 +10,7 @@ export type FusedAttributes = Record<string, number | boolean | string | number[
  * - `VillaBatchNormTrain`: inputs `x [N, C]`, `gamma [C]`, `beta [C]`; attributes `epsilon`, `relu`; outputs
  *   `[y [N, C], mean [C], variance [C], inverseStd [C]]` with the biased variance, inverseStd = 1/sqrt(variance + epsilon).
  * - `VillaBatchNormTrainGrad`: inputs `dy [N, C]`, `x [N, C]`, `y [N, C]`, `gamma [C]`, `mean [C]`, `inverseStd [C]`;
- *   attribute `relu` (dy counts only where y > 0); outputs `[dx [N, C], dgamma [C], dbeta [C]]`.
+ *   attribute `relu` (dy counts only where y > 0; without it y is not read and may be any map); outputs `[dx [N, C], dgamma [C], dbeta [C]]`.
  * - `VillaBatchNormInference`: inputs `x [N, C]`, `scale [C]`, `shift [C]`; attribute `relu`; output `[y [N, C]]` =
  *   x·scale + shift.
  * - `VillaAvgPoolGrad`: input `dy [B, h, w, C]`; attributes `size`, `height`, `width`; output `[dx [B, height, width, C]]`

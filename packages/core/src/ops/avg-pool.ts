@@ -33,10 +33,16 @@ function spread(dy: tf.Tensor4D, size: number, height: number, width: number): t
   return tf.tidy(() => {
     const [batch, rows, columns, channels] = dy.shape;
     const share = tf.reshape(tf.mul(dy, 1 / (size * size)), [batch * rows, 1, columns, 1, channels]);
-    const windows = tf.reshape(tf.tile(share, [1, size, 1, size, 1]), [batch, rows * size, columns * size, channels]);
+    const tiled = tf.tile(share, [1, size, 1, size, 1]);
+    const windows = tf.reshape(tiled, [batch, rows * size, columns * size, channels]) as tf.Tensor4D;
     const below = height - rows * size;
     const right = width - columns * size;
     if (below === 0 && right === 0) return windows;
-    return tf.pad(windows, [[0, 0], [0, below], [0, right], [0, 0]]); // biome-ignore format: one line says it
+    return tf.pad(windows as tf.Tensor4D, [
+      [0, 0],
+      [0, below],
+      [0, right],
+      [0, 0],
+    ]);
   });
 }

@@ -23,7 +23,7 @@ export interface BatchNormTrainOptions extends BatchNormParameters {
 
 /**
  * BatchNorm with batch statistics over all axes but the last, optionally followed by ReLU, as one differentiable op. It
- * keeps x, the result and three vectors for the backward pass; TF.js's composition keeps about six maps.
+ * keeps x, three vectors and (for ReLU's mask) the result for the backward pass; TF.js's composition keeps about six maps.
  *
  * @param x [..., C] float32, at least two values per channel
  * @throws VillaError `Mismatch` when a channel has a single value (its variance is undefined), as torch does
@@ -44,7 +44,7 @@ export function batchNormTrain<T extends tf.Tensor>(x: T, options: BatchNormTrai
     const { y, mean, variance, inverseStd } = forward(x2d, scale, shift, eps, relu);
     updateRunning(runningMean, mean, momentum);
     updateRunning(runningVar, tf.mul(variance, rows / (rows - 1)), momentum);
-    save([x2d, y, scale, mean, inverseStd]);
+    save(relu ? [x2d, scale, mean, inverseStd, y] : [x2d, scale, mean, inverseStd]);
     return {
       value: tf.reshape(y, input.shape),
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
@@ -114,7 +114,7 @@ function forward(x: tf.Tensor2D, gamma: tf.Tensor, beta: tf.Tensor, epsilon: num
 
 /** [dx [N, C], dgamma [C], dbeta [C]]. */
 function backward(dy: tf.Tensor, saved: readonly tf.Tensor[], relu: boolean): [tf.Tensor, tf.Tensor, tf.Tensor] {
-  const [x, y, gamma, mean, inverseStd] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const [x, gamma, mean, inverseStd, y = x] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor?];
   const fused = runFused("VillaBatchNormTrainGrad", { dy, x, y, gamma, mean, inverseStd }, { relu });
   if (fused) return fused as [tf.Tensor, tf.Tensor, tf.Tensor];
   const rows = x.shape[0]!;

@@ -52,7 +52,8 @@ export const separableRoiProduct: PrepareRoiProduct = (boxes, counts, [height, w
   return {
     forward: (features) => {
       const [batch, , , channels] = features.shape;
-      const columns = tf.reshape(tf.transpose(features, [0, 2, 1, 3]), [batch, width, height * channels]); // BHWC -> BW(HC)
+      const columnsFirst = tf.transpose(features, [0, 2, 1, 3]); // [B, H, W, C] -> [B, W, H, C]
+      const columns = tf.reshape(columnsFirst, [batch, width, height * channels]) as tf.Tensor3D;
       const byX = tf.reshape(groupedMatMul(matrixX(), rows, columns), [boxes.length, side, height, channels]); // [R, x, H, C]
       const lines = tf.reshape(tf.transpose(byX, [0, 2, 1, 3]), [boxes.length, height, side * channels]); // [R, H, x·C]
       return tf.matMul(matrixY(), lines); // [R, y, x·C]

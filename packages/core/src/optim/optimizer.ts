@@ -1,0 +1,21 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import type { TensorData } from "@villa/data";
+
+/** Everything an optimiser needs to go on exactly where it was. */
+export interface OptimizerState {
+  readonly learningRate: number;
+  /** Steps taken, by parameter. */
+  readonly steps: Readonly<Record<string, number>>;
+  /** Moments, named `<parameter>.mean` and `<parameter>.meanSquare`. */
+  readonly tensors: Map<string, TensorData>;
+}
+
+/** What the training loop and the checkpoints ask of an optimiser. */
+export interface Optimizer {
+  learningRate: number;
+  /** Applies one update. Parameters without a gradient stay as they are, as torch's with `grad = None`. */
+  step(gradients: Readonly<Record<string, tf.Tensor>>): void;
+  state(): Promise<OptimizerState>;
+  loadState(state: OptimizerState): void;
+  dispose(): void;
+}

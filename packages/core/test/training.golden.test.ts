@@ -1,0 +1,127 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
+import { beforeAll, describe, expect, it } from "vitest";
+import { Adam, AdamW, EarlyStopping, ReduceLROnPlateau, roiAlign } from "../src/index.ts";
+import { backends } from "./backends.ts";
+
+interface RoiCase {
+  input: string;
+  boxes: number[][];
+  output_size: number;
+  spatial_scale: number;
+  aligned: boolean;
+  sampling_ratio: number;
+  output: number[] | Summary;
+  grad_weights: string;
+  grad_input: number[] | Summary;
+}
+interface OptimizerCase {
+  name: "Adam" | "AdamW";
+  kwargs: { lr: number; weight_decay?: number; betas?: [number, number]; eps?: number };
+  start: number[];
+  grads: string;
+  trajectory: number[][];
+}
+interface PlateauCase {
+  val_losses: number[];
+  lr_after: number[];
+  best_saved_at: number[];
+  early_stop_after_epoch_index: number | null;
+}
+
+const { json } = golden(import.meta.url);
+const { roi_align, optimizers, plateau } = json<{
+  roi_align: RoiCase[];
+  optimizers: OptimizerCase[];
+  plateau: PlateauCase[];
+}>("training.json");
+
+describe.each(backends())("golden training values on $name", ({ activate }) => {
+  beforeAll(activate);
+
+  it.each(roi_align)("roiAlign $input", (roi) => {
+    const [, name, dims] = /^unit\('(.+)', \[(.+)\]\)/.exec(roi.input)!;
+    const shape = dims!.split(",").map(Number) as [number, number, number, number];
+    const features = tf.tidy(() => toNhwc(tf.tensor4d(tensorValues(name!, shape), shape)));
+    const boxes = roi.boxes.flatMap((box) => box.slice(1));
+    const imageIndex = roi.boxes.map((box) => box[0]!);
+    const options = {
+      outputSize: roi.output_size,
+      spatialScale: roi.spatial_scale,
+      aligned: roi.aligned,
+      samplingRatio: roi.sampling_ratio,
+    };
+    const before = tf.memory().numTensors;
+    const [output, gradient] = tf.tidy(() => {
+      const align = (x: tf.Tensor) => roiAlign(x as tf.Tensor4D, boxes, imageIndex, options);
+      const output = toNchw(align(features));
+      const weightName = /^unit\('(.+)',/.exec(roi.grad_weights)![1]!;
+      const upstream = toNhwc(tf.tensor4d(tensorValues(weightName, output.shape), output.shape));
+      return [output, toNchw(tf.grad(align)(features, upstream) as tf.Tensor4D)];
+    });
+    expectClose(output!, roi.output, "output");
+    expectClose(gradient!, roi.grad_input, "gradient");
+    tf.dispose([output!, gradient!]);
+    expect(tf.memory().numTensors).toBe(before);
+    features.dispose();
+  });
+
+  it.each(optimizers)("$name follows torch's trajectory", async ({ name, kwargs, start, grads, trajectory }) => {
+    const parameter = tf.variable(tf.tensor1d(start));
+    const prefix = /'(.+)'\+step/.exec(grads)![1]!;
+    const Optimizer = { Adam, AdamW }[name];
+    const optimizer = new Optimizer({
+      parameters: new Map([["p", parameter]]),
+      learningRate: kwargs.lr,
+      ...(kwargs.weight_decay === undefined ? {} : { weightDecay: kwargs.weight_decay }),
+      ...(kwargs.betas === undefined ? {} : { betas: kwargs.betas }),
+      ...(kwargs.eps === undefined ? {} : { eps: kwargs.eps }),
+    });
+    for (const [step, expected] of trajectory.entries()) {
+      const gradient = tf.tensor1d(tensorValues(`${prefix}${step}`, [start.length]));
+      optimizer.step({ p: gradient });
+      gradient.dispose();
+      expectAllClose(await parameter.data(), expected, { rtol: 1e-5, atol: 1e-6, label: `${name} step ${step}` });
+    }
+    optimizer.dispose();
+    parameter.dispose();
+  });
+});
+
+describe("golden schedules", () => {
+  it.each(plateau)("plateau, best saves and early stop of $val_losses", (schedule) => {
+    const optimizer = { learningRate: 5e-5 };
+    const scheduler = new ReduceLROnPlateau({ optimizer });
+    const stopping = new EarlyStopping(5);
+    const rates: number[] = [];
+    const best: number[] = [];
+    let stoppedAfter: number | null = null;
+    for (const [epoch, loss] of schedule.val_losses.entries()) {
+      const { improved, stop } = stopping.step(loss, epoch);
+      if (improved) best.push(epoch);
+      scheduler.step(loss);
+      rates.push(optimizer.learningRate);
+      if (stop) {
+        stoppedAfter = epoch;
+        break;
+      }
+    }
+    expectAllClose(rates, schedule.lr_after, { rtol: 1e-12, atol: 0 });
+    expect(best).toEqual(schedule.best_saved_at);
+    expect(stoppedAfter).toBe(schedule.early_stop_after_epoch_index);
+  });
+});
+
+function expectClose(tensor: tf.Tensor, expected: number[] | Summary, label: string): void {
+  const values = tensor.dataSync();
+  if (Array.isArray(expected)) expectAllClose(values, expected.flat(9), { rtol: 1e-5, atol: 2e-6, label });
+  else expectSummary(values, expected, 1e-5, label);
+}
+
+function toNhwc(x: tf.Tensor4D): tf.Tensor4D {
+  return tf.transpose(x, [0, 2, 3, 1]);
+}
+
+function toNchw(x: tf.Tensor4D): tf.Tensor4D {
+  return tf.transpose(x, [0, 3, 1, 2]);
+}
