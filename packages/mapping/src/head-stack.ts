@@ -6,6 +6,7 @@ import {
   type HeadWeights,
   headFrom,
   headParameters,
+  joinHeads,
   parameterShape,
 } from "./heads.ts";
 
@@ -66,12 +67,12 @@ export class HeadStack {
       throw new VillaError("InvalidArgument", "Heads that score several attributes each cannot be stacked.");
     }
     this.#attributes = tf.keep(
-      tf.tensor3d(concat(attributeEmbeddings), [heads.length, this.#attributesPerHead, dimension]),
+      tf.tensor3d(joinHeads(attributeEmbeddings), [heads.length, this.#attributesPerHead, dimension]),
     );
     this.variables = new Map(
       headParameters.map((parameter) => {
         const shape = [heads.length, ...parameterShape(parameter, dimension)];
-        const values = concat(heads.map((head) => head[parameter]));
+        const values = joinHeads(heads.map((head) => head[parameter]));
         return [parameter, tf.tidy(() => tf.variable(tf.tensor(values, shape, "float32"), true))];
       }),
     );
@@ -161,9 +162,17 @@ export class HeadStack {
     };
   }
 
-  /** Values of head `index` of the stack. */
-  async weights(index: number): Promise<HeadWeights> {
-    return readHead(this.variables, index);
+  /** Values of every head. */
+  async weights(): Promise<HeadWeights[]> {
+    const stacked = new Map<HeadParameter, Float32Array>();
+    for (const [parameter, variable] of this.variables) stacked.set(parameter, (await variable.data()) as Float32Array);
+    return Array.from({ length: this.#heads }, (_, g) =>
+      headFrom((parameter) => {
+        const values = stacked.get(parameter)!;
+        const size = values.length / this.#heads;
+        return values.slice(g * size, (g + 1) * size); // a backend may hand out its own memory
+      }),
+    );
   }
 
   dispose(): void {
@@ -219,18 +228,6 @@ export class HeadStack {
   }
 }
 
-/** Values of one head out of stacked tensors with the names of {@link headParameters}. */
-export async function readHead(stacked: ReadonlyMap<string, tf.Tensor>, index: number): Promise<HeadWeights> {
-  const values = new Map<HeadParameter, Float32Array>();
-  for (const parameter of headParameters) {
-    const tensor = stacked.get(parameter)!;
-    const size = tensor.size / tensor.shape[0]!;
-    const all = (await tensor.data()) as Float32Array;
-    values.set(parameter, all.slice(index * size, (index + 1) * size));
-  }
-  return headFrom((parameter) => values.get(parameter)!);
-}
-
 /** Batched product of [G, m, k] and [G, k, n]. A stack of one goes through the plain product, which every backend has fast. */
 function product(a: tf.Tensor3D, b: tf.Tensor3D, transposeA = false, transposeB = false): tf.Tensor3D {
   if (a.shape[0] !== 1) return tf.matMul(a, b, transposeA, transposeB);
@@ -239,14 +236,3 @@ function product(a: tf.Tensor3D, b: tf.Tensor3D, transposeA = false, transposeB 
 }
 
 const sumRows = (tensor: tf.Tensor3D): tf.Tensor => tf.sum(tensor, 1);
-
-/** Always a copy: a backend may keep the array it is given and update parameters in place. */
-function concat(arrays: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(arrays.reduce((length, array) => length + array.length, 0));
-  let offset = 0;
-  for (const array of arrays) {
-    joined.set(array, offset);
-    offset += array.length;
-  }
-  return joined;
-}

@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
-import { AdamW } from "./adamw.ts";
+import { AdamW } from "@villa/core";
+import { type TensorData, VillaError } from "@villa/data";
 import { type Batch, gatherRows, type MappingData } from "./batches.ts";
-import { HeadStack, type RowGradient, type RowScores, readHead } from "./head-stack.ts";
+import { HeadStack, type RowGradient, type RowScores } from "./head-stack.ts";
 import type { HeadState } from "./head-state.ts";
-import type { HeadsOptions } from "./heads.ts";
+import { type HeadsOptions, type HeadWeights, headFrom, headParameters, joinHeads } from "./heads.ts";
 import { type AttributeLoss, attributeLoss } from "./loss.ts";
 import { learningRateAt, type TrainOptions } from "./train-options.ts";
 
@@ -34,6 +34,7 @@ export class HeadTrainer {
   readonly #optimizer: AdamW;
   /** For each head the attributes it scores. */
   readonly #attributes: readonly (readonly number[])[];
+  #steps: number;
 
   constructor(states: readonly HeadState[], options: HeadTrainerOptions) {
     const { dimension, attributeEmbeddings, oneProj } = options;
@@ -46,8 +47,15 @@ export class HeadTrainer {
       this.#attributes.map((attributes) => gatherRows(attributeEmbeddings, dimension, attributes)),
       options,
     );
-    this.#optimizer = new AdamW(this.stack.variables, options);
-    if (states[0]!.steps > 0) this.#optimizer.resume(states);
+    this.#optimizer = new AdamW({
+      parameters: this.stack.variables,
+      learningRate: options.learningRate,
+      betas: [options.beta1, options.beta2],
+      eps: options.epsilon,
+      weightDecay: options.weightDecay,
+    });
+    this.#steps = states[0]!.steps;
+    if (this.#steps > 0) this.#resumeOptimizer(states);
   }
 
   /** One pass over the batches of an epoch. @returns [G] each head's mean share of the loss */
@@ -56,7 +64,7 @@ export class HeadTrainer {
     for (const batch of batches) {
       const shares = await this.trainStep(data, batch);
       shares.forEach((share, g) => {
-        if (!Number.isFinite(share)) throw notFinite(this.heads[g]!, this.#optimizer.steps);
+        if (!Number.isFinite(share)) throw notFinite(this.heads[g]!, this.#steps);
         sums[g]! += share;
       });
       onStep?.();
@@ -66,9 +74,10 @@ export class HeadTrainer {
 
   /** One optimiser step. @returns [G] each head's share of the batch loss */
   async trainStep(data: MappingData, batch: Batch): Promise<number[]> {
-    this.#optimizer.learningRate = learningRateAt(this.#optimizer.steps, this.options.totalSteps, this.options);
+    this.#optimizer.learningRate = learningRateAt(this.#steps, this.options.totalSteps, this.options);
     const { shares, gradients } = await this.lossAndGradients(data, batch);
     this.#optimizer.step(gradients);
+    this.#steps++;
     tf.dispose(gradients);
     return shares;
   }
@@ -111,24 +120,47 @@ export class HeadTrainer {
     });
   }
 
-  /** Optimiser steps taken. */
-  get steps(): number {
-    return this.#optimizer.steps;
-  }
-
-  /** Values of head number `position` of the trainer and of its optimiser. */
-  async values(position: number): Promise<Required<Pick<HeadState, "steps" | "weights" | "mean" | "meanSquare">>> {
-    return {
-      steps: this.#optimizer.steps,
-      weights: await this.stack.weights(position),
-      mean: await readHead(this.#optimizer.mean, position),
-      meanSquare: await readHead(this.#optimizer.meanSquare, position),
-    };
+  /** Values of every head and of its optimiser. */
+  async values(): Promise<Required<Pick<HeadState, "steps" | "weights" | "mean" | "meanSquare">>[]> {
+    const weights = await this.stack.weights();
+    const { tensors } = await this.#optimizer.state();
+    const moments = (position: number, moment: "mean" | "meanSquare"): HeadWeights =>
+      headFrom((parameter) => {
+        const size = weights[0]![parameter].length;
+        const stacked = tensors.get(`${parameter}.${moment}`)?.data as Float32Array | undefined;
+        return stacked?.slice(position * size, (position + 1) * size) ?? new Float32Array(size);
+      });
+    return weights.map((values, position) => ({
+      steps: this.#steps,
+      weights: values,
+      mean: moments(position, "mean"),
+      meanSquare: moments(position, "meanSquare"),
+    }));
   }
 
   dispose(): void {
     this.#optimizer.dispose();
     this.stack.dispose();
+  }
+
+  #resumeOptimizer(states: readonly HeadState[]): void {
+    const tensors = new Map<string, TensorData>();
+    for (const moment of ["mean", "meanSquare"] as const) {
+      const heads = states.map((state) => {
+        if (state[moment]) return state[moment];
+        throw new VillaError(
+          "Mismatch",
+          `Head ${state.head} cannot be trained further: its optimiser state was not kept. Start anew with resume=never.`,
+        );
+      });
+      for (const parameter of headParameters) {
+        const shape = this.stack.variables.get(parameter)!.shape;
+        const data = joinHeads(heads.map((head) => head[parameter]));
+        tensors.set(`${parameter}.${moment}`, { dtype: "float32", shape: [...shape], data });
+      }
+    }
+    const steps = Object.fromEntries(headParameters.map((parameter) => [parameter, this.#steps]));
+    this.#optimizer.loadState({ learningRate: this.options.learningRate, steps, tensors });
   }
 
   #isMentioned(data: MappingData, batch: Batch): boolean {

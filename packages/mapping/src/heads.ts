@@ -58,3 +58,14 @@ export function initialHead(head: number, dimension: number, seed: number): Head
     return values;
   });
 }
+
+/** Heads one after another in one array: always a copy, since a backend may keep the array and update it in place. */
+export function joinHeads(arrays: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(arrays.reduce((length, array) => length + array.length, 0));
+  let offset = 0;
+  for (const array of arrays) {
+    joined.set(array, offset);
+    offset += array.length;
+  }
+  return joined;
+}

@@ -1,28 +1,26 @@
-import type { HeadState } from "./head-state.ts";
 import { type Parallel, partition, shareFloats } from "./parallel.ts";
-import { type HeadEpoch, newHeadStates, type TrainHeadsOptions, trainHeads } from "./train-heads.ts";
+import { type HeadEpoch, type HeadResult, type TrainHeadsOptions, trainHeads } from "./train-heads.ts";
 
 /** What a worker needs to train some heads: plain data, so that it can be posted. */
 export interface TrainTask
   extends Pick<
     TrainHeadsOptions,
     | "data"
+    | "heads"
     | "attributeEmbeddings"
     | "train"
     | "validation"
     | "earlyStopping"
     | "headsPerProduct"
+    | "historyOnly"
     | "dimension"
     | "oneProj"
     | "adapter"
   > {
-  readonly heads: readonly number[];
   /** Folder of head checkpoints: heads start from what is there and are saved after every epoch. */
   readonly checkpoints?: string | undefined;
   /** Keep the optimiser's state of heads that have finished, so that they can be trained further. */
   readonly keepOptimizer?: boolean | undefined;
-  /** Leave the weights out of the result (they are in the checkpoints): any number of heads fits in memory. */
-  readonly historyOnly?: boolean | undefined;
 }
 
 /** What a worker tells while it trains. */
@@ -42,13 +40,11 @@ export interface TrainGroupsOptions extends TrainTask {
 export type TrainGroup = (
   task: TrainTask,
   context: { post(message: TrainMessage): void; readonly signal?: AbortSignal | undefined },
-) => Promise<HeadState[]>;
+) => Promise<HeadResult[]>;
 
 /** Trains new heads in this thread, without files. */
-export const trainGroupInMemory: TrainGroup = async (task, { post, signal }) => {
-  const states = newHeadStates(task.heads, task.dimension, task.train.seed);
-  return trainHeads({ ...task, states, ...reporting(post), signal });
-};
+export const trainGroupInMemory: TrainGroup = async (task, { post, signal }) =>
+  trainHeads({ ...task, ...reporting(post), signal });
 
 /** The callbacks of {@link trainHeads} as messages. */
 export const reporting = (
@@ -62,32 +58,32 @@ export const reporting = (
  * Trains the heads of `options.heads` wave by wave, each wave spread over the workers (or in this thread). Heads are
  * independent, so neither the waves nor the workers change any number.
  *
- * @returns states in the order of `options.heads`
+ * @returns results in the order of `options.heads`
  */
-export async function trainGroups(options: TrainGroupsOptions, here: TrainGroup): Promise<HeadState[]> {
+export async function trainGroups(options: TrainGroupsOptions, here: TrainGroup): Promise<HeadResult[]> {
   const { parallel, headsAtOnce = options.heads.length, onMessage = () => {}, signal, ...task } = options;
-  const states: HeadState[] = [];
+  const results: HeadResult[] = [];
   const post = (message: unknown): void => onMessage(message as TrainMessage);
   const shared = parallel ? withSharedArrays(task) : task;
   for (let start = 0; start < options.heads.length; start += Math.max(1, headsAtOnce)) {
     const wave = options.heads.slice(start, start + Math.max(1, headsAtOnce));
     if (!parallel) {
-      states.push(...(await here({ ...task, heads: wave }, { post, signal })));
+      results.push(...(await here({ ...task, heads: wave }, { post, signal })));
       continue;
     }
     const reference = { module: parallel.tasks, name: "trainHeadsTask" };
     const groups = await settleAll(
       partition(wave, parallel.pool.size).map((heads) =>
-        parallel.pool.run<HeadState[]>(
+        parallel.pool.run<HeadResult[]>(
           reference,
           { ...shared, heads },
           { onMessage: post, ...(signal ? { signal } : {}) },
         ),
       ),
     );
-    states.push(...groups.flat());
+    results.push(...groups.flat());
   }
-  return states;
+  return results;
 }
 
 /** Like Promise.all, but a failure is reported only when nothing runs any more: no worker is left writing files. */

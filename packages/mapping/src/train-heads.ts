@@ -10,7 +10,7 @@ import {
   validationScore,
 } from "./head-state.ts";
 import { HeadTrainer } from "./head-trainer.ts";
-import type { HeadsOptions } from "./heads.ts";
+import type { HeadsOptions, HeadWeights } from "./heads.ts";
 import type { TrainOptions } from "./train-options.ts";
 import { type HeadValidation, type ValidationSplit, validateHeads } from "./validate.ts";
 
@@ -29,8 +29,10 @@ export interface TrainHeadsOptions extends HeadsOptions {
   /** [A, d] */
   readonly attributeEmbeddings: Float32Array;
   readonly train: TrainOptions;
-  /** Where to start: new heads, or heads saved earlier, each at its own epoch. */
-  readonly states: readonly HeadState[];
+  /** Which heads to train. */
+  readonly heads: readonly number[];
+  /** Where a head starts: default, and for undefined, a new one. Saved heads may be at different epochs. */
+  readonly load?: ((head: number) => Promise<HeadState | undefined>) | undefined;
   readonly validation?: ValidationSplit | undefined;
   readonly earlyStopping?: EarlyStopping | undefined;
   /** Heads computed as one product; see {@link defaultHeadsPerProduct}. */
@@ -40,12 +42,20 @@ export interface TrainHeadsOptions extends HeadsOptions {
   readonly onHeadEpoch?: ((report: HeadEpoch) => void) | undefined;
   /** Called with every head's state after each of its epochs; training goes on while the last call is under way. */
   readonly save?: ((state: HeadState) => Promise<void>) | undefined;
+  /** Leave the weights out of the results. */
+  readonly historyOnly?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** New states for {@link trainHeads}. */
-export function newHeadStates(heads: readonly number[], dimension: number, seed: number): HeadState[] {
-  return heads.map((head) => newHeadState(head, dimension, seed));
+/** A head at the end of its training. */
+export interface HeadResult {
+  readonly head: number;
+  readonly losses: readonly number[];
+  readonly validation: readonly HeadValidation[];
+  /** The epoch that early stopping chose, from 1. */
+  readonly bestEpoch?: number;
+  /** Weights to use: of the best epoch with early stopping, else of the last. Absent with `historyOnly`. */
+  readonly weights?: HeadWeights;
 }
 
 /** GPUs want one large batched product; on a CPU a head at a time keeps its weights in cache. */
@@ -60,18 +70,16 @@ export function defaultHeadsPerProduct(): number {
  * Within an epoch each stack of heads sees all batches before the next stack's turn: its weights and optimiser state stay
  * in cache, which halves the time of the memory-bound AdamW.
  *
- * @returns the states after the last epoch, in the order given
+ * @returns one result per state, in the order given
  * @throws VillaError `NotFinite` when the loss diverges, `Aborted` on the signal; saved states stay usable
  */
-export async function trainHeads(options: TrainHeadsOptions): Promise<HeadState[]> {
+export async function trainHeads(options: TrainHeadsOptions): Promise<HeadResult[]> {
   const { data, train } = options;
-  const totalSteps = train.epochs * Math.floor(data.counts.length / train.batchSize);
-  const trainerOptions = { ...train, ...headsOptions(options), totalSteps };
+  const results = new Map<number, HeadResult>();
+  const runs: StackRun[] = [];
   const saver = new Saver();
-  const runs = stacksOf(options.states, options.headsPerProduct ?? defaultHeadsPerProduct()).map(
-    (states) => new StackRun(states, new HeadTrainer(states, trainerOptions), options, saver),
-  );
   try {
+    for await (const states of stacksToTrain(options, results)) runs.push(new StackRun(states, options, saver));
     for (let epoch = 0; epoch < train.epochs; epoch++) {
       const due = runs.filter((run) => run.isDue(epoch));
       if (due.length === 0) continue;
@@ -79,42 +87,67 @@ export async function trainHeads(options: TrainHeadsOptions): Promise<HeadState[
       for (const run of due) await run.epoch(batches);
     }
     await saver.finish();
-    const states = await Promise.all(runs.map((run) => run.states()));
-    return states.flat();
+    for (const run of runs) {
+      for (const result of await run.results(options.historyOnly === true)) results.set(result.head, result);
+    }
+    return options.heads.map((head) => results.get(head)!);
   } finally {
-    for (const run of runs) run.trainer.dispose();
+    for (const run of runs) run.dispose();
   }
 }
 
-const headsOptions = ({ dimension, oneProj, adapter, attributeEmbeddings }: TrainHeadsOptions) => ({
-  dimension,
-  oneProj,
-  adapter,
-  attributeEmbeddings,
-});
-
-/** Heads share a stack only while they are at the same step. */
-function stacksOf(states: readonly HeadState[], size: number): HeadState[][] {
-  const stacks: HeadState[][] = [];
-  for (const state of states) {
-    const last = stacks.at(-1);
-    if (last && last.length < size && last[0]!.steps === state.steps) last.push(state);
-    else stacks.push([state]);
+/**
+ * Loads the heads one stack at a time, so that their initial values need not be in memory twice. Heads that have nothing
+ * left to do go to `results` instead.
+ */
+async function* stacksToTrain(
+  options: TrainHeadsOptions,
+  results: Map<number, HeadResult>,
+): AsyncGenerator<HeadState[]> {
+  const size = options.headsPerProduct ?? defaultHeadsPerProduct();
+  let stack: HeadState[] = [];
+  for (const head of options.heads) {
+    const state = (await options.load?.(head)) ?? newHeadState(head, options.dimension, options.train.seed);
+    const stopped = options.earlyStopping && hasStopped(state, options.earlyStopping);
+    if (state.epoch >= options.train.epochs || stopped) {
+      results.set(head, resultOf(state, state.weights, options.historyOnly === true));
+      continue;
+    }
+    // Heads share a stack only while they are at the same step.
+    if (stack.length > 0 && (stack.length >= size || stack[0]!.steps !== state.steps)) {
+      yield stack;
+      stack = [];
+    }
+    stack.push(state);
   }
-  return stacks;
+  if (stack.length > 0) yield stack;
+}
+
+function resultOf(
+  { head, losses, validation, best }: HeadHistory,
+  weights: HeadWeights | undefined,
+  historyOnly: boolean,
+): HeadResult {
+  return {
+    ...{ head, losses, validation },
+    ...(best ? { bestEpoch: best.epoch } : {}),
+    ...(historyOnly || !weights ? {} : { weights: best?.weights ?? weights }),
+  };
 }
 
 type HeadHistory = Pick<HeadState, "head" | "losses" | "validation"> & { epoch: number; best?: BestEpoch | undefined };
 
 /** A stack on its way through the epochs. */
 class StackRun {
-  readonly trainer: HeadTrainer;
+  readonly #trainer: HeadTrainer;
   readonly #options: TrainHeadsOptions;
   readonly #history: HeadHistory[];
   readonly #saver: Saver;
 
-  constructor(states: readonly HeadState[], trainer: HeadTrainer, options: TrainHeadsOptions, saver: Saver) {
-    this.trainer = trainer;
+  constructor(states: readonly HeadState[], options: TrainHeadsOptions, saver: Saver) {
+    const { data, train, dimension, oneProj, adapter, attributeEmbeddings } = options;
+    const totalSteps = train.epochs * Math.floor(data.counts.length / train.batchSize);
+    this.#trainer = new HeadTrainer(states, { ...train, dimension, oneProj, adapter, attributeEmbeddings, totalSteps });
     this.#options = options;
     this.#saver = saver;
     this.#history = states.map(({ head, epoch, losses, validation, best }) => ({
@@ -135,11 +168,11 @@ class StackRun {
 
   async epoch(batches: Parameters<HeadTrainer["trainEpoch"]>[1]): Promise<void> {
     const { data, validation, onStep, onHeadEpoch, signal } = this.#options;
-    const losses = await this.trainer.trainEpoch(data, batches, () => {
+    const losses = await this.#trainer.trainEpoch(data, batches, () => {
       throwIfAborted(signal);
-      onStep?.(this.trainer.heads.length);
+      onStep?.(this.#trainer.heads.length);
     });
-    const judged = validation ? await validateHeads(this.trainer, validation) : [];
+    const judged = validation ? await validateHeads(this.#trainer, validation) : [];
     for (const [position, head] of this.#history.entries()) {
       await this.#finishEpoch(position, head, losses[position]!, judged[position]);
       onHeadEpoch?.({
@@ -152,12 +185,22 @@ class StackRun {
     await this.#save();
   }
 
-  async states(): Promise<HeadState[]> {
-    const states: HeadState[] = [];
-    for (const [position, { best, ...history }] of this.#history.entries()) {
-      states.push({ ...history, ...(best ? { best } : {}), ...(await this.trainer.values(position)) });
-    }
-    return states;
+  async results(historyOnly: boolean): Promise<HeadResult[]> {
+    const weights = historyOnly ? [] : await this.#trainer.stack.weights();
+    return this.#history.map((history, position) => resultOf(history, weights[position], historyOnly));
+  }
+
+  dispose(): void {
+    this.#trainer.dispose();
+  }
+
+  async #states(): Promise<HeadState[]> {
+    const values = await this.#trainer.values();
+    return this.#history.map(({ best, ...history }, position) => ({
+      ...history,
+      ...(best ? { best } : {}),
+      ...values[position]!,
+    }));
   }
 
   async #finishEpoch(
@@ -177,7 +220,7 @@ class StackRun {
     if (!earlyStopping || !judged || stopped) return;
     const score = validationScore(judged, earlyStopping);
     if (!head.best || score < head.best.score) {
-      head.best = { epoch: head.epoch, score, weights: await this.trainer.stack.weights(position) };
+      head.best = { epoch: head.epoch, score, weights: (await this.#trainer.stack.weights())[position]! };
     }
   }
 
@@ -185,7 +228,7 @@ class StackRun {
     const { save } = this.#options;
     if (!save) return;
     // Read before the next step changes them; written while the next stack is trained.
-    const states = await this.states();
+    const states = await this.#states();
     await this.#saver.submit(async () => {
       for (const state of states) await save(state);
     });

@@ -1,7 +1,7 @@
 import type { ProgressListener } from "@villa/data";
 import type { MappingData } from "./batches.ts";
 import { checkMappingData } from "./check-data.ts";
-import type { EarlyStopping, HeadState } from "./head-state.ts";
+import type { EarlyStopping } from "./head-state.ts";
 import { headCount } from "./heads.ts";
 import { type EpochSummary, summarizeHistory } from "./history.ts";
 import { type MappingModel, makeModel } from "./model.ts";
@@ -53,25 +53,25 @@ export async function trainMapping(options: TrainMappingOptions): Promise<Traine
   const form = { dimension, oneProj: options.oneProj ?? false, adapter: options.adapter ?? false };
   const heads = Array.from({ length: headCount(form.oneProj, total) }, (_, head) => head);
   const steps = train.epochs * Math.floor(counts.length / train.batchSize) * heads.length;
-  const states = await trainGroups(
+  const results = await trainGroups(
     {
       ...{ data, attributeEmbeddings, train, validation, earlyStopping, heads, parallel, signal, ...form },
       onMessage: progressOf(options.onProgress, steps),
     },
     trainGroupInMemory,
   );
-  const model = makeModel({ ...form, attributes }, states.map(finalWeights));
+  const model = makeModel(
+    { ...form, attributes },
+    results.map(({ weights }) => weights!),
+  );
   return {
     ...model,
     history: summarizeHistory(
-      states,
-      states.map(() => true),
+      results,
+      results.map(() => true),
     ),
   };
 }
-
-/** The weights a finished head is used with: those of its best epoch where early stopping chose one. */
-export const finalWeights = (state: HeadState): HeadState["weights"] => state.best?.weights ?? state.weights;
 
 /** Checked options with the defaults filled in. */
 export function trainOptionsOf(options: Partial<TrainOptions>): TrainOptions {

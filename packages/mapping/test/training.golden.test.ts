@@ -83,7 +83,7 @@ describe.each(testBackends())("stage 1 on $name", (backend) => {
       for (const [name, summary] of Object.entries(golden.params_after)) {
         const [, head, parameter] = /^pool\.(\d+)\.(.+)$/.exec(name)!;
         const trainer = trainers.find((each) => each.heads.includes(Number(head)))!;
-        const { weights } = await trainer.values(trainer.heads.indexOf(Number(head)));
+        const { weights } = (await trainer.values())[trainer.heads.indexOf(Number(head))]!;
         expectSummary(weights[parameter as "0.weight"], summary, 1e-4, name);
       }
       for (const trainer of trainers) trainer.dispose();

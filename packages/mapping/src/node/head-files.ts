@@ -1,0 +1,146 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  openSafetensors,
+  type SafetensorsFile,
+  type TensorData,
+  toFloat32,
+  VillaError,
+  writeSafetensors,
+} from "@villa/data";
+import { atomicWriteFile, fileSource, withPath } from "@villa/data/node";
+import type { HeadState } from "../head-state.ts";
+import { type HeadsOptions, type HeadWeights, headFrom, headParameters, parameterShape } from "../heads.ts";
+import type { HeadSource } from "../scores.ts";
+
+// One file per head: heads are independent, so a run that was killed resumes each of them where it stood, and shards are
+// merged by putting their files into one folder.
+
+/** Path of a head's checkpoint. */
+export const headFile = (folder: string, head: number): string =>
+  join(folder, `head-${String(head).padStart(5, "0")}.safetensors`);
+
+/** Writes a head's state so that a crash leaves the previous one or the new one. */
+export async function saveHeadState(
+  folder: string,
+  state: HeadState,
+  options: { readonly dimension: number; readonly keepOptimizer: boolean },
+): Promise<void> {
+  const tensors = new Map<string, TensorData>();
+  const put = (group: string, values: HeadWeights | undefined): void => {
+    for (const parameter of values ? headParameters : []) {
+      const shape = parameterShape(parameter, options.dimension);
+      tensors.set(`${group}.${parameter}`, { dtype: "float32", shape, data: values![parameter] });
+    }
+  };
+  put("weights", state.weights);
+  if (options.keepOptimizer) {
+    put("mean", state.mean);
+    put("mean_square", state.meanSquare);
+  }
+  put("best", state.best?.weights);
+  const { head, epoch, steps, losses, validation, best } = state;
+  const progress = {
+    head,
+    epoch,
+    steps,
+    losses,
+    validation,
+    ...(best && { best: { epoch: best.epoch, score: best.score } }),
+  };
+  await atomicWriteFile(
+    headFile(folder, head),
+    writeSafetensors(tensors, { format: "pt", villa_head: JSON.stringify(progress) }),
+  );
+}
+
+/** Reads a head's state. @returns undefined when the head has none yet @throws VillaError as the file readers */
+export async function loadHeadState(folder: string, head: number): Promise<HeadState | undefined> {
+  const path = headFile(folder, head);
+  return openHead(path, async (file, progress) => {
+    const group = async (name: string): Promise<HeadWeights | undefined> =>
+      file.entries.has(`${name}.0.weight`) ? readWeights(file, name) : undefined;
+    const [weights, mean, meanSquare, best] = [
+      await readWeights(file, "weights"),
+      await group("mean"),
+      await group("mean_square"),
+      await group("best"),
+    ];
+    return {
+      ...progress,
+      weights,
+      ...(mean && { mean }),
+      ...(meanSquare && { meanSquare }),
+      ...(progress.best && best ? { best: { ...progress.best, weights: best } } : { best: undefined }),
+    } as HeadState;
+  });
+}
+
+/** What a head has been through, without its weights. */
+export type HeadProgress = Omit<HeadState, "weights" | "mean" | "meanSquare" | "best"> & {
+  readonly best?: { readonly epoch: number; readonly score: number };
+};
+
+/** Reads only the progress of a head. @returns undefined when it has no checkpoint */
+export function loadHeadProgress(folder: string, head: number): Promise<HeadProgress | undefined> {
+  return openHead(headFile(folder, head), async (_, progress) => progress);
+}
+
+/** A model whose heads are read when needed. @param which "best" falls back to the last epoch where there is no best */
+export function headSource(
+  folder: string,
+  options: HeadsOptions & { readonly attributes: readonly string[] },
+  which: "last" | "best",
+): HeadSource {
+  return {
+    ...options,
+    async load(head) {
+      const path = headFile(folder, head);
+      const weights = await openHead(path, (file) => {
+        const group = which === "best" && file.entries.has("best.0.weight") ? "best" : "weights";
+        return readWeights(file, group);
+      });
+      if (weights) return weights;
+      throw new VillaError("NotFound", `There is no ${path}; that head has not been trained yet.`);
+    },
+  };
+}
+
+/** Removes all head checkpoints. */
+export async function clearHeads(folder: string): Promise<void> {
+  const files = await readdir(folder).catch(() => []);
+  for (const name of files) if (/^head-\d+\.safetensors/.test(name)) await rm(join(folder, name), { force: true });
+}
+
+async function openHead<T>(
+  path: string,
+  use: (file: SafetensorsFile, progress: HeadProgress) => Promise<T>,
+): Promise<T | undefined> {
+  const source = await fileSource(path).catch((error: unknown) => {
+    if ((error as { code?: string }).code === "NotFound") return undefined;
+    throw error;
+  });
+  if (!source) return undefined;
+  return withPath(path, async () => {
+    const file = await openSafetensors(source);
+    return use(file, parseProgress(file.metadata.villa_head));
+  });
+}
+
+function parseProgress(text: string | undefined): HeadProgress {
+  try {
+    const progress = JSON.parse(text ?? "") as HeadProgress;
+    if (Number.isSafeInteger(progress.head) && Number.isSafeInteger(progress.epoch) && Array.isArray(progress.losses)) {
+      return progress;
+    }
+  } catch {
+    // Reported below like any other wrong contents.
+  }
+  throw new VillaError("InvalidFile", "This is not the checkpoint of a projection head.");
+}
+
+async function readWeights(file: SafetensorsFile, group: string): Promise<HeadWeights> {
+  const tensors = new Map<string, Float32Array>();
+  for (const parameter of headParameters) tensors.set(parameter, toFloat32(await file.tensor(`${group}.${parameter}`)));
+  return headFrom((parameter) => tensors.get(parameter)!);
+}

@@ -1,0 +1,32 @@
+import type { TaskContext } from "@villa/core";
+import type { HeadState } from "../head-state.ts";
+import { runScoreTask, type ScoreTask } from "../map-regions.ts";
+import type { AttributeScores } from "../scores.ts";
+import { reporting, type TrainGroup, type TrainTask } from "../train-groups.ts";
+import { type HeadResult, trainHeads } from "../train-heads.ts";
+import { loadHeadState, saveHeadState } from "./head-files.ts";
+
+// The functions that workers run; their module is loaded by URL, so these names are part of the contract.
+
+/** Trains some heads in a worker. */
+export function trainHeadsTask(task: TrainTask, context: TaskContext): Promise<HeadResult[]> {
+  return trainGroupWithFiles(task, { post: (message) => context.post(message), signal: context.signal });
+}
+
+/** Scores the attributes of one head in a worker. */
+export function scoreTask(task: ScoreTask): Promise<AttributeScores[]> {
+  return runScoreTask(task);
+}
+
+/** Trains heads in this thread, from their checkpoints where there are some and saving them after every epoch. */
+export const trainGroupWithFiles: TrainGroup = (task, { post, signal }) => {
+  const { checkpoints, dimension, train } = task;
+  const files = checkpoints !== undefined && {
+    load: (head: number) => loadHeadState(checkpoints, head),
+    save: (state: HeadState) => {
+      const keepOptimizer = task.keepOptimizer !== false || state.epoch < train.epochs;
+      return saveHeadState(checkpoints, state, { dimension, keepOptimizer });
+    },
+  };
+  return trainHeads({ ...task, ...files, signal, ...reporting(post) });
+};
