@@ -17,6 +17,12 @@ export {
   formatVocabulary,
   parseVocabulary,
 } from "./dataset/vocabulary.ts";
+export {
+  decodeRegionNpz,
+  decodeRegionSafetensors,
+  encodeRegionNpz,
+  encodeRegionSafetensors,
+} from "./embeddings/regionFile.ts";
 export { isVillaError, VillaError, type VillaErrorCode } from "./errors.ts";
 export { type FeatherTable, readFeather } from "./feather/read.ts";
 export {
