@@ -6,6 +6,7 @@ export {
   imageTensor,
   type RgbImage,
 } from "./batch.ts";
+export { embedSplit, type LabelledImage, regionLabels } from "./evaluate.ts";
 export { exportRegionEncoder } from "./onnx/exportRegionEncoder.ts";
 export { type ImagePairs, imagePairs, type PairableImage, type PairMode, splitSentences } from "./pairs.ts";
 export { embedRegions } from "./regionEncoder.ts";
@@ -18,3 +19,10 @@ export {
 } from "./retrieval.ts";
 export { type ContrastiveGradients, contrastiveGradients, contrastiveLoss } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./textEmbeddings.ts";
+export {
+  type ContrastiveData,
+  type ContrastiveEpoch,
+  type ContrastiveState,
+  type TrainContrastiveOptions,
+  trainContrastive,
+} from "./train.ts";

@@ -1,1 +1,1 @@
-export {};
+export { type SplitPairs, splitPairs } from "./node/datasetPairs.ts";

@@ -85,7 +85,11 @@ describe.each(testBackends())("Stage 2 on $name", ({ activate }) => {
     let optimizer: Adam;
     beforeAll(() => {
       tower = goldenTower(golden.salt);
-      optimizer = new Adam(tower.trainableVariables(), { learningRate: golden.lr, weightDecay: golden.weight_decay });
+      optimizer = new Adam({
+        parameters: tower.trainableVariables(),
+        learningRate: golden.lr,
+        weightDecay: golden.weight_decay,
+      });
     });
     afterAll(() => {
       optimizer.dispose();

@@ -1,0 +1,90 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { type ProgressListener, VillaError } from "@villa/data";
+import { groupRegions, type ModifiedResNet } from "@villa/preprocess";
+import { imageTensor, type RgbImage } from "./batch.ts";
+import { embedRegions } from "./regionEncoder.ts";
+
+/** What evaluation needs to know of an image. */
+export interface LabelledImage {
+  readonly imageId: number;
+  readonly regionCoord: readonly (readonly number[])[];
+  /** True attributes of each region. */
+  readonly regToAttr?: readonly (readonly string[])[];
+}
+
+/**
+ * Which region truly has which attribute.
+ *
+ * @returns [regions of all images, attributes] 0 or 1
+ * @throws VillaError `Mismatch` when an image has no ground truth or names an unknown attribute
+ */
+export function regionLabels(images: readonly LabelledImage[], attributes: readonly string[]): Uint8Array {
+  const column = new Map(attributes.map((attribute, i) => [attribute, i]));
+  const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
+  const labels = new Uint8Array(regions * attributes.length);
+  let row = 0;
+  for (const { imageId, regionCoord, regToAttr } of images) {
+    if (regToAttr?.length !== regionCoord.length) {
+      throw new VillaError(
+        "Mismatch",
+        `Image ${imageId} has no true attributes (reg_to_attr); retrieval cannot be scored.`,
+      );
+    }
+    for (const own of regToAttr) {
+      for (const attribute of own) {
+        const index = column.get(attribute);
+        if (index === undefined) {
+          throw new VillaError(
+            "Mismatch",
+            `Image ${imageId} has the attribute "${attribute}", which has no embedding.`,
+          );
+        }
+        labels[row * attributes.length + index] = 1;
+      }
+      row++;
+    }
+  }
+  return labels;
+}
+
+/**
+ * Embeds every region of a split in evaluation mode, a few images at a time.
+ *
+ * @param load reads one image
+ * @returns [regions of all images, embedDim] L2-normalised
+ */
+export async function embedSplit<Image extends LabelledImage>(
+  tower: ModifiedResNet,
+  images: readonly Image[],
+  load: (image: Image) => Promise<RgbImage>,
+  { batchSize = 16, progress, signal }: { batchSize?: number; progress?: ProgressListener; signal?: AbortSignal } = {},
+): Promise<Float32Array> {
+  const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
+  const result = new Float32Array(regions * tower.config.embedDim);
+  let offset = 0;
+  for (let start = 0; start < images.length; ) {
+    if (signal?.aborted) throw new VillaError("Aborted", "Embedding was stopped.");
+    const first = await load(images[start]!);
+    const pictures = [first];
+    // A batch ends early where the size of the pictures changes, so that rows stay in order.
+    while (pictures.length < batchSize && start + pictures.length < images.length) {
+      const next = await load(images[start + pictures.length]!);
+      if (next.width !== first.width || next.height !== first.height) break;
+      pictures.push(next);
+    }
+    const boxes = images.slice(start, start + pictures.length).map(({ regionCoord }) => regionCoord);
+    if (boxes.some((own) => own.length > 0)) {
+      const embeddings = tf.tidy(() => {
+        const group = { images: imageTensor(pictures), regions: groupRegions(boxes, first.width) };
+        return embedRegions(tower, [group]);
+      });
+      const values = (await embeddings.data()) as Float32Array;
+      embeddings.dispose();
+      result.set(values, offset);
+      offset += values.length;
+    }
+    start += pictures.length;
+    progress?.({ task: "embedding regions", done: start, total: images.length, unit: "images" });
+  }
+  return result;
+}

@@ -1,0 +1,120 @@
+import "@tensorflow/tfjs-backend-cpu";
+import * as tf from "@tensorflow/tfjs-core";
+import { isVillaError, RandomState } from "@villa/data";
+import { assignVisionWeights, initModifiedResNet, visionStateDict } from "@villa/preprocess";
+import { bytes } from "@villa/testing";
+import { beforeAll, expect, test } from "vitest";
+import { contrastiveBatch } from "../src/batch.ts";
+import { embedSplit, regionLabels } from "../src/evaluate.ts";
+import { imagePairs } from "../src/pairs.ts";
+import { SentenceEmbeddings } from "../src/textEmbeddings.ts";
+import { type ContrastiveData, type ContrastiveState, trainContrastive } from "../src/train.ts";
+
+const side = 32;
+const colours = ["red", "green", "blue"];
+
+/** Noise with one bright channel in the left half and another in the right one: two regions an image. */
+const samples = Array.from({ length: 12 }, (_, i) => {
+  const random = new RandomState(i);
+  const own = [random.choice(3), random.choice(3)];
+  const data = bytes(`train:${i}`, 3 * side * side).map((value) => value / 8);
+  own.forEach((channel, half) => {
+    for (let y = 0; y < side; y++)
+      for (let x = 0; x < side / 2; x++) data[(channel * side + y) * side + half * (side / 2) + x] = 255;
+  });
+  const names = own.map((channel) => colours[channel]!);
+  return {
+    imageId: i,
+    imageSize: [side, side] as [number, number],
+    regionCoord: [
+      [0, 0, side / 2, side],
+      [side / 2, 0, side, side],
+    ],
+    text: names.map((name) => `the color is ${name}`).join(" . "),
+    regToAttr: names.map((name) => [name]),
+    image: { width: side, height: side, data },
+  };
+});
+
+const encode = async (sentences: readonly string[]) =>
+  Float32Array.from(sentences.flatMap((sentence) => colours.map((name) => (sentence.includes(name) ? 1 : 0.1))));
+
+async function data(): Promise<ContrastiveData> {
+  const embeddings = new SentenceEmbeddings(encode, colours.length);
+  const pairs = samples.map((sample) => imagePairs(sample, "oracle"));
+  await embeddings.prepare(pairs.flatMap(({ sentences }) => sentences.flat()));
+  return {
+    length: samples.length,
+    batch: async (indices) =>
+      contrastiveBatch(
+        indices.map((i) => samples[i]!.image),
+        indices.map((i) => pairs[i]!),
+        (sentences) => embeddings.embed(sentences),
+      ),
+  };
+}
+
+const newTower = () =>
+  initModifiedResNet({ layers: [1, 1, 1, 1], width: 2, embedDim: colours.length, seed: 3, heads: 1 });
+const settings = { learningRate: 5e-3, weightDecay: 0, batchSize: 6, microBatch: 0, seed: 1 };
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+test("learns, leaks nothing, and a resumed run equals an uninterrupted one bit for bit", async () => {
+  const train = await data();
+  const whole = newTower();
+  const before = tf.memory().numTensors;
+  const log = await trainContrastive(whole, { train }, { ...settings, epochs: 4 });
+  expect(tf.memory().numTensors).toBe(before);
+  expect(log.at(-1)!.trainLoss).toBeLessThan(log[0]!.trainLoss);
+
+  const interrupted = newTower();
+  let state: ContrastiveState | undefined;
+  let weights: Awaited<ReturnType<typeof visionStateDict>> | undefined;
+  await trainContrastive(
+    interrupted,
+    { train },
+    {
+      ...settings,
+      epochs: 4,
+      onEpoch: async ({ epoch }, snapshot) => {
+        if (epoch !== 2) return;
+        state = JSON.parse(JSON.stringify({ ...(await snapshot()), optimizer: undefined }));
+        state = { ...state!, optimizer: (await snapshot()).optimizer };
+        weights = await visionStateDict(interrupted.parameters);
+      },
+    },
+  );
+  const resumed = newTower();
+  assignVisionWeights(resumed.parameters as ReadonlyMap<string, tf.Variable>, weights! as never);
+  const resumedLog = await trainContrastive(resumed, { train }, { ...settings, epochs: 4, resume: state! });
+  expect(resumedLog.map(({ trainLoss }) => trainLoss)).toEqual(log.map(({ trainLoss }) => trainLoss));
+  for (const [name, tensor] of whole.parameters) {
+    expect(resumed.parameters.get(name)!.dataSync(), name).toEqual(tensor.dataSync());
+  }
+
+  const regions = await embedSplit(whole, samples, async ({ image }) => image, { batchSize: 5 });
+  expect(regions.length).toBe(24 * 3);
+  expect([...regionLabels(samples, colours).subarray(0, 3)].reduce((a, b) => a + b)).toBe(1);
+  for (const tower of [whole, interrupted, resumed]) tower.dispose();
+});
+
+test("an abort stops with a sentence; bad settings and a diverging loss are refused", async () => {
+  const train = await data();
+  const code = async (options: object) => {
+    const tower = newTower();
+    try {
+      await trainContrastive(tower, { train }, { ...settings, epochs: 1, ...options });
+      return "none";
+    } catch (error) {
+      return isVillaError(error) ? error.code : String(error);
+    } finally {
+      tower.dispose();
+    }
+  };
+  expect(await code({ signal: AbortSignal.abort() })).toBe("Aborted");
+  expect(await code({ batchSize: 0 })).toBe("InvalidArgument");
+  expect(await code({ temperature: 1e-30, learningRate: 1e30, epochs: 3 })).toBe("NotFinite");
+});
