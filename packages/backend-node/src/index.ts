@@ -1,1 +1,4 @@
-export {};
+export { nativeBackend } from "./candidates/native.ts";
+export { wasmBackend } from "./candidates/wasm.ts";
+export { activateNative, type NativeOptions } from "./native/register.ts";
+export { type NodeBackendOptions, nodeBackends, useNodeBackend } from "./use-backend.ts";

@@ -1,0 +1,143 @@
+// One pass over memory, four lanes at a time, with scalar tails so that no byte outside of a run is touched.
+import * as m from "./math";
+
+// @ts-expect-error: decorator
+@inline
+function unaryLoop(op: i32, y: usize, x: usize, n: i32, p: f32, q: f32): void {
+  const pv = f32x4.splat(p);
+  const qv = f32x4.splat(q);
+  let i = 0;
+  for (; i + 8 <= n; i += 8) {
+    v128.store(y, m.unary(op, v128.load(x), pv, qv));
+    v128.store(y, m.unary(op, v128.load(x, 16), pv, qv), 16);
+    x += 32;
+    y += 32;
+  }
+  for (; i + 4 <= n; i += 4) {
+    v128.store(y, m.unary(op, v128.load(x), pv, qv));
+    x += 16;
+    y += 16;
+  }
+  if (i < n) m.storeTail(y, m.unary(op, m.loadTail(x, n - i), pv, qv), n - i);
+}
+
+/** y[i] = op(x[i]) for n floats; y may be x. */
+export function unary(op: i32, y: usize, x: usize, n: i32, p: f32, q: f32): void {
+  if (op == m.RELU) unaryLoop(m.RELU, y, x, n, p, q);
+  else if (op == m.NEG) unaryLoop(m.NEG, y, x, n, p, q);
+  else if (op == m.ABS) unaryLoop(m.ABS, y, x, n, p, q);
+  else if (op == m.SQUARE) unaryLoop(m.SQUARE, y, x, n, p, q);
+  else if (op == m.SQRT) unaryLoop(m.SQRT, y, x, n, p, q);
+  else if (op == m.RSQRT) unaryLoop(m.RSQRT, y, x, n, p, q);
+  else if (op == m.EXP) unaryLoop(m.EXP, y, x, n, p, q);
+  else if (op == m.SIGMOID) unaryLoop(m.SIGMOID, y, x, n, p, q);
+  else if (op == m.RECIPROCAL) unaryLoop(m.RECIPROCAL, y, x, n, p, q);
+  else if (op == m.CLIP) unaryLoop(m.CLIP, y, x, n, p, q);
+  else if (op == m.STEP) unaryLoop(m.STEP, y, x, n, p, q);
+  else if (op == m.LEAKY_RELU) unaryLoop(m.LEAKY_RELU, y, x, n, p, q);
+  else unaryLoop(m.COPY, y, x, n, p, q);
+}
+
+// @ts-expect-error: decorator
+@inline
+function binaryLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
+  let i = 0;
+  for (; i + 8 <= n; i += 8) {
+    v128.store(y, m.binary(op, v128.load(a), v128.load(b)));
+    v128.store(y, m.binary(op, v128.load(a, 16), v128.load(b, 16)), 16);
+    a += 32;
+    b += 32;
+    y += 32;
+  }
+  for (; i + 4 <= n; i += 4) {
+    v128.store(y, m.binary(op, v128.load(a), v128.load(b)));
+    a += 16;
+    b += 16;
+    y += 16;
+  }
+  if (i < n) m.storeTail(y, m.binary(op, m.loadTail(a, n - i), m.loadTail(b, n - i)), n - i);
+}
+
+// @ts-expect-error: decorator
+@inline
+function scalarRightLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
+  const bv = v128.load32_splat(b);
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    v128.store(y, m.binary(op, v128.load(a), bv));
+    a += 16;
+    y += 16;
+  }
+  if (i < n) m.storeTail(y, m.binary(op, m.loadTail(a, n - i), bv), n - i);
+}
+
+// @ts-expect-error: decorator
+@inline
+function scalarLeftLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
+  const av = v128.load32_splat(a);
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    v128.store(y, m.binary(op, av, v128.load(b)));
+    b += 16;
+    y += 16;
+  }
+  if (i < n) m.storeTail(y, m.binary(op, av, m.loadTail(b, n - i)), n - i);
+}
+
+// @ts-expect-error: decorator
+@inline
+function broadcastLoops(
+  op: i32, y: usize, a: usize, b: usize, n0: i32, n1: i32, n: i32,
+  a0: usize, a1: usize, aStep: i32, b0: usize, b1: usize, bStep: i32,
+): void {
+  for (let i = 0; i < n0; i++) {
+    let ra = a;
+    let rb = b;
+    for (let j = 0; j < n1; j++) {
+      if (aStep == 0) scalarLeftLoop(op, y, ra, rb, n);
+      else if (bStep == 0) scalarRightLoop(op, y, ra, rb, n);
+      else binaryLoop(op, y, ra, rb, n);
+      y += (<usize>n) << 2;
+      ra += a1 << 2;
+      rb += b1 << 2;
+    }
+    a += a0 << 2;
+    b += b0 << 2;
+  }
+}
+
+/**
+ * y[i,j,k] = op(a, b) for contiguous y [n0, n1, n]. Operands step by their own strides (in floats); the innermost step is
+ * 1 or 0, never 0 for both.
+ */
+export function binary(
+  op: i32, y: usize, a: usize, b: usize, n0: i32, n1: i32, n: i32,
+  a0: usize, a1: usize, aStep: i32, b0: usize, b1: usize, bStep: i32,
+): void {
+  if (op == m.ADD) broadcastLoops(m.ADD, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == m.SUB) broadcastLoops(m.SUB, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == m.MUL) broadcastLoops(m.MUL, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == m.DIV) broadcastLoops(m.DIV, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == m.MAX) broadcastLoops(m.MAX, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == m.MIN) broadcastLoops(m.MIN, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else broadcastLoops(m.SQUARED_DIFFERENCE, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+}
+
+/** y[i] = value. */
+export function fill(y: usize, n: i32, value: f32): void {
+  const v = f32x4.splat(value);
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    v128.store(y, v);
+    y += 16;
+  }
+  if (i < n) m.storeTail(y, v, n - i);
+}
+
+/** y[i] = condition[i] ? a[i] : b[i]; condition holds n bytes. */
+export function select(y: usize, condition: usize, a: usize, b: usize, n: i32): void {
+  for (let i = 0; i < n; i++) {
+    const o = (<usize>i) << 2;
+    store<f32>(y + o, load<u8>(condition + i) ? load<f32>(a + o) : load<f32>(b + o));
+  }
+}

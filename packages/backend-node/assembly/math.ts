@@ -1,0 +1,123 @@
+// Vector arithmetic shared by the kernels: four float32 lanes at a time.
+
+/** Lane-wise operations of two operands. The numbers are the op codes of src/native/simd.ts. */
+export const ADD: i32 = 0;
+export const SUB: i32 = 1;
+export const MUL: i32 = 2;
+export const DIV: i32 = 3;
+export const MAX: i32 = 4;
+export const MIN: i32 = 5;
+export const SQUARED_DIFFERENCE: i32 = 6;
+
+// @ts-expect-error: decorator
+@inline
+export function binary(op: i32, a: v128, b: v128): v128 {
+  if (op == ADD) return f32x4.add(a, b);
+  if (op == SUB) return f32x4.sub(a, b);
+  if (op == MUL) return f32x4.mul(a, b);
+  if (op == DIV) return f32x4.div(a, b);
+  if (op == MAX) return f32x4.max(a, b);
+  if (op == MIN) return f32x4.min(a, b);
+  const d = f32x4.sub(a, b);
+  return f32x4.mul(d, d);
+}
+
+/** Lane-wise operations of one operand; p and q are parameters (clip bounds, slopes). */
+export const RELU: i32 = 0;
+export const NEG: i32 = 1;
+export const ABS: i32 = 2;
+export const SQUARE: i32 = 3;
+export const SQRT: i32 = 4;
+export const RSQRT: i32 = 5;
+export const EXP: i32 = 6;
+export const SIGMOID: i32 = 7;
+export const RECIPROCAL: i32 = 8;
+export const CLIP: i32 = 9;
+export const STEP: i32 = 10;
+export const LEAKY_RELU: i32 = 11;
+export const COPY: i32 = 12;
+
+// @ts-expect-error: decorator
+@inline
+export function unary(op: i32, x: v128, p: v128, q: v128): v128 {
+  const zero = f32x4.splat(0);
+  const one = f32x4.splat(1);
+  if (op == RELU) return f32x4.max(x, zero);
+  if (op == NEG) return f32x4.neg(x);
+  if (op == ABS) return f32x4.abs(x);
+  if (op == SQUARE) return f32x4.mul(x, x);
+  if (op == SQRT) return f32x4.sqrt(x);
+  if (op == RSQRT) return f32x4.div(one, f32x4.sqrt(x));
+  if (op == EXP) return exp(x);
+  if (op == SIGMOID) return f32x4.div(one, f32x4.add(one, exp(f32x4.neg(x))));
+  if (op == RECIPROCAL) return f32x4.div(one, x);
+  if (op == CLIP) return f32x4.min(f32x4.max(x, p), q);
+  // step(x) = 1 where x > 0, alpha (p) elsewhere, NaN kept
+  if (op == STEP) return v128.bitselect(x, v128.bitselect(one, p, f32x4.gt(x, zero)), f32x4.ne(x, x));
+  if (op == LEAKY_RELU) return v128.bitselect(f32x4.mul(x, p), x, f32x4.lt(x, zero));
+  return x;
+}
+
+/**
+ * e^x to about 1 ulp: x = n·ln2 + r with |r| ≤ ln2/2, a degree-6 polynomial for e^r (Cephes expf), times 2^n in two
+ * factors so that results near the ends of the float range (subnormals included) come out right.
+ */
+// @ts-expect-error: decorator
+@inline
+export function exp(x: v128): v128 {
+  const clamped = f32x4.max(f32x4.min(x, f32x4.splat(89)), f32x4.splat(-104));
+  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504)));
+  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  let y = f32x4.splat(1.9875691500e-4);
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.3981999507e-3));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(8.3334519073e-3));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(4.1665795894e-2));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.6666665459e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(5.0000001201e-1));
+  y = f32x4.add(f32x4.add(f32x4.mul(y, f32x4.mul(r, r)), r), f32x4.splat(1));
+  const power = i32x4.trunc_sat_f32x4_s(n);
+  const half = i32x4.shr_s(power, 1);
+  const rest = i32x4.sub(power, half);
+  const bias = i32x4.splat(127);
+  y = f32x4.mul(y, i32x4.shl(i32x4.add(half, bias), 23));
+  y = f32x4.mul(y, i32x4.shl(i32x4.add(rest, bias), 23));
+  return v128.bitselect(x, y, f32x4.ne(x, x)); // NaN stays NaN
+}
+
+// @ts-expect-error: decorator
+@inline
+export function sumLanes(v: v128): f32 {
+  return (
+    f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
+  );
+}
+
+// @ts-expect-error: decorator
+@inline
+export function maxLanes(v: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
+/** Loads n < 4 floats into the first lanes, zeros behind. */
+// @ts-expect-error: decorator
+@inline
+export function loadTail(address: usize, n: i32): v128 {
+  let v = f32x4.splat(0);
+  if (n > 0) v = f32x4.replace_lane(v, 0, load<f32>(address));
+  if (n > 1) v = f32x4.replace_lane(v, 1, load<f32>(address, 4));
+  if (n > 2) v = f32x4.replace_lane(v, 2, load<f32>(address, 8));
+  return v;
+}
+
+/** Stores the first n < 4 lanes. */
+// @ts-expect-error: decorator
+@inline
+export function storeTail(address: usize, v: v128, n: i32): void {
+  if (n > 0) store<f32>(address, f32x4.extract_lane(v, 0));
+  if (n > 1) store<f32>(address, f32x4.extract_lane(v, 1), 4);
+  if (n > 2) store<f32>(address, f32x4.extract_lane(v, 2), 8);
+}

@@ -1,0 +1,112 @@
+import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";
+import type { BackendValues, DataType, TensorInfo, TypedArray } from "@tensorflow/tfjs-core";
+import { Heap, HeapFullError } from "./heap.ts";
+import type { OnnxRuntime } from "./onnx/runtime.ts";
+
+type DataId = object;
+
+/** Below this many values a tensor stays an ordinary array: copying it into the heap costs less than a block. */
+const SMALL = 64;
+
+/**
+ * TF.js's cpu backend with float32 tensors in a WebAssembly heap, where vector kernels and ONNX Runtime both reach them
+ * without copies. Small tensors, and those that no longer fit, stay ordinary arrays; every kernel takes both.
+ */
+export class NativeBackend extends MathBackendCPU {
+  readonly heap: Heap;
+  readonly onnx: OnnxRuntime;
+  static #ids = 0;
+  /** Blocks handed out by `floats` that no tensor has claimed yet. */
+  readonly #unclaimed = new Set<number>();
+
+  constructor(onnx: OnnxRuntime, heap = new Heap()) {
+    super();
+    this.onnx = onnx;
+    this.heap = heap;
+  }
+
+  /** Values for a new float32 tensor, contents undefined: in the heap, or an ordinary array when it is small or full. */
+  floats(length: number): Float32Array {
+    if (length < SMALL) return new Float32Array(length);
+    try {
+      const values = this.heap.floats(length);
+      this.#unclaimed.add(values.byteOffset);
+      return values;
+    } catch (error) {
+      if (error instanceof HeapFullError) return new Float32Array(length);
+      throw error;
+    }
+  }
+
+  /** A new tensor over values from `floats` (or any other array). */
+  tensor(shape: readonly number[], values: Float32Array, dtype: DataType = "float32"): TensorInfo {
+    return this.makeTensorInfo([...shape], dtype, values);
+  }
+
+  /** Gives values from `floats` back that no tensor claimed. */
+  drop(values: Float32Array): void {
+    if (this.inHeap(values) && this.#unclaimed.delete(values.byteOffset)) this.heap.free(values.byteOffset);
+  }
+
+  inHeap(values: unknown): boolean {
+    return ArrayBuffer.isView(values) && values.buffer === this.heap.buffer;
+  }
+
+  /** A tensor's values, not copied. */
+  valuesOf(info: TensorInfo): TypedArray {
+    return this.data.get(info.dataId).values as TypedArray;
+  }
+
+  override write(values: BackendValues, _shape: number[], dtype: DataType): DataId {
+    const dataId = { id: NativeBackend.#ids++ };
+    this.data.set(dataId, { values: this.#adopt(values), dtype, refCount: 1 });
+    return dataId;
+  }
+
+  override move(dataId: DataId, values: BackendValues, _shape: number[], dtype: DataType, refCount: number): void {
+    this.data.set(dataId, { values: this.#adopt(values), dtype, refCount });
+  }
+
+  override readSync(dataId: DataId): BackendValues {
+    const values = super.readSync(dataId);
+    // A view on the heap would show other tensors once this one is disposed of.
+    return this.inHeap(values) ? (values as TypedArray).slice() : values;
+  }
+
+  override async read(dataId: DataId): Promise<BackendValues> {
+    return this.readSync(dataId);
+  }
+
+  override disposeData(dataId: DataId, force = false): boolean {
+    const values = this.data.has(dataId) ? this.data.get(dataId).values : undefined;
+    const released = super.disposeData(dataId, force);
+    if (released && this.inHeap(values)) this.heap.free((values as TypedArray).byteOffset);
+    return released;
+  }
+
+  override memory(): { unreliable: boolean; reasons: string[] } {
+    return { unreliable: false, reasons: [] };
+  }
+
+  override dispose(): void {
+    this.#unclaimed.clear();
+  }
+
+  /**
+   * Makes the values the tensor's own. A block from `floats` becomes the tensor's. Float32 values from elsewhere (a caller's
+   * array, a stock kernel's result, a slice of the heap taken without copying) are copied into the heap once, instead of at
+   * every use. Shared memory, which ONNX Runtime refuses, is always copied.
+   */
+  #adopt(values: BackendValues): BackendValues {
+    if (!ArrayBuffer.isView(values)) return values;
+    const array = values as TypedArray;
+    if (this.inHeap(array) && this.#unclaimed.delete(array.byteOffset)) return array;
+    if (array instanceof Float32Array && array.length >= SMALL) {
+      const own = this.floats(array.length);
+      own.set(array);
+      this.#unclaimed.delete(own.byteOffset);
+      return own;
+    }
+    return this.inHeap(array) || !(array.buffer instanceof ArrayBuffer) ? array.slice() : array;
+  }
+}

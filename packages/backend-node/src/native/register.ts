@@ -1,0 +1,48 @@
+import { availableParallelism } from "node:os";
+import * as tf from "@tensorflow/tfjs-core";
+import { NativeBackend } from "./backend.ts";
+import { registerComparisons } from "./kernels/compare.ts";
+import { registerConvolutions } from "./kernels/conv.ts";
+import { registerElementwise } from "./kernels/elementwise.ts";
+import { registerFused } from "./kernels/fused.ts";
+import { registerLayout } from "./kernels/layout.ts";
+import { registerMatMul } from "./kernels/matmul.ts";
+import { registerPooling } from "./kernels/pool.ts";
+import { registerReductions } from "./kernels/reduce.ts";
+import { NATIVE } from "./kernels/register.ts";
+import { loadOnnxRuntime } from "./onnx/runtime.ts";
+
+export interface NativeOptions {
+  /** Threads of one ONNX Runtime kernel. Default: `VILLA_THREADS`, else every core. */
+  readonly threads?: number | undefined;
+}
+
+/**
+ * Makes "native" the current TF.js backend: ONNX Runtime's CPU kernels for products and convolutions, vector kernels for
+ * the rest, TF.js's own cpu kernels for whatever neither covers.
+ *
+ * @throws Error when onnxruntime-node cannot be loaded
+ */
+export async function activateNative({ threads }: NativeOptions = {}): Promise<void> {
+  if (!tf.findBackendFactory(NATIVE)) {
+    const onnx = loadOnnxRuntime(threads ?? requestedThreads());
+    tf.registerBackend(NATIVE, () => new NativeBackend(onnx), 0);
+    tf.copyRegisteredKernels("cpu", NATIVE);
+    registerElementwise();
+    registerComparisons();
+    registerReductions();
+    registerLayout();
+    registerMatMul();
+    registerConvolutions();
+    registerPooling();
+    registerFused();
+  }
+  await tf.setBackend(NATIVE);
+  await tf.ready();
+}
+
+/** `VILLA_THREADS`, or one thread a core. */
+export function requestedThreads(): number {
+  const wanted = Number(process.env.VILLA_THREADS);
+  return Number.isInteger(wanted) && wanted > 0 ? wanted : availableParallelism();
+}

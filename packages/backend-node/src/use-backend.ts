@@ -1,0 +1,24 @@
+import { type ActiveBackend, type BackendCandidate, plainCpuBackend, useBackend } from "@villa/core";
+import { nativeBackend } from "./candidates/native.ts";
+import { wasmBackend } from "./candidates/wasm.ts";
+
+export interface NodeBackendOptions {
+  /** Forces one backend. Default: the environment variable `VILLA_BACKEND`, else the first that can run. */
+  readonly name?: string | undefined;
+  /** Threads of the native backend. Default: `VILLA_THREADS`, else every core. */
+  readonly threads?: number | undefined;
+}
+
+/** What can run TF.js in Node, the preferred one first. */
+export function nodeBackends({ threads }: Omit<NodeBackendOptions, "name"> = {}): BackendCandidate[] {
+  return [nativeBackend({ threads }), wasmBackend(), plainCpuBackend()];
+}
+
+/**
+ * Makes the fastest backend of this machine the current one.
+ *
+ * @throws VillaError `BackendUnavailable` with the reason when the forced backend cannot run here
+ */
+export function useNodeBackend(options: NodeBackendOptions = {}): Promise<ActiveBackend> {
+  return useBackend({ candidates: nodeBackends(options), name: options.name });
+}
