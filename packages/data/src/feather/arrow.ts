@@ -15,7 +15,7 @@ export function loadArrow(): Promise<Arrow> {
     const { compressionRegistry, CompressionType } = arrow;
     compressionRegistry.set(CompressionType.LZ4_FRAME, {
       encode: compressLz4Frame,
-      decode: (bytes) => decompressLz4Frame(bytes, (size) => allowance?.take(size, "A column")),
+      decode: decodeLz4,
     });
     compressionRegistry.set(CompressionType.ZSTD, { decode: decodeZstd });
     return arrow;
@@ -33,23 +33,32 @@ export function withAllowance<T>(limit: Allowance, read: () => T): T {
   }
 }
 
-function decodeZstd(bytes: Uint8Array): Uint8Array {
-  allowance?.take(zstdSize(bytes), "A column");
-  return decompressZstd(bytes);
+function decodeLz4(bytes: Uint8Array): Uint8Array {
+  const size = declaredSize(bytes);
+  return decompressLz4Frame(bytes, (actual) => {
+    if (actual !== size) throw damaged();
+    allowance?.take(actual, "A column");
+  });
 }
 
-/** The decompressed size that a Zstandard frame declares; Arrow's writers always declare it. */
-function zstdSize(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const descriptor = bytes[4] ?? 0;
-  const code = descriptor >> 6;
-  const singleSegment = (descriptor >> 5) & 1;
-  const at = 5 + (singleSegment ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
-  const width = [singleSegment, 2, 4, 8][code]!;
-  if (bytes.length < at + width || width === 0) {
-    throw new VillaError("Unsupported", "The file's ZSTD-compressed data is damaged or does not declare its size.");
-  }
-  if (width === 1) return bytes[at]!;
-  if (width === 2) return view.getUint16(at, true) + 256;
-  return width === 4 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
+function decodeZstd(bytes: Uint8Array): Uint8Array {
+  const size = declaredSize(bytes);
+  allowance?.take(size, "A column");
+  // Given its output, fzstd allocates nothing, whatever window a hostile frame asks for, and drops what does not fit.
+  return decompressZstd(bytes, new Uint8Array(size));
+}
+
+/**
+ * Arrow puts the decompressed size into the 8 bytes before a compressed buffer; apache-arrow hands over a view that
+ * starts just after them.
+ */
+function declaredSize(bytes: Uint8Array): number {
+  if (bytes.byteOffset < 8) throw damaged();
+  const size = Number(new DataView(bytes.buffer, bytes.byteOffset - 8, 8).getBigInt64(0, true));
+  if (!(size >= 0)) throw damaged();
+  return size;
+}
+
+function damaged(): VillaError {
+  return new VillaError("InvalidFile", "The file's compressed data is damaged.");
 }

@@ -2,6 +2,7 @@ import { isVillaError, VillaError } from "../errors.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { loadArrow, withAllowance } from "./arrow.ts";
 import { columnValues } from "./columns.ts";
+import { verifyArrowFile } from "./verify.ts";
 
 /** The contents of a Feather file. Columns are converted when asked for. */
 export interface FeatherTable {
@@ -30,6 +31,7 @@ const arrowMagic = "ARROW1";
  */
 export async function readFeather(bytes: Uint8Array, limits: ReadLimits = {}): Promise<FeatherTable> {
   checkMagic(bytes);
+  verifyArrowFile(bytes);
   const arrow = await loadArrow();
   const allowance = new Allowance(bytes.length, limits);
   const table = guarded(() => withAllowance(allowance, () => arrow.tableFromIPC(aligned(bytes))));
