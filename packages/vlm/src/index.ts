@@ -17,12 +17,6 @@ export {
   type RetrievalMetrics,
   retrievalMetrics,
 } from "./retrieval.ts";
-export { type ContrastiveGradients, contrastiveGradients, contrastiveLoss } from "./step.ts";
+export { contrastiveGradients, contrastiveLoss } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./textEmbeddings.ts";
-export {
-  type ContrastiveData,
-  type ContrastiveEpoch,
-  type ContrastiveState,
-  type TrainContrastiveOptions,
-  trainContrastive,
-} from "./train.ts";
+export { type ContrastiveData, type TrainContrastiveOptions, trainContrastive } from "./train.ts";

@@ -1,7 +1,7 @@
-import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { initModifiedResNet, visionStateDict } from "@villa/preprocess";
 import { bytes, expectAllClose } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { imageTensor } from "../src/batch.ts";
@@ -9,7 +9,7 @@ import { exportRegionEncoder } from "../src/onnx/exportRegionEncoder.ts";
 import { embedRegions } from "../src/regionEncoder.ts";
 
 test("the exported ONNX model gives the same embeddings, for images of other sizes too", async () => {
-  await tf.setBackend("cpu");
+  await testBackends()[0]!.activate();
   const tower = initModifiedResNet({ layers: [1, 2, 1, 1], width: 8, embedDim: 32, seed: 5 });
   const session = await InferenceSession.create(
     exportRegionEncoder(await visionStateDict(tower.parameters), tower.config),

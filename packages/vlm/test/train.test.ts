@@ -1,14 +1,15 @@
-import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
+import type { Checkpoint, CheckpointStore } from "@villa/core";
 import { isVillaError, RandomState } from "@villa/data";
-import { assignVisionWeights, initModifiedResNet, visionStateDict } from "@villa/preprocess";
+import { initModifiedResNet } from "@villa/preprocess";
 import { bytes } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
 import { beforeAll, expect, test } from "vitest";
 import { contrastiveBatch } from "../src/batch.ts";
 import { embedSplit, regionLabels } from "../src/evaluate.ts";
 import { imagePairs } from "../src/pairs.ts";
 import { SentenceEmbeddings } from "../src/textEmbeddings.ts";
-import { type ContrastiveData, type ContrastiveState, trainContrastive } from "../src/train.ts";
+import { type ContrastiveData, trainContrastive } from "../src/train.ts";
 
 const side = 32;
 const colours = ["red", "green", "blue"];
@@ -47,8 +48,8 @@ async function data(): Promise<ContrastiveData> {
     length: samples.length,
     batch: async (indices) =>
       contrastiveBatch(
-        indices.map((i) => samples[i]!.image),
-        indices.map((i) => pairs[i]!),
+        Array.from(indices, (i) => samples[i]!.image),
+        Array.from(indices, (i) => pairs[i]!),
         (sentences) => embeddings.embed(sentences),
       ),
   };
@@ -58,39 +59,34 @@ const newTower = () =>
   initModifiedResNet({ layers: [1, 1, 1, 1], width: 2, embedDim: colours.length, seed: 3, heads: 1 });
 const settings = { learningRate: 5e-3, weightDecay: 0, batchSize: 6, microBatch: 0, seed: 1 };
 
-beforeAll(async () => {
-  await tf.setBackend("cpu");
-});
+// The first one is the fastest; what a backend computes is checked elsewhere.
+beforeAll(() => testBackends()[0]!.activate());
+
+/** Keeps checkpoints in memory. */
+function memoryStore(): CheckpointStore {
+  let last: Checkpoint | undefined;
+  return {
+    saveLast: async (checkpoint) => {
+      last = checkpoint;
+    },
+    markBest: async () => {},
+    loadLast: async () => last,
+  };
+}
 
 test("learns, leaks nothing, and a resumed run equals an uninterrupted one bit for bit", async () => {
   const train = await data();
   const whole = newTower();
   const before = tf.memory().numTensors;
-  const log = await trainContrastive(whole, { train }, { ...settings, epochs: 4 });
+  const { history } = await trainContrastive(whole, { train }, { ...settings, epochs: 3 });
   expect(tf.memory().numTensors).toBe(before);
-  expect(log.at(-1)!.trainLoss).toBeLessThan(log[0]!.trainLoss);
+  expect(history.at(-1)!.loss).toBeLessThan(history[0]!.loss);
 
+  const checkpoints = memoryStore();
   const interrupted = newTower();
-  let state: ContrastiveState | undefined;
-  let weights: Awaited<ReturnType<typeof visionStateDict>> | undefined;
-  await trainContrastive(
-    interrupted,
-    { train },
-    {
-      ...settings,
-      epochs: 4,
-      onEpoch: async ({ epoch }, snapshot) => {
-        if (epoch !== 2) return;
-        state = JSON.parse(JSON.stringify({ ...(await snapshot()), optimizer: undefined }));
-        state = { ...state!, optimizer: (await snapshot()).optimizer };
-        weights = await visionStateDict(interrupted.parameters);
-      },
-    },
-  );
+  await trainContrastive(interrupted, { train }, { ...settings, epochs: 1, checkpoints });
   const resumed = newTower();
-  assignVisionWeights(resumed.parameters as ReadonlyMap<string, tf.Variable>, weights! as never);
-  const resumedLog = await trainContrastive(resumed, { train }, { ...settings, epochs: 4, resume: state! });
-  expect(resumedLog.map(({ trainLoss }) => trainLoss)).toEqual(log.map(({ trainLoss }) => trainLoss));
+  await trainContrastive(resumed, { train }, { ...settings, epochs: 3, checkpoints, resume: true });
   for (const [name, tensor] of whole.parameters) {
     expect(resumed.parameters.get(name)!.dataSync(), name).toEqual(tensor.dataSync());
   }
@@ -116,5 +112,5 @@ test("an abort stops with a sentence; bad settings and a diverging loss are refu
   };
   expect(await code({ signal: AbortSignal.abort() })).toBe("Aborted");
   expect(await code({ batchSize: 0 })).toBe("InvalidArgument");
-  expect(await code({ temperature: 1e-30, learningRate: 1e30, epochs: 3 })).toBe("NotFinite");
+  expect(await code({ temperature: 1e-40 })).toBe("NotFinite");
 });

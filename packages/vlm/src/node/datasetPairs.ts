@@ -35,7 +35,7 @@ export async function splitPairs(
     skippedImages: rows.length - usable.length,
     pairs: usable.reduce((sum, { pairs }) => sum + pairs.boxes.length, 0),
     async batch(indices) {
-      const members = indices.map((i) => usable[i]!);
+      const members = Array.from(indices, (i) => usable[i]!);
       const images = await Promise.all(members.map(({ row }) => dataset.readImage(row)));
       return contrastiveBatch(
         images,
