@@ -1,6 +1,6 @@
 import { type ProgressListener, RandomState, VillaError } from "@villa/data";
 import { checkAttributes, type DocMnistAttributes, docMnistAttributes, largestRegionComplexity } from "./attributes.ts";
-import { checkDigits, type DigitSet, type DigitSource, indicesWithLabels } from "./digits.ts";
+import { cellSize, checkDigits, type DigitSet, type DigitSource, indicesWithLabels } from "./digits.ts";
 import type { DocMnistSample, SplitName } from "./sample.ts";
 import { SampleBuilder } from "./sampleBuilder.ts";
 
@@ -22,6 +22,8 @@ export interface DocMnistOptions {
   readonly attributes?: DocMnistAttributes | undefined;
   /** Cells per row and column, 1…9; default 3. */
   readonly gridSize?: number | undefined;
+  /** Paint every image into the same memory: a sample's image is then good only until the next sample. */
+  readonly reuseImage?: boolean | undefined;
   readonly progress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -40,13 +42,13 @@ export interface DocMnistDataset {
  */
 export function generateDocMnist(options: DocMnistOptions): DocMnistDataset {
   const dataset: Record<SplitName, DocMnistSample[]> = { train: [], val: [], test: [] };
-  for (const sample of streamDocMnist(options)) dataset[sample.split].push(sample);
+  for (const sample of streamDocMnist({ ...options, reuseImage: false })) dataset[sample.split].push(sample);
   return dataset;
 }
 
 /**
  * Generates a dataset one image at a time: train, then val, then test. Nothing is kept, so memory does not grow with the
- * budget. Each sample's image is the caller's.
+ * budget. Each sample's image is the caller's, unless `reuseImage` is set.
  *
  * @example for (const { image, text } of streamDocMnist({ digits, attributeBudget: 3e6, targetSampleComplexity: 16 })) …
  * @throws VillaError `InvalidArgument` or `Mismatch` for options that cannot be met, `Aborted`
@@ -61,6 +63,8 @@ function* generate(options: DocMnistOptions): Generator<DocMnistSample, void, un
   const { digits, attributes = docMnistAttributes, gridSize = 3, targetSampleComplexity, progress, signal } = options;
   const random = options.random ?? new RandomState(options.seed ?? 23);
   const pools = drawPools(digits, attributes, random);
+  const imageSize = 3 * (gridSize * cellSize) ** 2;
+  const shared = options.reuseImage ? new Uint8Array(imageSize) : undefined;
   let id = 0;
   for (const [split, budget] of splitBudgets(options)) {
     if (budget === 0) continue;
@@ -72,13 +76,13 @@ function* generate(options: DocMnistOptions): Generator<DocMnistSample, void, un
       // The image that would exceed the budget is dropped, its draws stay consumed.
       if (spent + builder.sampleComplexity > budget) break;
       spent += builder.sampleComplexity;
-      yield builder.finish(id++, split);
+      yield builder.finish(id++, split, shared?.fill(0) ?? new Uint8Array(imageSize));
       progress?.({ task: `generating ${split} images`, done: spent, total: budget, unit: "attributes" });
     }
   }
 }
 
-function splitBudgets(options: DocMnistOptions): [SplitName, number][] {
+function splitBudgets(options: Omit<DocMnistOptions, "digits">): [SplitName, number][] {
   return [
     ["train", options.attributeBudget],
     ["val", options.valAttributeBudget ?? 10_000],
@@ -103,7 +107,20 @@ function drawPools(source: DigitSource, attributes: DocMnistAttributes, random: 
 }
 
 function checkOptions(options: DocMnistOptions): void {
-  const { digits, attributes = docMnistAttributes, gridSize = 3, targetSampleComplexity: target } = options;
+  const { digits, attributes = docMnistAttributes } = options;
+  checkSettings(options);
+  checkDigits(digits.train, "The training digits");
+  if (digits.test) checkDigits(digits.test, "The test digits");
+  checkClasses(options, attributes);
+}
+
+/**
+ * Checks everything but the digits, so that a mistake shows before they are downloaded.
+ *
+ * @throws VillaError `InvalidArgument`
+ */
+export function checkSettings(options: Omit<DocMnistOptions, "digits">): void {
+  const { attributes = docMnistAttributes, gridSize = 3, seed = 23, targetSampleComplexity: target } = options;
   const fail = (sentence: string): never => {
     throw new VillaError("InvalidArgument", sentence);
   };
@@ -112,7 +129,7 @@ function checkOptions(options: DocMnistOptions): void {
   if (!Number.isInteger(target) || target < smallest) {
     fail(`The target sample complexity must be a whole number of at least ${smallest}, not ${target}.`);
   }
-  if (!Number.isInteger(options.attributeBudget) || options.attributeBudget <= 0) {
+  if (!Number.isSafeInteger(options.attributeBudget) || options.attributeBudget <= 0) {
     fail(`The attribute budget must be a whole number above 0, not ${options.attributeBudget}.`);
   }
   for (const [split, budget] of splitBudgets(options)) {
@@ -120,12 +137,12 @@ function checkOptions(options: DocMnistOptions): void {
       fail(`The ${split} attribute budget must be a whole number of at least 0, not ${budget}.`);
     }
   }
+  if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
+    fail(`The seed must be a whole number between 0 and 4294967295, not ${seed}.`);
+  }
   if (!Number.isInteger(gridSize) || gridSize < 1 || gridSize > 9) {
     fail(`The grid must have between 1 and 9 cells per side, not ${gridSize}.`);
   }
-  checkDigits(digits.train, "The training digits");
-  if (digits.test) checkDigits(digits.test, "The test digits");
-  checkClasses(options, attributes);
 }
 
 /** Every split must have pictures of every digit it may draw. */

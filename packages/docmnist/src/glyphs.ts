@@ -55,7 +55,7 @@ function drawDigit(label: number, random: RandomState, target: Uint8Array): void
   for (const path of paths) drawPath(path, blur, ink);
   const [dx, dy] = centerOfMassShift(ink);
   // MNIST's strokes are saturated with soft edges, and a little uneven.
-  const gain = between(1.0, 1.25);
+  const gain = Math.max(between(1, 1.25), 1 / ink.reduce((peak, value) => Math.max(peak, value), 0));
   for (let i = 0; i < ink.length; i++) {
     const row = Math.floor(i / cellSize) + dy;
     const column = (i % cellSize) + dx;
@@ -171,7 +171,7 @@ function drawPath(path: PenPath, blur: number, ink: Float64Array): void {
   }
 }
 
-/** The whole-pixel shift that brings the centre of mass to the middle. */
+/** The whole-pixel shift that brings the centre of mass to the middle, as far as the digit stays inside. */
 function centerOfMassShift(ink: Float64Array): [number, number] {
   let mass = 0;
   let x = 0;
@@ -181,5 +181,7 @@ function centerOfMassShift(ink: Float64Array): [number, number] {
     x += ink[i]! * ((i % cellSize) + 0.5);
     y += ink[i]! * (Math.floor(i / cellSize) + 0.5);
   }
-  return mass === 0 ? [0, 0] : [Math.round(cellSize / 2 - x / mass), Math.round(cellSize / 2 - y / mass)];
+  const margin = (cellSize - digitBox) / 2 - 1;
+  const shift = (center: number): number => Math.min(margin, Math.max(-margin, Math.round(cellSize / 2 - center)));
+  return mass === 0 ? [0, 0] : [shift(x / mass), shift(y / mass)];
 }

@@ -89,13 +89,16 @@ export class SampleBuilder {
     }
   }
 
-  /** Places the drawn regions in the grid and paints them. */
-  finish(id: number, split: SplitName): DocMnistSample {
+  /**
+   * Places the drawn regions in the grid and paints them.
+   *
+   * @param image [3, side, side] uint8, black
+   */
+  finish(id: number, split: SplitName, image: Uint8Array): DocMnistSample {
     const { random, gridSize } = this.#source;
     const sentences = random.shuffle([...new Set(this.#regions.flatMap((region) => region.sentences))]);
     const cells = random.sample(gridSize * gridSize, this.#regions.length).sort();
     const side = gridSize * cellSize;
-    const image = new Uint8Array(3 * side * side);
     const regions = this.#regions.map((region, i) => {
       const x = (cells[i]! % gridSize) * cellSize;
       const y = Math.floor(cells[i]! / gridSize) * cellSize;

@@ -3,6 +3,7 @@ import { readFileBytes } from "@villa/data/node";
 import { Command } from "commander";
 import { type DocMnistAttributes, docMnistAttributes } from "../attributes.ts";
 import { type AttributeChoice, chooseAttributes } from "../chooseAttributes.ts";
+import { checkSettings } from "../generate.ts";
 import { glyphDigits } from "../glyphs.ts";
 import { downloadMnist, loadMnist, type MnistDigits } from "../node/mnist.ts";
 import { writeDataset } from "../node/writeDataset.ts";
@@ -75,24 +76,19 @@ export function generateCommand(io: CommandIo, signal: AbortSignal): Command {
 async function generate(flags: GenerateFlags, io: CommandIo, signal: AbortSignal): Promise<void> {
   const started = performance.now();
   const attributes = await readAttributes(flags);
-  checkFlags(flags);
   const display = progressDisplay(io);
+  const { attributeBudget, targetSampleComplexity, valAttributeBudget, testAttributeBudget, seed, gridSize } = flags;
+  const budgets = { attributeBudget, targetSampleComplexity, valAttributeBudget, testAttributeBudget };
+  const settings = { ...budgets, attributes, seed, gridSize, progress: display.listener, signal };
+  checkSettings(settings);
   try {
     const digits = await loadDigits(flags, attributes, display.listener, signal);
     if (digits.note) io.err(`${digits.note}\n`);
     const { directory, splits } = await writeDataset({
+      ...settings,
       digits,
-      attributes,
-      attributeBudget: flags.attributeBudget,
-      targetSampleComplexity: flags.targetSampleComplexity,
-      valAttributeBudget: flags.valAttributeBudget,
-      testAttributeBudget: flags.testAttributeBudget,
-      seed: flags.seed,
-      gridSize: flags.gridSize,
       out: flags.out,
       overwrite: flags.overwrite,
-      progress: display.listener,
-      signal,
     });
     display.stop();
     const seconds = (performance.now() - started) / 1000;
@@ -106,17 +102,6 @@ async function generate(flags: GenerateFlags, io: CommandIo, signal: AbortSignal
     }
   } finally {
     display.stop();
-  }
-}
-
-/** What is wrong with numbers should show before anything is downloaded. */
-function checkFlags({ attributeBudget, valAttributeBudget, testAttributeBudget, seed }: GenerateFlags): void {
-  const budgets = { "--attribute-budget": attributeBudget, "--val-attribute-budget": valAttributeBudget };
-  for (const [flag, budget] of Object.entries({ ...budgets, "--test-attribute-budget": testAttributeBudget ?? 1 })) {
-    if (budget <= 0) throw new VillaError("InvalidArgument", `${flag} must be above 0, not ${budget}.`);
-  }
-  if (seed < 0 || seed > 0xffffffff) {
-    throw new VillaError("InvalidArgument", `--seed must be between 0 and 4294967295, not ${seed}.`);
   }
 }
 

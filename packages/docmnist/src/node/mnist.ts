@@ -118,7 +118,8 @@ async function readIdxFile(path: string): Promise<Uint8Array> {
   const bytes = await readFileBytes(path);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
-    return gunzipSync(bytes, { maxOutputLength: largestFile });
+    const { buffer, byteOffset, length } = gunzipSync(bytes, { maxOutputLength: largestFile });
+    return new Uint8Array(buffer, byteOffset, length);
   } catch (cause) {
     const isTooLarge = (cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
     throw isTooLarge

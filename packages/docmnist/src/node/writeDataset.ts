@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { createAnnotationWriter, formatVocabulary, type ImageAnnotation, VillaError } from "@villa/data";
 import { datasetFiles, fileError } from "@villa/data/node";
 import { imageFilepath, sampleAnnotation } from "../annotation.ts";
@@ -10,6 +9,7 @@ import { attributeVocabulary } from "../attributes.ts";
 import { type DocMnistOptions, streamDocMnist } from "../generate.ts";
 import { ImageFileEncoder } from "../imageFile.ts";
 import type { SplitName } from "../sample.ts";
+import { FileWriter } from "./fileWriter.ts";
 
 /** What to generate and where to write it. */
 export interface WriteDatasetOptions extends DocMnistOptions {
@@ -34,9 +34,7 @@ export interface WrittenDataset {
 }
 
 /** Rows of annotations kept in memory before they are written. */
-const rowsPerBatch = 4096;
-/** Images between two looks at the event loop, so that Ctrl-C is heard. */
-const imagesPerTurn = 64;
+const rowsPerBatch = 2048;
 
 /**
  * Generates a dataset into a folder: `images/<id>.npz`, `annotations.feather` and `attributes.json`. Images are written
@@ -47,23 +45,28 @@ const imagesPerTurn = 64;
  */
 export async function writeDataset(options: WriteDatasetOptions): Promise<WrittenDataset> {
   const parent = resolve(options.out ?? "data");
-  const samples = streamDocMnist(options);
+  const samples = streamDocMnist({ ...options, reuseImage: true });
   if (options.name !== undefined) checkTarget(join(parent, options.name), options.overwrite);
   const temporary = join(parent, `.docmnist-${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
+  const files = new FileWriter();
   try {
     await mkdir(join(temporary, datasetFiles.images), { recursive: true });
-    const { directory, splits } = await writeFiles(samples, options, parent, temporary);
+    const { directory, splits } = await writeFiles(samples, files, options, parent, temporary);
     writeFileSync(join(temporary, datasetFiles.vocabulary), formatVocabulary(attributeVocabulary(options.attributes)));
     await moveIntoPlace(temporary, directory, options.overwrite);
     return { directory, splits };
   } catch (error) {
+    await files.close();
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     throw fileError(error, parent, "write");
+  } finally {
+    await files.close();
   }
 }
 
 async function writeFiles(
   samples: ReturnType<typeof streamDocMnist>,
+  files: FileWriter,
   options: WriteDatasetOptions,
   parent: string,
   temporary: string,
@@ -72,20 +75,20 @@ async function writeFiles(
   const encoder = new ImageFileEncoder(side, side);
   const totals: Partial<Record<SplitName, { images: number; complexity: number }>> = {};
   let directory: string | undefined;
-  let count = 0;
   await writeAnnotationFile(join(temporary, datasetFiles.annotations), async (append) => {
     for (const sample of samples) {
       // The name is known, and a folder of that name is found, as soon as the train split is complete.
       if (sample.split !== "train") directory ??= targetDirectory(options, parent, totals.train);
-      writeFileSync(join(temporary, imageFilepath(sample.id)), encoder.encode(sample.image), { flag: "wx" });
+      const path = join(temporary, imageFilepath(sample.id));
+      await files.add({ path, bytes: encoder.encode(sample.image) });
       append(sampleAnnotation(sample));
       totals[sample.split] ??= { images: 0, complexity: 0 };
       const total = totals[sample.split]!;
       total.images++;
       total.complexity += sample.sampleComplexity;
-      if (++count % imagesPerTurn === 0) await setImmediate();
     }
   });
+  await files.finish();
   directory ??= targetDirectory(options, parent, totals.train);
   const splits = Object.fromEntries(
     Object.entries(totals).map(([split, { images, complexity }]) => [
