@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { avgPool2d } from "@villa/core";
 import { VillaError } from "@villa/data";
 import { attentionPool } from "./attentionPool.ts";
 import type { ModifiedResNetConfig } from "./config.ts";
@@ -35,6 +36,7 @@ export class ModifiedResNet {
   readonly parameters: ReadonlyMap<string, tf.Tensor>;
   private readonly blocks: readonly BlockShape[][];
   private folded: FoldedLayers | undefined;
+  private frozen = false;
 
   constructor(config: ModifiedResNetConfig, parameters: ReadonlyMap<string, tf.Tensor>) {
     this.config = config;
@@ -53,7 +55,7 @@ export class ModifiedResNet {
     return tf.tidy(() => {
       let x = images;
       for (const { conv, norm, stride } of stem) x = layers.convNorm(x, { conv, norm, stride, relu: true });
-      x = tf.avgPool(x, 2, 2, "valid");
+      x = avgPool2d(x, 2);
       for (const block of this.blocks.slice(0, 3).flat()) x = bottleneck(layers, x, block);
       return x;
     });
@@ -114,12 +116,25 @@ export class ModifiedResNet {
    * Assigning to a variable, or a forward pass in training, is noticed without.
    */
   refresh(): void {
+    if (this.frozen) return;
     this.folded?.dispose();
     this.folded = undefined;
   }
 
+  /**
+   * Keeps only what inference needs: folds BatchNorm for good and frees the convolutions' and BatchNorm's own weights,
+   * which halves the memory. Training is not possible afterwards.
+   */
+  freeze(): void {
+    if (this.frozen) return;
+    this.layers({});
+    this.frozen = true;
+    for (const [name, tensor] of this.parameters) if (!name.startsWith("visual.attnpool.")) tensor.dispose();
+  }
+
   /** Frees all weights. */
   dispose(): void {
+    this.frozen = false;
     this.refresh();
     tf.dispose([...this.parameters.values()]);
   }
@@ -130,10 +145,11 @@ export class ModifiedResNet {
 
   private layers({ training = false, updateStatistics = true }: ForwardOptions): VisionLayers {
     if (training) {
+      if (this.frozen) throw new VillaError("InvalidArgument", "A frozen model cannot be trained; load it again.");
       this.refresh();
       return new TrainingLayers(this.parameters, updateStatistics);
     }
-    if (!this.folded?.isCurrent()) {
+    if (!this.frozen && !this.folded?.isCurrent()) {
       this.refresh();
       const blocks = this.blocks.flat().flatMap(blockLayers);
       this.folded = new FoldedLayers(this.parameters, [...stem, ...blocks]);
@@ -160,8 +176,8 @@ function bottleneck(layers: VisionLayers, input: tf.Tensor4D, block: BlockShape)
   x = layers.convNorm(x, { ...middle, relu: true });
   let residual = input;
   if (block.stride === 2) {
-    x = tf.avgPool(x, 2, 2, "valid");
-    residual = tf.avgPool(residual, 2, 2, "valid");
+    x = avgPool2d(x, 2);
+    residual = avgPool2d(residual, 2);
   }
   if (shortcut) residual = layers.convNorm(residual, shortcut);
   return layers.convNorm(x, { ...wide, residual, relu: true });
@@ -180,7 +196,7 @@ function alignedBottleneck(
 ): tf.Tensor4D {
   const [narrow, middle, wide, shortcut] = blockLayers(block) as [ConvNorm, ConvNorm, ConvNorm, ConvNorm];
   let x = layers.normOnly(align(layers.convOnly(features, narrow.conv), 1), { ...narrow, relu: true });
-  x = tf.avgPool(layers.convNorm(x, { ...middle, relu: true }), 2, 2, "valid");
+  x = avgPool2d(layers.convNorm(x, { ...middle, relu: true }), 2);
   const residual = layers.normOnly(align(layers.convOnly(features, shortcut.conv), 2), shortcut);
   return layers.convNorm(x, { ...wide, residual, relu: true });
 }

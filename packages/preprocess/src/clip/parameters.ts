@@ -85,7 +85,8 @@ export async function visionStateDict(parameters: ReadonlyMap<string, tf.Tensor>
 }
 
 function toTensor({ shape, data }: WeightArray): tf.Tensor {
-  if (shape.length !== 4) return tf.tensor(data, [...shape]);
+  // Copied: some backends keep the array they are given, and training would then change the caller's.
+  if (shape.length !== 4) return tf.tensor(data.slice(), [...shape]);
   const [outputs, inputs, height, width] = shape as readonly [number, number, number, number];
   return tf.tensor4d(oihwToHwio(data, shape), [height, width, inputs, outputs]);
 }

@@ -5,15 +5,11 @@ import { roiAxisWeights, roiMatrices, roiSize } from "./roiMatrices.ts";
 /**
  * RoIAlign prepared once for a set of regions and applied to several feature maps of the same size. Plain matrix
  * products, so it runs and differentiates on every backend.
+ *
+ * `features` is [B, h, w, C]; `pool` 2 averages the bins 2 × 2 in the same product; the result is
+ * [R, 14 / pool, 14 / pool, C].
  */
-export interface RoiAlign {
-  /**
-   * @param features [B, h, w, C]
-   * @param pool 2 averages the bins 2 × 2 in the same product
-   * @returns [R, 14 / pool, 14 / pool, C]
-   */
-  (features: tf.Tensor4D, pool: 1 | 2): tf.Tensor4D;
-}
+export type RoiAlign = (features: tf.Tensor4D, pool: 1 | 2) => tf.Tensor4D;
 
 /** Above this many positions one matrix for both axes costs more than two products, one for each axis. */
 const kroneckerLimit = 1024;
@@ -72,7 +68,8 @@ function axisMatrices(boxes: readonly number[], first: 0 | 1, scale: number, siz
   const matrices = new Float32Array((boxes.length / 4) * length);
   const one = new Float64Array(length);
   for (let region = 0; region * 4 < boxes.length; region++) {
-    roiAxisWeights(boxes[region * 4 + first]!, boxes[region * 4 + first + 2]!, scale, size, pool, one);
+    const [start, end] = [boxes[region * 4 + first]!, boxes[region * 4 + first + 2]!];
+    roiAxisWeights({ start, end, scale, size, bins: roiSize, pool }, one);
     matrices.set(one, region * length);
   }
   return matrices;

@@ -1,37 +1,45 @@
 /** RoIAlign's bins per side, before layer4. */
 export const roiSize = 14;
 
+/** One axis of a region and of the map it is sampled from. */
+export interface RoiAxis {
+  /** The region's borders in image pixels. */
+  readonly start: number;
+  readonly end: number;
+  /** Map positions per image pixel. */
+  readonly scale: number;
+  /** Positions of the map along this axis. */
+  readonly size: number;
+  readonly bins: number;
+  /** Bins averaged together afterwards: layer4's 2 × 2 average pool commutes with its 1 × 1 convolutions. Default 1. */
+  readonly pool?: number;
+}
+
+const f32 = Math.fround;
+
 /**
  * One axis of RoIAlign (torchvision, aligned, adaptive sampling) as a matrix: row i holds the weights with which bin i
- * averages the feature map's positions along this axis.
+ * averages the map's positions along this axis. Coordinates are float32 in torchvision's order of operations, because a
+ * rounding can change the number of samples.
  *
- * @param start,end box side in image pixels
- * @param scale feature size / image size
- * @param size positions of the feature map along this axis
- * @param pool bins averaged together afterwards: layer4's 2 × 2 average pool commutes with the 1 × 1 convolutions
- * @param out [roiSize / pool, size] row-major, filled with the weights
+ * @param out [bins / pool, size] row-major, filled with the weights
  */
-export function roiAxisWeights(
-  start: number,
-  end: number,
-  scale: number,
-  size: number,
-  pool: number,
-  out: Float64Array,
-): void {
+export function roiAxisWeights({ start, end, scale, size, bins, pool = 1 }: RoiAxis, out: Float64Array): void {
   out.fill(0);
-  const origin = start * scale - 0.5;
-  const bin = ((end - start) * scale) / roiSize;
+  const origin = f32(f32(f32(start) * f32(scale)) - 0.5);
+  const extent = f32(f32(f32(f32(end) * f32(scale)) - 0.5) - origin);
+  const bin = f32(extent / bins);
   const samples = Math.ceil(bin);
-  for (let i = 0; i < roiSize; i++) {
+  const weight = 1 / (samples * pool);
+  for (let i = 0; i < bins; i++) {
     const row = Math.floor(i / pool) * size;
+    const binStart = f32(origin + f32(i * bin));
     for (let k = 0; k < samples; k++) {
-      const position = origin + i * bin + ((k + 0.5) * bin) / samples;
-      if (position < -1 || position > size) continue;
+      const position = f32(binStart + f32(f32(f32(k + 0.5) * bin) / samples));
+      if (!(position >= -1 && position <= size)) continue;
       const clamped = Math.min(Math.max(position, 0), size - 1);
       const low = Math.floor(clamped);
-      const fraction = clamped - low;
-      const weight = 1 / (samples * pool);
+      const fraction = f32(clamped - low);
       out[row + low]! += (1 - fraction) * weight;
       if (fraction > 0) out[row + low + 1]! += fraction * weight;
     }
@@ -59,8 +67,9 @@ export function roiMatrices(
   let offset = 0;
   for (let region = 0; region < regions; region++) {
     const box = region * 4;
-    roiAxisWeights(boxes[box + 1]!, boxes[box + 3]!, scale, height, pool, rows);
-    roiAxisWeights(boxes[box]!, boxes[box + 2]!, scale, width, pool, columns);
+    const axis = { scale, bins: roiSize, pool };
+    roiAxisWeights({ ...axis, start: boxes[box + 1]!, end: boxes[box + 3]!, size: height }, rows);
+    roiAxisWeights({ ...axis, start: boxes[box]!, end: boxes[box + 2]!, size: width }, columns);
     for (let i = 0; i < bins; i++) {
       for (let j = 0; j < bins; j++) {
         for (let y = 0; y < height; y++) {

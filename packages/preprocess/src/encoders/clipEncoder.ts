@@ -1,0 +1,190 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { type RgbImage, VillaError } from "@villa/data";
+import type { ClipModel } from "../clip/clipModel.ts";
+import { groupRegions } from "../clip/regions.ts";
+import { cropRegion } from "./cropRegion.ts";
+import type { Box, Encoder } from "./encoder.ts";
+
+export interface ClipEncoderOptions {
+  /**
+   * `roi-align` (the paper's): the whole image runs through layer3 once and regions are cut from its feature map.
+   * `crop`: every region is cut from the image, resized to CLIP's input size and encoded as an image of its own. Slower
+   * by the number of regions, blind to their surroundings, but as CLIP was trained. Default `roi-align`.
+   */
+  readonly regions?: "roi-align" | "crop";
+  /** Pixels that run through the backbone at once; bounds memory. Default 16 images of 84 × 84. */
+  readonly pixelsPerBatch?: number;
+  /** Regions that run through layer4 at once. Default 40. */
+  readonly regionsPerBatch?: number;
+}
+
+const textsPerBatch = 64;
+
+/** CLIP as an {@link Encoder}. Images go in as value / 255, without CLIP's mean and deviation, as in the original. */
+export function clipEncoder(model: ClipModel, options: ClipEncoderOptions = {}): Encoder {
+  const { regions = "roi-align", pixelsPerBatch = 16 * 84 * 84, regionsPerBatch = 40 } = options;
+  const { layers, width, embedDim } = model.config.vision;
+  const isRn50 = `${layers}` === "3,4,6,3" && width === 64;
+  return {
+    name: isRn50 ? "clip-rn50" : "clip-resnet",
+    dimension: embedDim,
+    options: { regions, layers: layers.join("-"), width },
+    async encodeRegions(images, boxes) {
+      if (images.length !== boxes.length) {
+        throw new VillaError("InvalidArgument", `${images.length} images came with boxes of ${boxes.length}.`);
+      }
+      const result = new RegionResult(boxes, embedDim);
+      if (regions === "crop") await encodeCrops(model, images, boxes, result, regionsPerBatch);
+      else await encodeAligned(model, images, boxes, result, pixelsPerBatch, regionsPerBatch);
+      return result.values;
+    },
+    async encodeText(texts) {
+      const result = new Float32Array(texts.length * embedDim);
+      for (let from = 0; from < texts.length; from += textsPerBatch) {
+        const rows = await take(model.encodeText(texts.slice(from, from + textsPerBatch)));
+        result.set(rows, from * embedDim);
+      }
+      return result;
+    },
+    dispose: () => model.dispose(),
+  };
+}
+
+/** Rows of all regions, filled in any order of images. */
+class RegionResult {
+  readonly values: Float32Array;
+  private readonly starts: number[] = [];
+  private readonly dimension: number;
+
+  constructor(boxes: readonly (readonly Box[])[], dimension: number) {
+    let start = 0;
+    for (const ofImage of boxes) {
+      this.starts.push(start);
+      start += ofImage.length;
+    }
+    this.values = new Float32Array(start * dimension);
+    this.dimension = dimension;
+  }
+
+  set(image: number, region: number, row: Float32Array): void {
+    this.values.set(row, (this.starts[image]! + region) * this.dimension);
+  }
+}
+
+/** One region of one image, by their numbers. */
+interface RegionRef {
+  readonly image: number;
+  readonly region: number;
+}
+
+async function encodeAligned(
+  model: ClipModel,
+  images: readonly RgbImage[],
+  boxes: readonly (readonly Box[])[],
+  result: RegionResult,
+  pixelsPerBatch: number,
+  regionsPerBatch: number,
+): Promise<void> {
+  for (const batch of sameSizeBatches(images, boxes, pixelsPerBatch)) {
+    const { width } = images[batch[0]!]!;
+    const features = tf.tidy(() => model.visual.features(imageTensor(batch.map((image) => images[image]!))));
+    try {
+      const refs = batch.flatMap((image) => boxes[image]!.map((_, region): RegionRef => ({ image, region })));
+      for (let from = 0; from < refs.length; from += regionsPerBatch) {
+        const chunk = refs.slice(from, from + regionsPerBatch);
+        const grouped = batch.map((image) =>
+          chunk.filter((ref) => ref.image === image).map(({ region }) => boxes[image]![region]!),
+        );
+        const rows = await take(model.visual.regionEmbeddings(features, groupRegions(grouped, width)));
+        store(result, chunk, rows);
+      }
+    } finally {
+      features.dispose();
+    }
+  }
+}
+
+async function encodeCrops(
+  model: ClipModel,
+  images: readonly RgbImage[],
+  boxes: readonly (readonly Box[])[],
+  result: RegionResult,
+  regionsPerBatch: number,
+): Promise<void> {
+  const side = model.config.vision.gridSize * 32;
+  const values = 3 * side * side;
+  // A crop of 224 × 224 costs about as much memory as the regions of seven small images.
+  const perBatch = Math.max(1, Math.floor(regionsPerBatch / 5));
+  const refs = boxes.flatMap((ofImage, image) => ofImage.map((_, region): RegionRef => ({ image, region })));
+  for (let from = 0; from < refs.length; from += perBatch) {
+    const chunk = refs.slice(from, from + perBatch);
+    const crops = new Float32Array(chunk.length * values);
+    chunk.forEach(({ image, region }, i) => {
+      const crop = crops.subarray(i * values, (i + 1) * values);
+      cropRegion(images[image]!, boxes[image]![region]!, side, "HWC", crop);
+      normaliseForClip(crop);
+    });
+    const embeddings = tf.tidy(() => model.encodeImage(tf.tensor4d(crops, [chunk.length, side, side, 3])));
+    store(result, chunk, await take(embeddings));
+  }
+}
+
+function store(result: RegionResult, refs: readonly RegionRef[], rows: Float32Array): void {
+  const dimension = rows.length / refs.length;
+  refs.forEach(({ image, region }, i) => {
+    result.set(image, region, rows.subarray(i * dimension, (i + 1) * dimension));
+  });
+}
+
+/** Numbers of images that can share a tensor: of one size, in order, and not more pixels than allowed. */
+function sameSizeBatches(
+  images: readonly RgbImage[],
+  boxes: readonly (readonly Box[])[],
+  pixelsPerBatch: number,
+): number[][] {
+  const open = new Map<string, number[]>();
+  const batches: number[][] = [];
+  images.forEach(({ width, height }, image) => {
+    if (boxes[image]!.length === 0) return;
+    const size = `${width}×${height}`;
+    const batch = open.get(size);
+    if (batch && (batch.length + 1) * width * height <= pixelsPerBatch) {
+      batch.push(image);
+    } else {
+      const fresh = [image];
+      open.set(size, fresh);
+      batches.push(fresh);
+    }
+  });
+  return batches;
+}
+
+/** [B, h, w, 3] in 0 … 1 */
+function imageTensor(images: readonly RgbImage[]): tf.Tensor4D {
+  const { width, height } = images[0]!;
+  const area = width * height;
+  const values = new Float32Array(images.length * area * 3);
+  images.forEach(({ data }, image) => {
+    const to = image * area * 3;
+    for (let channel = 0; channel < 3; channel++) {
+      const from = channel * area;
+      for (let pixel = 0; pixel < area; pixel++) values[to + pixel * 3 + channel] = data[from + pixel]! / 255;
+    }
+  });
+  return tf.tensor4d(values, [images.length, height, width, 3]);
+}
+
+const clipMean = [0.48145466, 0.4578275, 0.40821073];
+const clipDeviation = [0.26862954, 0.26130258, 0.27577711];
+
+function normaliseForClip(crop: Float32Array): void {
+  for (let i = 0; i < crop.length; i++) crop[i] = (crop[i]! - clipMean[i % 3]!) / clipDeviation[i % 3]!;
+}
+
+/** The values of a tensor that is not needed any more. */
+async function take(tensor: tf.Tensor): Promise<Float32Array> {
+  const values = (await tensor.data()) as Float32Array;
+  const copy = values.slice(); // a backend may hand out its own memory
+  tensor.dispose();
+  return copy;
+}

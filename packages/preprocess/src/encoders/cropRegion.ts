@@ -1,0 +1,52 @@
+import type { RgbImage } from "@villa/data";
+import { roiAxisWeights } from "../clip/roiMatrices.ts";
+import type { Box } from "./encoder.ts";
+
+/**
+ * A region's pixels resampled to a square: every target pixel averages the bilinear samples inside of it, so that large
+ * regions are not aliased. A region of exactly `side` × `side` whole pixels comes out unchanged.
+ *
+ * @param layout `CHW` or `HWC` order of the result
+ * @param out [3 × side²] values in 0 … 1
+ */
+export function cropRegion(image: RgbImage, box: Box, side: number, layout: "CHW" | "HWC", out: Float32Array): void {
+  const { width, height, data } = image;
+  const rows = sampled(box[1], box[3], height, side);
+  const columns = sampled(box[0], box[2], width, side);
+  const [channelStep, pixelStep] = layout === "CHW" ? [side * side, 1] : [1, 3];
+  for (let channel = 0; channel < 3; channel++) {
+    const plane = channel * width * height;
+    for (let i = 0; i < side; i++) {
+      const { from: y0, weights: wy } = rows[i]!;
+      for (let j = 0; j < side; j++) {
+        const { from: x0, weights: wx } = columns[j]!;
+        let sum = 0;
+        for (let y = 0; y < wy.length; y++) {
+          const line = plane + (y0 + y) * width + x0;
+          let lineSum = 0;
+          for (let x = 0; x < wx.length; x++) lineSum += wx[x]! * data[line + x]!;
+          sum += wy[y]! * lineSum;
+        }
+        out[channel * channelStep + (i * side + j) * pixelStep] = sum / 255;
+      }
+    }
+  }
+}
+
+/** The run of source pixels that a target pixel averages, with their weights. */
+interface Run {
+  readonly from: number;
+  readonly weights: Float64Array;
+}
+
+function sampled(start: number, end: number, size: number, bins: number): Run[] {
+  const matrix = new Float64Array(bins * size);
+  roiAxisWeights({ start, end, scale: 1, size, bins }, matrix);
+  return Array.from({ length: bins }, (_, bin) => {
+    const row = matrix.subarray(bin * size, (bin + 1) * size);
+    let from = row.findIndex((weight) => weight !== 0);
+    const to = row.findLastIndex((weight) => weight !== 0);
+    if (from < 0) from = to + 1;
+    return { from, weights: row.slice(from, to + 1) };
+  });
+}

@@ -1,0 +1,51 @@
+import { RandomState } from "@villa/data";
+
+/** Words that occur in every sentence and would drown the others. */
+const functionWords = new Set(["the", "is", "a", "of", "to", "be", "there", "an"]);
+const functionWordWeight = 0.2;
+
+/**
+ * Sentences as normalised sums of one random unit vector per word. A word's vector depends on its letters and `seed`
+ * alone.
+ *
+ * @returns [texts, dimension]
+ */
+export function wordHashEmbeddings(texts: readonly string[], dimension: number, seed: number): Float32Array {
+  const vectors = new Map<string, Float64Array>();
+  const vectorOf = (word: string) => {
+    let vector = vectors.get(word);
+    if (!vector) {
+      vector = unitVector(hash(word, seed), dimension);
+      vectors.set(word, vector);
+    }
+    return vector;
+  };
+  const result = new Float32Array(texts.length * dimension);
+  texts.forEach((text, row) => {
+    const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [""];
+    const sum = new Float64Array(dimension);
+    for (const word of words) {
+      const weight = functionWords.has(word) ? functionWordWeight : 1;
+      vectorOf(word).forEach((value, i) => {
+        sum[i]! += weight * value;
+      });
+    }
+    const norm = Math.sqrt(sum.reduce((total, value) => total + value * value, 0));
+    for (let i = 0; i < dimension; i++) result[row * dimension + i] = sum[i]! / norm;
+  });
+  return result;
+}
+
+function unitVector(seed: number, dimension: number): Float64Array {
+  const random = new RandomState(seed);
+  const vector = Float64Array.from({ length: dimension }, () => random.normal());
+  const norm = Math.sqrt(vector.reduce((total, value) => total + value * value, 0));
+  return vector.map((value) => value / norm);
+}
+
+/** FNV-1a over the word's UTF-8 bytes, started from the seed. */
+function hash(word: string, seed: number): number {
+  let value = (0x811c9dc5 ^ Math.imul(seed, 0x9e3779b1)) >>> 0;
+  for (const byte of new TextEncoder().encode(word)) value = Math.imul(value ^ byte, 0x01000193) >>> 0;
+  return value;
+}

@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import {
+  encodeRegionNpz,
+  encodeRegionSafetensors,
+  type ImageAnnotation,
+  saveTorch,
+  type TensorData,
+  writeFeather,
+  writeSafetensors,
+} from "@villa/data";
+import { atomicWriteFile, embeddingFiles } from "@villa/data/node";
+import type { EmbeddingJob } from "./job.ts";
+
+/** `original`: what the Python implementation reads and writes. `safetensors`: the same numbers, no pickles. */
+export type EmbeddingFormat = "original" | "safetensors";
+
+/** The original's number of images a file. */
+const imagesPerFile = 10_000;
+/** A file is held in memory while it is written: with many regions an image it ends earlier. */
+const valuesPerFile = 64 << 20;
+
+/** Joins all parts of a finished job into the files that Stage 1 reads. Equal parts give equal files. */
+export async function assembleRegions(
+  job: EmbeddingJob,
+  annotations: readonly ImageAnnotation[],
+  format: EmbeddingFormat,
+): Promise<void> {
+  const index: { image_id: number[]; file: string[]; file_id: number[] } = { image_id: [], file: [], file_id: [] };
+  let pending: Float32Array[] = [];
+  let values = 0;
+  let written = 0;
+  const flush = async () => {
+    // Named by its last image as the original does, whose rule can give two files one name.
+    const name = `embs_${written + pending.length - 1}`;
+    const bytes = format === "original" ? encodeRegionNpz(pending) : encodeRegionSafetensors(pending);
+    await atomicWriteFile(join(job.folder, `${name}.${format === "original" ? "npz" : "safetensors"}`), bytes);
+    pending.forEach((_, position) => {
+      index.image_id.push(annotations[written + position]!.imageId);
+      index.file.push(name);
+      index.file_id.push(position);
+    });
+    written += pending.length;
+    pending = [];
+    values = 0;
+  };
+  for (const part of job.parts) {
+    for (const vector of await job.read(part)) {
+      pending.push(vector);
+      values += vector.length;
+      if (pending.length === imagesPerFile || values >= valuesPerFile) await flush();
+    }
+  }
+  if (pending.length > 0) await flush();
+  const table = await writeFeather([
+    { name: "image_id", type: "int64", values: index.image_id },
+    { name: "file", type: "string", values: index.file },
+    { name: "file_id", type: "int64", values: index.file_id },
+  ]);
+  await atomicWriteFile(join(job.folder, embeddingFiles.index), table);
+}
+
+/** Writes `attr_embs.pth` (name → NumPy vector, as the original does) or `attr_embs.safetensors`. */
+export async function writeAttributes(
+  dataDirectory: string,
+  embeddings: ReadonlyMap<string, Float32Array>,
+  format: EmbeddingFormat,
+): Promise<void> {
+  const tensors = new Map(
+    [...embeddings].map(([name, data]): [string, TensorData] => [
+      name,
+      { dtype: "float32", shape: [data.length], data },
+    ]),
+  );
+  const [file, bytes] =
+    format === "original"
+      ? [embeddingFiles.attributes, saveTorch(tensors, { arrays: "numpy", archiveName: "attr_embs" })]
+      : [
+          embeddingFiles.attributesSafetensors,
+          writeSafetensors(tensors, { order: JSON.stringify([...embeddings.keys()]) }),
+        ];
+  await atomicWriteFile(join(dataDirectory, file), bytes);
+}

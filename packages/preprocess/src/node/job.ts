@@ -1,0 +1,169 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { decodeRegionSafetensors, encodeRegionSafetensors, formatVocabulary, VillaError } from "@villa/data";
+import {
+  annotationsFingerprint,
+  atomicWriteFile,
+  type Dataset,
+  type EmbeddingManifest,
+  embeddingFiles,
+  readEmbeddingManifest,
+  readFileBytes,
+  withPath,
+} from "@villa/data/node";
+import type { Encoder } from "../encoders/encoder.ts";
+import { version } from "../version.ts";
+
+/** Images of one part: what a kill can cost at most, and what shards share out among them. */
+export const imagesPerPart = 64;
+
+/** A run of images that is computed, written and skipped on resuming as a whole. */
+export interface Part {
+  readonly index: number;
+  /** Rows of the annotations, from inclusive, to exclusive. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Which share of the parts this process computes: shard `index` of `count`, counted from 0. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+}
+
+/**
+ * The folder of region embeddings while they are being made: `region_embs/parts/` holds one file per finished part and
+ * `job.json`, which says for which dataset and encoder they are. Processes that share the folder need no other
+ * agreement than their shard numbers.
+ */
+export class EmbeddingJob {
+  readonly manifest: EmbeddingManifest;
+  readonly parts: readonly Part[];
+  readonly folder: string;
+  private readonly dataDirectory: string;
+  private readonly partsFolder: string;
+
+  constructor(dataset: Dataset, encoder: Encoder, weights: string | undefined) {
+    this.dataDirectory = dataset.directory;
+    this.folder = join(dataset.directory, embeddingFiles.regions);
+    this.partsFolder = join(this.folder, "parts");
+    this.manifest = makeManifest(dataset, encoder, weights);
+    const images = dataset.annotations.length;
+    this.parts = Array.from({ length: Math.ceil(images / imagesPerPart) }, (_, index) => ({
+      index,
+      from: index * imagesPerPart,
+      to: Math.min(images, (index + 1) * imagesPerPart),
+    }));
+  }
+
+  /**
+   * Looks at what is in the folder.
+   *
+   * @returns true when the embeddings are complete already
+   * @throws VillaError `AlreadyExists` when other embeddings are there and `overwrite` is not set
+   */
+  async begin(overwrite: boolean): Promise<boolean> {
+    if (overwrite) {
+      await rm(this.folder, { recursive: true, force: true });
+    } else if (existsSync(join(this.folder, embeddingFiles.index))) {
+      const done = await readEmbeddingManifest(this.dataDirectory);
+      if (done && sameWork(done, this.manifest)) return true;
+      throw conflict(this.folder, done);
+    }
+    const jobPath = join(this.partsFolder, "job.json");
+    if (existsSync(jobPath)) {
+      const job = await readJob(jobPath);
+      if (!sameWork(job, this.manifest)) throw conflict(this.folder, job);
+    } else {
+      await atomicWriteFile(jobPath, `${JSON.stringify(this.manifest, null, 2)}\n`);
+    }
+    return false;
+  }
+
+  /** The parts of a shard that are not there yet. */
+  missing({ index, count }: Shard): Part[] {
+    const files = new Set(existsSync(this.partsFolder) ? readdirSync(this.partsFolder) : []);
+    return this.parts.filter((part) => part.index % count === index && !files.has(partName(part)));
+  }
+
+  /** @param vectors each image's flat vector */
+  async write(part: Part, vectors: readonly Float32Array[]): Promise<void> {
+    await atomicWriteFile(join(this.partsFolder, partName(part)), encodeRegionSafetensors(vectors));
+  }
+
+  async read(part: Part): Promise<Float32Array[]> {
+    const path = join(this.partsFolder, partName(part));
+    const { vectors } = await withPath(path, async () => decodeRegionSafetensors(await readFileBytes(path)));
+    if (vectors.length !== part.to - part.from) {
+      throw new VillaError(
+        "InvalidFile",
+        `${path} holds ${vectors.length} images, not ${part.to - part.from}; delete it.`,
+      );
+    }
+    return vectors;
+  }
+
+  /** Writes the manifest, which makes the embeddings count as complete, and deletes the parts. */
+  async finish(): Promise<void> {
+    const path = join(this.folder, embeddingFiles.manifest);
+    await atomicWriteFile(path, `${JSON.stringify(this.manifest, null, 2)}\n`);
+    await rm(this.partsFolder, { recursive: true, force: true });
+  }
+}
+
+function makeManifest(dataset: Dataset, encoder: Encoder, weights: string | undefined): EmbeddingManifest {
+  const { annotations, vocabulary } = dataset;
+  return {
+    format: 1,
+    encoder: {
+      name: encoder.name,
+      dimension: encoder.dimension,
+      options: encoder.options,
+      ...(weights !== undefined && { weights }),
+    },
+    dataset: {
+      images: annotations.length,
+      regions: annotations.reduce((sum, row) => sum + row.regionCoord.length, 0),
+      fingerprint: annotationsFingerprint(annotations),
+      vocabulary: createHash("sha256").update(formatVocabulary(vocabulary)).digest("hex"),
+    },
+    version,
+  };
+}
+
+/** Equal results are to be expected. The version may differ. */
+function sameWork(a: EmbeddingManifest, b: EmbeddingManifest): boolean {
+  const relevant = ({ encoder, dataset }: EmbeddingManifest) => canonical({ encoder, dataset });
+  return relevant(a) === relevant(b);
+}
+
+/** JSON with keys in order. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) =>
+    item !== null && typeof item === "object" && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+}
+
+function conflict(folder: string, other: EmbeddingManifest | undefined): VillaError {
+  const what = other
+    ? `embeddings by the encoder "${other.encoder.name}" of ${other.dataset.images} images, made with other weights, options or annotations`
+    : "embeddings of unknown origin";
+  return new VillaError("AlreadyExists", `${folder} holds ${what}; pass --overwrite to replace them.`);
+}
+
+async function readJob(path: string): Promise<EmbeddingManifest> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as EmbeddingManifest;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new VillaError("InvalidFile", `${path} is damaged; pass --overwrite to begin again.`, { cause });
+  }
+}
+
+function partName({ index }: Part): string {
+  return `part-${String(index).padStart(6, "0")}.safetensors`;
+}

@@ -1,0 +1,159 @@
+import { type ImageAnnotation, type ProgressListener, VillaError } from "@villa/data";
+import { openDataset, throwIfAborted } from "@villa/data/node";
+import { attributeEmbeddings, type Encoder } from "../encoders/encoder.ts";
+import { assembleRegions, type EmbeddingFormat, writeAttributes } from "./assemble.ts";
+import { checkDataset } from "./checkDataset.ts";
+import { EmbeddingJob, type Part, type Shard } from "./job.ts";
+
+export interface PreprocessOptions {
+  /** The dataset folder; results go into it. */
+  readonly dataDirectory: string;
+  readonly encoder: Encoder;
+  /** sha256 of the encoder's weights file, for the manifest. */
+  readonly weights?: string;
+  /**
+   * Computes only this share of the images and leaves the rest to other processes. When all shards are through, a run
+   * without `shard` joins their parts; the result equals that of a single run.
+   */
+  readonly shard?: Shard;
+  /** Default `original`. */
+  readonly format?: EmbeddingFormat;
+  /** Replaces embeddings that are there already instead of refusing. */
+  readonly overwrite?: boolean;
+  /** Only joins what shards have computed; refuses when something is missing. */
+  readonly mergeOnly?: boolean;
+  readonly progress?: ProgressListener;
+  /** Stops after the part at hand; the next run goes on from there. */
+  readonly signal?: AbortSignal;
+}
+
+export interface PreprocessResult {
+  readonly images: number;
+  readonly regions: number;
+  readonly attributes: number;
+  readonly dimension: number;
+  readonly encoder: string;
+  /** Images encoded by this run; fewer than `images` after a resume. */
+  readonly encodedImages: number;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** False after a shard: a run without `shard` has to join the parts. */
+  readonly complete: boolean;
+}
+
+/**
+ * Embeds all regions and attributes of a dataset folder: writes `attr_embs` and `region_embs/` for Stage 1.
+ *
+ * Every 64 images reach the disk at once, so a kill costs seconds: the same call again goes on where it stopped.
+ *
+ * @throws VillaError `NotFound`, `InvalidFile`, `Mismatch` for what is wrong with the dataset, `AlreadyExists` for other
+ *   embeddings in its folder, `NotFinite` when the encoder fails, `Aborted`
+ */
+export async function preprocessDataset(options: PreprocessOptions): Promise<PreprocessResult> {
+  const { dataDirectory, encoder, weights, shard, format = "original", overwrite = false, progress, signal } = options;
+  const started = performance.now();
+  if (shard) checkShard(shard);
+  if (shard && overwrite) {
+    throw new VillaError(
+      "InvalidArgument",
+      "A shard cannot overwrite: it would delete what other shards have computed.",
+    );
+  }
+  throwIfAborted(signal);
+  const dataset = await openDataset(dataDirectory);
+  const { annotations } = dataset;
+  if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDirectory} has no images.`);
+  const job = new EmbeddingJob(dataset, encoder, weights);
+  const complete = await job.begin(overwrite);
+  const parts = complete ? [] : job.missing(shard ?? { index: 0, count: 1 });
+  const todo = parts.reduce((sum, part) => sum + part.to - part.from, 0);
+  checkDataset(
+    dataset,
+    parts.flatMap((part) => annotations.slice(part.from, part.to)),
+  );
+  if (options.mergeOnly && parts.length > 0) {
+    const missing = parts.map(({ index }) => index).join(", ");
+    throw new VillaError("Mismatch", `Of ${job.parts.length} parts these are not computed yet: ${missing}.`);
+  }
+  const attributes = await attributeEmbeddings(encoder, dataset.vocabulary);
+  if (!complete) await writeAttributes(dataDirectory, attributes, format);
+
+  const report = progressReport(progress, todo);
+  report(0);
+  let encoded = 0;
+  for (const part of parts) {
+    throwIfAborted(signal);
+    const rows = annotations.slice(part.from, part.to);
+    const images = await Promise.all(rows.map((row) => dataset.readImage(row)));
+    const boxes = rows.map((row) => row.regionCoord);
+    const embeddings = await encoder.encodeRegions(images, boxes);
+    await job.write(part, splitByImage(embeddings, rows, part, encoder));
+    encoded += rows.length;
+    report(encoded);
+  }
+  if (!complete && !shard) {
+    throwIfAborted(signal);
+    await assembleRegions(job, annotations, format);
+    await job.finish();
+  }
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    images: annotations.length,
+    regions: job.manifest.dataset.regions,
+    attributes: attributes.size,
+    dimension: encoder.dimension,
+    encoder: encoder.name,
+    encodedImages: encoded,
+    seconds,
+    imagesPerSecond: encoded / seconds,
+    complete: !shard || complete,
+  };
+}
+
+function splitByImage(
+  embeddings: Float32Array,
+  rows: readonly ImageAnnotation[],
+  part: Part,
+  { dimension, name }: Encoder,
+): Float32Array[] {
+  let at = 0;
+  const vectors = rows.map(({ imageId, regionCoord }) => {
+    const vector = embeddings.subarray(at, at + regionCoord.length * dimension);
+    at += regionCoord.length * dimension;
+    for (const value of vector) {
+      if (!Number.isFinite(value)) {
+        throw new VillaError(
+          "NotFinite",
+          `The encoder ${name} gives ${value} for image ${imageId}; check its weights.`,
+        );
+      }
+    }
+    return vector;
+  });
+  if (at !== embeddings.length) {
+    throw new VillaError(
+      "Mismatch",
+      `The encoder ${name} gave ${embeddings.length} values for images ${part.from} to ${part.to - 1} instead of ${at}.`,
+    );
+  }
+  return vectors;
+}
+
+function progressReport(progress: ProgressListener | undefined, total: number): (done: number) => void {
+  const started = performance.now();
+  return (done) => {
+    const seconds = (performance.now() - started) / 1000;
+    const rate = seconds > 0 ? done / seconds : 0;
+    const metrics = done > 0 ? { imagesPerSecond: rate, secondsLeft: (total - done) / rate } : {};
+    progress?.({ task: "embedding regions", done, total, unit: "images", metrics });
+  };
+}
+
+function checkShard({ index, count }: Shard): void {
+  if (!(Number.isInteger(index) && Number.isInteger(count) && index >= 0 && index < count)) {
+    throw new VillaError(
+      "InvalidArgument",
+      `There is no shard ${index} of ${count}: use two whole numbers i/n with 0 ≤ i < n.`,
+    );
+  }
+}

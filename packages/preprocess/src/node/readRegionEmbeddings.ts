@@ -1,0 +1,50 @@
+import { VillaError } from "@villa/data";
+import { checkEmbeddingManifest, openDataset, visitRegionEmbeddings } from "@villa/data/node";
+
+/** Region embeddings of a dataset folder, fitted to its annotations. */
+export interface DatasetRegionEmbeddings {
+  /** [R, dimension], image after image in the order of the annotations */
+  readonly regions: Float32Array;
+  /** [N] regions of each image */
+  readonly counts: Int32Array;
+  /** [N] */
+  readonly imageIds: number[];
+  readonly dimension: number;
+}
+
+/**
+ * Reads the embeddings of all images of a dataset folder, or of one split, ours or the original's.
+ *
+ * @throws VillaError `NotFound` with the cure; `Mismatch` when the embeddings were made from other annotations, or do not
+ *   fit them
+ */
+export async function readRegionEmbeddings(
+  dataDirectory: string,
+  { split }: { split?: string } = {},
+): Promise<DatasetRegionEmbeddings> {
+  const dataset = await openDataset(dataDirectory);
+  await checkEmbeddingManifest(dataDirectory, dataset.annotations);
+  const rows = dataset.rows(split);
+  const vectors = new Map<number, Float32Array>();
+  await visitRegionEmbeddings(dataDirectory, new Set(rows.map((row) => row.imageId)), (imageId, vector) => {
+    vectors.set(imageId, vector);
+  });
+  const counts = Int32Array.from(rows, (row) => row.regionCoord.length);
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const values = rows.reduce((sum, row) => sum + (vectors.get(row.imageId)?.length ?? 0), 0);
+  const dimension = total === 0 ? 0 : values / total;
+  const regions = new Float32Array(values);
+  let at = 0;
+  rows.forEach(({ imageId }, i) => {
+    const vector = vectors.get(imageId);
+    if (vector?.length !== counts[i]! * dimension) {
+      throw new VillaError(
+        "Mismatch",
+        `The region embeddings of image ${imageId} ${vector ? `have ${vector.length} values for ${counts[i]} regions` : "are missing"}; make the embeddings again: villa preprocess --overwrite.`,
+      );
+    }
+    regions.set(vector, at);
+    at += vector.length;
+  });
+  return { regions, counts, imageIds: rows.map((row) => row.imageId), dimension };
+}

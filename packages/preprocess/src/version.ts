@@ -1,0 +1,2 @@
+/** Written into manifests. */
+export const version = "0.1.0";
