@@ -12,6 +12,8 @@ export {
   useBackend,
 } from "./backend/registry.ts";
 export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.ts";
+export { editDistance, nearestName } from "./config/nearest.ts";
+export { type ConfigValues, type ResolveConfigOptions, resolveConfig } from "./config/resolve.ts";
 export { infoNCE } from "./loss/info-nce.ts";
 export { avgPool2d } from "./ops/avg-pool.ts";
 export {
@@ -30,3 +32,24 @@ export { EarlyStopping, type EarlyStoppingState } from "./optim/early-stopping.t
 export type { Optimizer, OptimizerState } from "./optim/optimizer.ts";
 export { ReduceLROnPlateau, type ReduceLROnPlateauOptions, type ReduceLROnPlateauState } from "./optim/plateau.ts";
 export { readTensor, toTensor } from "./tensor-data.ts";
+export { type BatchOptions, epochBatches, stepsPerEpoch } from "./train/batches.ts";
+export { type LossAndGradients, lossAndGradients, parameterGradients } from "./train/gradients.ts";
+export { trainLoop } from "./train/loop.ts";
+export { type ContrastiveMicroBatchOptions, contrastiveMicroBatch } from "./train/micro-batch.ts";
+export type {
+  CheckpointStore,
+  EpochResult,
+  MetricsLog,
+  MetricsRecord,
+  StepPosition,
+  TrainOptions,
+  TrainResult,
+} from "./train/options.ts";
+export {
+  type Checkpoint,
+  captureRun,
+  type RunParts,
+  type RunPosition,
+  restoreRun,
+  restoreVariables,
+} from "./train/state.ts";

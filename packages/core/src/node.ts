@@ -1,1 +1,3 @@
-export {};
+export { folderCheckpoints, loadCheckpoint, saveCheckpoint } from "./node/checkpoint.ts";
+export { resolveConfigFiles } from "./node/config.ts";
+export { jsonlMetrics, readMetrics } from "./node/metrics.ts";

@@ -1,0 +1,96 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import type { ProgressListener, RandomState } from "@villa/data";
+import type { Optimizer } from "../optim/optimizer.ts";
+import type { ReduceLROnPlateau } from "../optim/plateau.ts";
+import type { LossAndGradients } from "./gradients.ts";
+import type { Checkpoint } from "./state.ts";
+
+export interface TrainOptions {
+  /** Number of training examples; steps name them by index. */
+  readonly examples: number;
+  readonly batchSize: number;
+  readonly epochs: number;
+  /** Drops a last batch that is not full (default true, as the reference). */
+  readonly dropLast?: boolean;
+  /** Draws a new order each epoch (default true). */
+  readonly shuffle?: boolean;
+  /** Draws the orders; `step` may draw from it too. */
+  readonly random: RandomState;
+  readonly optimizer: Optimizer;
+  /** Parameters and buffers (running statistics) that checkpoints hold. */
+  readonly variables: ReadonlyMap<string, tf.Variable>;
+  /** Loss and gradients of one batch. The loop applies and frees the gradients. */
+  readonly step: (indices: Int32Array, at: StepPosition) => LossAndGradients | Promise<LossAndGradients>;
+  /** Validation loss after an epoch. Without it the mean training loss decides what is best. */
+  readonly validate?: ((epoch: number) => number | Promise<number>) | undefined;
+  readonly scheduler?: ReduceLROnPlateau | undefined;
+  /** Stops after so many epochs without improvement (default never). */
+  readonly patience?: number | undefined;
+  readonly checkpoints?: CheckpointStore | undefined;
+  /** Saves the latest checkpoint within epochs too, every so many steps. */
+  readonly checkpointEverySteps?: number | undefined;
+  /** Continues from the store's latest checkpoint when there is one. */
+  readonly resume?: boolean | undefined;
+  /** Stored in each checkpoint, e.g. the configuration. */
+  readonly extra?: Readonly<Record<string, unknown>> | undefined;
+  readonly metrics?: MetricsLog | undefined;
+  readonly progress?: ProgressListener | undefined;
+  /** Stops before the next step, saves, and throws `Aborted`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StepPosition {
+  readonly epoch: number;
+  /** Step within the epoch, from 0. */
+  readonly step: number;
+}
+
+export interface EpochResult {
+  readonly epoch: number;
+  /** Mean loss of the epoch's steps. */
+  readonly loss: number;
+  readonly validationLoss?: number;
+  /** After the schedule took the epoch's loss. */
+  readonly learningRate: number;
+  readonly improved: boolean;
+}
+
+export interface TrainResult {
+  /** Epochs of this call; those before a resumption are not repeated. */
+  readonly history: readonly EpochResult[];
+  readonly bestEpoch: number | null;
+  readonly bestLoss: number | null;
+  readonly stoppedEarly: boolean;
+}
+
+/** Where a run's checkpoints go; `folderCheckpoints` of `@villa/core/node` keeps them in a folder. */
+export interface CheckpointStore {
+  /** Replaces the latest checkpoint. */
+  saveLast(checkpoint: Checkpoint): Promise<void>;
+  /** Remembers the latest checkpoint as the best one. */
+  markBest(): Promise<void>;
+  /** The latest checkpoint, if any. */
+  loadLast(): Promise<Checkpoint | undefined>;
+}
+
+/** One line of the metrics log. */
+export interface MetricsRecord {
+  readonly kind: "step" | "epoch";
+  /** From 0. */
+  readonly epoch: number;
+  /** Steps of the whole run that are done. */
+  readonly step: number;
+  readonly loss: number;
+  readonly learningRate: number;
+  /** Examples a second, lately. */
+  readonly rate: number;
+  readonly validationLoss?: number;
+  readonly improved?: boolean;
+}
+
+/** Takes metrics; `jsonlMetrics` of `@villa/core/node` writes them to a file. */
+export interface MetricsLog {
+  write(record: MetricsRecord): void | Promise<void>;
+  /** Forgets records of later steps than this: a resumed run writes them again. */
+  rewind?(step: number): void | Promise<void>;
+}

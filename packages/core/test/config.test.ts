@@ -1,0 +1,91 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import * as v from "valibot";
+import { describe, expect, it } from "vitest";
+import { editDistance, resolveConfig } from "../src/index.ts";
+import { resolveConfigFiles } from "../src/node.ts";
+
+const schema = v.strictObject({
+  data_dir: v.string(),
+  epochs: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  lr: v.number(),
+  seed: v.optional(v.number()),
+  loss: v.strictObject({ temp: v.number(), eps: v.optional(v.number(), 0.2) }),
+  tags: v.optional(v.array(v.string())),
+  weights: v.optional(v.record(v.string(), v.number())),
+});
+const defaults = { data_dir: "data", epochs: 30, lr: 1e-4, loss: { temp: 0.07 } };
+const experiments = { quick: { epochs: 1, loss: { temp: 0.1 } } };
+const resolve = (...overrides: string[]) => resolveConfig({ schema, defaults, experiments, overrides });
+
+describe("resolveConfig", () => {
+  it("layers defaults, experiment and overrides, whatever their order on the command line", () => {
+    expect(resolve()).toEqual({ ...defaults, loss: { temp: 0.07, eps: 0.2 } });
+    expect(resolve("loss.temp=0.05", "experiment=quick")).toMatchObject({ epochs: 1, loss: { temp: 0.05 } });
+    expect(resolve("epochs=2", "epochs=3").epochs).toBe(3);
+    expect(defaults.loss.temp).toBe(0.07);
+  });
+
+  it("reads values as YAML, except where the schema wants text", () => {
+    const config = resolve("lr=5e-5", "data_dir=007", "tags=[a, b]", "loss={temp: 1, eps: 0}", "weights.red=2");
+    expect(config).toMatchObject({ lr: 5e-5, data_dir: "007", tags: ["a", "b"], weights: { red: 2 } });
+    expect(config.loss).toEqual({ temp: 1, eps: 0 });
+    expect(resolve("data_dir=a=b: c").data_dir).toBe("a=b: c");
+  });
+
+  it("accepts other spellings of a key", () => {
+    expect(resolve("data-dir=x").data_dir).toBe("x");
+    expect(resolve("dataDir=x").data_dir).toBe("x");
+  });
+
+  it.each([
+    ["epoch=3", 'Unknown key "epoch" in the override. Did you mean "epochs"?'],
+    ["temp=3", 'Did you mean "loss.temp"?'],
+    ["loss.tmp=3", 'Did you mean "loss.temp"?'],
+    ["zzzzzzzz=3", "Valid keys: data_dir, epochs"],
+    ["epochs=ten", "epochs: Invalid type"],
+    ["epochs=0", "epochs: Invalid value"],
+    ["epochs", '"epochs" is not an override'],
+    ["experiment=slow", "one of the built-in ones: quick"],
+    ["__proto__.x=1", "Unknown key"],
+  ])("refuses %s", (word, message) => {
+    expect(() => resolve(word)).toThrow(message);
+  });
+
+  it("refuses unknown keys inside a replaced group", () => {
+    expect(() => resolve("loss={temp: 1, tau: 2}")).toThrow("tau");
+  });
+
+  it("reads an experiment from a YAML file and names the file in complaints", () => {
+    const folder = mkdtempSync(join(tmpdir(), "villa-config-"));
+    const write = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return `experiment=${join(folder, name)}`;
+    };
+    const fromFile = (word: string) => resolveConfigFiles({ schema, defaults, experiments, overrides: [word] });
+    expect(fromFile(write("good.yaml", "epochs: 7\nloss:\n  temp: 0.2\n"))).toMatchObject({
+      epochs: 7,
+      loss: { temp: 0.2 },
+    });
+    expect(fromFile(write("empty.yaml", "# nothing\n")).epochs).toBe(30);
+    expect(() => fromFile(write("typo.yaml", "los:\n  temp: 1\n"))).toThrow(/typo\.yaml.*Did you mean "loss"/);
+    expect(() => fromFile(write("bad.yaml", "a: [1"))).toThrow(/bad\.yaml is not YAML/);
+    expect(() => fromFile(write("list.yaml", "- 1"))).toThrow("key: value");
+    expect(() => fromFile(`experiment=${folder}/absent.yaml`)).toThrow("There is no experiment");
+  });
+});
+
+describe("editDistance", () => {
+  it("is a metric", () => {
+    const word = fc.string({ maxLength: 8 });
+    fc.assert(
+      fc.property(word, word, word, (a, b, c) => {
+        expect(editDistance(a, b)).toBe(editDistance(b, a));
+        expect(editDistance(a, b) === 0).toBe(a === b);
+        expect(editDistance(a, c)).toBeLessThanOrEqual(editDistance(a, b) + editDistance(b, c));
+      }),
+    );
+  });
+});
