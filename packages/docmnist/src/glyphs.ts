@@ -49,8 +49,8 @@ function drawDigit(label: number, random: RandomState, target: Uint8Array): void
   const warp = randomWarp(random, label);
   const strokes = skeleton.map((stroke) => smooth(wobble(stroke, random).map(warp)));
   const pen = Math.min(2.2, Math.max(0.7, 1.15 + 0.3 * random.normal()));
-  const paths = fitToBox(strokes, pen, random);
   const blur = between(0.5, 0.8);
+  const paths = fitToBox(strokes, pen, blur, random);
   const ink = new Float64Array(cellSize * cellSize);
   for (const path of paths) drawPath(path, blur, ink);
   const [dx, dy] = centerOfMassShift(ink);
@@ -115,19 +115,20 @@ function catmullRom(a: number, b: number, c: number, d: number, t: number): numb
 }
 
 /** Scales to pixels so that the digit with its pen fills the box in its longer direction. */
-function fitToBox(strokes: readonly Stroke[], pen: number, random: RandomState): PenPath[] {
+function fitToBox(strokes: readonly Stroke[], pen: number, blur: number, random: RandomState): PenPath[] {
   const points = strokes.flat();
   const xs = points.map(([x]) => x);
   const ys = points.map(([, y]) => y);
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const scale = (digitBox - 2 * pen) / Math.max(right - left, bottom - top);
+  const pressure = 0.06 + 0.1 * random.randomSample();
+  const reach = pen * (1 + pressure) + blur;
+  const scale = (digitBox - 2 * reach) / Math.max(right - left, bottom - top);
   const centerX = (left + right) / 2;
   const centerY = (top + bottom) / 2;
   return strokes.map((stroke) => {
     const path = new Float64Array(stroke.length * 3);
     // The pen presses harder here and there, and leaves the paper lightly.
     const phase = 2 * Math.PI * random.randomSample();
-    const pressure = 0.06 + 0.1 * random.randomSample();
     for (const [i, [x, y]] of stroke.entries()) {
       const progress = i / Math.max(1, stroke.length - 1);
       const taper = progress > 0.85 ? 1 - (progress - 0.85) * 1.4 : 1;
