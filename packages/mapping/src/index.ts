@@ -1,6 +1,15 @@
 export { assignRegions, type Epsilon, regionsWithin } from "./assign.ts";
 export { type Batch, epochBatches, type MappingData, makeBatch } from "./batches.ts";
+export { buildSplit, type SplitData } from "./build-data.ts";
 export { checkMappingData } from "./check-data.ts";
+export {
+  parseStage1Config,
+  type Stage1Config,
+  stage1Config,
+  stage1Defaults,
+  stage1Experiments,
+  stage1Schema,
+} from "./config.ts";
 export {
   chooseEpsilon,
   chooseEpsilonPerAttribute,
@@ -23,6 +32,7 @@ export {
 } from "./metrics.ts";
 export { type MappingModel, makeModel, modelFromStateDict, modelStateDict } from "./model.ts";
 export { type Parallel, shardOf } from "./parallel.ts";
+export { type AttributeReport, type MappingReport, mappingReport } from "./report.ts";
 export { type AttributeScores, type HeadSource, scoreRegions } from "./scores.ts";
 export { regionTexts, sentencesAbout, splitSentences } from "./sentences.ts";
 export { type HeadEpoch, type TrainHeadsOptions, trainHeads } from "./train-heads.ts";

@@ -1,5 +1,5 @@
 import type { TaskContext } from "@villa/core";
-import type { HeadState } from "../head-state.ts";
+import { type HeadState, newHeadState } from "../head-state.ts";
 import { runScoreTask, type ScoreTask } from "../map-regions.ts";
 import type { AttributeScores } from "../scores.ts";
 import { reporting, type TrainGroup, type TrainTask } from "../train-groups.ts";
@@ -21,12 +21,18 @@ export function scoreTask(task: ScoreTask): Promise<AttributeScores[]> {
 /** Trains heads in this thread, from their checkpoints where there are some and saving them after every epoch. */
 export const trainGroupWithFiles: TrainGroup = (task, { post, signal }) => {
   const { checkpoints, dimension, train } = task;
-  const files = checkpoints !== undefined && {
-    load: (head: number) => loadHeadState(checkpoints, head),
-    save: (state: HeadState) => {
-      const keepOptimizer = task.keepOptimizer !== false || state.epoch < train.epochs;
-      return saveHeadState(checkpoints, state, { dimension, keepOptimizer });
-    },
+  const shared = { ...task, signal, ...reporting(post) };
+  if (checkpoints === undefined) return trainHeads(shared);
+  const save = (state: HeadState): Promise<void> => {
+    const keepOptimizer = task.keepOptimizer !== false || state.epoch < train.epochs;
+    return saveHeadState(checkpoints, state, { dimension, keepOptimizer });
   };
-  return trainHeads({ ...task, ...files, signal, ...reporting(post) });
+  const load = async (head: number): Promise<HeadState> => {
+    const saved = await loadHeadState(checkpoints, head);
+    const state = saved ?? newHeadState(head, dimension, train.seed);
+    // An untrained model is a model too; with at least one epoch, the first save comes after it.
+    if (!saved && train.epochs === 0) await save(state);
+    return state;
+  };
+  return trainHeads({ ...shared, load, save });
 };

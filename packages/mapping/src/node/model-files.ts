@@ -1,0 +1,66 @@
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { loadStateDict, readSafetensors, saveTorch, VillaError } from "@villa/data";
+import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
+import { headCount } from "../heads.ts";
+import { modelFromStateDict, modelStateDict } from "../model.ts";
+import type { HeadSource } from "../scores.ts";
+import { headFile, headSource } from "./head-files.ts";
+import { readRunForm } from "./run-folder.ts";
+
+/** Weights beyond this are not put into a single PyTorch file: they would have to be in memory twice. */
+const largestTorchFile = 1.5 * 2 ** 30;
+
+/**
+ * Writes the model as the reference's `last.pkl`: a state dict whose names start with "module.".
+ *
+ * @returns false, and nothing written, when it would be larger than 1.5 GiB; the head checkpoints hold the weights then
+ */
+export async function writeTorchModel(path: string, model: HeadSource): Promise<boolean> {
+  const { dimension, oneProj, attributes } = model;
+  const bytes = headCount(oneProj, attributes.length) * 8 * (dimension * dimension + dimension);
+  if (bytes > largestTorchFile) return false;
+  await atomicWriteFile(path, saveTorch(await modelStateDict(model), { archiveName: "last" }));
+  return true;
+}
+
+/**
+ * Opens a trained model: a run's folder, a PyTorch file (`last.pkl`, with or without "module.") or safetensors.
+ *
+ * @param which of a run's folder: the last epoch of every head, or its best where early stopping chose one
+ * @throws VillaError `NotFound`, `InvalidFile`, `Mismatch` when it does not fit the attributes
+ */
+export async function openModel(
+  path: string,
+  options: {
+    readonly attributes: readonly string[];
+    readonly dimension: number;
+    readonly adapter: boolean;
+    readonly which?: "last" | "best";
+  },
+): Promise<HeadSource> {
+  const stats = await stat(path).catch(() => undefined);
+  if (!stats) throw new VillaError("NotFound", `There is no checkpoint ${path}; train one with: villa stage1.`);
+  if (stats.isDirectory()) return openFolder(path, options);
+  const bytes = await readFileBytes(path);
+  return withPath(path, () => {
+    const tensors = path.endsWith(".safetensors") ? readSafetensors(bytes).tensors : loadStateDict(bytes);
+    return modelFromStateDict(tensors, options);
+  });
+}
+
+async function openFolder(path: string, options: Parameters<typeof openModel>[1]): Promise<HeadSource> {
+  const folder = existsSync(join(path, "heads")) ? join(path, "heads") : path;
+  const { attributes, dimension, which = "best" } = options;
+  // The run knows its own form better than the configuration of whoever opens it.
+  const form = (await readRunForm(folder)) ?? { oneProj: false, adapter: options.adapter };
+  for (let head = 0; head < headCount(form.oneProj, attributes.length); head++) {
+    if (existsSync(headFile(folder, head))) continue;
+    throw new VillaError(
+      "NotFound",
+      `${path} lacks the head of attribute "${attributes[head]}"; train all attributes first, or merge the shards.`,
+    );
+  }
+  return headSource(folder, { attributes, dimension, ...form }, which);
+}

@@ -1,0 +1,271 @@
+import { join } from "node:path";
+import type { TaskPool } from "@villa/core";
+import { type ProgressListener, VillaError } from "@villa/data";
+import {
+  type AttributeEmbeddings,
+  atomicWriteFile,
+  checkEmbeddingManifest,
+  type Dataset,
+  openDataset,
+  readAttributeEmbeddings,
+} from "@villa/data/node";
+import type { Epsilon } from "../assign.ts";
+import type { SplitData } from "../build-data.ts";
+import { checkMappingData } from "../check-data.ts";
+import { parseShard, parseStage1Config, type Stage1Config, trainOptionsOfConfig } from "../config.ts";
+import { type HeadsOptions, headCount, headFrom } from "../heads.ts";
+import type { EpochSummary } from "../history.ts";
+import { type Parallel, shardOf } from "../parallel.ts";
+import type { MappingReport } from "../report.ts";
+import type { HeadSource } from "../scores.ts";
+import { trainGroups } from "../train-groups.ts";
+import { progressOf } from "../train-mapping.ts";
+import { headSource, loadHeadProgress, saveHeadState } from "./head-files.ts";
+import { loadSplits } from "./load-splits.ts";
+import { decideEpsilon, judgeable, scoreSplitData, writeMapping } from "./map-split.ts";
+import { openModel, writeTorchModel } from "./model-files.ts";
+import { fingerprintOf, prepareFolder, type RunFolder, runFolder } from "./run-folder.ts";
+import { EpochLog } from "./stage1-log.ts";
+import { mappingTasks } from "./task-module.ts";
+import { trainGroupWithFiles } from "./tasks.ts";
+
+export interface RunOptions {
+  /** Workers to spread the heads over, e.g. `createTaskPool()` of @villa/backend-node. Default: this thread. */
+  readonly pool?: TaskPool;
+  readonly onProgress?: ProgressListener;
+  /** Called whenever all heads have finished an epoch. */
+  readonly onEpoch?: (summary: EpochSummary) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A mapped split. */
+export interface MappedSplit {
+  readonly split: string;
+  readonly path: string;
+  readonly images: number;
+  /** Absent where the annotations do not tell the true attributes. */
+  readonly report?: MappingReport;
+}
+
+export interface Stage1Result {
+  /** `<checkpoint_dir>/<task_name>` */
+  readonly directory: string;
+  readonly attributes: readonly string[];
+  readonly history: readonly EpochSummary[];
+  /** The ε that was used. */
+  readonly epsilon?: Epsilon;
+  /** Empty after a shard: other shards may still be missing. */
+  readonly mappings: readonly MappedSplit[];
+  /** Models in PyTorch's format. */
+  readonly checkpoints: readonly string[];
+}
+
+/**
+ * Stage 1 from files to files: trains the heads, maps every split, writes `mapping_<split>.feather` (into the run's folder
+ * and the dataset folder), `last.pkl`, `metrics.jsonl` and `report.json`.
+ *
+ * Every head is saved after each of its epochs; the same call after an interruption goes on exactly where it was.
+ *
+ * @param config as {@link stage1Config} makes it
+ * @throws VillaError with a sentence for whatever is wrong with the configuration, the dataset or its embeddings
+ */
+export async function runStage1(config: Stage1Config, options: RunOptions = {}): Promise<Stage1Result> {
+  const input = await openInput(parseStage1Config(config), true);
+  const { folder, embeddings } = input;
+  const history = await train(input, options);
+  const source = { ...input.form, attributes: embeddings.attributes };
+  if (config.attributes_shard !== null) {
+    return { directory: folder.directory, attributes: embeddings.attributes, history, mappings: [], checkpoints: [] };
+  }
+  const checkpoints: string[] = [];
+  if (await writeTorchModel(folder.last, headSource(folder.heads, source, "last"))) checkpoints.push(folder.last);
+  const best = headSource(folder.heads, source, "best");
+  if (config.early_stop.metric !== "none" && (await writeTorchModel(folder.best, best))) checkpoints.push(folder.best);
+  return mapSplits(input, best, options, { history, checkpoints });
+}
+
+/**
+ * Maps with a model that has been trained before.
+ *
+ * @param checkpoint a run's folder, or a file such as the reference's `last.pkl`. Default: the configuration's own run
+ * @throws VillaError as {@link runStage1}
+ */
+export async function runMapping(
+  config: Stage1Config,
+  options: RunOptions & { readonly checkpoint?: string } = {},
+): Promise<Stage1Result> {
+  const input = await openInput(parseStage1Config(config), false);
+  const { attributes, dimension } = input.embeddings;
+  const path = options.checkpoint ?? input.folder.directory;
+  const model = await openModel(path, { attributes, dimension, adapter: config.model.adapter });
+  return mapSplits(input, model, options, { history: [], checkpoints: [] });
+}
+
+interface Stage1Input {
+  readonly config: Stage1Config;
+  readonly folder: RunFolder;
+  readonly dataset: Dataset;
+  readonly embeddings: AttributeEmbeddings;
+  readonly form: HeadsOptions;
+  readonly splits: ReadonlyMap<string, SplitData>;
+}
+
+async function openInput(config: Stage1Config, training: boolean): Promise<Stage1Input> {
+  const dataset = await openDataset(config.data_dir);
+  const embeddings = await readAttributeEmbeddings(config.data_dir);
+  const { dimension } = embeddings;
+  if (config.model.emb_dim !== null && config.model.emb_dim !== dimension) {
+    throw new VillaError(
+      "Mismatch",
+      `model.emb_dim is ${config.model.emb_dim}, but the attribute embeddings in ${config.data_dir} have ${dimension} dimensions; set model.emb_dim=${dimension}.`,
+    );
+  }
+  await checkEmbeddingManifest(config.data_dir, dataset.annotations);
+  const mapped = config.mapping.splits ?? ["train", "val", "test"].filter((split) => dataset.splits.includes(split));
+  const judges = config.validate || config.early_stop.metric !== "none";
+  const wantsValidation = (training && judges) || typeof config.mapping.epsilon !== "number";
+  const names = new Set([...(training ? ["train"] : []), ...mapped]);
+  if (wantsValidation && (judges || dataset.splits.includes("val"))) names.add("val");
+  const splits = await loadSplits(config.data_dir, dataset.annotations, embeddings, [...names]);
+  for (const [split, { data }] of splits) {
+    checkMappingData(data, embeddings.values, embeddings.attributes, `the ${split} split`);
+  }
+  if (wantsValidation) requireTruth(config, splits.get("val"));
+  const form = { dimension, oneProj: config.model.one_proj, adapter: config.model.adapter };
+  return { config, folder: runFolder(config), dataset, embeddings, form, splits };
+}
+
+/** Judging by true attributes needs a validation split that tells them. */
+function requireTruth({ early_stop, mapping }: Stage1Config, validation: SplitData | undefined): void {
+  if (validation?.truth) return;
+  const setting =
+    early_stop.metric === "f1"
+      ? "early_stop.metric=f1"
+      : typeof mapping.epsilon === "string"
+        ? `mapping.epsilon=${mapping.epsilon}`
+        : undefined;
+  if (setting === undefined) return;
+  throw new VillaError(
+    "InvalidArgument",
+    `${setting} needs a val split whose annotations tell the true attributes (reg_to_attr); give a number for epsilon, or early_stop.metric=loss.`,
+  );
+}
+
+async function train(input: Stage1Input, options: RunOptions): Promise<EpochSummary[]> {
+  const { config, folder, embeddings, form, splits } = input;
+  const data = splits.get("train")!;
+  const images = data.data.counts.length;
+  if (config.batch_size > images) {
+    throw new VillaError(
+      "InvalidArgument",
+      `batch_size=${config.batch_size} is larger than the train split of ${images} images; use batch_size=${images} or less.`,
+    );
+  }
+  const total = headCount(form.oneProj, embeddings.attributes.length);
+  const shard = config.attributes_shard === null ? { index: 0, count: 1 } : parseShard(config.attributes_shard);
+  const heads = shardOf(total, shard);
+  await prepareFolder(folder, config, fingerprintOf(config, data, embeddings));
+  if (config.init_checkpoint !== null) await seedHeads(input, heads, config.init_checkpoint);
+  const suffix = config.attributes_shard === null ? "" : `-${shard.index + 1}-of-${shard.count}`;
+  const log = await EpochLog.open(
+    folder.metrics.replace(/\.jsonl$/, `${suffix}.jsonl`),
+    heads,
+    folder.heads,
+    options.onEpoch ?? (() => {}),
+  );
+  const progress = progressOf(options.onProgress, await stepsLeft(input, heads, images));
+  const validation = splits.get("val");
+  const judges = config.validate || config.early_stop.metric !== "none";
+  await trainGroups(
+    {
+      ...{ ...form, heads, data: data.data, attributeEmbeddings: embeddings.values },
+      train: trainOptionsOfConfig(config),
+      validation:
+        judges && validation
+          ? { data: validation.data, truth: validation.truth, epsilon: firstEpsilon(config) }
+          : undefined,
+      earlyStopping:
+        config.early_stop.metric === "none"
+          ? undefined
+          : (config.early_stop as { metric: "loss" | "f1"; patience: number }),
+      ...{ checkpoints: folder.heads, keepOptimizer: config.keep_optimizer, historyOnly: true },
+      headsAtOnce: headsWithin(config.memory_limit, form.dimension),
+      parallel: parallelOf(options),
+      onMessage: (message) => {
+        progress(message);
+        if (message.kind === "epoch") log.add(message.report);
+      },
+      signal: options.signal,
+    },
+    trainGroupWithFiles,
+  );
+  return log.finish();
+}
+
+async function mapSplits(
+  input: Stage1Input,
+  model: HeadSource,
+  options: RunOptions,
+  trained: Pick<Stage1Result, "history" | "checkpoints">,
+): Promise<Stage1Result> {
+  const { config, folder, dataset, embeddings, splits } = input;
+  const { attributes } = embeddings;
+  const running = { parallel: parallelOf(options), onProgress: options.onProgress, signal: options.signal };
+  const validation = splits.get("val");
+  const scoredValidation = validation && (await scoreSplitData(validation, model, embeddings.values, running));
+  const epsilon = decideEpsilon(config.mapping.epsilon, scoredValidation && judgeable(scoredValidation));
+  const wanted = config.mapping.splits ?? ["train", "val", "test"].filter((split) => dataset.splits.includes(split));
+  const mappings: MappedSplit[] = [];
+  for (const split of wanted) {
+    const scored =
+      split === "val" && scoredValidation
+        ? scoredValidation
+        : await scoreSplitData(splits.get(split)!, model, embeddings.values, running);
+    const paths = [folder.mapping(split), join(dataset.directory, `mapping_${split}.feather`)];
+    const { seed, mapping } = config;
+    const report = await writeMapping(scored, attributes, { epsilon, seed, sweep: mapping.sweep, paths });
+    mappings.push({ split, path: paths[0]!, images: scored.annotations.length, ...(report && { report }) });
+  }
+  const result = { directory: folder.directory, attributes, epsilon, mappings, ...trained };
+  await atomicWriteFile(folder.report, `${JSON.stringify({ config, ...result }, null, 1)}\n`);
+  return result;
+}
+
+/** Makes a checkpoint of every head that has none from the weights of another model. */
+async function seedHeads(
+  { folder, embeddings, form }: Stage1Input,
+  heads: readonly number[],
+  path: string,
+): Promise<void> {
+  const { attributes } = embeddings;
+  const model = await openModel(path, { attributes, dimension: form.dimension, adapter: form.adapter });
+  if (model.oneProj !== form.oneProj) {
+    throw new VillaError("Mismatch", `${path} was trained with model.one_proj=${model.oneProj}; set the same here.`);
+  }
+  for (const head of heads) {
+    if (await loadHeadProgress(folder.heads, head)) continue;
+    const weights = await model.load(head);
+    const state = { head, epoch: 0, steps: 0, losses: [], validation: [], weights: headFrom((name) => weights[name]) };
+    await saveHeadState(folder.heads, state, { dimension: form.dimension, keepOptimizer: true });
+  }
+}
+
+async function stepsLeft({ config, folder }: Stage1Input, heads: readonly number[], images: number): Promise<number> {
+  let epochs = 0;
+  for (const head of heads) {
+    epochs += Math.max(0, config.epochs - ((await loadHeadProgress(folder.heads, head))?.epoch ?? 0));
+  }
+  return epochs * Math.floor(images / config.batch_size);
+}
+
+/** Heads whose weights, gradients and AdamW moments fit. */
+function headsWithin(gibibytes: number, dimension: number): number {
+  return Math.max(1, Math.floor((gibibytes * 2 ** 30) / (4 * 8 * (dimension * dimension + dimension))));
+}
+
+const parallelOf = ({ pool }: RunOptions): Parallel | undefined => pool && { pool, tasks: mappingTasks };
+
+function firstEpsilon({ mapping: { epsilon } }: Stage1Config): number {
+  if (typeof epsilon === "number") return epsilon;
+  return typeof epsilon === "object" ? epsilon[0]! : 0.2;
+}

@@ -1,0 +1,5 @@
+/** URL of the module with this package's task functions, for {@link Parallel.tasks}. */
+export const mappingTasks: string = new URL(
+  import.meta.url.endsWith(".ts") ? "./tasks.ts" : "./tasks.js",
+  import.meta.url,
+).href;

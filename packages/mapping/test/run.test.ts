@@ -1,0 +1,291 @@
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { isVillaError, loadStateDict, readMappings, saveTorch, type VillaError } from "@villa/data";
+import { beforeAll, expect, test } from "vitest";
+import { mappingMetrics, modelStateDict, type Stage1Config, stage1Config } from "../src/index.ts";
+import { mergeShards, openModel, runMapping, runStage1 } from "../src/node.ts";
+import { testBackends } from "./backends.ts";
+import { attributes, dimension, writeSmallDataset } from "./dataset.ts";
+
+beforeAll(() => testBackends()[0]!.activate());
+
+async function config(overrides: Partial<Stage1Config> = {}, data = writeSmallDataset()): Promise<Stage1Config> {
+  const data_dir = await data;
+  return {
+    ...stage1Config({
+      data_dir,
+      checkpoint_dir: join(data_dir, "checkpoints"),
+      batch_size: 5,
+      epochs: 8,
+      optimizer: { lr: 0.02 },
+    }),
+    ...overrides,
+  };
+}
+
+const lines = async (path: string) =>
+  (await readFile(path, "utf8"))
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+test("a run writes mappings, checkpoints, metrics and a report, and maps well", async () => {
+  const settings = await config({ validate: true });
+  const result = await runStage1(settings);
+  expect(result.history).toHaveLength(8);
+  expect(result.history.at(-1)!.loss).toBeLessThan(result.history[0]!.loss);
+  expect((await readdir(result.directory)).sort()).toEqual(
+    ["heads", "last.pkl", "mapping_train.feather", "mapping_val.feather", "metrics.jsonl", "report.json"].sort(),
+  );
+  const metrics = await lines(join(result.directory, "metrics.jsonl"));
+  expect(metrics.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  expect(metrics[7].validation.f1).toBe(result.mappings[1]!.report!.f1);
+
+  const rows = await readMappings(await readFile(join(settings.data_dir, "mapping_val.feather")));
+  const { precision, recall, f1 } = result.mappings[1]!.report!;
+  expect(
+    mappingMetrics(
+      rows.map((row) => row.assignedAttributes),
+      rows.map((row) => row.regToAttr!),
+    ),
+  ).toEqual({ precision, recall, f1 });
+  expect(f1).toBeGreaterThan(80);
+  for (const row of rows) {
+    row.assignedAttributes.forEach((names, region) => {
+      expect(row.assignedText[region]).toBe(names.map((name) => `there is a ${name}`).join(" . "));
+    });
+  }
+});
+
+test("last.pkl has the reference's names, and mapping from it equals mapping from the run", async () => {
+  const settings = await config();
+  const { mappings } = await runStage1(settings);
+  const path = join(settings.checkpoint_dir, "docmnist_stage1", "last.pkl");
+  const tensors = loadStateDict(await readFile(path));
+  expect([...tensors.keys()].slice(0, 4)).toEqual([
+    "module.pool.0.0.weight",
+    "module.pool.0.0.bias",
+    "module.pool.0.2.weight",
+    "module.pool.0.2.bias",
+  ]);
+  expect(tensors.size).toBe(4 * attributes.length);
+  const again = await runMapping(settings, { checkpoint: path });
+  expect(again.mappings).toEqual(mappings);
+  expect((await runMapping(settings)).mappings).toEqual(mappings);
+});
+
+test("the checkpoint of another program, without prefix and nested, is read", async () => {
+  const settings = await config({ epochs: 0 });
+  await runStage1(settings);
+  const model = await openModel(join(settings.checkpoint_dir, "docmnist_stage1"), {
+    attributes,
+    dimension,
+    adapter: false,
+  });
+  const bare = await modelStateDict(model, "");
+  const path = join(settings.data_dir, "other.pth");
+  const { writeFile } = await import("node:fs/promises");
+  await writeFile(path, saveTorch({ epoch: 3, model_state_dict: bare }));
+  const opened = await openModel(path, { attributes, dimension, adapter: false });
+  expect(await opened.load(2)).toEqual(await model.load(2));
+});
+
+test("shards, merged, equal one run", async () => {
+  const whole = await runStage1(await config());
+  const settings = await config();
+  for (const shard of ["3/3", "1/3", "2/3"]) {
+    const result = await runStage1({
+      ...settings,
+      attributes_shard: shard,
+      checkpoint_dir: join(settings.data_dir, shard[0]!),
+    });
+    expect(result.mappings).toEqual([]);
+  }
+  const run = join(settings.checkpoint_dir, "docmnist_stage1");
+  const sources = ["1", "2", "3"].map((shard) => join(settings.data_dir, shard, "docmnist_stage1"));
+  expect(await mergeShards(sources, run)).toEqual({ heads: attributes.length });
+  const merged = await runStage1(settings);
+  expect(merged.history).toEqual(whole.history);
+  expect(merged.mappings.map(({ report }) => report)).toEqual(whole.mappings.map(({ report }) => report));
+});
+
+test("waves of one head at a time equal one wave", async () => {
+  const whole = await runStage1(await config());
+  const waves = await runStage1(await config({ memory_limit: 1e-9 }));
+  expect(waves.history).toEqual(whole.history);
+});
+
+test("a run goes on where an earlier one stopped, and refuses one with other settings", async () => {
+  const whole = await runStage1(await config());
+  const settings = await config();
+  await runStage1({ ...settings, epochs: 3 });
+  const resumed = await runStage1(settings);
+  expect(resumed.history).toEqual(whole.history);
+  expect(resumed.mappings.map(({ report }) => report)).toEqual(whole.mappings.map(({ report }) => report));
+  expect(await lines(join(resumed.directory, "metrics.jsonl"))).toHaveLength(8);
+  const other = { ...settings, loss: { temp: 0.1 } };
+  await expect(runStage1(other)).rejects.toThrow(/another run \(loss differ\).*resume=never/);
+  expect((await runStage1({ ...other, resume: "never" })).history[0]!.loss).not.toBe(whole.history[0]!.loss);
+});
+
+test("early stopping keeps the best epoch of each head, and epsilon can be chosen", async () => {
+  const settings = await config({ epochs: 12, early_stop: { metric: "f1", patience: 2 } });
+  const result = await runStage1({ ...settings, mapping: { ...settings.mapping, epsilon: "auto" } });
+  expect(result.checkpoints.map((path) => path.split("/").at(-1))).toEqual(["last.pkl", "best.pkl"]);
+  expect(result.epsilon).toBeGreaterThan(0);
+  const fixed = await runMapping({ ...settings, mapping: { ...settings.mapping, epsilon: 0.2 } });
+  expect(result.mappings[1]!.report!.f1).toBeGreaterThanOrEqual(fixed.mappings[1]!.report!.f1);
+  const each = await runMapping({ ...settings, mapping: { ...settings.mapping, epsilon: "auto-per-attribute" } });
+  expect(each.mappings[1]!.report!.f1).toBeGreaterThanOrEqual(fixed.mappings[1]!.report!.f1);
+});
+
+test("starting weights can come from a checkpoint", async () => {
+  const first = await config({ epochs: 4 });
+  await runStage1(first);
+  const init_checkpoint = join(first.checkpoint_dir, "docmnist_stage1", "last.pkl");
+  const second = await runStage1({ ...(await config({ epochs: 1 })), init_checkpoint });
+  const fresh = await runStage1(await config({ epochs: 1 }));
+  expect(second.history[0]!.loss).toBeLessThan(fresh.history[0]!.loss);
+});
+
+const bad: [string, () => Promise<Stage1Config>, string, RegExp][] = [
+  [
+    "no embeddings",
+    async () => {
+      const settings = await config();
+      await rm(join(settings.data_dir, "attr_embs.pth"));
+      return settings;
+    },
+    "NotFound",
+    /attr_embs.pth; make the embeddings first: villa preprocess/,
+  ],
+  [
+    "no region embeddings",
+    async () => {
+      const settings = await config();
+      await rm(join(settings.data_dir, "region_embs"), { recursive: true });
+      return settings;
+    },
+    "NotFound",
+    /villa preprocess/,
+  ],
+  [
+    "other dimension",
+    () =>
+      config(
+        {},
+        writeSmallDataset(() => {}, 4),
+      ),
+    "Mismatch",
+    /have 8 dimensions but the attribute embeddings have 4/,
+  ],
+  [
+    "other emb_dim",
+    () => config({ model: { emb_dim: 1024, one_proj: false, adapter: false } }),
+    "Mismatch",
+    /set model.emb_dim=8/,
+  ],
+  [
+    "unknown attribute",
+    () =>
+      config(
+        {},
+        writeSmallDataset(({ annotations }) => {
+          annotations[3] = { ...annotations[3]!, attributes: [...annotations[3]!.attributes, "mauve"] };
+        }),
+      ),
+    "Mismatch",
+    /"mauve" of image 3 has no embedding/,
+  ],
+  [
+    "zero regions",
+    () =>
+      config(
+        {},
+        writeSmallDataset(({ annotations }) => {
+          annotations[2] = { ...annotations[2]!, numRegions: 0, regionCoord: [], regToAttr: [] };
+        }),
+      ),
+    "InvalidArgument",
+    /Image 2 of the train split has no regions/,
+  ],
+  [
+    "NaN",
+    () =>
+      config(
+        {},
+        writeSmallDataset(({ embeddings }) => {
+          embeddings.get(4)![3] = Number.NaN;
+        }),
+      ),
+    "NotFinite",
+    /Region 0 of image 4 of the train split holds NaN/,
+  ],
+  [
+    "an image without embeddings",
+    () =>
+      config(
+        {},
+        writeSmallDataset(({ embeddings }) => {
+          embeddings.delete(5);
+        }),
+      ),
+    "Mismatch",
+    /no region embeddings of image 5/,
+  ],
+  [
+    "too few regions in the embeddings",
+    () =>
+      config(
+        {},
+        writeSmallDataset(({ embeddings }) => {
+          embeddings.set(6, embeddings.get(6)!.slice(0, 3));
+        }),
+      ),
+    "Mismatch",
+    /image 6/,
+  ],
+  [
+    "empty split",
+    () =>
+      config(
+        {},
+        writeSmallDataset(({ annotations }) => {
+          annotations.forEach((row, i) => {
+            annotations[i] = { ...row, split: "val" };
+          });
+        }),
+      ),
+    "InvalidArgument",
+    /The split "train" has no images/,
+  ],
+  [
+    "batch larger than the split",
+    () => config({ batch_size: 21 }),
+    "InvalidArgument",
+    /batch_size=21 is larger than the train split of 20 images/,
+  ],
+  ["no folder", async () => ({ ...(await config()), data_dir: "/nowhere" }), "NotFound", /no dataset folder \/nowhere/],
+  ["a bad shard", () => config({ attributes_shard: "4/3" }), "InvalidArgument", /names part 4 of 3/],
+  ["a malformed shard", () => config({ attributes_shard: "half" }), "InvalidArgument", /attributes_shard/],
+  ["a bad temperature", () => config({ loss: { temp: 0 } }), "InvalidArgument", /loss.temp/],
+  ["an unknown key", async () => ({ ...(await config()), colour: 1 }) as Stage1Config, "InvalidArgument", /colour/],
+];
+test.each(bad)("refused: %s", async (_, make, code, sentence) => {
+  const error = await runStage1(await make()).then(
+    () => new Error("was accepted"),
+    (caught: VillaError) => caught,
+  );
+  expect(error.message).toMatch(sentence);
+  expect(isVillaError(error) && error.code).toBe(code);
+});
+
+test("a checkpoint with too few heads is refused", async () => {
+  const settings = await config({ epochs: 0 });
+  await runStage1(settings);
+  const path = join(settings.checkpoint_dir, "docmnist_stage1", "last.pkl");
+  await expect(openModel(path, { attributes: [...attributes, "mauve"], dimension, adapter: false })).rejects.toThrow(
+    "needs 6 heads for 6 attributes, not 5",
+  );
+  await expect(openModel(path, { attributes, dimension: 16, adapter: false })).rejects.toThrow("8 dimensions");
+});
