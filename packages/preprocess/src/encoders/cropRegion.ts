@@ -11,9 +11,19 @@ import type { Box } from "./encoder.ts";
  */
 export function cropRegion(image: RgbImage, box: Box, side: number, layout: "CHW" | "HWC", out: Float32Array): void {
   const { width, height, data } = image;
+  const [channelStep, pixelStep] = layout === "CHW" ? [side * side, 1] : [1, 3];
+  if (box.every(Number.isInteger) && box[2] - box[0] === side && box[3] - box[1] === side) {
+    for (let channel = 0; channel < 3; channel++) {
+      for (let i = 0; i < side; i++) {
+        const line = (channel * height + box[1] + i) * width + box[0];
+        const to = channel * channelStep + i * side * pixelStep;
+        for (let j = 0; j < side; j++) out[to + j * pixelStep] = data[line + j]! / 255;
+      }
+    }
+    return;
+  }
   const rows = sampled(box[1], box[3], height, side);
   const columns = sampled(box[0], box[2], width, side);
-  const [channelStep, pixelStep] = layout === "CHW" ? [side * side, 1] : [1, 3];
   for (let channel = 0; channel < 3; channel++) {
     const plane = channel * width * height;
     for (let i = 0; i < side; i++) {

@@ -1,5 +1,5 @@
 import { type ImageAnnotation, type ProgressListener, VillaError } from "@villa/data";
-import { openDataset, throwIfAborted } from "@villa/data/node";
+import { type Dataset, openDataset, throwIfAborted } from "@villa/data/node";
 import { attributeEmbeddings, type Encoder } from "../encoders/encoder.ts";
 import { assembleRegions, type EmbeddingFormat, writeAttributes } from "./assemble.ts";
 import { checkDataset } from "./checkDataset.ts";
@@ -78,19 +78,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
   const attributes = await attributeEmbeddings(encoder, dataset.vocabulary);
   if (!complete) await writeAttributes(dataDirectory, attributes, format);
 
-  const report = progressReport(progress, todo);
-  report(0);
-  let encoded = 0;
-  for (const part of parts) {
-    throwIfAborted(signal);
-    const rows = annotations.slice(part.from, part.to);
-    const images = await Promise.all(rows.map((row) => dataset.readImage(row)));
-    const boxes = rows.map((row) => row.regionCoord);
-    const embeddings = await encoder.encodeRegions(images, boxes);
-    await job.write(part, splitByImage(embeddings, rows, part, encoder));
-    encoded += rows.length;
-    report(encoded);
-  }
+  const encoded = await encodeParts(dataset, job, parts, options, progressReport(progress, todo));
   if (!complete && !shard) {
     throwIfAborted(signal);
     await assembleRegions(job, annotations, format);
@@ -108,6 +96,43 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
     imagesPerSecond: encoded / seconds,
     complete: !shard || complete,
   };
+}
+
+/** @returns images encoded */
+async function encodeParts(
+  dataset: Dataset,
+  job: EmbeddingJob,
+  parts: readonly Part[],
+  { encoder, signal }: PreprocessOptions,
+  report: (done: number) => void,
+): Promise<number> {
+  const load = (part: Part | undefined) => {
+    const rows = part ? dataset.annotations.slice(part.from, part.to) : [];
+    const images = Promise.all(rows.map((row) => dataset.readImage(row)));
+    images.catch(() => undefined); // thrown where it is awaited; until then it must not count as unhandled
+    return { rows, images };
+  };
+  report(0);
+  let encoded = 0;
+  let next = load(parts[0]);
+  let writing = Promise.resolve();
+  for (const [i, part] of parts.entries()) {
+    throwIfAborted(signal);
+    const { rows, images } = next;
+    const pixels = await images;
+    next = load(parts[i + 1]); // the disk works while the encoder computes
+    const embeddings = await encoder.encodeRegions(
+      pixels,
+      rows.map((row) => row.regionCoord),
+    );
+    await writing;
+    writing = job.write(part, splitByImage(embeddings, rows, part, encoder));
+    writing.catch(() => undefined);
+    encoded += rows.length;
+    report(encoded);
+  }
+  await writing;
+  return encoded;
 }
 
 function splitByImage(
