@@ -12,6 +12,7 @@ export {
   useBackend,
 } from "./backend/registry.ts";
 export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.ts";
+export { activateRepairedWasm } from "./backend/wasm/repair.ts";
 export { editDistance, nearestName } from "./config/nearest.ts";
 export { type ConfigValues, type ResolveConfigOptions, resolveConfig } from "./config/resolve.ts";
 export { infoNCE } from "./loss/info-nce.ts";

@@ -1,5 +1,4 @@
-import * as tf from "@tensorflow/tfjs-core";
-import type { BackendCandidate } from "@villa/core";
+import { activateRepairedWasm, type BackendCandidate } from "@villa/core";
 
 /** TF.js's WebAssembly backend, repaired: the fallback that every machine can run. */
 export function wasmBackend(): BackendCandidate {
@@ -12,8 +11,7 @@ export function wasmBackend(): BackendCandidate {
         : { available: false, reason: "this JavaScript engine has no WebAssembly." },
     activate: async () => {
       await import("@tensorflow/tfjs-backend-wasm");
-      await tf.setBackend("wasm");
-      await tf.ready();
+      await activateRepairedWasm();
     },
   };
 }

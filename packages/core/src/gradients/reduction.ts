@@ -53,7 +53,7 @@ function extremum(kernelName: string): tf.GradConfig {
     outputsToSave: [true],
     gradFunc: (dy, saved, attrs) => {
       const [x, y] = saved as [tf.Tensor, tf.Tensor];
-      const kept = keptShape(x.shape, axesOf(attrs.reductionIndices, x.rank));
+      const kept = keptShape(x.shape, axesOf(attrs.reductionIndices ?? attrs.axis, x.rank));
       // Where several entries are equal each gets the gradient, as TF.js defines it.
       const isExtreme = () => tf.cast(tf.equal(x, tf.reshape(y, kept)), "float32");
       return { x: () => tf.mul(tf.reshape(dy as tf.Tensor, kept), isExtreme()) };
