@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Adam, AdamW, EarlyStopping, ReduceLROnPlateau, roiAlign } from "../src/index.ts";
-import { backends } from "./backends.ts";
 
 interface RoiCase {
   input: string;
@@ -36,7 +36,7 @@ const { roi_align, optimizers, plateau } = json<{
   plateau: PlateauCase[];
 }>("training.json");
 
-describe.each(backends())("golden training values on $name", ({ activate }) => {
+describe.each(testBackends())("golden training values on $name", ({ activate }) => {
   beforeAll(activate);
 
   it.each(roi_align)("roiAlign $input", (roi) => {

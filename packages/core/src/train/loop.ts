@@ -29,7 +29,7 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
   let stoppedEarly = start?.stoppedEarly ?? false;
 
   for (let epoch = start?.epoch ?? 0; epoch < epochs && !stoppedEarly; epoch++) {
-    const interrupted = start && epoch === start.epoch && start.step > 0 ? start : undefined;
+    const interrupted = epoch === start?.epoch ? start : undefined;
     const epochRandom = interrupted?.epochRandom ?? random.getState();
     const batches = drawBatches(options, interrupted);
     let lossSum = interrupted?.lossSum ?? 0;
@@ -97,7 +97,7 @@ function drawBatches(options: TrainOptions, interrupted: RunPosition | undefined
   if (!interrupted) return epochBatches(options);
   options.random.setState(interrupted.epochRandom);
   const batches = epochBatches(options);
-  options.random.setState(interrupted.random);
+  if (interrupted.step > 0) options.random.setState(interrupted.random); // steps may have drawn more than the order
   return batches;
 }
 
