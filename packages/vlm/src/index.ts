@@ -6,6 +6,7 @@ export {
   imageTensor,
   type RgbImage,
 } from "./batch.ts";
+export { parseStage2Config, type Stage2Config, stage2Defaults, stage2Experiments, stage2Schema } from "./config.ts";
 export { embedSplit, type LabelledImage, regionLabels } from "./evaluate.ts";
 export { exportRegionEncoder } from "./onnx/exportRegionEncoder.ts";
 export { type ImagePairs, imagePairs, type PairableImage, type PairMode, splitSentences } from "./pairs.ts";

@@ -1,5 +1,15 @@
 import type { RegisterCommand } from "./context.ts";
 import { registerDocmnist } from "./docmnist.ts";
+import { registerEvaluate } from "./evaluate.ts";
+import { registerPreprocess } from "./preprocess.ts";
+import { registerStage1 } from "./stage1.ts";
+import { registerStage2 } from "./stage2.ts";
 
 /** In the order in which `villa --help` lists them. */
-export const commands: readonly RegisterCommand[] = [registerDocmnist];
+export const commands: readonly RegisterCommand[] = [
+  registerDocmnist,
+  registerPreprocess,
+  registerStage1,
+  registerStage2,
+  registerEvaluate,
+];

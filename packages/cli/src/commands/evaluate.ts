@@ -1,0 +1,70 @@
+import { table } from "../terminal.ts";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
+
+interface EvaluateFlags extends CommonFlags, RuntimeFlags {
+  readonly dataDir: string;
+  readonly checkpoint: string;
+  readonly split: string;
+  readonly weights?: string;
+}
+
+/** `villa evaluate`: region ↔ text retrieval. */
+export const registerEvaluate: RegisterCommand = (program, context) => {
+  const command = program
+    .command("evaluate")
+    .description("region ↔ text retrieval of a checkpoint on a held-out split")
+    .requiredOption("--data-dir <folder>", "the dataset")
+    .requiredOption("--checkpoint <file>", "of stage2; CLIP weights (zero-shot); or `embeddings`, the dataset's own")
+    .option("--split <name>", "which images", "test")
+    .option("--weights <file>", "CLIP weights of the text side, when they have moved")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint checkpoints/docmnist_stage2/best.safetensors
+  villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint embeddings --split val --json`,
+    );
+  withCommonFlags(withRuntimeFlags(command)).action(({ json, verbose, ...flags }: EvaluateFlags) =>
+    present(
+      context,
+      { ...(json && { json }), ...(verbose && { verbose }) },
+      (progress) =>
+        onBackend(flags, async () => {
+          const { evaluateCheckpoint } = await import("@villa/vlm/node");
+          return evaluateCheckpoint({
+            dataDir: flags.dataDir,
+            checkpoint: flags.checkpoint,
+            split: flags.split,
+            progress,
+            signal: context.signal,
+            ...(flags.weights && { weights: flags.weights }),
+          });
+        }),
+      (result) => {
+        const percent = (value: number) => (value * 100).toFixed(2);
+        const ks = result.textToRegion.at.map(({ k }) => k);
+        const row = (name: string, quality: typeof result.textToRegion) => [
+          name,
+          percent(quality.rPrecision),
+          ...quality.at.flatMap(({ precision, recall }) => [percent(precision), percent(recall)]),
+        ];
+        const attributes = result.attributes.map((name, i) => {
+          const own = result.perAttribute[i];
+          return [name, own?.regions ?? 0, own ? percent(own.rPrecision) : ""];
+        });
+        return [
+          `${result.regions} regions of ${result.images} images, split ${result.split}`,
+          "",
+          table([
+            ["retrieval (%)", "R-Precision", ...ks.flatMap((k) => [`P@${k}`, `R@${k}`])],
+            row("text → region", result.textToRegion),
+            row("region → text", result.regionToText),
+          ]),
+          "",
+          table([["attribute", "regions", "R-Precision"], ...attributes]),
+        ].join("\n");
+      },
+    ),
+  );
+};

@@ -1,0 +1,98 @@
+import { VillaError } from "@villa/data";
+import { Option } from "commander";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
+
+interface PreprocessFlags extends CommonFlags, RuntimeFlags {
+  readonly dataDir: string;
+  readonly encoder: "clip-rn50" | "pixels";
+  readonly weights?: string;
+  readonly regions: "roi-align" | "crop";
+  readonly dimension: number;
+  readonly seed: number;
+  readonly shard?: string;
+  readonly merge?: boolean;
+  readonly format: "original" | "safetensors";
+  readonly overwrite?: boolean;
+}
+
+/** `villa preprocess`: region and attribute embeddings. */
+export const registerPreprocess: RegisterCommand = (program, context) => {
+  const command = program
+    .command("preprocess")
+    .description("embed all regions and attributes of a dataset (resumes where it stopped)")
+    .requiredOption("--data-dir <folder>", "the dataset")
+    .addOption(
+      new Option("--encoder <name>", "CLIP, or a stand-in that needs no weights")
+        .choices(["clip-rn50", "pixels"])
+        .default("clip-rn50"),
+    )
+    .option("--weights <file>", "CLIP weights: RN50.pt, a torch state dict or safetensors (default: download RN50.pt)")
+    .addOption(
+      new Option("--regions <how>", "cut regions from CLIP's feature map or from the image")
+        .choices(["roi-align", "crop"])
+        .default("roi-align"),
+    )
+    .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)
+    .option("--seed <n>", "of the pixels encoder", Number, 23)
+    .option("--shard <i/n>", "compute only this share of the images; a run without it joins all shares")
+    .option("--merge", "only join what shards have computed")
+    .addOption(new Option("--format <name>", "file format").choices(["original", "safetensors"]).default("original"))
+    .option("--overwrite", "replace embeddings that are there already")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  villa preprocess --data-dir data/docmnist_30000_15.2
+  villa preprocess --data-dir data/docmnist_30000_15.2 --encoder pixels
+  villa preprocess --data-dir data/docmnist_30000_15.2 --weights RN50.pt --shard 0/4`,
+    );
+  withCommonFlags(withRuntimeFlags(command)).action((flags: PreprocessFlags) =>
+    present(
+      context,
+      flags,
+      (progress) =>
+        onBackend(flags, async (backend) => {
+          const { parseShard, preprocessDataset } = await import("@villa/preprocess/node");
+          const shard = flags.shard === undefined ? undefined : parseShard(flags.shard);
+          const { encoder, weights } = await makeEncoder(flags, progress, context.signal);
+          try {
+            const result = await preprocessDataset({
+              dataDirectory: flags.dataDir,
+              encoder,
+              format: flags.format,
+              progress,
+              signal: context.signal,
+              ...(weights && { weights }),
+              ...(shard && { shard }),
+              ...(flags.merge && { mergeOnly: true }),
+              ...(flags.overwrite && { overwrite: true }),
+            });
+            return { ...result, backend: backend.name };
+          } finally {
+            encoder.dispose();
+          }
+        }),
+      (result) =>
+        result.complete
+          ? `${result.regions} regions of ${result.images} images and ${result.attributes} attributes, ${result.dimension} dimensions (${result.encoder}, ${result.backend}), ${result.seconds.toFixed(1)} s`
+          : `${result.encodedImages} images encoded; run the other shards, then once without --shard to join them.`,
+    ),
+  );
+};
+
+async function makeEncoder(
+  flags: PreprocessFlags,
+  progress: Parameters<Parameters<typeof present>[2]>[0],
+  signal: AbortSignal,
+) {
+  const { clipEncoder, pixelsEncoder } = await import("@villa/preprocess");
+  if (flags.encoder === "pixels") {
+    if (flags.weights) throw new VillaError("InvalidArgument", "The pixels encoder takes no --weights.");
+    return { encoder: pixelsEncoder({ dimension: flags.dimension, seed: flags.seed }) };
+  }
+  const { downloadClipWeights, hashWeights, loadClipFile } = await import("@villa/preprocess/node");
+  const path = flags.weights ?? (await downloadClipWeights({ progress, signal }));
+  const model = await loadClipFile(path, { inference: true });
+  return { encoder: clipEncoder(model, { regions: flags.regions }), weights: await hashWeights(path) };
+}

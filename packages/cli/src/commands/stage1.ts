@@ -1,0 +1,101 @@
+import { table } from "../terminal.ts";
+import { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { readExperiment } from "./experimentFile.ts";
+import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
+
+type Stage1Module = typeof import("@villa/mapping/node");
+type Stage1Result = Awaited<ReturnType<Stage1Module["runStage1"]>>;
+
+/** `villa stage1` trains the mapping model and maps; `villa map` maps with a trained one. */
+export const registerStage1: RegisterCommand = (program, context) => {
+  const stage1 = program
+    .command("stage1")
+    .description("train the mapping model and assign attributes to regions (resumes where it stopped)")
+    .argument("[overrides...]", "experiment=NAME|FILE.yaml and key=value settings")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  villa stage1 experiment=docmnist_stage1
+  villa stage1 experiment=docmnist_stage1 data_dir=data/docmnist_30000_15.2 epochs=10 loss.temp=0.05
+  villa stage1 data_dir=data/mine mapping.epsilon=auto early_stop.metric=loss`,
+    );
+  withCommonFlags(withRuntimeFlags(stage1)).action((overrides: string[], flags: CommonFlags & RuntimeFlags) =>
+    run(context, flags, overrides, ({ runStage1 }, config, options) => runStage1(config, options)),
+  );
+
+  const map = program
+    .command("map")
+    .description("assign attributes to regions with a trained mapping model, e.g. for another epsilon")
+    .argument("[overrides...]", "settings as for stage1")
+    .option("--checkpoint <path>", "a run's folder, last.pkl or safetensors (default: the settings' own run)")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  villa map experiment=docmnist_stage1 epsilon=0.05,0.1,0.2
+  villa map data_dir=data/docmnist_30000_15.2 --checkpoint last.pkl mapping.epsilon=auto`,
+    );
+  withCommonFlags(withRuntimeFlags(map)).action(
+    (overrides: string[], flags: CommonFlags & RuntimeFlags & { checkpoint?: string }) =>
+      run(context, flags, overrides, ({ runMapping }, config, options) =>
+        runMapping(config, { ...options, ...(flags.checkpoint && { checkpoint: flags.checkpoint }) }),
+      ),
+  );
+};
+
+type Config = Parameters<Stage1Module["runStage1"]>[0];
+type Options = NonNullable<Parameters<Stage1Module["runStage1"]>[1]>;
+
+function run(
+  context: CommandContext,
+  flags: CommonFlags & RuntimeFlags,
+  overrides: readonly string[],
+  stage: (module: Stage1Module, config: Config, options: Options) => Promise<Stage1Result>,
+): Promise<void> {
+  return present(
+    context,
+    flags,
+    async (progress) => {
+      const { resolveConfig } = await import("@villa/core");
+      const { stage1Defaults, stage1Experiments, stage1Schema } = await import("@villa/mapping");
+      const config = resolveConfig({
+        schema: stage1Schema,
+        defaults: stage1Defaults,
+        experiments: stage1Experiments,
+        overrides: overrides.map(epsilonAlias),
+        readFile: readExperiment,
+      });
+      const module = await import("@villa/mapping/node");
+      return onBackend(flags, () => stage(module, config, { onProgress: progress, signal: context.signal }));
+    },
+    describe,
+  );
+}
+
+/** `epsilon=0.05,0.1` is short for `mapping.epsilon=[0.05, 0.1]`. */
+function epsilonAlias(word: string): string {
+  const match = /^(?:mapping\.)?epsilon=(.*)$/.exec(word);
+  if (!match) return word;
+  return `mapping.epsilon=${match[1]!.includes(",") && !match[1]!.startsWith("[") ? `[${match[1]}]` : match[1]}`;
+}
+
+function describe({ directory, history, mappings, epsilon, checkpoints }: Stage1Result): string {
+  const lines: string[] = [];
+  const last = history.at(-1);
+  if (last) lines.push(`${history.length} epochs, training loss ${last.loss.toFixed(4)}`);
+  const judged = mappings.flatMap(({ split, images, report }) =>
+    report ? [[split, images, report.precision.toFixed(2), report.recall.toFixed(2), report.f1.toFixed(2)]] : [],
+  );
+  if (judged.length > 0) lines.push("", table([["split", "images", "precision", "recall", "F1"], ...judged]));
+  const sweep = mappings.find(({ split }) => split === "val")?.report?.sweep ?? mappings.at(-1)?.report?.sweep ?? [];
+  if (sweep.length > 0) {
+    const rows = sweep.map(({ epsilon, precision, recall, f1 }) =>
+      [epsilon, precision, recall, f1].map((n) => n.toFixed(2)),
+    );
+    lines.push("", table([["epsilon", "precision", "recall", "F1"], ...rows]));
+  }
+  if (typeof epsilon === "number") lines.push("", `epsilon ${epsilon}`);
+  lines.push("", ...mappings.map(({ path }) => path), ...checkpoints, directory);
+  return lines.join("\n").trim();
+}

@@ -1,0 +1,132 @@
+import { attributeNames, type ProgressListener, VillaError } from "@villa/data";
+import { openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
+import { attributeEmbeddings } from "@villa/preprocess";
+import { embedSplit, regionLabels } from "../evaluate.ts";
+import { type RetrievalMetrics, retrievalMetrics } from "../retrieval.ts";
+import { openModel } from "./model.ts";
+
+export interface EvaluateOptions {
+  readonly dataDir: string;
+  /** A Stage 2 checkpoint, CLIP weights (zero-shot), or "embeddings": the dataset's own region_embs, as a floor. */
+  readonly checkpoint: string;
+  /** Default "test". */
+  readonly split?: string;
+  readonly ks?: readonly number[];
+  /** Where CLIP's weights are, when the checkpoint's text side needs them. */
+  readonly weights?: string;
+  readonly progress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+export interface Evaluation extends RetrievalMetrics {
+  readonly split: string;
+  readonly images: number;
+  readonly regions: number;
+  /** Names of `perAttribute`. */
+  readonly attributes: readonly string[];
+  /** Text → region R-Precision averaged over each group's attributes; null for a group that no region shows. */
+  readonly perGroup: readonly { readonly group: string; readonly rPrecision: number | null }[];
+}
+
+/**
+ * Region ↔ text retrieval of a checkpoint on one split of a dataset.
+ *
+ * @throws VillaError `NotFound` for a missing file or split, `Mismatch` when there is no ground truth
+ * @see ViLLA paper, section 4
+ */
+export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Evaluation> {
+  const { dataDir, checkpoint, split = "test", ks } = options;
+  const dataset = await openDataset(dataDir);
+  const rows = dataset.rows(split);
+  if (rows.length === 0) {
+    throw new VillaError("NotFound", `${dataDir} has no split "${split}"; it has ${dataset.splits.join(", ")}.`);
+  }
+  const attributes = attributeNames(dataset.vocabulary);
+  const labels = regionLabels(rows, attributes);
+  const embedded =
+    checkpoint === "embeddings"
+      ? await storedEmbeddings(dataDir, rows, attributes)
+      : await modelEmbeddings(options, dataset, rows);
+  const metrics = retrievalMetrics({ ...embedded, labels, ...(ks && { ks }) });
+  const column = new Map(attributes.map((attribute, i) => [attribute, i]));
+  return {
+    ...metrics,
+    split,
+    images: rows.length,
+    regions: labels.length / attributes.length,
+    attributes,
+    perGroup: dataset.vocabulary.groups.map((group) => {
+      const own = group.attributes.flatMap((attribute) => metrics.perAttribute[column.get(attribute)!] ?? []);
+      const sum = own.reduce((total, { rPrecision }) => total + rPrecision, 0);
+      return { group: group.name, rPrecision: own.length > 0 ? sum / own.length : null };
+    }),
+  };
+}
+
+type Embedded = { regions: Float32Array; attributes: Float32Array; dimension: number };
+type Dataset = Awaited<ReturnType<typeof openDataset>>;
+type Rows = ReturnType<Dataset["rows"]>;
+
+async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows: Rows): Promise<Embedded> {
+  const { checkpoint, weights, progress, signal } = options;
+  const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
+  try {
+    const dimension = model.tower.config.embedDim;
+    const encoder = { name: "text", dimension, options: {}, encodeText: model.encodeText };
+    const byName = await attributeEmbeddings(encoder as Parameters<typeof attributeEmbeddings>[0], dataset.vocabulary);
+    const attributes = new Float32Array(byName.size * dimension);
+    [...byName.values()].forEach((row, i) => {
+      attributes.set(row, i * dimension);
+    });
+    const regions = await embedSplit(model.tower, rows, (row) => dataset.readImage(row), {
+      ...(progress && { progress }),
+      ...(signal && { signal }),
+    });
+    return { regions, attributes, dimension };
+  } finally {
+    model.dispose();
+  }
+}
+
+async function storedEmbeddings(dataDir: string, rows: Rows, names: readonly string[]): Promise<Embedded> {
+  const stored = await readAttributeEmbeddings(dataDir);
+  const { dimension } = stored;
+  const attributes = new Float32Array(names.length * dimension);
+  names.forEach((name, i) => {
+    const row = stored.attributes.indexOf(name);
+    if (row < 0) throw new VillaError("Mismatch", `The attribute "${name}" has no embedding in ${dataDir}.`);
+    attributes.set(stored.values.subarray(row * dimension, (row + 1) * dimension), i * dimension);
+  });
+  const all = await readRegionEmbeddings(dataDir, new Set(rows.map(({ imageId }) => imageId)));
+  const starts = new Map<number, { start: number; length: number }>();
+  let start = 0;
+  all.imageIds.forEach((imageId, i) => {
+    starts.set(imageId, { start, length: all.lengths[i]! });
+    start += all.lengths[i]!;
+  });
+  const regions = new Float32Array(rows.reduce((sum, row) => sum + row.regionCoord.length, 0) * dimension);
+  let at = 0;
+  for (const { imageId, regionCoord } of rows) {
+    const own = starts.get(imageId);
+    if (own?.length !== regionCoord.length * dimension) {
+      throw new VillaError(
+        "Mismatch",
+        `Image ${imageId} has no embeddings of its ${regionCoord.length} regions; run preprocess again.`,
+      );
+    }
+    regions.set(all.regions.subarray(own.start, own.start + own.length), at);
+    at += own.length;
+  }
+  return { regions: normalizedRows(regions, dimension), attributes, dimension };
+}
+
+function normalizedRows(values: Float32Array, dimension: number): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let row = 0; row < values.length; row += dimension) {
+    let squares = 0;
+    for (let i = 0; i < dimension; i++) squares += values[row + i]! ** 2;
+    const scale = 1 / Math.max(Math.sqrt(squares), 1e-12);
+    for (let i = 0; i < dimension; i++) result[row + i] = values[row + i]! * scale;
+  }
+  return result;
+}
