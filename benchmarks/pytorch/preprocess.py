@@ -1,0 +1,204 @@
+"""PyTorch's side of the preprocessing benchmark: region and text embeddings with CLIP RN50 (random weights).
+
+One image at a time through stem ... layer3, RoIAlign, layer4 and the attention pool, and prompts padded to 77 tokens:
+what the Python implementation does. Prints one line of JSON with seconds per image and per 20 prompts.
+
+    python3 preprocess.py [--images 8] [--regions 5] [--prompts 20] [--repeats 3]
+"""
+
+import argparse
+import json
+import resource
+import time
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torchvision.ops import roi_align
+
+
+class Bottleneck(nn.Module):
+    expansion = 4
+
+    def __init__(self, inputs, planes, stride=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, planes, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.avgpool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
+        self.conv3 = nn.Conv2d(planes, planes * 4, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(planes * 4)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = None
+        if stride > 1 or inputs != planes * 4:
+            self.downsample = nn.Sequential(
+                OrderedDict(
+                    [
+                        ("-1", nn.AvgPool2d(stride)),
+                        ("0", nn.Conv2d(inputs, planes * 4, 1, bias=False)),
+                        ("1", nn.BatchNorm2d(planes * 4)),
+                    ]
+                )
+            )
+
+    def forward(self, x):
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.avgpool(self.relu(self.bn2(self.conv2(out))))
+        out = self.bn3(self.conv3(out))
+        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+class AttentionPool(nn.Module):
+    def __init__(self, grid, channels, heads, outputs):
+        super().__init__()
+        self.positional_embedding = nn.Parameter(torch.randn(grid**2 + 1, channels) / channels**0.5)
+        self.k_proj = nn.Linear(channels, channels)
+        self.q_proj = nn.Linear(channels, channels)
+        self.v_proj = nn.Linear(channels, channels)
+        self.c_proj = nn.Linear(channels, outputs)
+        self.heads = heads
+
+    def forward(self, x):
+        x = x.flatten(2).permute(2, 0, 1)
+        x = torch.cat([x.mean(dim=0, keepdim=True), x], dim=0)
+        x = x + self.positional_embedding[:, None, :]
+        x, _ = F.multi_head_attention_forward(
+            query=x[:1],
+            key=x,
+            value=x,
+            embed_dim_to_check=x.shape[-1],
+            num_heads=self.heads,
+            q_proj_weight=self.q_proj.weight,
+            k_proj_weight=self.k_proj.weight,
+            v_proj_weight=self.v_proj.weight,
+            in_proj_weight=None,
+            in_proj_bias=torch.cat([self.q_proj.bias, self.k_proj.bias, self.v_proj.bias]),
+            bias_k=None,
+            bias_v=None,
+            add_zero_attn=False,
+            dropout_p=0.0,
+            out_proj_weight=self.c_proj.weight,
+            out_proj_bias=self.c_proj.bias,
+            use_separate_proj_weight=True,
+            training=False,
+            need_weights=False,
+        )
+        return x.squeeze(0)
+
+
+class ModifiedResNet(nn.Module):
+    def __init__(self, layers=(3, 4, 6, 3), width=64, outputs=1024, grid=7):
+        super().__init__()
+        half = width // 2
+        stem = [(3, half, 2), (half, half, 1), (half, width, 1)]
+        self.stem = nn.Sequential(
+            *[
+                nn.Sequential(nn.Conv2d(i, o, 3, stride=s, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
+                for i, o, s in stem
+            ],
+            nn.AvgPool2d(2),
+        )
+        inputs = width
+        for index, count in enumerate(layers):
+            planes = width * 2**index
+            blocks = []
+            for block in range(count):
+                blocks.append(Bottleneck(inputs, planes, 2 if index > 0 and block == 0 else 1))
+                inputs = planes * 4
+            setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+        self.attnpool = AttentionPool(grid, width * 32, width * 32 // 64, outputs)
+
+    def features(self, x):
+        return self.layer3(self.layer2(self.layer1(self.stem(x))))
+
+    def regions(self, images, boxes):
+        features = self.features(images)
+        rois = torch.cat([torch.zeros(len(boxes), 1), boxes], 1)
+        x = roi_align(features, rois, (14, 14), features.shape[-1] / images.shape[-1], 0, True)
+        return self.attnpool(self.layer4(x))
+
+
+class QuickGELU(nn.Module):
+    def forward(self, x):
+        return x * torch.sigmoid(1.702 * x)
+
+
+class TextBlock(nn.Module):
+    def __init__(self, width, heads, mask):
+        super().__init__()
+        self.attn = nn.MultiheadAttention(width, heads)
+        self.ln_1 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), QuickGELU(), nn.Linear(4 * width, width))
+        self.ln_2 = nn.LayerNorm(width)
+        self.mask = mask
+
+    def forward(self, x):
+        y = self.ln_1(x)
+        x = x + self.attn(y, y, y, need_weights=False, attn_mask=self.mask)[0]
+        return x + self.mlp(self.ln_2(x))
+
+
+class TextTransformer(nn.Module):
+    def __init__(self, width=512, heads=8, layers=12, context=77, vocabulary=49408, outputs=1024):
+        super().__init__()
+        mask = torch.full((context, context), float("-inf")).triu_(1)
+        self.token_embedding = nn.Embedding(vocabulary, width)
+        self.positional_embedding = nn.Parameter(torch.randn(context, width) * 0.01)
+        self.blocks = nn.Sequential(*[TextBlock(width, heads, mask) for _ in range(layers)])
+        self.ln_final = nn.LayerNorm(width)
+        self.text_projection = nn.Parameter(torch.randn(width, outputs) * width**-0.5)
+
+    def forward(self, ids):
+        x = self.token_embedding(ids) + self.positional_embedding
+        x = self.ln_final(self.blocks(x.permute(1, 0, 2)).permute(1, 0, 2))
+        return x[torch.arange(len(ids)), ids.argmax(-1)] @ self.text_projection
+
+
+def best(repeats, work):
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--regions", type=int, default=5)
+    parser.add_argument("--prompts", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    vision = ModifiedResNet().eval()
+    text = TextTransformer().eval()
+    cells = [(28.0 * (i % 3), 28.0 * (i // 3 % 3)) for i in range(args.regions)]
+    boxes = torch.tensor([[x, y, x + 28, y + 28] for x, y in cells])
+    images = torch.rand(args.images, 1, 3, 84, 84)
+    ids = torch.zeros(args.prompts, 77, dtype=torch.long)
+    ids[:, :7] = torch.tensor([49406, 518, 2867, 2665, 320, 2097, 49407])
+    with torch.no_grad():
+        vision.regions(images[0], boxes)
+        per_image = best(args.repeats, lambda: [vision.regions(image, boxes) for image in images]) / args.images
+        prompts = best(args.repeats, lambda: text(ids))
+    print(
+        json.dumps(
+            {
+                "side": f"PyTorch {torch.__version__}",
+                "threads": args.threads,
+                "secondsPerImage": per_image,
+                "secondsForPrompts": prompts,
+                "prompts": args.prompts,
+                "peakMegabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
