@@ -6,7 +6,8 @@ import { loadTorch, type TorchReadOptions } from "./read.ts";
 /** Keys under which training scripts keep the weights beside epoch, optimiser and so on, in order of preference. */
 const wrappers = ["state_dict", "model_state_dict", "model"];
 const deepest = 100;
-const mostTensors = 1_000_000;
+/** A dict that is referred to twice is walked twice: without a limit, a small file could ask for 2^100 names. */
+const mostEntries = 200_000;
 
 /**
  * The named tensors of any torch file: a state dict, a checkpoint that holds one under `state_dict`,
@@ -17,7 +18,7 @@ const mostTensors = 1_000_000;
  */
 export function loadStateDict(bytes: Uint8Array, options: TorchReadOptions = {}): Map<string, TensorData> {
   const tensors = new Map<string, TensorData>();
-  collect(unwrap(loadTorch(bytes, options)), "", 0, tensors);
+  collect(unwrap(loadTorch(bytes, options)), "", 0, { tensors, entriesLeft: mostEntries });
   if (tensors.size === 0) throw new VillaError("InvalidFile", "The torch file holds no named tensors.");
   return tensors;
 }
@@ -28,18 +29,19 @@ function unwrap(value: unknown): unknown {
   return key === undefined ? value : unwrap(value.get(key));
 }
 
-function collect(value: unknown, prefix: string, depth: number, tensors: Map<string, TensorData>): void {
+interface Collection {
+  readonly tensors: Map<string, TensorData>;
+  entriesLeft: number;
+}
+
+function collect(value: unknown, prefix: string, depth: number, collection: Collection): void {
   const children = value instanceof TorchObject ? value.attributes : value;
   if (!(children instanceof Map)) return;
   if (depth > deepest) throw new VillaError("UnsafeFile", "The torch file is nested too deeply, or contains itself.");
   for (const [key, child] of children) {
+    if (collection.entriesLeft-- <= 0) throw new VillaError("UnsafeFile", "The torch file has too many entries.");
     const name = prefix + String(key);
-    if (!isTensorData(child)) {
-      collect(child, `${name}.`, depth + 1, tensors);
-      continue;
-    }
-    // A dict that is referred to twice is walked twice: without a limit, a small file could ask for 2^100 names.
-    if (tensors.size >= mostTensors) throw new VillaError("UnsafeFile", "The torch file names too many tensors.");
-    tensors.set(name, child);
+    if (isTensorData(child)) collection.tensors.set(name, child);
+    else collect(child, `${name}.`, depth + 1, collection);
   }
 }
