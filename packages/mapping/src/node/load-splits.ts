@@ -1,11 +1,12 @@
 import type { ImageAnnotation } from "@villa/data";
-import { type AttributeEmbeddings, visitRegionEmbeddings } from "@villa/data/node";
+import { type AttributeEmbeddings, checkEmbeddingManifest, visitRegionEmbeddings } from "@villa/data/node";
 import { buildSplit, type SplitData } from "../build-data.ts";
 
 /**
  * Loads splits of a dataset folder with their region embeddings, in one pass over the embedding files.
  *
- * @throws VillaError as {@link buildSplit} and the file readers
+ * @param annotations of the whole folder
+ * @throws VillaError `Mismatch` when the embeddings were made from other annotations; as {@link buildSplit} and the file readers
  */
 export async function loadSplits(
   dataDirectory: string,
@@ -13,6 +14,7 @@ export async function loadSplits(
   embeddings: AttributeEmbeddings,
   splits: readonly string[],
 ): Promise<Map<string, SplitData>> {
+  await checkEmbeddingManifest(dataDirectory, annotations);
   const rows = new Map(splits.map((split) => [split, annotations.filter((row) => row.split === split)]));
   const wanted = new Set([...rows.values()].flat().map((row) => row.imageId));
   const regions = new Map<number, Float32Array>();
