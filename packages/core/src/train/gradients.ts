@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { releaseTapeInBackwardPass } from "./release.ts";
 
 /** A loss and the gradients by parameter name. The receiver disposes the gradients. */
 export interface LossAndGradients {
@@ -27,7 +28,12 @@ export function parameterGradients(
   objective: () => tf.Tensor,
   parameters: ReadonlyMap<string, tf.Variable>,
 ): { readonly value: tf.Scalar; readonly gradients: Record<string, tf.Tensor> } {
-  const { value, grads } = tf.variableGrads(objective as () => tf.Scalar, [...parameters.values()]);
+  const recorded = () => {
+    const value = objective() as tf.Scalar;
+    releaseTapeInBackwardPass();
+    return value;
+  };
+  const { value, grads } = tf.variableGrads(recorded, [...parameters.values()]);
   const gradients: Record<string, tf.Tensor> = {};
   for (const [name, variable] of parameters) {
     const gradient = grads[variable.name];
