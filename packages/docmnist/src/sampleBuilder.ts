@@ -1,4 +1,4 @@
-import type { RandomState } from "@villa/data";
+import { type RandomState, VillaError } from "@villa/data";
 import type { DocMnistAttributes } from "./attributes.ts";
 import { cellSize, type DigitSet } from "./digits.ts";
 import { type OutlinePixels, outlinePixels } from "./outline.ts";
@@ -159,6 +159,11 @@ export class SampleBuilder {
     const probabilities = attributes.probabilities.digits;
     if (!probabilities) return () => pool[random.choice(pool.length)]!;
     const pools = attributes.digits.map(({ label }) => pool.filter((index) => digits.labels[index] === label));
+    const missing = pools.findIndex((ofClass, i) => ofClass.length === 0 && probabilities[i]! > 0);
+    if (missing >= 0) {
+      const { name } = attributes.digits[missing]!;
+      throw new VillaError("InvalidArgument", `One of the splits has no picture of "${name}"; use more digits.`);
+    }
     return () => {
       const ofClass = pools[random.choiceWeighted(probabilities)]!;
       return ofClass[random.choice(ofClass.length)]!;

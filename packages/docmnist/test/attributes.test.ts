@@ -58,6 +58,15 @@ describe("attributes", () => {
     expect(circles).toBeLessThan(0.97);
   });
 
+  it("are missed when a class with a probability has no picture in a split", () => {
+    const attributes = chooseAttributes({ digits: [0, 1], probabilities: { digits: [0.5, 0.5] } });
+    const labels = Uint8Array.from({ length: 300 }, (_, i) => (i === 0 ? 1 : 0));
+    const source = { train: { images: digits.train.images, labels } };
+    expect(refusal(() => generateDocMnist({ ...options, digits: source, attributes }))).toContain(
+      'no picture of "one"',
+    );
+  });
+
   it("can leave shapes out: regions then have two attributes, and two suffice as target", () => {
     const attributes = chooseAttributes({ shapes: ["none"] });
     const { train } = generateDocMnist({ ...options, attributes, targetSampleComplexity: 2 });

@@ -83,9 +83,9 @@ describe("writeDataset", () => {
     expect(readdirSync(out)).toEqual([]);
   });
 
-  it("leaves nothing when the budget does not hold one image", async () => {
+  it("leaves nothing when the budget does not hold one image, not even the folders above", async () => {
     const out = folder();
-    expect(await codeOf({ out, attributeBudget: 1 })).toBe("InvalidArgument");
+    expect(await codeOf({ out: join(out, "a", "b"), attributeBudget: 1 })).toBe("InvalidArgument");
     expect(readdirSync(out)).toEqual([]);
   });
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { mkdir, rename, rm, rmdir } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { createAnnotationWriter, formatVocabulary, type ImageAnnotation, VillaError } from "@villa/data";
 import { datasetFiles, fileError } from "@villa/data/node";
 import { imageFilepath, sampleAnnotation } from "../annotation.ts";
@@ -49,7 +49,9 @@ export async function writeDataset(options: WriteDatasetOptions): Promise<Writte
   if (options.name !== undefined) checkTarget(join(parent, options.name), options.overwrite);
   const temporary = join(parent, `.docmnist-${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
   const files = new FileWriter();
+  let made: string | undefined;
   try {
+    made = await mkdir(parent, { recursive: true });
     await mkdir(join(temporary, datasetFiles.images), { recursive: true });
     const { directory, splits } = await writeFiles(samples, files, options, parent, temporary);
     writeFileSync(join(temporary, datasetFiles.vocabulary), formatVocabulary(attributeVocabulary(options.attributes)));
@@ -58,9 +60,21 @@ export async function writeDataset(options: WriteDatasetOptions): Promise<Writte
   } catch (error) {
     await files.close();
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    if (made !== undefined) await removeEmpty(parent, made);
     throw fileError(error, parent, "write");
   } finally {
     await files.close();
+  }
+}
+
+/** Removes the folders from `last` up to `first` as far as they are empty. */
+async function removeEmpty(last: string, first: string): Promise<void> {
+  for (let folder = last; folder.length >= first.length; folder = dirname(folder)) {
+    const isRemoved = await rmdir(folder).then(
+      () => true,
+      () => false,
+    );
+    if (!isRemoved) return;
   }
 }
 
