@@ -86,7 +86,8 @@ export async function writeAnnotations(
   rows: readonly (ImageAnnotation | MappingAnnotation)[],
   options: FeatherWriteOptions = {},
 ): Promise<Uint8Array> {
-  return writeFeather(toColumns(rows, presentColumns(rows[0])), options);
+  checkRows(rows);
+  return writeFeather(toColumns(rows, presentColumns(rows)), options);
 }
 
 /** Writes annotations piece by piece; `append` and `finish` return bytes to be added to the file. */
@@ -101,25 +102,32 @@ export async function createAnnotationWriter(options: FeatherWriteOptions = {}):
   let present: typeof columns | undefined;
   return {
     append(rows) {
-      present ??= presentColumns(rows[0]);
+      checkRows(rows);
+      present ??= presentColumns(rows);
       return writer.append(toColumns(rows, present));
     },
     finish() {
       if (present) return writer.finish();
       // A file without rows still has columns.
-      const start = writer.append(toColumns([], presentColumns(undefined)));
+      const start = writer.append(toColumns([], presentColumns([])));
       const end = writer.finish();
       return Uint8Array.from([...start, ...end]);
     },
   };
 }
 
-function presentColumns(first: Row | undefined): typeof columns {
-  return columns.filter(({ key, required }) => required || key === "numRegions" || first?.[key] !== undefined);
+function presentColumns(rows: readonly Row[]): typeof columns {
+  const [first] = rows;
+  const present = columns.filter(({ key, required }) => required || key === "numRegions" || first?.[key] !== undefined);
+  // Whole pixels, as the Python implementation has them, unless the dataset measures finer.
+  const whole = rows.every(({ regionCoord = [] }) => regionCoord.every((box) => box.every(Number.isInteger)));
+  if (whole) return present;
+  return present.map((column) =>
+    column.key === "regionCoord" ? { ...column, type: { list: { list: "float64" } } } : column,
+  );
 }
 
 function toColumns(rows: readonly Row[], present: typeof columns): FeatherColumn[] {
-  for (const [i, row] of rows.entries()) checkRow(row, i, "InvalidArgument");
   return present.map(({ name, key, type }) => ({ name, type, values: rows.map((row) => row[key]) }));
 }
 
@@ -142,6 +150,10 @@ function parseRows(table: FeatherTable, mapped: boolean): Row[] {
     checkRow(row, i, "InvalidFile");
   }
   return rows;
+}
+
+function checkRows(rows: readonly Row[]): void {
+  for (const [i, row] of rows.entries()) checkRow(row, i, "InvalidArgument");
 }
 
 function checkRow(row: Row, index: number, code: "InvalidFile" | "InvalidArgument"): void {

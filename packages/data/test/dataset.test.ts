@@ -1,0 +1,153 @@
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { unit } from "@villa/testing";
+import { encode as encodePng } from "fast-png";
+import { beforeAll, describe, expect, test } from "vitest";
+import {
+  docMnistVocabulary,
+  formatVocabulary,
+  type ImageAnnotation,
+  writeAnnotations,
+  writeSparseCoo,
+} from "../src/index.ts";
+import { openDataset } from "../src/node.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const folder = temporaryFolder();
+const made = join(folder, "original", "docmnist_100_4.0");
+const pixels = (id: number): Uint8Array =>
+  Uint8Array.from(unit(`dataset:${id}`, 3 * 84 * 84), (value) => Math.max(0, Math.floor(255 * value)));
+
+const row = (imageId: number, split: string, imageFilepath: string): ImageAnnotation => ({
+  imageId,
+  imageSize: [84, 84],
+  imageFilepath,
+  regionCoord: [[0, 0, 28, 28]],
+  numRegions: 1,
+  split,
+  text: "the color is red",
+  attributes: ["zero", "red"],
+});
+const rows = [row(0, "train", "images/0.npz"), row(1, "train", "images/1.png"), row(2, "val", "images/2.npz")];
+
+async function write(directory: string, annotations: readonly ImageAnnotation[]): Promise<string> {
+  mkdirSync(join(directory, "images"), { recursive: true });
+  for (const { imageId } of annotations) {
+    const data = pixels(imageId);
+    const hwc = Uint8Array.from({ length: data.length }, (_, i) => data[(i % 3) * 84 * 84 + Math.floor(i / 3)]!);
+    const bytes =
+      imageId === 1
+        ? encodePng({ width: 84, height: 84, data: hwc, channels: 3, depth: 8 })
+        : writeSparseCoo({ dtype: "uint8", shape: [3, 84, 84], data });
+    writeFileSync(join(directory, "images", imageId === 1 ? "1.png" : `${imageId}.npz`), bytes);
+  }
+  writeFileSync(join(directory, "annotations.feather"), await writeAnnotations(annotations));
+  return directory;
+}
+
+beforeAll(() => write(made, rows).then(() => undefined));
+
+describe("a dataset folder", () => {
+  test("knows its splits, rows and vocabulary", async () => {
+    const dataset = await openDataset(made);
+    expect(dataset.splits).toEqual(["train", "val"]);
+    expect(dataset.rows("train")).toEqual(rows.slice(0, 2));
+    expect(dataset.rows()).toEqual(rows);
+    expect(dataset.rows("test")).toEqual([]);
+    expect(dataset.vocabulary).toBe(docMnistVocabulary);
+  });
+
+  test("reads images of each kind, one by one or in order", async () => {
+    const dataset = await openDataset(made);
+    for (const each of rows) {
+      expect(await dataset.readImage(each)).toEqual({ width: 84, height: 84, channels: 3, data: pixels(each.imageId) });
+    }
+    const seen: number[] = [];
+    for await (const sample of dataset.samples("train")) {
+      expect(sample.image.data).toEqual(pixels(sample.row.imageId));
+      seen.push(sample.row.imageId);
+    }
+    expect(seen).toEqual([0, 1]);
+  });
+
+  test("with absolute paths of the machine it was made on works where it is now", async () => {
+    const there = join(folder, "elsewhere", "docmnist_100_4.0");
+    cpSync(made, there, { recursive: true });
+    const paths = [
+      "/home/someone/data/docmnist_100_4.0/images/0.npz",
+      "D:\\data\\images\\1.png",
+      join(made, "images/2.npz"),
+    ];
+    const absolute = rows.map((each, i) => ({ ...each, imageFilepath: paths[i]! }));
+    writeFileSync(join(there, "annotations.feather"), await writeAnnotations(absolute));
+    const dataset = await openDataset(there);
+    for (const each of dataset.rows()) {
+      expect(dataset.imagePath(each).startsWith(there), each.imageFilepath).toBe(true);
+      expect((await dataset.readImage(each)).data).toEqual(pixels(each.imageId));
+    }
+  });
+
+  test("with images elsewhere uses their absolute paths", async () => {
+    const there = join(folder, "only-annotations");
+    mkdirSync(there);
+    const absolute = rows.map((each) => ({ ...each, imageFilepath: join(made, each.imageFilepath) }));
+    writeFileSync(join(there, "annotations.feather"), await writeAnnotations(absolute));
+    const dataset = await openDataset(there);
+    expect((await dataset.readImage(dataset.rows()[2]!)).data).toEqual(pixels(2));
+  });
+
+  test("has its own attributes when it says so", async () => {
+    const there = await write(join(folder, "custom"), [{ ...rows[0]!, attributes: ["triangle"] }]);
+    const vocabulary = { groups: [{ name: "shape", attributes: ["triangle"], templates: ["a {}"] }] };
+    await expect(openDataset(there)).rejects.toThrow(/no attributes\.json, and its attribute "triangle"/);
+    writeFileSync(join(there, "attributes.json"), formatVocabulary(vocabulary));
+    expect((await openDataset(there)).vocabulary).toEqual(vocabulary);
+    writeFileSync(join(there, "attributes.json"), "{");
+    await expect(openDataset(there)).rejects.toThrow(/custom.attributes\.json: .*not valid JSON/);
+  });
+
+  test("reads what Stage 1 assigned", async () => {
+    const there = await write(join(folder, "mapped"), rows);
+    const dataset = await openDataset(there);
+    await expect(dataset.mappings("train")).rejects.toMatchObject({ code: "NotFound" });
+    const mapped = [{ ...rows[0]!, assignedAttributes: [["red"]], assignedText: ["the color is red"] }];
+    writeFileSync(join(there, "mapping_train.feather"), await writeAnnotations(mapped));
+    expect(await dataset.mappings("train")).toEqual(mapped);
+  });
+});
+
+describe("what is wrong with a folder is said in a sentence that names it", () => {
+  test("no folder, no annotations, damaged annotations", async () => {
+    const missing = join(folder, "missing");
+    await expect(openDataset(missing)).rejects.toMatchObject({
+      code: "NotFound",
+      message: `There is no dataset folder ${missing}.`,
+    });
+    await expect(openDataset(folder)).rejects.toMatchObject({
+      code: "NotFound",
+      message: expect.stringContaining("annotations.feather"),
+    });
+    const damaged = join(folder, "damaged");
+    mkdirSync(damaged);
+    writeFileSync(join(damaged, "annotations.feather"), "not a table");
+    await expect(openDataset(damaged)).rejects.toMatchObject({
+      code: "InvalidFile",
+      message: expect.stringMatching(/damaged.annotations\.feather: This is not a Feather/),
+    });
+  });
+
+  test("missing, damaged and wrongly described images", async () => {
+    const there = await write(join(folder, "images-wrong"), rows);
+    const dataset = await openDataset(there);
+    await expect(dataset.readImage({ ...rows[0]!, imageFilepath: "images/9.npz" })).rejects.toMatchObject({
+      code: "NotFound",
+      message: expect.stringContaining("images/9.npz"),
+    });
+    await expect(dataset.readImage({ ...rows[0]!, imageSize: [28, 28] })).rejects.toMatchObject({ code: "Mismatch" });
+    writeFileSync(join(there, "images", "0.npz"), "PK\u0003\u0004 and then nothing");
+    await expect(dataset.readImage(rows[0]!)).rejects.toMatchObject({
+      code: "InvalidFile",
+      message: expect.stringMatching(/0\.npz: .*truncated/),
+    });
+  });
+});

@@ -1,0 +1,150 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { findPython, unit } from "@villa/testing";
+import fc from "fast-check";
+import { encode as encodePng } from "fast-png";
+import { encode as encodeJpeg } from "jpeg-js";
+import { describe, expect, test } from "vitest";
+import { decodeImage, isVillaError, writeSparseCoo } from "../src/index.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const folder = temporaryFolder();
+const python = findPython("PIL", "numpy");
+const [height, width] = [5, 7];
+const size = width * height;
+const chw = Uint8Array.from(unit("image:chw", 3 * size), (value) => Math.floor((value + 1) * 128));
+/** The same pixels, channels last. */
+const hwc = Uint8Array.from({ length: 3 * size }, (_, i) => chw[(i % 3) * size + Math.floor(i / 3)]!);
+const expected = { width, height, channels: 3, data: chw };
+
+describe("lossless formats", () => {
+  test("sparse arrays, colour and grey", async () => {
+    expect(await decodeImage(writeSparseCoo({ dtype: "uint8", shape: [3, height, width], data: chw }))).toEqual(
+      expected,
+    );
+    const grey = chw.slice(0, size);
+    const decoded = await decodeImage(writeSparseCoo({ dtype: "uint8", shape: [height, width], data: grey }));
+    expect([...decoded.data]).toEqual([...grey, ...grey, ...grey]);
+  });
+
+  test("PNG: colour, transparency, 16 bits, grey", async () => {
+    const png = (data: Uint8Array | Uint16Array, channels: 1 | 2 | 3 | 4, depth: 8 | 16 = 8) =>
+      decodeImage(encodePng({ width, height, data, channels, depth }));
+    expect(await png(hwc, 3)).toEqual(expected);
+    const rgba = Uint8Array.from({ length: 4 * size }, (_, i) => (i % 4 === 3 ? 9 : hwc[3 * (i >> 2) + (i % 4)]!));
+    expect(await png(rgba, 4)).toEqual(expected);
+    expect(
+      await png(
+        Uint16Array.from(hwc, (value) => (value << 8) | 77),
+        3,
+        16,
+      ),
+    ).toEqual(expected);
+    const grey = hwc.slice(0, size);
+    expect([...(await png(grey, 1)).data]).toEqual([...grey, ...grey, ...grey]);
+  });
+
+  test.skipIf(!python)("PNG as Pillow writes it: palette, 1 to 8 bits grey, interlaced or not", async () => {
+    const cases = python!.json<Record<string, number[]>>(
+      `
+import json, os, sys
+import numpy as np
+from PIL import Image
+r = np.random.RandomState(0)
+rgb = Image.fromarray(r.randint(0, 256, (5, 7, 3)).astype("u1"))
+made = {"palette": rgb.quantize(13), "palette2": rgb.quantize(2), "one_bit": rgb.convert("1"), "grey": rgb.convert("L"), "grey_alpha": rgb.convert("LA"), "rgba": rgb.convert("RGBA")}
+told = {}
+for name, image in made.items():
+    image.save(os.path.join(sys.argv[1], name + ".png"))
+    told[name] = np.asarray(image.convert("RGB")).transpose(2, 0, 1).ravel().tolist()
+print(json.dumps(told))`,
+      folder,
+    );
+    for (const [name, pixels] of Object.entries(cases)) {
+      const decoded = await decodeImage(new Uint8Array(readFileSync(join(folder, `${name}.png`))));
+      expect([...decoded.data], name).toEqual(pixels);
+    }
+  });
+});
+
+test.skipIf(!python)(
+  "JPEG: baseline, progressive, grey, subsampled, as close as decoders are to each other",
+  async () => {
+    const cases = python!.json<Record<string, number[]>>(
+      `
+import json, os, sys
+import numpy as np
+from PIL import Image
+y, x = np.mgrid[0:33, 0:41]
+smooth = np.stack([x * 6, y * 7, (x + y) * 3], -1).astype("u1")
+rgb = Image.fromarray(smooth)
+options = {"baseline": dict(quality=95, subsampling=0), "progressive": dict(quality=95, subsampling=0, progressive=True), "subsampled": dict(quality=95, subsampling=2), "grey": dict(quality=95)}
+told = {}
+for name, o in options.items():
+    path = os.path.join(sys.argv[1], name + ".jpg")
+    (rgb.convert("L") if name == "grey" else rgb).save(path, **o)
+    told[name] = np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1).ravel().tolist()
+print(json.dumps(told))`,
+      folder,
+    );
+    for (const [name, pixels] of Object.entries(cases)) {
+      const {
+        data,
+        width: w,
+        height: h,
+      } = await decodeImage(new Uint8Array(readFileSync(join(folder, `${name}.jpg`))));
+      expect([w, h]).toEqual([41, 33]);
+      const differences = Array.from(data, (value, i) => Math.abs(value - pixels[i]!));
+      const mean = differences.reduce((sum, difference) => sum + difference, 0) / differences.length;
+      // Decoders interpolate subsampled colour differently.
+      expect(mean, name).toBeLessThan(name === "subsampled" ? 3 : 1);
+    }
+  },
+);
+
+describe("hostile and damaged images", () => {
+  const png = encodePng({ width, height, data: hwc, channels: 3, depth: 8 });
+  const rgba = new Uint8Array(4 * size).fill(99);
+  const jpeg = encodeJpeg({ width, height, data: rgba }, 90).data;
+
+  test("other formats are said to be unsupported", async () => {
+    await expect(decodeImage(new TextEncoder().encode("GIF89a"))).rejects.toMatchObject({ code: "Unsupported" });
+    await expect(decodeImage(new Uint8Array(0))).rejects.toMatchObject({ code: "Unsupported" });
+  });
+
+  test("arrays of other shapes and types are no images", async () => {
+    const data = new Float32Array(3 * size).fill(1);
+    const image = decodeImage(writeSparseCoo({ dtype: "float32", shape: [3, height, width], data }));
+    await expect(image).rejects.toThrow("must be a uint8 array [3, H, W], not float32 [3,5,7]");
+  });
+
+  test("sizes beyond reason are refused before decoding", async () => {
+    const huge = png.slice();
+    new DataView(huge.buffer).setUint32(16, 0x7fffffff);
+    await expect(decodeImage(huge)).rejects.toMatchObject({ code: "UnsafeFile" });
+    const wide = Uint8Array.from(jpeg);
+    const frame = wide.findIndex((byte, i) => byte === 0xff && wide[i + 1] === 0xc0);
+    wide.fill(255, frame + 5, frame + 9);
+    await expect(decodeImage(wide)).rejects.toSatisfy((error) => isVillaError(error));
+  });
+
+  test.each([
+    ["PNG", png],
+    ["JPEG", Uint8Array.from(jpeg)],
+  ])("any damage to a %s gives an image or a VillaError", async (_, bytes) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+        fc.integer({ min: 8, max: bytes.length }),
+        async (changes, length) => {
+          const damaged = bytes.slice(0, length);
+          for (const [at, value] of changes) if (at < length) damaged[at] = value;
+          await decodeImage(damaged).catch((error: unknown) => {
+            expect(isVillaError(error), String(error)).toBe(true);
+          });
+        },
+      ),
+      { numRuns: Number(process.env.VILLA_FUZZ ?? 200) },
+    );
+  });
+});
