@@ -1,7 +1,7 @@
 // One pass over memory, four lanes at a time, with scalar tails so that no byte outside of a run is touched.
 import * as m from "./math";
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function unaryLoop(op: i32, y: usize, x: usize, n: i32, p: f32, q: f32): void {
   const pv = f32x4.splat(p);
@@ -38,7 +38,7 @@ export function unary(op: i32, y: usize, x: usize, n: i32, p: f32, q: f32): void
   else unaryLoop(m.COPY, y, x, n, p, q);
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function binaryLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
   let i = 0;
@@ -58,7 +58,7 @@ function binaryLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
   if (i < n) m.storeTail(y, m.binary(op, m.loadTail(a, n - i), m.loadTail(b, n - i)), n - i);
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function scalarRightLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
   const bv = v128.load32_splat(b);
@@ -71,7 +71,7 @@ function scalarRightLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
   if (i < n) m.storeTail(y, m.binary(op, m.loadTail(a, n - i), bv), n - i);
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function scalarLeftLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
   const av = v128.load32_splat(a);
@@ -84,7 +84,7 @@ function scalarLeftLoop(op: i32, y: usize, a: usize, b: usize, n: i32): void {
   if (i < n) m.storeTail(y, m.binary(op, av, m.loadTail(b, n - i)), n - i);
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function broadcastLoops(
   op: i32, y: usize, a: usize, b: usize, n0: i32, n1: i32, n: i32,

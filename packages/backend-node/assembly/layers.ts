@@ -64,7 +64,7 @@ export function affine(y: usize, x: usize, centre: usize, scale: usize, shift: u
   }
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function masked(dy: v128, y: v128, relu: i32): v128 {
   return relu ? v128.and(dy, f32x4.gt(y, f32x4.splat(0))) : dy;
@@ -178,7 +178,7 @@ export function averagePool(y: usize, x: usize, p: usize, backward: i32): void {
   }
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function addScaled(y: usize, x: usize, n: i32, factor: f32): void {
   const f = f32x4.splat(factor);

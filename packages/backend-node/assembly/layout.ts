@@ -1,6 +1,6 @@
 // Moving 32-bit values between layouts: transposes, slices, padding, tiling, convolution columns.
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function copyRun(y: usize, x: usize, n: i32): void {
   if (n >= 32) {
@@ -104,7 +104,7 @@ export function scatterAddRows(y: usize, x: usize, index: usize, rows: i32, n: i
   }
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function addRun(y: usize, x: usize, n: i32): void {
   let i = 0;
@@ -120,7 +120,7 @@ function addRun(y: usize, x: usize, n: i32): void {
   }
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 function zeroRun(y: usize, n: i32): void {
   memory.fill(y, 0, (<usize>n) << 2);

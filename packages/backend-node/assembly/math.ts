@@ -9,7 +9,7 @@ export const MAX: i32 = 4;
 export const MIN: i32 = 5;
 export const SQUARED_DIFFERENCE: i32 = 6;
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 export function binary(op: i32, a: v128, b: v128): v128 {
   if (op == ADD) return f32x4.add(a, b);
@@ -37,12 +37,12 @@ export const STEP: i32 = 10;
 export const LEAKY_RELU: i32 = 11;
 export const COPY: i32 = 12;
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 export function unary(op: i32, x: v128, p: v128, q: v128): v128 {
   const zero = f32x4.splat(0);
   const one = f32x4.splat(1);
-  if (op == RELU) return f32x4.max(x, zero);
+  if (op == RELU) return f32x4.pmax(x, zero); // one instruction, unlike max; keeps NaN
   if (op == NEG) return f32x4.neg(x);
   if (op == ABS) return f32x4.abs(x);
   if (op == SQUARE) return f32x4.mul(x, x);
@@ -58,15 +58,19 @@ export function unary(op: i32, x: v128, p: v128, q: v128): v128 {
   return x;
 }
 
+/** 1.5·2^23: adding it rounds a small float to an integer, which then sits in the low bits. */
+const ROUND: f32 = 12582912;
+
 /**
  * e^x to about 1 ulp: x = n·ln2 + r with |r| ≤ ln2/2, a degree-6 polynomial for e^r (Cephes expf), times 2^n in two
- * factors so that results near the ends of the float range (subnormals included) come out right.
+ * factors, as 2^128 alone overflows. Results below the smallest normal float come out as 0.
  */
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
-  const clamped = f32x4.max(f32x4.min(x, f32x4.splat(89)), f32x4.splat(-104));
-  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504)));
+  const clamped = f32x4.pmin(f32x4.splat(89), f32x4.pmax(f32x4.splat(-88), x));
+  const shifted = f32x4.add(f32x4.mul(clamped, f32x4.splat(1.44269504)), f32x4.splat(ROUND));
+  const n = f32x4.sub(shifted, f32x4.splat(ROUND));
   let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
   r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
   let y = f32x4.splat(1.9875691500e-4);
@@ -76,16 +80,14 @@ export function exp(x: v128): v128 {
   y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.6666665459e-1));
   y = f32x4.add(f32x4.mul(y, r), f32x4.splat(5.0000001201e-1));
   y = f32x4.add(f32x4.add(f32x4.mul(y, f32x4.mul(r, r)), r), f32x4.splat(1));
-  const power = i32x4.trunc_sat_f32x4_s(n);
-  const half = i32x4.shr_s(power, 1);
-  const rest = i32x4.sub(power, half);
-  const bias = i32x4.splat(127);
-  y = f32x4.mul(y, i32x4.shl(i32x4.add(half, bias), 23));
-  y = f32x4.mul(y, i32x4.shl(i32x4.add(rest, bias), 23));
+  // 2^(n-1)·2: the exponent field of the first factor holds 127 + n − 1 ≥ 0 for n ≥ −126.
+  const power = i32x4.shl(i32x4.add(shifted, i32x4.splat(0x7e - 0x4b400000)), 23);
+  y = f32x4.mul(f32x4.mul(y, power), f32x4.splat(2));
+  y = v128.and(y, f32x4.ge(x, f32x4.splat(-87.33654)));
   return v128.bitselect(x, y, f32x4.ne(x, x)); // NaN stays NaN
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 export function sumLanes(v: v128): f32 {
   return (
@@ -93,7 +95,7 @@ export function sumLanes(v: v128): f32 {
   );
 }
 
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 export function maxLanes(v: v128): f32 {
   return max(
@@ -103,7 +105,7 @@ export function maxLanes(v: v128): f32 {
 }
 
 /** Loads n < 4 floats into the first lanes, zeros behind. */
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 export function loadTail(address: usize, n: i32): v128 {
   let v = f32x4.splat(0);
@@ -114,7 +116,7 @@ export function loadTail(address: usize, n: i32): v128 {
 }
 
 /** Stores the first n < 4 lanes. */
-// @ts-expect-error: decorator
+// @ts-ignore: decorator
 @inline
 export function storeTail(address: usize, v: v128, n: i32): void {
   if (n > 0) store<f32>(address, f32x4.extract_lane(v, 0));

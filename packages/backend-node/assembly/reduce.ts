@@ -43,28 +43,46 @@ export function sumRows(y: usize, x: usize, rows: i32, n: i32, scale: f32): void
   }
 }
 
+// @ts-ignore: decorator
+@inline
+function extreme(a: v128, b: v128, minimum: bool): v128 {
+  return minimum ? f32x4.min(a, b) : f32x4.max(a, b);
+}
+
+// @ts-ignore: decorator
+@inline
+function extremeRow(x: usize, n: i32, minimum: bool): f32 {
+  let best = load<f32>(x);
+  let i = 0;
+  if (n >= 16) {
+    // Four independent chains: max is several instructions deep, for NaN's sake.
+    let v0 = v128.load(x);
+    let v1 = v128.load(x, 16);
+    let v2 = v128.load(x, 32);
+    let v3 = v128.load(x, 48);
+    for (i = 16; i + 16 <= n; i += 16) {
+      const p = x + ((<usize>i) << 2);
+      v0 = extreme(v0, v128.load(p), minimum);
+      v1 = extreme(v1, v128.load(p, 16), minimum);
+      v2 = extreme(v2, v128.load(p, 32), minimum);
+      v3 = extreme(v3, v128.load(p, 48), minimum);
+    }
+    const v = extreme(extreme(v0, v1, minimum), extreme(v2, v3, minimum), minimum);
+    best = minimum
+      ? min(min(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)), min(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)))
+      : m.maxLanes(v);
+  }
+  for (; i < n; i++) {
+    const value = load<f32>(x + ((<usize>i) << 2));
+    best = minimum ? min(best, value) : max(best, value);
+  }
+  return best;
+}
+
 /** y[i] = max (or min) of row i. */
 export function extremeRows(y: usize, x: usize, rows: i32, n: i32, minimum: i32): void {
   for (let r = 0; r < rows; r++) {
-    let best = load<f32>(x);
-    let i = 0;
-    if (n >= 4) {
-      let v = v128.load(x);
-      for (; i + 4 <= n; i += 4) {
-        v = minimum ? f32x4.min(v, v128.load(x + ((<usize>i) << 2))) : f32x4.max(v, v128.load(x + ((<usize>i) << 2)));
-      }
-      best = minimum
-        ? min(
-            min(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
-            min(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
-          )
-        : m.maxLanes(v);
-    }
-    for (; i < n; i++) {
-      const value = load<f32>(x + ((<usize>i) << 2));
-      best = minimum ? min(best, value) : max(best, value);
-    }
-    store<f32>(y, best);
+    store<f32>(y, minimum ? extremeRow(x, n, true) : extremeRow(x, n, false));
     x += (<usize>n) << 2;
     y += 4;
   }
@@ -112,6 +130,18 @@ export function accumulate(y: usize, x: usize, n: i32): void {
   if (i < n) m.storeTail(y, f32x4.add(m.loadTail(y, n - i), m.loadTail(x, n - i)), n - i);
 }
 
+// @ts-ignore: decorator
+@inline
+function extremeOnto(y: usize, x: usize, n: i32, minimum: bool): void {
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    v128.store(y, extreme(v128.load(y), v128.load(x), minimum));
+    x += 16;
+    y += 16;
+  }
+  if (i < n) m.storeTail(y, extreme(m.loadTail(y, n - i), m.loadTail(x, n - i), minimum), n - i);
+}
+
 /** y[o, c] = max or min over r of x[o, r, c]. */
 export function extremeColumns(y: usize, x: usize, outer: i32, reduced: i32, inner: i32, minimum: i32): void {
   const bytes = (<usize>inner) << 2;
@@ -119,11 +149,8 @@ export function extremeColumns(y: usize, x: usize, outer: i32, reduced: i32, inn
     memory.copy(y, x, bytes);
     x += bytes;
     for (let r = 1; r < reduced; r++) {
-      for (let i = 0; i < inner; i++) {
-        const p = y + ((<usize>i) << 2);
-        const value = load<f32>(x + ((<usize>i) << 2));
-        store<f32>(p, minimum ? min(load<f32>(p), value) : max(load<f32>(p), value));
-      }
+      if (minimum) extremeOnto(y, x, inner, true);
+      else extremeOnto(y, x, inner, false);
       x += bytes;
     }
     y += bytes;
@@ -133,8 +160,7 @@ export function extremeColumns(y: usize, x: usize, outer: i32, reduced: i32, inn
 /** Row-wise softmax: the maximum is subtracted first. */
 export function softmax(y: usize, x: usize, rows: i32, n: i32): void {
   for (let r = 0; r < rows; r++) {
-    extremeRows(y, x, 1, n, 0);
-    const shift = f32x4.splat(load<f32>(y));
+    const shift = f32x4.splat(extremeRow(x, n, false));
     let sum = f32x4.splat(0);
     let tail: f32 = 0;
     let i = 0;

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { ownUrl } from "../../location.ts";
 import { type OnnxNode, type OnnxValue, onnxModel } from "./model.ts";
 
 /** A float32 operand: values in row-major order and their shape. */
@@ -49,7 +50,7 @@ const INPUT_NAMES = ["a", "b", "c", "d"];
  * @throws Error when the module is missing, was built for another platform, or changed its internal entry
  */
 export function loadOnnxRuntime(threads: number): OnnxRuntime {
-  const load = createRequire(moduleUrl());
+  const load = createRequire(ownUrl(import.meta.url));
   const { version } = load("onnxruntime-node/package.json") as { version: string };
   const { binding, initOrt } = load("onnxruntime-node/dist/binding.js") as OnnxBinding;
   if (typeof initOrt !== "function" || typeof binding?.InferenceSession !== "function") {
@@ -96,9 +97,4 @@ function sessionOptions(threads: number): object {
     // 206 -> 73 GFLOP/s when four sessions alternate, 245 -> 236 without spinning.
     extra: { session: { intra_op: { allow_spinning: "0" } } },
   };
-}
-
-/** This module's own location, in ES modules and (where `import.meta` is empty) in the CommonJS build. */
-function moduleUrl(): string {
-  return typeof __filename === "string" ? __filename : import.meta.url;
 }
