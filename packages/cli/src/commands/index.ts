@@ -2,11 +2,13 @@ import type { RegisterCommand } from "./context.ts";
 import { registerDocmnist } from "./docmnist.ts";
 import { registerEvaluate } from "./evaluate.ts";
 import { registerPreprocess } from "./preprocess.ts";
+import { registerQuickstart } from "./quickstart.ts";
 import { registerStage1 } from "./stage1.ts";
 import { registerStage2 } from "./stage2.ts";
 
 /** In the order in which `villa --help` lists them. */
 export const commands: readonly RegisterCommand[] = [
+  registerQuickstart,
   registerDocmnist,
   registerPreprocess,
   registerStage1,

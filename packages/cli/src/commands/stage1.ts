@@ -67,7 +67,16 @@ function run(
         readFile: readExperiment,
       });
       const module = await import("@villa/mapping/node");
-      return onBackend(flags, () => stage(module, config, { onProgress: progress, signal: context.signal }));
+      return onBackend(flags, async (backend) => {
+        const { createTaskPool } = await import("@villa/backend-node");
+        const pool =
+          backend.device === "cpu" ? createTaskPool({ backend: backend.name, threads: flags.threads }) : undefined;
+        try {
+          return await stage(module, config, { onProgress: progress, signal: context.signal, ...(pool && { pool }) });
+        } finally {
+          await pool?.close();
+        }
+      });
     },
     describe,
   );

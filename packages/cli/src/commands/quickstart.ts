@@ -1,0 +1,48 @@
+import { duration } from "../terminal.ts";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
+
+interface QuickstartFlags extends CommonFlags, RuntimeFlags {
+  readonly out: string;
+  readonly digits: string;
+  readonly seed: number;
+}
+
+/** `villa quickstart`: the whole pipeline, small and offline, ending in a report. */
+export const registerQuickstart: RegisterCommand = (program, context) => {
+  const command = program
+    .command("quickstart")
+    .description("run the whole pipeline, small and offline, and write an HTML report of it")
+    .option("--out <folder>", "where everything goes; replaced when an earlier quickstart made it", "villa-quickstart")
+    .option("--digits <source>", "glyphs, mnist (from the cache), a folder with MNIST's files, or auto", "auto")
+    .option("--seed <n>", "of everything that is drawn at random", Number, 23)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  villa quickstart
+  villa quickstart --digits path/to/mnist --out try-mnist --seed 7`,
+    );
+  withCommonFlags(withRuntimeFlags(command)).action((flags: QuickstartFlags) =>
+    present(
+      context,
+      flags,
+      (progress) =>
+        onBackend(flags, async (backend) => {
+          const { runQuickstart } = await import("../quickstart/run.ts");
+          const { out, digits, seed, threads } = flags;
+          return runQuickstart({ out, digits, seed, threads, progress, signal: context.signal }, backend);
+        }),
+      ({ report, seconds, stage1, models }) => {
+        const test = stage1.splits.find(({ split }) => split === "test")?.report;
+        const percent = (value = 0) => (100 * value).toFixed(1);
+        const [mapped, image] = models.map(({ evaluation }) => evaluation.textToRegion.rPrecision);
+        return [
+          `Mapping: F1 ${test?.f1.toFixed(1)} on held-out images.`,
+          `Text → region retrieval, R-Precision: ${percent(mapped)} % with mapped regions, ${percent(image)} % with whole images.`,
+          `Done in ${duration(seconds)}. The report: ${report}`,
+        ].join("\n");
+      },
+    ),
+  );
+};

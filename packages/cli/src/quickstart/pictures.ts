@@ -1,0 +1,79 @@
+import type { MappingAnnotation } from "@villa/data";
+import type { Dataset } from "@villa/data/node";
+import { encodePng, renderSample } from "@villa/docmnist";
+import type { MappedRegionPicture, SamplePicture } from "../report/data.ts";
+
+/** Pixels around a region that show its surroundings. */
+const margin = 2;
+
+/** Images of a split with their boxes. */
+export async function samplePictures(dataset: Dataset, split: string, count: number): Promise<SamplePicture[]> {
+  return Promise.all(
+    dataset
+      .rows(split)
+      .slice(0, count)
+      .map(async (row) => {
+        const { data, width, height } = await dataset.readImage(row);
+        const regions = row.regionCoord.map((box, i) => ({ box, attributes: row.regToAttr?.[i] ?? [] }));
+        const picture = renderSample(
+          { width, height, image: data, regions, text: row.text },
+          { captions: false, scale: 4 },
+        );
+        return { png: dataUrl(encodePng(picture)), text: row.text, regions: regions.length };
+      }),
+  );
+}
+
+/** Regions that a mapping got entirely right, and others; at most one of each kind an image, so that they differ. */
+export async function mappedRegionPictures(
+  dataset: Dataset,
+  mappings: readonly MappingAnnotation[],
+  count: number,
+): Promise<{ right: MappedRegionPicture[]; wrong: MappedRegionPicture[] }> {
+  const found = { right: [] as MappedRegionPicture[], wrong: [] as MappedRegionPicture[] };
+  for (const row of mappings) {
+    if (found.right.length >= count && found.wrong.length >= count) break;
+    const verdicts = row.regionCoord.map((_, i) => isRight(row, i));
+    for (const [kind, verdict] of [
+      ["right", true],
+      ["wrong", false],
+    ] as const) {
+      const region = verdicts.indexOf(verdict);
+      if (region >= 0 && found[kind].length < count) found[kind].push(await picture(dataset, row, region));
+    }
+  }
+  return found;
+}
+
+function isRight(row: MappingAnnotation, region: number): boolean {
+  const truth = row.regToAttr?.[region] ?? [];
+  const assigned = row.assignedAttributes[region] ?? [];
+  return truth.length === assigned.length && assigned.every((attribute) => truth.includes(attribute));
+}
+
+async function picture(dataset: Dataset, row: MappingAnnotation, region: number): Promise<MappedRegionPicture> {
+  const { data, width, height } = await dataset.readImage(row);
+  const [left, top, right, bottom] = row.regionCoord[region]!;
+  const x0 = Math.max(0, Math.floor(left) - margin);
+  const y0 = Math.max(0, Math.floor(top) - margin);
+  const cut = {
+    width: Math.min(width, Math.ceil(right) + margin) - x0,
+    height: Math.min(height, Math.ceil(bottom) + margin) - y0,
+  };
+  const image = new Uint8Array(3 * cut.width * cut.height);
+  for (let channel = 0, to = 0; channel < 3; channel++) {
+    for (let y = 0; y < cut.height; y++, to += cut.width) {
+      const from = (channel * height + y0 + y) * width + x0;
+      image.set(data.subarray(from, from + cut.width), to);
+    }
+  }
+  const drawn = renderSample({ ...cut, image, regions: [], text: "" }, { captions: false, boxes: false, scale: 4 });
+  return {
+    png: dataUrl(encodePng(drawn)),
+    imageId: row.imageId,
+    truth: row.regToAttr?.[region] ?? [],
+    assigned: row.assignedAttributes[region] ?? [],
+  };
+}
+
+const dataUrl = (png: Uint8Array): string => `data:image/png;base64,${Buffer.from(png).toString("base64")}`;

@@ -1,0 +1,201 @@
+import { availableParallelism, cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { createTaskPool } from "@villa/backend-node";
+import { type ActiveBackend, resolveConfig } from "@villa/core";
+import type { ProgressListener } from "@villa/data";
+import { atomicWriteFile, openDataset } from "@villa/data/node";
+import { writeDataset } from "@villa/docmnist/node";
+import { stage1Config } from "@villa/mapping";
+import { runStage1 } from "@villa/mapping/node";
+import { pixelsEncoder } from "@villa/preprocess";
+import { preprocessDataset } from "@villa/preprocess/node";
+import { stage2Defaults, stage2Experiments, stage2Schema } from "@villa/vlm";
+import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
+import type { ReportData, TrainedModel } from "../report/data.ts";
+import { renderReport } from "../report/page.ts";
+import { quickstartDigits } from "./digits.ts";
+import { freshFolder } from "./folder.ts";
+import { mappedRegionPictures, samplePictures } from "./pictures.ts";
+import { type QuickstartSizes, quickstartSizes } from "./sizes.ts";
+import { Timeline } from "./timeline.ts";
+
+export interface QuickstartOptions {
+  /** Folder for everything; replaced if an earlier quickstart made it. */
+  readonly out: string;
+  /** "glyphs", "mnist", a folder, or "auto". */
+  readonly digits: string;
+  readonly seed: number;
+  readonly sizes?: QuickstartSizes;
+  /** Threads for Stage 1; default every core. */
+  readonly threads?: number | undefined;
+  readonly progress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+export interface QuickstartResult extends ReportData {
+  /** The page to open. */
+  readonly report: string;
+}
+
+/**
+ * The whole pipeline, small: generates a dataset, embeds its regions, trains and judges the mapping, trains a
+ * vision-language model on mapped pairs and one on image-text pairs, judges both, and writes `report.html`. Needs no
+ * network.
+ *
+ * @param backend what TensorFlow.js runs on, already active
+ * @throws VillaError as the stages do; `AlreadyExists` when `out` holds something else
+ */
+export async function runQuickstart(options: QuickstartOptions, backend: ActiveBackend): Promise<QuickstartResult> {
+  const { seed, sizes = quickstartSizes, progress, signal } = options;
+  const running = { ...(progress && { progress }), ...(signal && { signal }) };
+  const folder = await freshFolder(options.out);
+  const checkpoints = join(folder, "checkpoints");
+  const timeline = new Timeline();
+  const where = backend.name;
+
+  const digits = await quickstartDigits(options.digits, { seed, glyphs: sizes.glyphs });
+  const written = await timeline.time("Generate DocMNIST", "TypeScript", () =>
+    writeDataset({
+      digits,
+      seed,
+      out: folder,
+      name: "docmnist",
+      attributeBudget: sizes.budgets.train,
+      valAttributeBudget: sizes.budgets.val,
+      testAttributeBudget: sizes.budgets.test,
+      targetSampleComplexity: sizes.sampleComplexity,
+      ...running,
+    }),
+  );
+  const dataDir = written.directory;
+
+  const encoder = pixelsEncoder({ dimension: sizes.dimension, seed });
+  try {
+    await timeline.time("Embed regions and attributes", where, () =>
+      preprocessDataset({ dataDirectory: dataDir, encoder, ...running }),
+    );
+  } finally {
+    encoder.dispose();
+  }
+
+  const pool = createTaskPool({ threads: options.threads });
+  const stage1 = await timeline
+    .time("Stage 1: learn the mapping, map", `${where}, ${pool.size} workers`, () =>
+      runStage1(stage1For(sizes, { dataDir, checkpoints, seed }), {
+        pool,
+        ...(progress && { onProgress: progress }),
+        ...(signal && { signal }),
+      }),
+    )
+    .finally(() => pool.close());
+
+  const models: TrainedModel[] = [];
+  let parameters = 0;
+  for (const pairs of ["mapping", "image"] as const) {
+    const trained = await timeline.time(`Stage 2: train on ${describePairs[pairs]}`, where, () =>
+      runStage2(stage2For(sizes, pairs, { dataDir, checkpoints, seed }), running),
+    );
+    const evaluation = await timeline.time(`Evaluate that model`, where, () =>
+      evaluateCheckpoint({ dataDir, checkpoint: trained.bestCheckpoint, split: "test", ...running }),
+    );
+    models.push({ pairs, history: trained.history, pairCount: trained.pairs, evaluation });
+    parameters = trained.parameters;
+  }
+  const untrained = await evaluateCheckpoint({ dataDir, checkpoint: "embeddings", split: "test", ...running });
+
+  const dataset = await openDataset(dataDir);
+  const data: ReportData = {
+    folder,
+    dataset: dataDir,
+    finished: new Date().toISOString(),
+    digits: digits.description,
+    seed,
+    splits: Object.entries(written.splits).map(([split, { images, averageSampleComplexity }]) => ({
+      split,
+      images,
+      complexity: averageSampleComplexity,
+    })),
+    attributeGroups: dataset.vocabulary.groups.map(({ name, attributes }) => ({ name, attributes })),
+    dimension: sizes.dimension,
+    stage1: {
+      history: stage1.history.map(({ shares: _, ...epoch }) => epoch),
+      epsilon: typeof stage1.epsilon === "number" ? stage1.epsilon : 0,
+      splits: stage1.mappings.flatMap(({ split, report }) => {
+        if (!report) return [];
+        const { confusion: _, ...shown } = report;
+        return [{ split, report: shown }];
+      }),
+    },
+    models,
+    untrained,
+    parameters,
+    steps: timeline.steps,
+    seconds: timeline.seconds,
+    machine: describeMachine(backend),
+  };
+  const pictures = {
+    samples: await samplePictures(dataset, "test", 6),
+    ...(await mappedRegionPictures(dataset, await dataset.mappings("test"), 8)),
+  };
+  const report = join(folder, "report.html");
+  await atomicWriteFile(join(folder, "quickstart.json"), `${JSON.stringify(data, null, 1)}\n`);
+  await atomicWriteFile(report, renderReport(data, pictures));
+  return { report, ...data };
+}
+
+const describePairs = { mapping: "mapped regions", image: "whole images" } as const;
+
+interface Place {
+  readonly dataDir: string;
+  readonly checkpoints: string;
+  readonly seed: number;
+}
+
+function stage1For({ stage1, dimension }: QuickstartSizes, { dataDir, checkpoints, seed }: Place) {
+  return stage1Config({
+    task_name: "stage1",
+    data_dir: dataDir,
+    checkpoint_dir: checkpoints,
+    seed,
+    epochs: stage1.epochs,
+    batch_size: stage1.batchSize,
+    model: { emb_dim: dimension },
+    optimizer: { lr: stage1.learningRate },
+    mapping: { epsilon: "auto" },
+    validate: true,
+    keep_optimizer: false,
+  });
+}
+
+/** Both kinds of pairs start from the same random weights: the seed is the same. */
+function stage2For({ stage2 }: QuickstartSizes, pairs: TrainedModel["pairs"], { dataDir, checkpoints, seed }: Place) {
+  return resolveConfig({
+    schema: stage2Schema,
+    defaults: stage2Defaults,
+    experiments: stage2Experiments,
+    overrides: [
+      "experiment=docmnist_stage2_small",
+      `task_name=stage2_${pairs}`,
+      `data_dir=${JSON.stringify(dataDir)}`,
+      `checkpoint_dir=${JSON.stringify(checkpoints)}`,
+      `pairs=${pairs}`,
+      `seed=${seed}`,
+      `epochs=${stage2.epochs}`,
+      `batch_size=${stage2.batchSize}`,
+      `optimizer.lr=${stage2.learningRate}`,
+      `model.width=${stage2.width}`,
+      `model.emb_dim=${stage2.dimension}`,
+    ],
+  });
+}
+
+function describeMachine(backend: ActiveBackend): (readonly [string, string])[] {
+  return [
+    ["Backend", `${backend.name} (${backend.device})${backend.detail ? `: ${backend.detail}` : ""}`],
+    [
+      "Processor",
+      `${cpus()[0]?.model ?? "unknown"}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
+    ],
+    ["Node.js", `${process.version}, ${process.platform} ${process.arch}`],
+  ];
+}

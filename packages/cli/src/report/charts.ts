@@ -1,0 +1,134 @@
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+
+/** Names of the colours that style.ts defines for light and dark. */
+export type SeriesColor = "var(--mapped)" | "var(--image)" | "var(--plain)" | "var(--right)" | "var(--wrong)";
+
+export interface Series {
+  readonly name: string;
+  readonly color: SeriesColor;
+  readonly dashed?: boolean;
+  /** [x, y] */
+  readonly points: readonly (readonly [number, number])[];
+}
+
+export interface LineChart {
+  /** For those who do not see the picture. */
+  readonly description: string;
+  readonly x: string;
+  readonly y: string;
+  readonly series: readonly Series[];
+  /** A vertical line with words on it. */
+  readonly mark?: { readonly x: number; readonly text: string };
+  /** Whole numbers on x. */
+  readonly whole?: boolean;
+  /** Start y at 0 … end there. */
+  readonly domain?: readonly [number, number];
+}
+
+const width = 460;
+const fontSize = "12px";
+
+/** Lines over a numeric axis, as an `<svg>` that scales with its container. */
+export function lineChart({ description, x, y, series, mark, whole, domain }: LineChart): string {
+  const rows = series.flatMap(({ points, name }) => points.map(([px, py]) => ({ px, py, name })));
+  const xs = rows.map(({ px }) => px);
+  const [low, high] = [Math.min(...xs), Math.max(...xs)];
+  const ticks = whole ? { ticks: wholeTicks(low, high), tickFormat: "d" } : {};
+  return drawn(description, {
+    height: 270,
+    marginLeft: 48,
+    marginBottom: 42,
+    marginRight: 16,
+    x: {
+      label: x,
+      labelArrow: "none",
+      labelAnchor: "right",
+      domain: low < high ? [low, high] : [low, low + 1],
+      ...ticks,
+    },
+    y: { label: y, labelArrow: "none", grid: true, nice: true, ticks: 5, ...(domain && { domain: [...domain] }) },
+    marks: [
+      ...(mark
+        ? [
+            Plot.ruleX([mark.x], { stroke: "currentColor", strokeOpacity: 0.5, strokeDasharray: "2 3" }),
+            Plot.text([mark], {
+              x: "x",
+              text: "text",
+              frameAnchor: "top",
+              dx: 6,
+              textAnchor: mark.x > (low + high) / 2 ? "end" : "start",
+              ...(mark.x > (low + high) / 2 && { dx: -6 }),
+            }),
+          ]
+        : []),
+      ...series.map(({ points, color, dashed }) =>
+        Plot.line(points, {
+          x: "0",
+          y: "1",
+          stroke: color,
+          strokeWidth: 2,
+          ...(dashed && { strokeDasharray: "5 4" }),
+        }),
+      ),
+      ...series
+        .filter(({ points, dashed }) => !dashed && points.length <= 20)
+        .map(({ points, color }) => Plot.dot(points, { x: "0", y: "1", fill: color, r: 2.5 })),
+    ],
+  });
+}
+
+export interface BarRow {
+  readonly label: string;
+  readonly bars: readonly { readonly value: number; readonly color: SeriesColor }[];
+}
+
+/** Horizontal bars of percentages, one row a label, with the values written at their ends. */
+export function barChart(description: string, rows: readonly BarRow[]): string {
+  const perRow = Math.max(...rows.map(({ bars }) => bars.length));
+  const bars = rows.flatMap(({ label, bars: own }) =>
+    own.map(({ value, color }, i) => ({ label, value, color, order: i, text: value.toFixed(0) })),
+  );
+  const step = perRow > 1 ? 15 : 20;
+  const [barX, textX] = [
+    { x: "value", y: "order", fy: "label" },
+    { x: "value", y: "order", fy: "label", text: "text" },
+  ];
+  return drawn(description, {
+    height: rows.length * (perRow * step + (perRow > 1 ? 8 : 2)) + 34,
+    marginLeft: 84,
+    marginRight: 30,
+    marginTop: 6,
+    marginBottom: 28,
+    x: { domain: [0, 100], label: null, ticks: [0, 25, 50, 75, 100], grid: true, tickFormat: (d: number) => `${d} %` },
+    y: { axis: null, padding: 0.12, domain: Array.from({ length: perRow }, (_, i) => i) },
+    fy: { label: null, domain: rows.map(({ label }) => label), padding: perRow > 1 ? 0.16 : 0.06, axis: "left" },
+    marks: [
+      Plot.barX(bars, { ...barX, fill: (bar: { color: string }) => bar.color, rx: 1.5 }),
+      Plot.text(bars, { ...textX, textAnchor: "start", dx: 4, fontSize: 11 }),
+    ],
+    color: { type: "identity" },
+  });
+}
+
+function drawn(description: string, options: Plot.PlotOptions): string {
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const svg = Plot.plot({
+    ...options,
+    width,
+    document: document as unknown as Document,
+    style: { fontSize, background: "none", color: "inherit", fontFamily: "inherit", overflow: "visible" },
+  });
+  svg.querySelectorAll("style").forEach((style) => style.remove());
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", description);
+  return svg.outerHTML;
+}
+
+/** At most ten whole numbers from low to high. */
+function wholeTicks(low: number, high: number): number[] {
+  const step = Math.max(1, Math.ceil((high - low) / 9));
+  const ticks: number[] = [];
+  for (let tick = Math.ceil(low); tick <= high; tick += step) ticks.push(tick);
+  return ticks;
+}

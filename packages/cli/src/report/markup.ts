@@ -1,0 +1,29 @@
+/** A piece of HTML; strings put into one are escaped. */
+export class Markup {
+  readonly html: string;
+  constructor(html: string) {
+    this.html = html;
+  }
+}
+
+type Part = Markup | string | number | readonly Part[];
+
+/** Template tag: texts are escaped, markup and lists of it go in as they are. */
+export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Markup {
+  return new Markup(strings.reduce((all, string, i) => all + render(parts[i - 1]!) + string));
+}
+
+/** HTML from a source that is known to be safe, such as a chart. */
+export const trusted = (source: string): Markup => new Markup(source);
+
+function render(part: Part): string {
+  if (part instanceof Markup) return part.html;
+  if (Array.isArray(part)) return part.map(render).join("");
+  return String(part).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** A table with a head; all columns but the first to the right when they hold numbers. */
+export function dataTable(head: readonly string[], rows: readonly (readonly (string | number | Markup)[])[]): Markup {
+  return html`<div class="scroll"><table><thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map((cell, i) => (i === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>`)}</tbody></table></div>`;
+}
