@@ -3,6 +3,7 @@ import { expectAllClose, expectSummary, golden, type Summary, tensorValues } fro
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Adam, AdamW, EarlyStopping, ReduceLROnPlateau, roiAlign } from "../src/index.ts";
+import { toleranceOf } from "./tolerance.ts";
 
 interface RoiCase {
   input: string;
@@ -36,10 +37,10 @@ const { roi_align, optimizers, plateau } = json<{
   plateau: PlateauCase[];
 }>("training.json");
 
-describe.each(testBackends())("golden training values on $name", ({ activate }) => {
+describe.each(testBackends())("golden training values on $name", ({ name: backend, activate }) => {
   beforeAll(activate);
 
-  it.each(roi_align)("roiAlign $input", (roi) => {
+  it.each(roi_align)("roiAlign $input", async (roi) => {
     const [, name, dims] = /^unit\('(.+)', \[(.+)\]\)/.exec(roi.input)!;
     const shape = dims!.split(",").map(Number) as [number, number, number, number];
     const features = tf.tidy(() => toNhwc(tf.tensor4d(tensorValues(name!, shape), shape)));
@@ -59,8 +60,8 @@ describe.each(testBackends())("golden training values on $name", ({ activate }) 
       const upstream = toNhwc(tf.tensor4d(tensorValues(weightName, output.shape), output.shape));
       return [output, toNchw(tf.grad(align)(features, upstream) as tf.Tensor4D)];
     });
-    expectClose(output!, roi.output, "output");
-    expectClose(gradient!, roi.grad_input, "gradient");
+    await expectClose(output!, roi.output, backend, "output");
+    await expectClose(gradient!, roi.grad_input, backend, "gradient");
     tf.dispose([output!, gradient!]);
     expect(tf.memory().numTensors).toBe(before);
     features.dispose();
@@ -81,7 +82,7 @@ describe.each(testBackends())("golden training values on $name", ({ activate }) 
       const gradient = tf.tensor1d(tensorValues(`${prefix}${step}`, [start.length]));
       optimizer.step({ p: gradient });
       gradient.dispose();
-      expectAllClose(await parameter.data(), expected, { rtol: 1e-5, atol: 1e-6, label: `${name} step ${step}` });
+      expectAllClose(await parameter.data(), expected, { ...toleranceOf(backend), label: `${name} step ${step}` });
     }
     optimizer.dispose();
     parameter.dispose();
@@ -112,10 +113,11 @@ describe("golden schedules", () => {
   });
 });
 
-function expectClose(tensor: tf.Tensor, expected: number[] | Summary, label: string): void {
-  const values = tensor.dataSync();
-  if (Array.isArray(expected)) expectAllClose(values, expected.flat(9), { rtol: 1e-5, atol: 2e-6, label });
-  else expectSummary(values, expected, 1e-5, label);
+async function expectClose(tensor: tf.Tensor, expected: number[] | Summary, backend: string, label: string) {
+  const values = await tensor.data();
+  const tolerance = toleranceOf(backend);
+  if (Array.isArray(expected)) expectAllClose(values, expected.flat(9), { ...tolerance, label });
+  else expectSummary(values, expected, tolerance.rtol, label);
 }
 
 function toNhwc(x: tf.Tensor4D): tf.Tensor4D {
