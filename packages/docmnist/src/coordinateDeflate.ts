@@ -3,7 +3,7 @@ import { crcTables } from "@villa/data";
 // An image file is mostly its coordinate table: three int64 per stored pixel, of which seven bytes in eight are zero. A
 // general deflate spends most of the generator's time on it. This one knows the table's pattern: every element repeats
 // the seven zero bytes before it, so it is one literal byte and one match at distance 8. The Huffman code is fixed in
-// advance. The result is an ordinary deflate stream, of about the size that zlib makes.
+// advance. The result is an ordinary deflate stream. The price is size: a whole file is about twice what zlib makes.
 
 const endOfBlock = 256;
 /** Bits of each literal or length symbol; they form a complete prefix code. */
