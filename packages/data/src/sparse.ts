@@ -1,8 +1,9 @@
 import { VillaError } from "./errors.ts";
+import { float16ToFloat32 } from "./half.ts";
 import { Allowance } from "./limits.ts";
 import { expectTensor } from "./numpy/array.ts";
 import { type NpyOptions, readNpyWithin, writeNpy } from "./numpy/npy.ts";
-import { elementCount, newStoredArray, type TensorData } from "./tensor.ts";
+import { elementCount, encodeElements, newStoredArray, storedArray, type TensorData } from "./tensor.ts";
 import { openZip } from "./zip/reader.ts";
 import { type CompressionLevel, writeZip, zipMember } from "./zip/writer.ts";
 
@@ -37,35 +38,46 @@ export function readSparseCoo(bytes: Uint8Array, options: NpyOptions = {}): Tens
   const dense = newStoredArray(values.dtype, count);
   if (archive.entries.has("fill_value.npy")) fill(dense, member("fill_value"));
   scatter(dense, values, coordinateNumbers(coords), shape);
-  return { dtype: values.dtype, shape, data: dense };
+  if (options.raw || values.dtype !== "float16") return { dtype: values.dtype, shape, data: dense };
+  allowance.take(4 * count, "The dense array");
+  return { dtype: "float16", shape, data: float16ToFloat32(dense as Uint16Array) };
 }
 
 /** Options of {@link writeSparseCoo}. */
 export interface SparseWriteOptions {
+  /**
+   * 0 stores, 9 makes the smallest file; pydata/sparse reads all. Default 1: a DocMNIST image takes 4 kB instead of
+   * 125 kB stored.
+   */
   readonly level?: CompressionLevel;
 }
 
 /**
  * Writes an array as pydata/sparse's `save_npz(COO(dense))` does: the same members, holding the same bytes.
  *
- * @param dense any shape but [] ; zeros are left out
+ * @param dense zeros are left out
  */
 export function writeSparseCoo(dense: TensorData, { level = 1 }: SparseWriteOptions = {}): Uint8Array {
-  const { shape, data, dtype } = dense;
+  const { shape, dtype } = dense;
   const rank = shape.length;
-  let stored = 0;
-  for (let i = 0; i < data.length; i++) if (data[i]) stored++;
+  // Halves as the bits that the file holds.
+  const data = storedArray(encodeElements(dense), dtype, dense.data.length);
+  const stored = countNonZero(data);
   const values = newStoredArray(dtype, stored);
   const coords = new Int32Array(2 * rank * stored); // int64 as pairs: the upper halves stay 0
+  const width = shape[rank - 1] ?? 1;
   const index = new Int32Array(rank);
   let n = 0;
-  for (let i = 0; i < data.length; i++) {
-    if (data[i]) {
-      values[n] = data[i] as never;
-      for (let axis = 0; axis < rank; axis++) coords[2 * (axis * stored + n)] = index[axis]!;
+  for (let row = 0; row < data.length; row += width) {
+    for (let column = 0; column < width; column++) {
+      const value = data[row + column]!;
+      if (!value) continue;
+      values[n] = value;
+      for (let axis = 0; axis < rank - 1; axis++) coords[2 * (axis * stored + n)] = index[axis]!;
+      coords[2 * ((rank - 1) * stored + n)] = column;
       n++;
     }
-    for (let axis = rank - 1; axis >= 0; axis--) {
+    for (let axis = rank - 2; axis >= 0; axis--) {
       if (++index[axis]! < shape[axis]!) break;
       index[axis] = 0;
     }
@@ -115,5 +127,13 @@ function coordinateNumbers({ data, dtype }: TensorData): ArrayLike<number> {
     throw new VillaError("InvalidFile", `The sparse array has coordinates of type ${dtype}.`);
   }
   const halves = new Int32Array(data.buffer, data.byteOffset, 2 * data.length);
-  return Int32Array.from({ length: data.length }, (_, i) => (halves[2 * i + 1] === 0 ? halves[2 * i]! : -1));
+  const numbers = new Int32Array(data.length);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = halves[2 * i + 1] === 0 ? halves[2 * i]! : -1;
+  return numbers;
+}
+
+function countNonZero(data: TensorData["data"]): number {
+  let count = 0;
+  for (let i = 0; i < data.length; i++) if (data[i]) count++;
+  return count;
 }

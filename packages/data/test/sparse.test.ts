@@ -28,6 +28,13 @@ test("any tensor survives, at any level", () => {
   );
 });
 
+test("halves are widened on reading, or left as bits", () => {
+  const half: TensorData = { dtype: "float16", shape: [2, 2], data: Float32Array.of(0, 0.5, 0, -2) };
+  const bytes = writeSparseCoo(half);
+  expect(readSparseCoo(bytes)).toEqual(half);
+  expect(readSparseCoo(bytes, { raw: true }).data).toEqual(Uint16Array.of(0, 0x3800, 0, 0xc000));
+});
+
 describe.skipIf(!python)("with pydata/sparse", () => {
   test("it reads what is written here", () => {
     const path = join(folder, "ours.npz");
