@@ -7,10 +7,12 @@ import {
   type Box,
   ClipModel,
   clipEncoder,
-  initModifiedResNet,
+  ModifiedResNet,
+  type ParameterShapes,
   rn50Config,
   TextTransformer,
   textParameterShapes,
+  visionParameterShapes,
 } from "../src/index.ts";
 
 const { values } = parseArgs({
@@ -29,14 +31,21 @@ const [imageCount, regionCount, promptCount, repeats] = [
 ].map(Number) as [number, number, number, number];
 
 const backend = await useNodeBackend();
-const visual = initModifiedResNet({ ...rn50Config.vision, seed: 0 });
-visual.freeze();
-const weights = [...textParameterShapes(rn50Config.text)].map(([name, shape]) => {
-  const data = new Float32Array(shape.reduce((product, side) => product * side, 1));
-  for (let i = 0; i < data.length; i++) data[i] = (Math.random() - 0.5) * 0.1;
-  return [name, { shape, data }] as const;
-});
-const model = new ClipModel(rn50Config, visual, new TextTransformer(rn50Config.text, new Map(weights)));
+const { vision, text } = rn50Config;
+const random = (shapes: ParameterShapes) =>
+  new Map(
+    [...shapes].map(([name, shape]) => {
+      const data = new Float32Array(shape.reduce((product, side) => product * side, 1));
+      const isNorm = shape.length === 1;
+      for (let i = 0; i < data.length; i++) data[i] = isNorm ? 1 : (Math.random() - 0.5) * 0.1;
+      return [name, { shape, data }];
+    }),
+  );
+const model = new ClipModel(
+  rn50Config,
+  ModifiedResNet.forInference(vision, random(visionParameterShapes(vision))),
+  new TextTransformer(text, random(textParameterShapes(text))),
+);
 const encoder = clipEncoder(model);
 
 const images = Array.from(

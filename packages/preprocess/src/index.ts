@@ -1,4 +1,4 @@
-export { ClipModel, loadClip } from "./clip/clipModel.ts";
+export { ClipModel, type LoadClipOptions, loadClip } from "./clip/clipModel.ts";
 export {
   type ClipConfig,
   type ModifiedResNetConfig,
@@ -8,7 +8,7 @@ export {
 } from "./clip/config.ts";
 export { type InitOptions, initModifiedResNet } from "./clip/initialize.ts";
 export { type ForwardOptions, ModifiedResNet } from "./clip/modifiedResNet.ts";
-export { textParameterShapes, visionParameterShapes } from "./clip/parameterShapes.ts";
+export { type ParameterShapes, textParameterShapes, visionParameterShapes } from "./clip/parameterShapes.ts";
 export { assignVisionWeights, hwioToOihw, oihwToHwio, visionStateDict, visionVariables } from "./clip/parameters.ts";
 export { groupRegions, type Regions } from "./clip/regions.ts";
 export { type CheckedClip, checkClipStateDict } from "./clip/stateDict.ts";

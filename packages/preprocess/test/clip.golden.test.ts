@@ -40,7 +40,7 @@ describe.each(testBackends())("on $name", ({ name, activate }) => {
       const config = clipConfig(golden.config);
       model = loadClip(weightsOf(golden), { textHeads: config.text.heads });
       expect(model.config).toEqual(config);
-    });
+    }, 300_000);
     afterAll(() => model.dispose());
 
     const images = (size: number, count: number) => {

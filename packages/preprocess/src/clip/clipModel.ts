@@ -56,10 +56,16 @@ export class ClipModel {
   }
 }
 
+export interface LoadClipOptions {
+  /** Attention heads of the text transformer, when not one per 64 channels. */
+  readonly textHeads?: number;
+  /** The model will not be trained: see {@link ModifiedResNet.forInference}. */
+  readonly inference?: boolean;
+}
+
 /**
  * Builds CLIP from a checkpoint's tensors, of any size, after checking them completely.
  *
- * @param options.textHeads attention heads of the text transformer, when not one per 64 channels
  * @example const model = loadClip(loadStateDict(await readFile("RN50.pt")))
  * @throws VillaError `Mismatch`, `NotFinite`; see {@link checkClipStateDict}
  */

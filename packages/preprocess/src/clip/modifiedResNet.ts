@@ -8,6 +8,7 @@ import type { ConvNorm, VisionLayers } from "./layers.ts";
 import { type BlockShape, blockShapes } from "./parameterShapes.ts";
 import { checkRegions, type Regions } from "./regions.ts";
 import { prepareRoiAlign, type RoiAlign } from "./roiAlign.ts";
+import type { WeightArray } from "./textTransformer.ts";
 import { TrainingLayers } from "./trainingLayers.ts";
 
 /** How a forward pass treats BatchNorm. */
@@ -45,6 +46,23 @@ export class ModifiedResNet {
   }
 
   /**
+   * A model that cannot be trained and takes half the memory: BatchNorm is folded before the weights reach the backend.
+   * Its `parameters` are those of the attention pool alone.
+   *
+   * @param weights a checkpoint's arrays in torch layout
+   */
+  static forInference(config: ModifiedResNetConfig, weights: ReadonlyMap<string, WeightArray>): ModifiedResNet {
+    const pool = new Map<string, tf.Tensor>();
+    for (const [name, { shape, data }] of weights) {
+      if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(tf.tensor(data.slice(), [...shape])));
+    }
+    const model = new ModifiedResNet(config, pool);
+    model.folded = FoldedLayers.fromArrays(pool, weights, model.convolutions());
+    model.frozen = true;
+    return model;
+  }
+
+  /**
    * Stem … layer3.
    *
    * @param images [B, h, w, 3] in 0 … 1
@@ -53,11 +71,12 @@ export class ModifiedResNet {
   features(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor4D {
     const layers = this.layers(options);
     return tf.tidy(() => {
-      let x = images;
-      for (const { conv, norm, stride } of stem) x = layers.convNorm(x, { conv, norm, stride, relu: true });
-      x = avgPool2d(x, 2);
-      for (const block of this.blocks.slice(0, 3).flat()) x = bottleneck(layers, x, block);
-      return x;
+      const x = tf.tidy(() => {
+        let x = images;
+        for (const { conv, norm, stride } of stem) x = layers.convNorm(x, { conv, norm, stride, relu: true });
+        return avgPool2d(x, 2);
+      });
+      return blocksInTurn(layers, x, this.blocks.slice(0, 3).flat());
     });
   }
 
@@ -77,9 +96,8 @@ export class ModifiedResNet {
       const { grouped, restore } = groupByImage(regions);
       const align = prepareRoiAlign(grouped);
       const [first, ...rest] = this.blocks[3]!;
-      let x = alignedBottleneck(layers, features, first!, align);
-      for (const block of rest) x = bottleneck(layers, x, block);
-      return restore(this.pool(layers, x));
+      const x = tf.tidy(() => alignedBottleneck(layers, features, first!, align));
+      return restore(this.pool(layers, blocksInTurn(layers, x, rest)));
     });
   }
 
@@ -99,9 +117,8 @@ export class ModifiedResNet {
     }
     const layers = this.layers(options);
     return tf.tidy(() => {
-      let x = this.features(images, options);
-      for (const block of this.blocks[3]!) x = bottleneck(layers, x, block);
-      return this.pool(layers, x);
+      const x = this.features(images, options);
+      return this.pool(layers, blocksInTurn(layers, x, this.blocks[3]!));
     });
   }
 
@@ -121,17 +138,6 @@ export class ModifiedResNet {
     this.folded = undefined;
   }
 
-  /**
-   * Keeps only what inference needs: folds BatchNorm for good and frees the convolutions' and BatchNorm's own weights,
-   * which halves the memory. Training is not possible afterwards.
-   */
-  freeze(): void {
-    if (this.frozen) return;
-    this.layers({});
-    this.frozen = true;
-    for (const [name, tensor] of this.parameters) if (!name.startsWith("visual.attnpool.")) tensor.dispose();
-  }
-
   /** Frees all weights. */
   dispose(): void {
     this.frozen = false;
@@ -143,16 +149,23 @@ export class ModifiedResNet {
     return attentionPool(x, (name) => layers.parameter(`visual.attnpool.${name}`), this.config.heads);
   }
 
+  private convolutions(): ConvNorm[] {
+    return [...stem, ...this.blocks.flat().flatMap(blockLayers)];
+  }
+
   private layers({ training = false, updateStatistics = true }: ForwardOptions): VisionLayers {
     if (training) {
-      if (this.frozen) throw new VillaError("InvalidArgument", "A frozen model cannot be trained; load it again.");
+      if (this.frozen)
+        throw new VillaError(
+          "InvalidArgument",
+          "A model loaded for inference cannot be trained; load it again without that option.",
+        );
       this.refresh();
       return new TrainingLayers(this.parameters, updateStatistics);
     }
     if (!this.frozen && !this.folded?.isCurrent()) {
       this.refresh();
-      const blocks = this.blocks.flat().flatMap(blockLayers);
-      this.folded = new FoldedLayers(this.parameters, [...stem, ...blocks]);
+      this.folded = FoldedLayers.fromTensors(this.parameters, this.convolutions());
     }
     return this.folded!;
   }
@@ -168,6 +181,17 @@ const stem = ([2, 1, 1] as const).map((stride, i) => ({
 function blockLayers({ name, downsample }: BlockShape): ConvNorm[] {
   const layers = [1, 2, 3].map((i) => ({ conv: `${name}.conv${i}`, norm: `${name}.bn${i}` }));
   return downsample ? [...layers, { conv: `${name}.downsample.0`, norm: `${name}.downsample.1` }] : layers;
+}
+
+/** Runs blocks one after another and frees each one's input: otherwise all maps of a pass would be in memory at once. */
+function blocksInTurn(layers: VisionLayers, input: tf.Tensor4D, blocks: readonly BlockShape[]): tf.Tensor4D {
+  let x = input;
+  for (const block of blocks) {
+    const output = tf.tidy(() => bottleneck(layers, x, block));
+    x.dispose();
+    x = output;
+  }
+  return x;
 }
 
 function bottleneck(layers: VisionLayers, input: tf.Tensor4D, block: BlockShape): tf.Tensor4D {

@@ -1,12 +1,13 @@
 import { type TensorData, toFloat32, VillaError } from "@villa/data";
 import { type ClipConfig, readClipConfig } from "./config.ts";
 import { textParameterShapes, visionParameterShapes } from "./parameterShapes.ts";
+import type { WeightArray } from "./textTransformer.ts";
 
-/** A checkpoint whose names, shapes and values have been checked: float32, torch layout (OIHW, [out, in]). */
+/** A checkpoint whose names, shapes and values have been checked. Torch layout (OIHW, [out, in]). */
 export interface CheckedClip {
   readonly config: ClipConfig;
-  /** Exactly the tensors that the model needs, by OpenAI's names. */
-  readonly tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+  /** Exactly the tensors that the model needs, by OpenAI's names. Halves are widened when `data` is asked for. */
+  readonly tensors: ReadonlyMap<string, WeightArray>;
 }
 
 /**
@@ -42,11 +43,16 @@ export function checkClipStateDict(
     ];
     throw new VillaError("Mismatch", `The weights do not fit a CLIP ResNet: ${parts.join("; ")}.`);
   }
-  const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+  const tensors = new Map<string, WeightArray>();
   for (const [name, shape] of expected) {
-    const data = toFloat32(named.get(name)!);
-    checkFinite(name, data);
-    tensors.set(name, { shape, data });
+    const tensor = named.get(name)!;
+    checkFinite(name, tensor);
+    tensors.set(name, {
+      shape,
+      get data() {
+        return toFloat32(tensor);
+      },
+    });
   }
   return { config, tensors };
 }
@@ -79,13 +85,16 @@ function section(title: string, names: readonly string[]): string[] {
   return names.length > 0 ? [`${title} (${names.length}): ${names.join(", ")}`] : [];
 }
 
-function checkFinite(name: string, data: Float32Array): void {
+function checkFinite(name: string, { dtype, data }: TensorData): void {
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return;
+  // Halves left as bits: all exponent bits set means infinity or NaN.
+  const exponent = data instanceof Uint16Array ? { float16: 0x7c00, bfloat16: 0x7f80 }[dtype as string] : undefined;
   for (let i = 0; i < data.length; i++) {
-    if (!Number.isFinite(data[i])) {
-      throw new VillaError(
-        "NotFinite",
-        `The weights hold ${data[i]} at element ${i} of "${name}"; the file is damaged or its training diverged.`,
-      );
-    }
+    const value = data[i]!;
+    if (exponent === undefined ? Number.isFinite(value) : (value & exponent) !== exponent) continue;
+    throw new VillaError(
+      "NotFinite",
+      `The weights hold ${exponent === undefined ? value : "NaN or infinity"} at element ${i} of "${name}"; the file is damaged or its training diverged.`,
+    );
   }
 }

@@ -49,9 +49,16 @@ export class TextTransformer {
       const mask = causalMask(length);
       for (let layer = 0; layer < layers; layer++) {
         const block = `transformer.resblocks.${layer}`;
-        const normed = this.layerNorm(x, `${block}.ln_1`);
-        x = tf.add(x, this.attention(normed, `${block}.attn`, mask, { count, length, heads }));
-        x = tf.add(x, this.perceptron(this.layerNorm(x, `${block}.ln_2`), `${block}.mlp`));
+        const input = x;
+        x = tf.tidy(() => {
+          const normed = this.layerNorm(input, `${block}.ln_1`);
+          const attended: tf.Tensor2D = tf.add(
+            input,
+            this.attention(normed, `${block}.attn`, mask, { count, length, heads }),
+          );
+          return tf.add(attended, this.perceptron(this.layerNorm(attended, `${block}.ln_2`), `${block}.mlp`));
+        });
+        input.dispose();
       }
       const last = selectRows(
         x,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { loadStateDict, type ProgressListener, readSafetensors, type TensorData } from "@villa/data";
 import { cacheDirectory, downloadFile, hashFile, readFileBytes, withPath } from "@villa/data/node";
-import { type ClipModel, loadClip } from "../clip/clipModel.ts";
+import { type ClipModel, type LoadClipOptions, loadClip } from "../clip/clipModel.ts";
 
 /** sha256 of OpenAI's RN50.pt, which is also part of its address. */
 export const rn50Sha256 = "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762";
@@ -39,26 +39,21 @@ export function downloadClipWeights(options: DownloadClipOptions = {}): Promise<
 /** The tensors of a weights file: OpenAI's TorchScript archive, a torch state dict (zip or legacy) or safetensors. */
 export async function readWeights(path: string): Promise<Map<string, TensorData>> {
   const bytes = await readFileBytes(path);
-  return withPath(path, () => (isSafetensors(bytes) ? readSafetensors(bytes).tensors : loadStateDict(bytes)));
+  // Halves stay views of the file until each is needed: widened together, RN50's would take 400 MB.
+  const options = { raw: true };
+  return withPath(path, () =>
+    isSafetensors(bytes) ? readSafetensors(bytes, options).tensors : loadStateDict(bytes, options),
+  );
 }
 
 /**
  * Loads CLIP from a weights file of any kind that {@link readWeights} understands.
  *
- * @param options.textHeads see {@link loadClip}
- * @param options.inference free the weights that only training needs; see `ModifiedResNet.freeze`
  * @throws VillaError `NotFound`, `InvalidFile`, `UnsafeFile`, `Mismatch`, `NotFinite`, naming the file
  */
-export async function loadClipFile(
-  path: string,
-  options: { readonly textHeads?: number; readonly inference?: boolean } = {},
-): Promise<ClipModel> {
+export async function loadClipFile(path: string, options: LoadClipOptions = {}): Promise<ClipModel> {
   const stateDict = await readWeights(path);
-  const model = await withPath(path, () =>
-    loadClip(stateDict, options.textHeads === undefined ? {} : { textHeads: options.textHeads }),
-  );
-  if (options.inference) model.visual.freeze();
-  return model;
+  return withPath(path, () => loadClip(stateDict, options));
 }
 
 /** sha256 of a weights file, for the manifest. */
