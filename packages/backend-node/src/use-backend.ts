@@ -1,6 +1,8 @@
 import { type ActiveBackend, type BackendCandidate, plainCpuBackend, useBackend } from "@villa/core";
+import { cudaBackend } from "./candidates/cuda.ts";
 import { nativeBackend } from "./candidates/native.ts";
 import { wasmBackend } from "./candidates/wasm.ts";
+import { webgpuBackend } from "./candidates/webgpu.ts";
 
 export interface NodeBackendOptions {
   /** Forces one backend. Default: the environment variable `VILLA_BACKEND`, else the first that can run. */
@@ -11,7 +13,7 @@ export interface NodeBackendOptions {
 
 /** What can run TF.js in Node, the preferred one first. */
 export function nodeBackends({ threads }: Omit<NodeBackendOptions, "name"> = {}): BackendCandidate[] {
-  return [nativeBackend({ threads }), wasmBackend(), plainCpuBackend()];
+  return [cudaBackend(), webgpuBackend(), nativeBackend({ threads }), wasmBackend(), plainCpuBackend()];
 }
 
 /**

@@ -1,0 +1,99 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import { isVillaError } from "@villa/data";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { probeNative } from "../src/candidates/native.ts";
+import { cudaBackend, doctor, formatDiagnosis, nodeBackends, useNodeBackend } from "../src/index.ts";
+
+afterEach(() => vi.unstubAllEnvs());
+
+const reasonOf = async (probe: Promise<{ available: boolean; reason?: string }>) => {
+  const result = await probe;
+  expect(result.available).toBe(false);
+  return result.reason;
+};
+
+describe("cuda", () => {
+  const folder = mkdtempSync(join(tmpdir(), "villa-cuda-"));
+  const install = (source: string) => {
+    const target = join(folder, "node_modules/@tensorflow/tfjs-node-gpu");
+    mkdirSync(target, { recursive: true });
+    writeFileSync(join(target, "package.json"), '{ "name": "@tensorflow/tfjs-node-gpu", "main": "index.js" }');
+    writeFileSync(join(target, "index.js"), source);
+    return cudaBackend({ searchPaths: [folder] });
+  };
+
+  test("absent: says how to install it", async () => {
+    const empty = mkdtempSync(join(tmpdir(), "villa-none-"));
+    const reason = await reasonOf(cudaBackend({ searchPaths: [empty] }).probe());
+    rmSync(empty, { recursive: true });
+    expect(reason).toMatch(/not installed.*npm i @tensorflow\/tfjs-node-gpu/);
+  });
+
+  test("half installed: the module's own message, no crash", async () => {
+    const broken = install('throw new Error("The Node.js native addon module (tfjs_binding.node) can not be found");');
+    expect(await reasonOf(broken.probe())).toMatch(/does not load \(The Node.js native addon module/);
+    rmSync(folder, { recursive: true });
+  });
+
+  test("with another tfjs-core: says so", async () => {
+    const source = 'if (require("util").isNullOrUndefined(null) !== true) throw new Error("no shim"); exports.x = 1;';
+    const other = cudaBackend({ searchPaths: [folder] });
+    install(source);
+    expect(await reasonOf(other.probe())).toMatch(/another copy of @tensorflow\/tfjs-core/);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe("native", () => {
+  test("missing: names the cure", () => {
+    const missing = Object.assign(new Error("Cannot find module 'onnxruntime-node'"), { code: "MODULE_NOT_FOUND" });
+    const probe = probeNative(1, () => {
+      throw missing;
+    });
+    expect(probe).toMatchObject({ available: false });
+    expect((probe as { reason: string }).reason).toMatch(
+      /not installed.*ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-node@1\.30\.0/,
+    );
+  });
+
+  test("wrong results: refused", () => {
+    const probe = probeNative(1, () => ({ threads: 1, version: "9.9.9", run: () => {} }));
+    expect((probe as { reason: string }).reason).toMatch(/9\.9\.9 computes wrong results/);
+  });
+});
+
+test("a forced backend is used or refused with its reason", async () => {
+  vi.stubEnv("VILLA_BACKEND", "wasm");
+  expect((await useNodeBackend()).name).toBe("wasm");
+  vi.stubEnv("VILLA_BACKEND", "cuda");
+  const error = await useNodeBackend().catch((e: unknown) => e);
+  expect(isVillaError(error, "BackendUnavailable")).toBe(true);
+  expect((error as Error).message).toMatch(/"cuda" cannot run here: .*tfjs-node-gpu/);
+  const unknown = await useNodeBackend({ name: "tpu" }).catch((e: unknown) => e);
+  expect((unknown as Error).message).toMatch(/choose one of: auto, cuda, webgpu, native, wasm, cpu/);
+});
+
+test("auto takes the first that can run, in order", async () => {
+  vi.stubEnv("VILLA_BACKEND", "");
+  expect(nodeBackends().map(({ name }) => name)).toEqual(["cuda", "webgpu", "native", "wasm", "cpu"]);
+  const probes = await Promise.all(nodeBackends().map((candidate) => candidate.probe({ forced: false })));
+  const first = nodeBackends()[probes.findIndex((probe) => probe.available)]!.name;
+  expect((await useNodeBackend()).name).toBe(first);
+});
+
+test("the doctor reports every backend and leaves the current one", async () => {
+  await useNodeBackend({ name: "wasm" });
+  const before = tf.memory().numTensors;
+  const diagnosis = await doctor({ seconds: 0.01, backends: ["native", "wasm"] });
+  expect(tf.getBackend()).toBe("wasm");
+  expect(tf.memory().numTensors).toBe(before);
+  expect(diagnosis.backends.map(({ name }) => name)).toEqual(["native", "wasm"]);
+  for (const { figures } of diagnosis.backends) {
+    for (const value of Object.values(figures!)) expect(value).toBeGreaterThan(0);
+  }
+  const text = formatDiagnosis(await doctor({ seconds: 0 }));
+  for (const { name } of nodeBackends()) expect(text).toContain(` ${name} `);
+});
