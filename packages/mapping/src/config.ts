@@ -4,14 +4,28 @@ import { defaultTrainOptions, type TrainOptions } from "./train-options.ts";
 
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 const whole = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(least));
-const epsilonValue = v.pipe(v.number(), v.gtValue(0), v.maxValue(2));
+const epsilonValue = v.pipe(
+  v.number(),
+  v.gtValue(0, "epsilon must be above 0 (at 0 even the best region is left out)"),
+  v.maxValue(2, "epsilon must be at most 2 (scores are cosines)"),
+);
+/** A list, or a list as an override writes it: "0.05,0.1". Words that are not numbers stay words. */
+const listOf = <Item extends v.GenericSchema>(item: Item) =>
+  v.pipe(
+    v.union([v.string(), v.number(), v.array(v.unknown())]),
+    v.transform((value) => (Array.isArray(value) ? value : String(value).split(",").map(word))),
+    v.array(item),
+  );
+const word = (text: string): string | number => {
+  const trimmed = text.trim();
+  return trimmed === "" || Number.isNaN(Number(trimmed)) ? trimmed : Number(trimmed);
+};
 
 /** ε: a number, several to choose the best of, or "auto": the best of all on the validation split. */
-const epsilonChoice = v.union([
-  epsilonValue,
-  v.pipe(v.array(epsilonValue), v.minLength(1)),
-  v.picklist(["auto", "auto-per-attribute"]),
-]);
+const epsilonChoice = v.union(
+  [epsilonValue, v.picklist(["auto", "auto-per-attribute"]), v.pipe(listOf(epsilonValue), v.minLength(1))],
+  'expected a number above 0 and at most 2, several separated by commas, "auto" or "auto-per-attribute"',
+);
 
 /**
  * Configuration of Stage 1. The names are those of the reference's YAML, so its overrides work as they are; what has no
@@ -35,10 +49,7 @@ export const stage1Schema = v.strictObject({
   loss: v.strictObject({ temp: positive }),
   optimizer: v.strictObject({
     lr: v.pipe(v.number(), v.finite(), v.minValue(0)),
-    betas: v.strictTuple([
-      v.pipe(v.number(), v.minValue(0), v.ltValue(1)),
-      v.pipe(v.number(), v.minValue(0), v.ltValue(1)),
-    ]),
+    betas: v.pipe(listOf(v.pipe(v.number(), v.minValue(0), v.ltValue(1))), v.strictTuple([v.number(), v.number()])),
     eps: v.pipe(v.number(), v.finite(), v.minValue(0)),
     weight_decay: v.pipe(v.number(), v.finite(), v.minValue(0)),
     /** "cosine" lets the learning rate fall to zero along half a cosine. */
@@ -48,9 +59,9 @@ export const stage1Schema = v.strictObject({
   mapping: v.strictObject({
     epsilon: epsilonChoice,
     /** Values of ε in the report's trade-off table. */
-    sweep: v.array(epsilonValue),
+    sweep: listOf(epsilonValue),
     /** Splits to map; null: all of train, val and test that there are. */
-    splits: v.nullable(v.array(v.string())),
+    splits: v.nullable(listOf(v.string())),
   }),
   /** Judge every epoch on the validation split. */
   validate: v.boolean(),
