@@ -27,7 +27,7 @@ export { type Conv2dOptions, conv2d } from "./ops/conv.ts";
 export { linear } from "./ops/linear.ts";
 export { l2Normalize, logSumExp } from "./ops/normalize.ts";
 export { sumRows } from "./ops/reduce.ts";
-export { type RoiAlignOptions, roiAlign } from "./ops/roi-align.ts";
+export { prepareRoiAlign, type RoiAlignOptions, roiAlign } from "./ops/roi-align.ts";
 export { Adam, type AdamOptions, AdamW } from "./optim/adam.ts";
 export { EarlyStopping, type EarlyStoppingState } from "./optim/early-stopping.ts";
 export type { Optimizer, OptimizerState } from "./optim/optimizer.ts";

@@ -3,7 +3,7 @@ import { expectAllClose, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { roiAlign } from "../src/index.ts";
+import { prepareRoiAlign, roiAlign } from "../src/index.ts";
 import { toleranceOf } from "./tolerance.ts";
 
 interface Options {
@@ -95,6 +95,25 @@ describe.each(testBackends())("roiAlign on $name", ({ name, activate }) => {
       }),
       { numRuns: 40, seed: 23 },
     );
+  });
+
+  it("pools bins in the same product, for several maps at once", async () => {
+    for (const side of [6, 20]) {
+      const images = [1, 0, 1];
+      const boxes = [0, 0, 28, 28, -5, 3, 90, 60, 30, 30, 84, 84];
+      const options = { outputSize: 6, spatialScale: side / 84 };
+      const prepared = prepareRoiAlign(boxes, images, [2, side, side], { ...options, pool: 2 });
+      for (const channels of [2, 5]) {
+        const shape: [number, number, number, number] = [2, side, side, channels];
+        const features = tf.tensor4d(tensorValues("roi-align:pool", shape), shape);
+        const pooled = prepared(features);
+        const expected = tf.tidy(() => tf.avgPool(roiAlign(features, boxes, images, options), 2, 2, "valid"));
+        expect(pooled.shape).toEqual([3, 3, 3, channels]);
+        expectAllClose(await pooled.data(), await expected.data(), toleranceOf(name));
+        tf.dispose([features, pooled, expected]);
+      }
+    }
+    expect(() => prepareRoiAlign([], [], [1, 2, 2], { spatialScale: 1, pool: 4 })).toThrow("does not divide");
   });
 
   it("refuses boxes and images that do not fit", () => {

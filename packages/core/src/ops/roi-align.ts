@@ -11,6 +11,11 @@ export interface RoiAlignOptions {
   readonly samplingRatio?: number;
   /** Half-pixel correction, torchvision's `aligned`. */
   readonly aligned?: boolean;
+  /**
+   * Averages bins pool × pool in the same product, as an average pool after the alignment would: the result's side is
+   * outputSize / pool. Default 1.
+   */
+  readonly pool?: number;
 }
 
 /**
@@ -20,7 +25,7 @@ export interface RoiAlignOptions {
  * @param features [B, H, W, C] float32
  * @param boxes R boxes x0, y0, x1, y1 in image pixels, flat
  * @param imageIndex [R] which image of the batch each region lies in; any order, sorted is fastest
- * @returns [R, outputSize, outputSize, C]; no gradient flows to the boxes
+ * @returns [R, outputSize / pool, outputSize / pool, C]; no gradient flows to the boxes
  * @throws VillaError `Mismatch` when boxes and indices disagree or an index is outside of the batch
  * @see He et al., Mask R-CNN (2017), section 3
  */
@@ -28,33 +33,53 @@ export function roiAlign(
   features: tf.Tensor4D,
   boxes: ArrayLike<number>,
   imageIndex: ArrayLike<number>,
-  { outputSize = 14, spatialScale, samplingRatio = 0, aligned = true }: RoiAlignOptions,
+  options: RoiAlignOptions,
 ): tf.Tensor4D {
-  const [batch, height, width, channels] = features.shape;
-  const { order, restore, counts } = groupByImage(boxes, imageIndex, batch);
-  const regions = order.length;
-  const shape: [number, number, number, number] = [regions, outputSize, outputSize, channels];
-  if (regions === 0) return tf.zeros(shape);
+  const [batch, height, width] = features.shape;
+  return prepareRoiAlign(boxes, imageIndex, [batch, height, width], options)(features);
+}
 
-  const sortedBoxes = Array.from(order, (region) => [0, 1, 2, 3].map((side) => boxes[region * 4 + side]!));
-  const geometry = { outputSize, spatialScale, samplingRatio, aligned };
+/**
+ * {@link roiAlign} whose matrices are made once, for several feature maps of one size.
+ *
+ * @param size [B, H, W] of the maps; their channels may differ
+ * @throws VillaError as `roiAlign`; `InvalidArgument` when `pool` does not divide `outputSize`
+ */
+export function prepareRoiAlign(
+  boxes: ArrayLike<number>,
+  imageIndex: ArrayLike<number>,
+  [batch, height, width]: readonly [batch: number, height: number, width: number],
+  { outputSize = 14, spatialScale, samplingRatio = 0, aligned = true, pool = 1 }: RoiAlignOptions,
+): (features: tf.Tensor4D) => tf.Tensor4D {
+  if (outputSize % pool !== 0) {
+    throw new VillaError("InvalidArgument", `A pool of ${pool} does not divide roiAlign's ${outputSize} bins.`);
+  }
+  const { order, restore, counts } = groupByImage(boxes, imageIndex, batch);
+  const side = outputSize / pool;
+  if (order.length === 0) return ({ shape }) => tf.zeros([0, side, side, shape[3]]);
+
+  const sortedBoxes = Array.from(order, (region) => [0, 1, 2, 3].map((edge) => boxes[region * 4 + edge]!));
+  const geometry = { outputSize, spatialScale, samplingRatio, aligned, pool };
   // Both are exact. One Kronecker product costs out²·H·W multiply-adds a region and channel where two separable products
   // cost out·H·W + out²·H, but those transpose the maps in between: up to 16×16 maps the single product is faster.
   const prepare = height * width <= 256 ? denseRoiProduct : separableRoiProduct;
   const product = prepare(sortedBoxes, counts, [height, width], geometry);
 
-  const align = tf.customGrad((input) => ({
-    value: tf.tidy(() => {
-      const rows = tf.reshape(product.forward(input as tf.Tensor4D), shape);
-      return restore ? tf.gather(rows, tf.tensor1d(restore, "int32")) : rows;
-    }),
-    gradFunc: (dy: tf.Tensor) =>
-      tf.tidy(() => {
-        const rows = restore ? tf.gather(dy, tf.tensor1d(order, "int32")) : dy;
-        return tf.reshape(product.backward(rows as tf.Tensor4D), features.shape);
+  const align = tf.customGrad((input) => {
+    const { shape } = input as tf.Tensor4D;
+    return {
+      value: tf.tidy(() => {
+        const rows = tf.reshape(product.forward(input as tf.Tensor4D), [order.length, side, side, shape[3]]);
+        return restore ? tf.gather(rows, tf.tensor1d(restore, "int32")) : rows;
       }),
-  }));
-  return align(features) as tf.Tensor4D;
+      gradFunc: (dy: tf.Tensor) =>
+        tf.tidy(() => {
+          const rows = restore ? tf.gather(dy, tf.tensor1d(order, "int32")) : dy;
+          return tf.reshape(product.backward(rows as tf.Tensor4D), shape);
+        }),
+    };
+  });
+  return (features) => align(features) as tf.Tensor4D;
 }
 
 /** Regions in image order: one large product per image is faster than a small one per region. */

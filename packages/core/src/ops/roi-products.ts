@@ -18,7 +18,7 @@ type PrepareRoiProduct = (
 
 /** (A_y ⊗ A_x) · F: one product per image on [H·W, C] maps. */
 export const denseRoiProduct: PrepareRoiProduct = (boxes, counts, [height, width], geometry) => {
-  const cells = geometry.outputSize ** 2;
+  const cells = (geometry.outputSize / geometry.pool) ** 2;
   const kronecker = new Float32Array(boxes.length * cells * height * width);
   boxes.forEach((box, region) => {
     const [alongY, alongX] = boxWeights(box, height, width, geometry);
@@ -38,7 +38,7 @@ export const denseRoiProduct: PrepareRoiProduct = (boxes, counts, [height, width
 
 /** A_y · (F · A_xᵀ): the width by one product per image, then the height by one batched product. */
 export const separableRoiProduct: PrepareRoiProduct = (boxes, counts, [height, width], geometry) => {
-  const side = geometry.outputSize;
+  const side = geometry.outputSize / geometry.pool;
   const allY = new Float32Array(boxes.length * side * height);
   const allX = new Float32Array(boxes.length * side * width);
   boxes.forEach((box, region) => {

@@ -7,6 +7,8 @@ export interface RoiGeometry {
   readonly samplingRatio: number;
   /** Shifts by half a pixel (torchvision's `aligned=True`). */
   readonly aligned: boolean;
+  /** Neighbouring bins averaged into one, on each axis; divides outputSize. */
+  readonly pool: number;
 }
 
 const f32 = Math.fround;
@@ -20,10 +22,10 @@ const f32 = Math.fround;
  *
  * @param low, high the region's borders on this axis, in image pixels
  * @param length size of the feature map on this axis
- * @returns [outputSize, length] row-major; all zero for a region of no extent
+ * @returns [outputSize / pool, length] row-major; all zero for a region of no extent
  */
 export function roiAxisWeights(low: number, high: number, length: number, geometry: RoiGeometry): Float64Array {
-  const { outputSize, samplingRatio, aligned } = geometry;
+  const { outputSize, samplingRatio, aligned, pool } = geometry;
   const scale = f32(geometry.spatialScale);
   const offset = aligned ? 0.5 : 0;
   const start = f32(f32(f32(low) * scale) - offset);
@@ -31,12 +33,13 @@ export function roiAxisWeights(low: number, high: number, length: number, geomet
   const size = aligned ? f32(end - start) : Math.max(f32(end - start), 1);
   const binSize = f32(size / outputSize);
   const samples = samplingRatio > 0 ? samplingRatio : Math.ceil(binSize);
-  const weights = new Float64Array(outputSize * length);
+  const weights = new Float64Array((outputSize / pool) * length);
   for (let bin = 0; bin < outputSize; bin++) {
+    const row = Math.floor(bin / pool) * length;
     const binStart = f32(start + f32(bin * binSize));
     for (let sample = 0; sample < samples; sample++) {
       const position = f32(binStart + f32(f32(f32(sample + 0.5) * binSize) / samples));
-      addBilinear(weights, bin * length, length, position, 1 / samples);
+      addBilinear(weights, row, length, position, 1 / (samples * pool));
     }
   }
   return weights;
