@@ -32,8 +32,9 @@ function spread(dy: tf.Tensor4D, size: number, height: number, width: number): t
   if (fused) return fused[0] as tf.Tensor4D;
   return tf.tidy(() => {
     const [batch, rows, columns, channels] = dy.shape;
-    const share = tf.reshape(tf.mul(dy, 1 / (size * size)), [batch * rows, 1, columns, 1, channels]);
-    const tiled = tf.tile(share, [1, size, 1, size, 1]);
+    const cells = tf.reshape(dy, [batch * rows, 1, columns, 1, channels]);
+    // A broadcast product instead of a tile: WebGPU tiles at most four axes.
+    const tiled = tf.mul(cells, tf.fill([1, size, 1, size, 1], 1 / (size * size)));
     const windows = tf.reshape(tiled, [batch, rows * size, columns * size, channels]) as tf.Tensor4D;
     const below = height - rows * size;
     const right = width - columns * size;
