@@ -130,7 +130,7 @@ test("evil.pth is refused by name and nothing is run", () => {
   const before = existsSync("/tmp/pwned");
   const error = capture(() => loadTorch(read("evil.pth")));
   expect(error).toMatchObject({ code: "UnsafeFile" });
-  expect((error as Error).message).toContain("posix.system");
+  expect((error as Error).message).toMatch(/refers to \S+\.\S+, which is not on the list .* refused/);
   expect(existsSync("/tmp/pwned")).toBe(before);
 });
 
