@@ -1,7 +1,7 @@
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { createTaskPool } from "@villa/backend-node";
-import { type ActiveBackend, resolveConfig } from "@villa/core";
+import type { ActiveBackend } from "@villa/core";
 import type { ProgressListener } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
 import { writeDataset } from "@villa/docmnist/node";
@@ -9,7 +9,7 @@ import { stage1Config } from "@villa/mapping";
 import { runStage1 } from "@villa/mapping/node";
 import { pixelsEncoder } from "@villa/preprocess";
 import { preprocessDataset } from "@villa/preprocess/node";
-import { stage2Defaults, stage2Experiments, stage2Schema } from "@villa/vlm";
+import { parseStage2Config, stage2Defaults, stage2Experiments } from "@villa/vlm";
 import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
 import type { ReportData, TrainedModel } from "../report/data.ts";
 import { renderReport } from "../report/page.ts";
@@ -169,23 +169,19 @@ function stage1For({ stage1, dimension }: QuickstartSizes, { dataDir, checkpoint
 
 /** Both kinds of pairs start from the same random weights: the seed is the same. */
 function stage2For({ stage2 }: QuickstartSizes, pairs: TrainedModel["pairs"], { dataDir, checkpoints, seed }: Place) {
-  return resolveConfig({
-    schema: stage2Schema,
-    defaults: stage2Defaults,
-    experiments: stage2Experiments,
-    overrides: [
-      "experiment=docmnist_stage2_small",
-      `task_name=stage2_${pairs}`,
-      `data_dir=${JSON.stringify(dataDir)}`,
-      `checkpoint_dir=${JSON.stringify(checkpoints)}`,
-      `pairs=${pairs}`,
-      `seed=${seed}`,
-      `epochs=${stage2.epochs}`,
-      `batch_size=${stage2.batchSize}`,
-      `optimizer.lr=${stage2.learningRate}`,
-      `model.width=${stage2.width}`,
-      `model.emb_dim=${stage2.dimension}`,
-    ],
+  const small = stage2Experiments.docmnist_stage2_small;
+  return parseStage2Config({
+    ...stage2Defaults,
+    ...small,
+    task_name: `stage2_${pairs}`,
+    data_dir: dataDir,
+    checkpoint_dir: checkpoints,
+    pairs,
+    seed,
+    epochs: stage2.epochs,
+    batch_size: stage2.batchSize,
+    optimizer: { ...small.optimizer, lr: stage2.learningRate },
+    model: { ...small.model, width: stage2.width, emb_dim: stage2.dimension },
   });
 }
 

@@ -119,7 +119,7 @@ function drawn(description: string, options: Plot.PlotOptions): string {
     document: document as unknown as Document,
     style: { fontSize, background: "none", color: "inherit", fontFamily: "inherit", overflow: "visible" },
   });
-  svg.querySelectorAll("style").forEach((style) => style.remove());
+  for (const style of svg.querySelectorAll("style")) style.remove(); // the page has its own
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", description);
   return svg.outerHTML;
