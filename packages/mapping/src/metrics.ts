@@ -16,17 +16,17 @@ export interface MappingMetrics {
 }
 
 /** Precision, recall and F1 of an assignment against the true attributes of each region (paper §4.2). */
-export function mappingMetrics(
-  assigned: readonly (readonly (readonly string[])[])[],
-  truth: readonly (readonly (readonly string[])[])[],
+export function mappingMetrics<Attribute extends string | number>(
+  assigned: readonly (readonly (readonly Attribute[])[])[],
+  truth: readonly (readonly (readonly Attribute[])[])[],
 ): MappingMetrics {
   return metricsFromCounts(countMapping(assigned, truth));
 }
 
-/** The counts behind {@link mappingMetrics}. Both arguments: image → region → attribute names. */
-export function countMapping(
-  assigned: readonly (readonly (readonly string[])[])[],
-  truth: readonly (readonly (readonly string[])[])[],
+/** The counts behind {@link mappingMetrics}. Both arguments: image → region → attributes, by name or by index. */
+export function countMapping<Attribute extends string | number>(
+  assigned: readonly (readonly (readonly Attribute[])[])[],
+  truth: readonly (readonly (readonly Attribute[])[])[],
 ): MappingCounts {
   const counts = { correct: 0, assigned: 0, truth: 0 };
   truth.forEach((regions, image) => {

@@ -1,10 +1,10 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isVillaError, loadStateDict, readMappings, saveTorch, type VillaError } from "@villa/data";
+import { testBackends } from "@villa/testing/backends";
 import { beforeAll, expect, test } from "vitest";
 import { mappingMetrics, modelStateDict, type Stage1Config, stage1Config } from "../src/index.ts";
 import { mergeShards, openModel, runMapping, runStage1 } from "../src/node.ts";
-import { testBackends } from "./backends.ts";
 import { attributes, dimension, writeSmallDataset } from "./dataset.ts";
 
 beforeAll(() => testBackends()[0]!.activate());

@@ -1,12 +1,12 @@
 import { isVillaError, type VillaError } from "@villa/data";
 import { expectAllClose, tensorValues, unit } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { HeadState } from "../src/head-state.ts";
 import { mapRegions, trainMapping } from "../src/index.ts";
 import { type TrainHeadsOptions, trainHeads } from "../src/train-heads.ts";
 import { defaultTrainOptions } from "../src/train-options.ts";
-import { testBackends } from "./backends.ts";
 
 const d = 8;
 const names = ["a", "b", "c", "d", "e"];

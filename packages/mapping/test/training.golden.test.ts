@@ -1,11 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../src/batches.ts";
 import { HeadTrainer } from "../src/head-trainer.ts";
 import { headCount, headFrom, headParameters, parameterShape } from "../src/heads.ts";
 import { defaultTrainOptions } from "../src/train-options.ts";
-import { testBackends } from "./backends.ts";
 
 interface Stage1Case {
   salt: string;

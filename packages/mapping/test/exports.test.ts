@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import * as main from "../src/index.ts";
+import * as node from "../src/node.ts";
+
+test("exports what is documented", () => {
+  expect({ main: Object.keys(main).sort(), node: Object.keys(node).sort() }).toMatchInlineSnapshot(`
+    {
+      "main": [
+        "addCounts",
+        "assignRegions",
+        "attributeLoss",
+        "buildSplit",
+        "checkMappingData",
+        "chooseEpsilon",
+        "chooseEpsilonPerAttribute",
+        "countMapping",
+        "defaultTrainOptions",
+        "epochBatches",
+        "epsilonSweep",
+        "headParameters",
+        "initialHead",
+        "makeBatch",
+        "makeModel",
+        "mapRegions",
+        "mappingMetrics",
+        "mappingReport",
+        "metricsFromCounts",
+        "modelFromStateDict",
+        "modelStateDict",
+        "parseStage1Config",
+        "regionTexts",
+        "regionsWithin",
+        "scoreRegions",
+        "scoreSplit",
+        "sentencesAbout",
+        "shardOf",
+        "splitSentences",
+        "stage1Config",
+        "stage1Defaults",
+        "stage1Experiments",
+        "stage1Schema",
+        "summarizeHistory",
+        "trainHeads",
+        "trainMapping",
+      ],
+      "node": [
+        "headFile",
+        "headSource",
+        "loadHeadState",
+        "loadSplits",
+        "mappingTasks",
+        "mergeShards",
+        "openModel",
+        "runFolder",
+        "runMapping",
+        "runStage1",
+        "saveHeadState",
+        "writeTorchModel",
+      ],
+    }
+  `);
+});

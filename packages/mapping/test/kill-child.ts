@@ -1,0 +1,14 @@
+// Runs Stage 1 on a dataset folder and reports finished epochs on stdout: run.kill.test.ts kills it in the middle.
+import { plainCpuBackend } from "@villa/core";
+import { stage1Config } from "../src/index.ts";
+import { runStage1 } from "../src/node.ts";
+
+const [data_dir, epochs] = process.argv.slice(2);
+await plainCpuBackend().activate();
+const config = stage1Config({
+  data_dir: data_dir!,
+  checkpoint_dir: `${data_dir}/checkpoints`,
+  batch_size: 5,
+  epochs: Number(epochs),
+});
+await runStage1(config, { onEpoch: ({ epoch }) => console.log(`epoch ${epoch}`) });
