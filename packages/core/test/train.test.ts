@@ -58,11 +58,13 @@ describe.each(testBackends())("trainLoop on $name", ({ activate }) => {
     }
   });
 
-  it("leaves no tensor behind, step after step", async () => {
-    const counts: number[] = [];
-    const run = tinyRun({ progress: () => counts.push(tf.memory().numTensors) });
+  it("keeps memory flat over 1000 steps", async () => {
+    const counts: [tensors: number, bytes: number][] = [];
+    const progress = () => counts.push([tf.memory().numTensors, tf.memory().numBytes]);
+    const run = tinyRun({ progress, epochs: 250, validate: () => 1 });
     await trainLoop(run.options);
-    expect(new Set(counts.slice(1)).size).toBe(1);
+    expect(counts.length).toBe(1000);
+    expect(new Set(counts.slice(1).map(String)).size).toBe(1);
     run.dispose();
   });
 });
@@ -149,6 +151,14 @@ describe("trainLoop", () => {
     await expect(trainLoop(run.options)).rejects.toThrow("The loss became NaN in step 1 of epoch 1");
     expect(tf.memory().numTensors).toBe(before);
     expect(checkpoints.saves).toBe(0);
+    run.dispose();
+  });
+
+  it("stops on a validation loss that is not finite", async () => {
+    const checkpoints = memoryStore();
+    const run = tinyRun({ checkpoints, validate: (epoch) => (epoch === 1 ? Number.NaN : 1) });
+    await expect(trainLoop(run.options)).rejects.toThrow("The validation loss after epoch 2");
+    expect(checkpoints.last!.position.epoch).toBe(1);
     run.dispose();
   });
 

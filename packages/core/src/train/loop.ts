@@ -10,7 +10,7 @@ import { captureRun, type RunParts, type RunPosition, restoreRun } from "./state
  * Trains: for each epoch draw an order, step through it, validate, schedule, save, and stop when it no longer improves.
  * A run that was interrupted and resumed ends exactly where an uninterrupted one does.
  *
- * @throws VillaError `NotFinite` when a loss is NaN or infinite (nothing is saved then), `Aborted` when the signal fired
+ * @throws VillaError `NotFinite` when a training or validation loss is NaN or infinite (nothing is saved then), `Aborted` when the signal fired
  *   (a checkpoint of this very step has been saved), `InvalidArgument` for settings that make no step, `Mismatch` when the
  *   checkpoint to resume from belongs to another run
  */
@@ -104,11 +104,14 @@ function drawBatches(options: TrainOptions, interrupted: RunPosition | undefined
 /** Validation loss; when validation is cancelled the finished steps are saved first. */
 async function validated(options: TrainOptions, epoch: number, save: () => Promise<void>): Promise<number | undefined> {
   try {
-    return await options.validate?.(epoch);
+    const loss = await options.validate?.(epoch);
+    if (loss === undefined || Number.isFinite(loss)) return loss;
   } catch (error) {
     if (isVillaError(error, "Aborted")) await save();
     throw error;
   }
+  const advice = "lower the learning rate or check the validation data";
+  throw new VillaError("NotFinite", `The validation loss after epoch ${epoch + 1} is not finite; ${advice}.`);
 }
 
 async function saveLast(
