@@ -1,23 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { plainCpuBackend } from "@villa/core";
 import { expectAllClose } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  type ConformanceResult,
-  conformanceCases,
-  finiteDifferenceError,
-  runConformance,
-} from "../../core/test/conformance.ts";
-
-/** How far a backend's values may be from plain JavaScript's, relative and absolute. */
-const TOLERANCE: Record<string, { rtol: number; atol: number }> = {
-  cpu: { rtol: 1e-6, atol: 1e-7 },
-  native: { rtol: 1e-5, atol: 2e-6 },
-  wasm: { rtol: 1e-5, atol: 1e-5 },
-  cuda: { rtol: 1e-4, atol: 1e-5 },
-  webgpu: { rtol: 1e-3, atol: 1e-4 },
-};
+import { plainCpuBackend } from "../src/index.ts";
+import { type ConformanceResult, conformanceCases, finiteDifferenceError, runConformance } from "./conformance.ts";
+import { toleranceOf } from "./tolerance.ts";
 
 const expected = new Map<string, ConformanceResult>();
 
@@ -38,7 +25,7 @@ describe.each(testBackends())("every op of the models on $name", ({ name, activa
     expect(tf.getBackend()).toBe(name);
     const actual = await runConformance(each);
     const reference = expected.get(each.name)!;
-    const tolerance = TOLERANCE[name]!;
+    const tolerance = toleranceOf(name);
     expectAllClose(actual.value, reference.value, { ...tolerance, label: "value" });
     for (const [input, gradient] of Object.entries(reference.gradients)) {
       expectAllClose(actual.gradients[input]!, gradient, { ...tolerance, label: `gradient of ${input}` });

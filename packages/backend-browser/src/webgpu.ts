@@ -1,0 +1,38 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { BackendCandidate } from "@villa/core";
+
+/** The little of WebGPU's types that is needed here. */
+interface Gpu {
+  requestAdapter(options: object): Promise<GpuAdapter | null>;
+}
+interface GpuAdapter {
+  readonly info?: { readonly vendor: string; readonly architecture: string; readonly isFallbackAdapter?: boolean };
+  readonly isFallbackAdapter?: boolean;
+}
+
+/** The GPU through the browser's WebGPU. A software adapter counts only when forced. */
+export function webgpuBackend(): BackendCandidate {
+  return {
+    name: "webgpu",
+    device: "gpu",
+    async probe({ forced } = { forced: false }) {
+      const { gpu } = (globalThis.navigator ?? {}) as { gpu?: Gpu };
+      if (!gpu) return { available: false, reason: "this browser has no WebGPU, or the page is not a secure context." };
+      const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+      if (!adapter) return { available: false, reason: "WebGPU finds no graphics device here." };
+      const software = adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false;
+      const name = [adapter.info?.vendor, adapter.info?.architecture].filter(Boolean).join(" ") || "unnamed adapter";
+      if (software && !forced)
+        return { available: false, reason: `the only WebGPU device is a software one (${name}).` };
+      return { available: true, detail: name };
+    },
+    async activate() {
+      await import("@tensorflow/tfjs-backend-webgpu");
+      if (!(await tf.setBackend("webgpu"))) throw new Error("TF.js's WebGPU backend did not start");
+      await tf.ready();
+    },
+    dispose() {
+      if (tf.findBackendFactory("webgpu") && tf.getBackend() !== "webgpu") tf.removeBackend("webgpu");
+    },
+  };
+}
