@@ -1,5 +1,6 @@
 import type { RegisterCommand } from "./context.ts";
 import { registerDocmnist } from "./docmnist.ts";
+import { registerDoctor } from "./doctor.ts";
 import { registerEvaluate } from "./evaluate.ts";
 import { registerPreprocess } from "./preprocess.ts";
 import { registerQuickstart } from "./quickstart.ts";
@@ -14,4 +15,5 @@ export const commands: readonly RegisterCommand[] = [
   registerStage1,
   registerStage2,
   registerEvaluate,
+  registerDoctor,
 ];

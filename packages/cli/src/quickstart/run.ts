@@ -135,7 +135,7 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
   };
   const pictures = {
     samples: await samplePictures(dataset, "test", 6),
-    ...(await mappedRegionPictures(dataset, await dataset.mappings("test"), 8)),
+    ...(await mappedRegionPictures(dataset, await dataset.mappings("test"), 6)),
   };
   const report = join(folder, "report.html");
   await atomicWriteFile(join(folder, "quickstart.json"), `${JSON.stringify(data, null, 1)}\n`);

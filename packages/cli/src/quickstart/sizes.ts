@@ -1,7 +1,7 @@
 /** How much of everything a quickstart does. */
 export interface QuickstartSizes {
   /** (region, attribute) pairs of each split. */
-  readonly budgets: { train: 8_000, val: 1_500, test: 3_000 },
+  readonly budgets: { readonly train: number; readonly val: number; readonly test: number };
   /** (region, attribute) pairs of an image, at most. */
   readonly sampleComplexity: number;
   /** Glyph digits to draw for train and val, and for test. */

@@ -111,6 +111,13 @@ export function barChart(description: string, rows: readonly BarRow[]): string {
   });
 }
 
+/** {@link barChart} of many rows as two charts, to stand side by side. */
+export function barCharts(description: string, rows: readonly BarRow[]): string[] {
+  const half = Math.ceil(rows.length / 2);
+  const parts = rows.length > 6 ? [rows.slice(0, half), rows.slice(half)] : [rows];
+  return parts.map((part) => barChart(`${description}: ${part.map(({ label }) => label).join(", ")}`, part));
+}
+
 function drawn(description: string, options: Plot.PlotOptions): string {
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const svg = Plot.plot({

@@ -1,4 +1,4 @@
-import { barChart, lineChart, type Series } from "./charts.ts";
+import { barCharts, lineChart, type Series } from "./charts.ts";
 import type { MappedRegionPicture, ReportData, ReportPictures } from "./data.ts";
 import { dataTable, html, type Markup, trusted } from "./markup.ts";
 
@@ -20,15 +20,13 @@ ${test ? tradeOffCard(test.sweep, stage1.epsilon) : ""}
 </div>
 ${
   test
-    ? html`<div class="card"><h3>F1 of each attribute, test split</h3>${trusted(
-        barChart(
-          "Mapping F1 of each attribute on the test split",
-          test.attributes.map(({ attribute, f1 }) => ({
-            label: attribute,
-            bars: [{ value: f1, color: "var(--mapped)" }],
-          })),
-        ),
-      )}</div>`
+    ? html`<h3>F1 of each attribute, test split (%)</h3><div class="two">${barCharts(
+        "Mapping F1 of each attribute on the test split",
+        test.attributes.map(({ attribute, f1 }) => ({
+          label: attribute,
+          bars: [{ value: f1, color: "var(--mapped)" }],
+        })),
+      ).map((chart) => html`<div class="card">${trusted(chart)}</div>`)}</div>`
     : ""
 }
 <h3 style="margin-top:36px">Regions mapped right</h3>

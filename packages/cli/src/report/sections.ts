@@ -70,12 +70,15 @@ villa stage2 experiment=docmnist_stage2 data_dir=data/docmnist_30000_15.2 model.
 villa evaluate --data-dir data/docmnist_30000_15.2 \\
   --checkpoint checkpoints/docmnist_stage2/best.safetensors</code></pre>
 <p>Or play with what this run made:</p>
-<pre><code>villa map data_dir=${dataset} epsilon=0.05,0.1,0.2 \\
-  task_name=stage1 checkpoint_dir=${checkpointsOf(dataset)}
-villa visualize ${dataset} --mapping ${dataset}/mapping_test.feather --out mapped.html
+<pre><code>villa map ${quoted(`data_dir=${dataset}`)} epsilon=0.05,0.1,0.2 \\
+  task_name=stage1 ${quoted(`checkpoint_dir=${checkpointsOf(dataset)}`)}
+villa visualize ${quoted(dataset)} --mapping ${quoted(`${dataset}/mapping_test.feather`)} --out mapped.html
 villa doctor</code></pre>
 <p><code>villa doctor</code> tells which backends this machine has and how to get a faster one; <code>villa --help</code> lists every command.</p>
 </section>`;
 }
 
 const checkpointsOf = (dataset: string): string => dataset.replace(/[^\\/]+$/, "checkpoints");
+
+/** For a shell. */
+const quoted = (word: string): string => (/[^\w@%+=:,./\\-]/.test(word) ? `"${word}"` : word);

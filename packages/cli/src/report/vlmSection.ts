@@ -1,5 +1,5 @@
 import type { Evaluation } from "@villa/vlm/node";
-import { barChart, lineChart, type Series, type SeriesColor } from "./charts.ts";
+import { barChart, barCharts, lineChart, type Series, type SeriesColor } from "./charts.ts";
 import type { ReportData, TrainedModel } from "./data.ts";
 import { legend } from "./mappingSection.ts";
 import { dataTable, html, type Markup, trusted } from "./markup.ts";
@@ -26,9 +26,8 @@ export function vlmSection({ models, untrained }: ReportData): Markup {
 <h3>Region → text retrieval, test split (%)</h3>${dataTable(head("trained on"), rows("regionToText"))}
 <p class="soft">R-Precision is the precision among the first R answers, R being the number of right ones. “Untrained” are the random projections that Stage 1 started from: chance.</p>
 <div class="two">${lossCard(models)}${groupCard(models, untrained)}</div>
-<div class="card"><h3>Text → region R-Precision of each attribute</h3>${legend(models.map(({ pairs }) => look[pairs]))}${trusted(
-    attributeBars(models),
-  )}</div>
+<h3>Text → region R-Precision of each attribute (%)</h3>${legend(models.map(({ pairs }) => look[pairs]))}
+<div class="two">${attributeBars(models).map((chart) => html`<div class="card">${trusted(chart)}</div>`)}</div>
 </section>`;
 }
 
@@ -75,9 +74,9 @@ function groupCard(models: readonly TrainedModel[], untrained: Evaluation): Mark
   )}</div>`;
 }
 
-function attributeBars(models: readonly TrainedModel[]): string {
+function attributeBars(models: readonly TrainedModel[]): string[] {
   const names = models[0]?.evaluation.attributes ?? [];
-  return barChart(
+  return barCharts(
     "Text to region R-Precision of each attribute for both models",
     names.map((label, i) => ({
       label,

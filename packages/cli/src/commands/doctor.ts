@@ -1,0 +1,66 @@
+import { existsSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { InvalidArgumentError } from "commander";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+
+interface DoctorFlags extends CommonFlags {
+  readonly seconds: number;
+}
+
+/** `villa doctor`: what this machine can run, how fast, and what is cached. */
+export const registerDoctor: RegisterCommand = (program, context) => {
+  const command = program
+    .command("doctor")
+    .description("show versions, backends with their speed, and caches")
+    .option("--seconds <n>", "measure each backend about this long; 0 only looks whether it can run", atLeastZero, 1)
+    .addHelpText("after", "\nExamples:\n  villa doctor\n  villa doctor --seconds 0 --json");
+  withCommonFlags(command).action((flags: DoctorFlags) => {
+    let format: typeof import("@villa/backend-node").formatDiagnosis | undefined;
+    return present(
+      context,
+      flags,
+      async () => {
+        const [{ doctor, formatDiagnosis }, { cacheDirectory }, tf] = await Promise.all([
+          import("@villa/backend-node"),
+          import("@villa/data/node"),
+          import("@tensorflow/tfjs-core"),
+        ]);
+        format = formatDiagnosis;
+        const directory = cacheDirectory();
+        const cache = { directory, files: await cachedFiles(directory) };
+        return {
+          villa: program.version(),
+          tensorflow: tf.version_core,
+          ...(await doctor({ seconds: flags.seconds })),
+          cache,
+        };
+      },
+      ({ villa, tensorflow, cache, ...diagnosis }) =>
+        [
+          `villa ${villa}, TensorFlow.js ${tensorflow}`,
+          format?.(diagnosis) ?? "",
+          "",
+          `Cache: ${cache.directory}${cache.files.length === 0 ? " (empty)" : ""}`,
+          ...cache.files.map(({ path, bytes }) => `  ${path}  ${(bytes / 1e6).toFixed(1)} MB`),
+        ].join("\n"),
+    );
+  });
+};
+
+/** Files of the cache folder, by path. */
+async function cachedFiles(directory: string): Promise<{ path: string; bytes: number }[]> {
+  if (!existsSync(directory)) return [];
+  const files: { path: string; bytes: number }[] = [];
+  for (const path of (await readdir(directory, { recursive: true })).sort()) {
+    const stats = await stat(join(directory, path)).catch(() => undefined);
+    if (stats?.isFile()) files.push({ path, bytes: stats.size });
+  }
+  return files;
+}
+
+function atLeastZero(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value < 3600)) throw new InvalidArgumentError("Give a number of seconds.");
+  return value;
+}
