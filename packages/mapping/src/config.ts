@@ -74,8 +74,8 @@ export const stage1Schema = v.strictObject({
   resume: v.picklist(["auto", "never"]),
   /** A checkpoint (.pkl, .pth, .safetensors) to take the starting weights from. */
   init_checkpoint: v.nullable(v.string()),
-  /** "i/n", i from 1: train only this part of the attributes. A last run without it maps. */
-  attributes_shard: v.nullable(v.pipe(v.string(), v.regex(/^[1-9]\d*\/[1-9]\d*$/, 'Expected "i/n", such as "1/4"'))),
+  /** "i/n", i modulo n (0/4 … 3/4 or 1/4 … 4/4): train only this part of the attributes. A last run without it maps. */
+  attributes_shard: v.nullable(v.pipe(v.string(), v.regex(/^\d+\/[1-9]\d*$/, 'Expected "i/n", such as "1/4"'))),
   /** Memory for weights and optimiser state, in GiB; heads are trained in as many waves as needed. */
   memory_limit: positive,
   /** Keep the optimiser state of finished heads, so that more epochs can be added. Two thirds of the checkpoints' size. */
@@ -159,16 +159,16 @@ export function trainOptionsOfConfig(config: Stage1Config): TrainOptions {
   };
 }
 
-/** Index (from 0) and count of "i/n". @throws VillaError InvalidArgument when i > n */
+/** Index (from 0) and count of "i/n", i taken modulo n as everywhere in villa. @throws VillaError InvalidArgument when i > n */
 export function parseShard(text: string): { readonly index: number; readonly count: number } {
   const [number, count] = text.split("/").map(Number) as [number, number];
   if (number > count) {
     throw new VillaError(
       "InvalidArgument",
-      `attributes_shard=${text} names part ${number} of ${count}; use 1/${count} to ${count}/${count}.`,
+      `attributes_shard=${text} names part ${number} of ${count}; use 0/${count} to ${count - 1}/${count}.`,
     );
   }
-  return { index: number - 1, count };
+  return { index: number % count, count };
 }
 
 type DeepPartial<T> = T extends readonly unknown[] ? T : T extends object ? { readonly [K in keyof T]?: T[K] } : T;

@@ -47,7 +47,7 @@ test.each([
   ["loss.temp=-1", /loss.temp/],
   ["seed=4294967296", /seed/],
   ["epoch=3", /Did you mean "epochs"/],
-  ["attributes_shard=0/4", /attributes_shard/],
+  ["attributes_shard=1/0", /attributes_shard/],
 ])("%s is refused", (override, sentence) => {
   expect(() => resolve("experiment=docmnist_stage1", override)).toThrow(sentence);
 });

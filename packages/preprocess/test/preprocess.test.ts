@@ -161,7 +161,8 @@ describe("a run in pieces equals one in one go", () => {
 
   test("shards are written as i/n", () => {
     expect(parseShard("2/4")).toEqual({ index: 2, count: 4 });
-    for (const text of ["4/4", "1", "-1/4", "a/b", "1/0", ""]) {
+    expect(parseShard("4/4")).toEqual({ index: 0, count: 4 });
+    for (const text of ["5/4", "1", "-1/4", "a/b", "1/0", ""]) {
       expect(() => parseShard(text)).toThrow(expect.objectContaining({ code: "InvalidArgument" }));
     }
   });
