@@ -1,9 +1,173 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { expect, test } from "vitest";
-import { useNodeBackend } from "../src/index.ts";
+import { Adam, batchNormTrain, conv2d, linear, plainCpuBackend } from "@villa/core";
+import { expectAllClose, tensorValues } from "@villa/testing";
+import { beforeEach, describe, expect, test } from "vitest";
+import { activateNative } from "../src/index.ts";
+import { NativeBackend } from "../src/native/backend.ts";
+import { Heap } from "../src/native/heap.ts";
 
-test("the native backend multiplies", async () => {
-  const active = await useNodeBackend({ name: "native" });
-  expect(active.name).toBe("native");
-  expect(tf.sum(tf.matMul(tf.ones([70, 3]), tf.ones([3, 50]))).arraySync()).toBe(10500);
+const backend = () => tf.backend() as NativeBackend;
+const tensor = (name: string, ...shape: number[]) => tf.tensor(tensorValues(name, shape), shape);
+
+beforeEach(() => activateNative());
+
+describe("tensors in the heap", () => {
+  test("values read from a tensor survive it", () => {
+    const x = tf.mul(tensor("read", 100), 2);
+    const values = x.dataSync();
+    const copy = values.slice();
+    x.dispose();
+    tf.dispose([tf.ones([100]), tf.fill([100], 3)]);
+    expect(values).toEqual(copy);
+  });
+
+  test("a tensor keeps its values when the caller's array changes, and the other way round", () => {
+    const values = tensorValues("caller", [100]);
+    const before = values.slice();
+    const x = tf.tensor(values);
+    values.fill(0);
+    expect(x.dataSync()).toEqual(before);
+    x.dispose();
+  });
+
+  test("slices that a stock kernel takes survive their source", () => {
+    const x = tensor("unstack", 4, 100);
+    const expected = x.arraySync() as number[][];
+    const rows = tf.unstack(tf.mul(x, 1));
+    x.dispose();
+    const noise = tf.fill([4, 100], 7);
+    for (const [i, row] of rows.entries()) expect(row.arraySync()).toEqual(expected[i]);
+    tf.dispose([noise, ...rows]);
+  });
+
+  test("shared memory goes in and comes out", () => {
+    const shared = new Float32Array(new SharedArrayBuffer(400)).fill(2);
+    const small = new Float32Array(new SharedArrayBuffer(16)).fill(3);
+    const product = tf.matMul(tf.tensor(shared, [25, 4]), tf.tensor(small, [4, 1]));
+    expect(Array.from(product.dataSync())).toEqual(new Array(25).fill(24));
+    product.dispose();
+  });
+});
+
+describe("training steps", () => {
+  const makeStep = () => {
+    const filter = tf.variable(tensor("filter", 3, 3, 5, 24));
+    const gamma = tf.variable(tf.ones([24]));
+    const beta = tf.variable(tf.zeros([24]));
+    const weight = tf.variable(tensor("weight", 10, 24));
+    const parameters = new Map([
+      ["filter", filter],
+      ["gamma", gamma],
+      ["beta", beta],
+      ["weight", weight],
+    ]);
+    const optimizer = new Adam({ parameters, learningRate: 1e-2, weightDecay: 0.1 });
+    const images = tensor("images", 4, 12, 12, 5) as tf.Tensor4D;
+    const bias = tf.zeros([10]);
+    const step = () => {
+      const { value, grads } = tf.variableGrads(() => {
+        const maps = batchNormTrain(conv2d(images, filter as unknown as tf.Tensor4D, { padding: 1 }), {
+          gamma,
+          beta,
+          relu: true,
+        });
+        const pooled = tf.mean(maps, [1, 2]) as tf.Tensor2D; // [B, H, W, C] -> [B, C]
+        return tf.mean(tf.square(linear(pooled, weight as unknown as tf.Tensor2D, bias as tf.Tensor1D))) as tf.Scalar;
+      });
+      const named = Object.fromEntries([...parameters].map(([name, variable]) => [name, grads[variable.name]!]));
+      optimizer.step(named);
+      const loss = value.dataSync()[0]!;
+      tf.dispose([value, grads]);
+      return loss;
+    };
+    const finish = () => {
+      const result = [...parameters.values()].map((variable) => variable.dataSync());
+      optimizer.dispose();
+      tf.dispose([...parameters.values(), images, bias]);
+      return result;
+    };
+    return { step, finish };
+  };
+
+  test("leave no tensors and no memory behind over 1000 steps", () => {
+    const { step, finish } = makeStep();
+    const first = step();
+    for (let i = 0; i < 9; i++) step();
+    const { numTensors } = tf.memory();
+    const { used } = backend().heap;
+    let last = first;
+    for (let i = 0; i < 990; i++) last = step();
+    expect(tf.memory().numTensors).toBe(numTensors);
+    expect(backend().heap.used).toBe(used);
+    expect(last).toBeLessThan(first);
+    finish();
+  });
+
+  test("repeat bit for bit", () => {
+    const run = () => {
+      const { step, finish } = makeStep();
+      const losses = Array.from({ length: 20 }, step);
+      return { losses, parameters: finish() };
+    };
+    expect(run()).toEqual(run());
+  });
+});
+
+describe("Adam's kernel", () => {
+  const attributes = {
+    learningRate: 0.1,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 0,
+    decoupled: false,
+    biasCorrection1: 0.1,
+    biasCorrection2: 0.001,
+  };
+  const run = (parameter: tf.Tensor, mean: tf.Tensor, meanSquare: tf.Tensor) => {
+    const gradient = tf.ones(parameter.shape);
+    const inputs = { parameter, gradient, mean, meanSquare };
+    return tf.engine().runKernel("VillaAdamStep", inputs, attributes) as tf.Tensor[];
+  };
+
+  test("works in place only where nobody else sees the values", () => {
+    const [parameter, mean, meanSquare] = [tf.zeros([100]), tf.zeros([100]), tf.zeros([100])];
+    expect(run(parameter!, mean!, meanSquare!)).toHaveLength(0);
+    expect(parameter!.dataSync()[0]).toBeCloseTo(-0.1, 5);
+    const seen = tf.clone(parameter!);
+    const outputs = run(parameter!, mean!, meanSquare!);
+    expect(outputs).toHaveLength(3);
+    expect(seen.dataSync()[99]).toBeCloseTo(-0.1, 5);
+    expect(outputs[0]!.dataSync()[99]).toBeLessThan(-0.15);
+  });
+});
+
+test("a full heap falls back to ordinary arrays and stock kernels", async () => {
+  const compute = () =>
+    tf.tidy(() => {
+      const a = tensor("full a", 200, 300);
+      const b = tensor("full b", 300, 250);
+      const image = tf.reshape(a, [1, 20, 30, 100]) as tf.Tensor4D;
+      const filter = tensor("full filter", 3, 3, 100, 8) as tf.Tensor4D;
+      const convolved = tf.conv2d(image, filter, 2, 1);
+      const product = tf.relu(tf.matMul(a, b));
+      const gradient = tf.grad((x) => tf.sum(tf.square(conv2d(x as tf.Tensor4D, filter, { padding: 1 }))))(image);
+      return [tf.softmax(product), tf.sum(product, 0), tf.transpose(product), convolved, gradient, tf.add(product, 1)];
+    });
+  const { onnx } = backend();
+  await plainCpuBackend().activate();
+  const expected = compute().map((x) => x.dataSync());
+  tf.removeBackend("native");
+  const heap = new Heap(512 << 10);
+  tf.registerBackend("native", () => new NativeBackend(onnx, heap));
+  try {
+    await tf.setBackend("native");
+    const results = compute();
+    for (const [i, x] of results.entries()) expectAllClose(x.dataSync(), expected[i]!, { rtol: 1e-4, atol: 1e-3 });
+    tf.dispose(results);
+    expect(heap.used).toBe(0);
+  } finally {
+    tf.removeBackend("native");
+    tf.registerBackend("native", () => new NativeBackend(onnx), 0);
+  }
 });

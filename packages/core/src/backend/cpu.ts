@@ -11,6 +11,8 @@ export function plainCpuBackend(): BackendCandidate {
       await import("@tensorflow/tfjs-backend-cpu");
       await tf.setBackend("cpu");
       await tf.ready();
+      // Its first tensor prints an advertisement for tfjs-node; the choice of backend is reported elsewhere.
+      (tf.backend() as { firstUse?: boolean }).firstUse = false;
     },
   };
 }
