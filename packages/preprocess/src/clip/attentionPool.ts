@@ -23,7 +23,11 @@ export function attentionPool(features: tf.Tensor4D, weights: Weights, heads: nu
     const tokens = tf.add(tf.concat([mean, positions], 1), weights("positional_embedding")); // [n, 1 + g², C]
 
     const first = tf.slice(tokens, [0, 0, 0], [count, 1, channels]);
-    const query = linear(tf.reshape(first, [count, channels]), weights, "q_proj");
+    const query = tf.add(
+      tf.matMul(tf.reshape(first, [count, channels]), weights("q_proj.weight") as tf.Tensor2D, false, true),
+      // The key bias cancels, but optimisers must see its gradient, zero: weight decay moves it all the same.
+      tf.add(weights("q_proj.bias"), tf.mul(weights("k_proj.bias"), 0)),
+    );
     const scaled = tf.mul(query, headSize ** -0.5);
     const byHead = tf.transpose(tf.reshape(scaled, [count, heads, headSize]), [1, 0, 2]); // [heads, n, C / heads]
     const keyProjection = tf.reshape(weights("k_proj.weight"), [heads, headSize, channels]);

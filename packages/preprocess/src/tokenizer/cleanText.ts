@@ -21,7 +21,7 @@ export function cleanText(text: string): string {
 export function repairCharacters(text: string): string {
   return text
     .replace(terminalEscape, "")
-    .replace(/[\u0080-\u009f]/g, (char) => windows1252.decode(Uint8Array.of(char.charCodeAt(0))))
+    .replace(/[\u0080-\u009f]/g, (char) => windows1252[char.charCodeAt(0) - 0x80]!)
     .replace(/[ĲĳŉǱ-ǳǄ-ǌﬀ-ﬆ]/g, (char) => ligatures[char] ?? char)
     .replace(/[\uff01-\uffef\u3000]/g, (char) => char.normalize("NFKC"))
     .replace(/[\u02bc\u2018-\u201b]/g, "'")
@@ -38,7 +38,8 @@ export function unescapeHtml(text: string): string {
   );
 }
 
-const windows1252 = new TextDecoder("windows-1252");
+/** Windows-1252 from 0x80 on, where Latin-1 has control characters. Node's own decoder takes the two for the same. */
+const windows1252 = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ";
 // Written as strings: linters rightly distrust control characters inside a regular expression.
 const escapeCharacter = String.fromCharCode(0x1b);
 const terminalEscape = new RegExp(`${escapeCharacter}\\[[\\d;]*[a-zA-Z]`, "g");
@@ -75,7 +76,7 @@ function numericReference(reference: string): string {
   const code = Number.parseInt(digits, /^#[xX]/.test(reference) ? 16 : 10);
   if (code === 0) return "\ufffd";
   if (code === 0x0d) return "\r";
-  if (code >= 0x80 && code <= 0x9f) return windows1252.decode(Uint8Array.of(code));
+  if (code >= 0x80 && code <= 0x9f) return windows1252[code - 0x80]!;
   if ((code >= 0xd800 && code <= 0xdfff) || !(code <= 0x10ffff)) return "\ufffd";
   return isInvalidCodePoint(code) ? "" : String.fromCodePoint(code);
 }

@@ -86,7 +86,8 @@ export class ClipTokenizer {
   /** Byte-pair encoding: again and again merges every occurrence of the pair with the lowest rank. */
   private merge(word: string): number[] {
     const { tokenOfByte, merges } = this.vocabulary;
-    const ids = Array.from(new TextEncoder().encode(word), (byte) => tokenOfByte[byte]!);
+    const bytes = new TextEncoder().encode(word).subarray(0, this.contextLength * longestToken + cutMargin);
+    const ids = Array.from(bytes, (byte) => tokenOfByte[byte]!);
     ids[ids.length - 1]! += 256;
     while (ids.length > 1) {
       let best = Number.POSITIVE_INFINITY;
@@ -111,6 +112,15 @@ export class ClipTokenizer {
     return ids;
   }
 }
+
+/** Bytes of the longest token there is. */
+const longestToken = 32;
+
+/**
+ * Merging takes time quadratic in a word's length, so what lies beyond the context is cut before. Far enough beyond, that
+ * the cut changes no token that is kept.
+ */
+const cutMargin = 1024;
 
 // The texts are lower-case here, so CLIP's case-insensitive flag only matters for the long s, which folds to s.
 const wordPattern =
