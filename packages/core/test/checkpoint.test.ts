@@ -14,14 +14,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import { isVillaError, readSafetensors, writeSafetensors } from "@villa/data";
-import { testBackends } from "@villa/testing/backends";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { restoreVariables, trainLoop } from "../src/index.ts";
+import { plainCpuBackend, restoreVariables, trainLoop } from "../src/index.ts";
 import { folderCheckpoints, jsonlMetrics, loadCheckpoint, readMetrics, saveCheckpoint } from "../src/node.ts";
 import { tinyRun } from "./tiny-run.ts";
 
 let folder: string;
-beforeAll(async () => testBackends()[0]!.activate());
+beforeAll(() => plainCpuBackend().activate());
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "villa-checkpoint-"));
 });
