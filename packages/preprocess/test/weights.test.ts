@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -11,6 +10,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { plainCpuBackend } from "@villa/core";
 import { saveTorch, type TensorData, writeSafetensors } from "@villa/data";
 import { expectAllClose } from "@villa/testing";
+import { findPython } from "@villa/testing/python";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type ClipConfig,
@@ -27,15 +27,7 @@ import { namedStateDict } from "./clipWeights.ts";
 const fixtures = fileURLToPath(new URL("./fixtures/", import.meta.url));
 const tiny: ClipConfig = { vision: { layers: [1, 1, 1, 1], width: 2, embedDim: 4, heads: 1, gridSize: 7 } };
 const miniText = { contextLength: 77, vocabularySize: 49_408, width: 16, heads: 2, layers: 2, embedDim: 4 };
-const python = "/usr/bin/python3";
-const hasTorch = (() => {
-  try {
-    execFileSync(python, ["-c", "import torch"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const python = findPython("torch", "numpy");
 
 let folder: string;
 let reference: Map<string, TensorData>;
@@ -139,12 +131,12 @@ describe("every container gives the same embeddings", () => {
     expect(await regionsOf(path)).toEqual(expected);
   });
 
-  test.skipIf(!hasTorch)("a whole model written by PyTorch as TorchScript fp16, zip and legacy", async () => {
+  test.skipIf(!python)("a whole model written by PyTorch as TorchScript fp16, zip and legacy", async () => {
     const config = { vision: { ...tiny.vision, embedDim: 4 }, text: miniText };
     const named = namedStateDict("containers", config);
     const shapes = join(folder, "shapes.json");
     await writeFile(shapes, JSON.stringify(Object.fromEntries([...named].map(([name, { shape }]) => [name, shape]))));
-    execFileSync(python, [join(fixtures, "make_containers.py"), folder, shapes]);
+    python!.run(await readFile(join(fixtures, "make_containers.py"), "utf8"), folder, shapes);
     const results: Float32Array[] = [];
     for (const name of ["clip_scripted.pt", "clip_zip.pth", "clip_legacy.pth"]) {
       const model = await loadClipFile(join(folder, name), { textHeads: 2, inference: true });

@@ -116,22 +116,26 @@ async function encodeParts(
   let encoded = 0;
   let next = load(parts[0]);
   let writing = Promise.resolve();
-  for (const [i, part] of parts.entries()) {
-    throwIfAborted(signal);
-    const { rows, images } = next;
-    const pixels = await images;
-    next = load(parts[i + 1]); // the disk works while the encoder computes
-    const embeddings = await encoder.encodeRegions(
-      pixels,
-      rows.map((row) => row.regionCoord),
-    );
+  try {
+    for (const [i, part] of parts.entries()) {
+      throwIfAborted(signal);
+      const { rows, images } = next;
+      const pixels = await images;
+      next = load(parts[i + 1]); // the disk works while the encoder computes
+      const embeddings = await encoder.encodeRegions(
+        pixels,
+        rows.map((row) => row.regionCoord),
+      );
+      await writing;
+      writing = job.write(part, splitByImage(embeddings, rows, part, encoder));
+      writing.catch(() => undefined);
+      encoded += rows.length;
+      report(encoded);
+    }
     await writing;
-    writing = job.write(part, splitByImage(embeddings, rows, part, encoder));
-    writing.catch(() => undefined);
-    encoded += rows.length;
-    report(encoded);
+  } finally {
+    await writing.catch(() => undefined); // also when stopped: what has been computed is kept
   }
-  await writing;
   return encoded;
 }
 
