@@ -122,7 +122,7 @@ describe("RoIAlign", () => {
       ],
       imageWidth,
     );
-    const align = prepareRoiAlign(regions);
+    const align = prepareRoiAlign(regions, 14);
     const expected = roiAlign(features, regions.boxes, regions.imageIndex, { spatialScale: width / imageWidth });
     expectAllClose(await align(features, 1).data(), await expected.data(), { atol: 1e-5, rtol: 1e-4 });
     const pooled = tf.avgPool(expected, 2, 2, "valid");
@@ -186,7 +186,23 @@ describe("CLIP encoder", () => {
     expect(await clipEncoder(model).encodeText([])).toHaveLength(0);
   });
 
-  test("refuses what cannot be encoded", () => {
+  test("other CLIP ResNets have a larger grid", async () => {
+    const larger = { ...vision, gridSize: 9 };
+    const wide = loadClip(namedStateDict("wide", { vision: larger }));
+    expect(wide.config.vision).toEqual(larger);
+    const values = await clipEncoder(wide).encodeRegions(images, boxes);
+    expect(values).toHaveLength(3 * 8);
+    wide.dispose();
+  });
+
+  test("refuses what cannot be encoded", async () => {
+    for (const [width, height] of [
+      [3000, 2000],
+      [12, 84],
+    ] as const) {
+      const refused = clipEncoder(model).encodeRegions([{ width, height, channels: 3, data: new Uint8Array(0) }], [[]]);
+      await expect(refused).rejects.toThrow(`${width} × ${height}`);
+    }
     expect(() => model.encodeImage(tf.zeros([1, 84, 84, 3]))).toThrow(/224 × 224/);
     expect(() => model.text.encode([[1, 2, 3]])).toThrow(/no end token/);
     expect(() => model.text.encode([[60_000, 49_407]])).toThrow(/60000/);

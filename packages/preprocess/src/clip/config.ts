@@ -10,7 +10,7 @@ export interface ModifiedResNetConfig {
   readonly embedDim: number;
   /** Attention heads of the attention pool. */
   readonly heads: number;
-  /** The attention pool's positions form a gridSize × gridSize grid: a region of 14 × 14, halved by layer4. */
+  /** The attention pool's positions form a gridSize × gridSize grid. RoIAlign gives twice that, which layer4 halves. */
   readonly gridSize: number;
 }
 

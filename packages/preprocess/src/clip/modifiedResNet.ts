@@ -94,7 +94,7 @@ export class ModifiedResNet {
     const layers = this.layers(options);
     return tf.tidy(() => {
       const { grouped, restore } = groupByImage(regions);
-      const align = prepareRoiAlign(grouped);
+      const align = prepareRoiAlign(grouped, 2 * this.config.gridSize);
       const [first, ...rest] = this.blocks[3]!;
       const x = tf.tidy(() => alignedBottleneck(layers, features, first!, align));
       return restore(this.pool(layers, blocksInTurn(layers, x, rest)));

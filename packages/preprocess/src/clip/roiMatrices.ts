@@ -1,6 +1,3 @@
-/** RoIAlign's bins per side, before layer4. */
-export const roiSize = 14;
-
 /** One axis of a region and of the map it is sampled from. */
 export interface RoiAxis {
   /** The region's borders in image pixels. */
@@ -46,32 +43,37 @@ export function roiAxisWeights({ start, end, scale, size, bins, pool = 1 }: RoiA
   }
 }
 
+/** RoIAlign over a feature map. */
+export interface RoiGrid {
+  /** Map positions per image pixel. */
+  readonly scale: number;
+  readonly height: number;
+  readonly width: number;
+  /** Bins per side, before pooling. */
+  readonly bins: number;
+  readonly pool: 1 | 2;
+}
+
 /**
  * RoIAlign over both axes of every region as one matrix: rows are bins, columns positions of the feature map.
  *
  * @param boxes [R × 4] x0, y0, x1, y1 in image pixels
- * @returns [R × bins², height × width] row-major, bins = roiSize / pool
+ * @returns [R × (bins / pool)², height × width] row-major
  */
-export function roiMatrices(
-  boxes: ArrayLike<number>,
-  scale: number,
-  height: number,
-  width: number,
-  pool: 1 | 2,
-): Float32Array {
-  const bins = roiSize / pool;
+export function roiMatrices(boxes: ArrayLike<number>, { scale, height, width, bins, pool }: RoiGrid): Float32Array {
+  const side = bins / pool;
   const regions = boxes.length / 4;
-  const matrices = new Float32Array(regions * bins * bins * height * width);
-  const rows = new Float64Array(bins * height);
-  const columns = new Float64Array(bins * width);
+  const matrices = new Float32Array(regions * side * side * height * width);
+  const rows = new Float64Array(side * height);
+  const columns = new Float64Array(side * width);
+  const axis = { scale, bins, pool };
   let offset = 0;
   for (let region = 0; region < regions; region++) {
     const box = region * 4;
-    const axis = { scale, bins: roiSize, pool };
     roiAxisWeights({ ...axis, start: boxes[box + 1]!, end: boxes[box + 3]!, size: height }, rows);
     roiAxisWeights({ ...axis, start: boxes[box]!, end: boxes[box + 2]!, size: width }, columns);
-    for (let i = 0; i < bins; i++) {
-      for (let j = 0; j < bins; j++) {
+    for (let i = 0; i < side; i++) {
+      for (let j = 0; j < side; j++) {
         for (let y = 0; y < height; y++) {
           const weight = rows[i * height + y]!;
           if (weight === 0) {

@@ -16,6 +16,10 @@ export interface ClipEncoderOptions {
   readonly pixelsPerBatch?: number;
   /** Regions that run through layer4 at once. Default 40. */
   readonly regionsPerBatch?: number;
+  /**
+   * Images of more pixels are refused: they run at their own size and need about 500 bytes a pixel. Default 4 million.
+   */
+  readonly largestImage?: number;
 }
 
 const textsPerBatch = 64;
@@ -23,6 +27,7 @@ const textsPerBatch = 64;
 /** CLIP as an {@link Encoder}. Images go in as value / 255, without CLIP's mean and deviation, as in the original. */
 export function clipEncoder(model: ClipModel, options: ClipEncoderOptions = {}): Encoder {
   const { regions = "roi-align", pixelsPerBatch = 16 * 84 * 84, regionsPerBatch = 40 } = options;
+  const { largestImage = 4_000_000 } = options;
   const { layers, width, embedDim } = model.config.vision;
   const isRn50 = `${layers}` === "3,4,6,3" && width === 64;
   return {
@@ -33,6 +38,7 @@ export function clipEncoder(model: ClipModel, options: ClipEncoderOptions = {}):
       if (images.length !== boxes.length) {
         throw new VillaError("InvalidArgument", `${images.length} images came with boxes of ${boxes.length}.`);
       }
+      if (regions === "roi-align") checkSizes(images, largestImage);
       const result = new RegionResult(boxes, embedDim);
       if (regions === "crop") await encodeCrops(model, images, boxes, result, regionsPerBatch);
       else await encodeAligned(model, images, boxes, result, pixelsPerBatch, regionsPerBatch);
@@ -48,6 +54,18 @@ export function clipEncoder(model: ClipModel, options: ClipEncoderOptions = {}):
     },
     dispose: () => model.dispose(),
   };
+}
+
+/** layer3's map has to keep at least one position after four halvings, and everything has to fit into memory. */
+function checkSizes(images: readonly RgbImage[], largestImage: number): void {
+  for (const { width, height } of images) {
+    if (width * height > largestImage || width < 16 || height < 16) {
+      throw new VillaError(
+        "InvalidArgument",
+        `An image of ${width} × ${height} pixels cannot be encoded: scale images and boxes to sides of at least 16 pixels and at most ${largestImage} pixels in all.`,
+      );
+    }
+  }
 }
 
 /** Rows of all regions, filled in any order of images. */
