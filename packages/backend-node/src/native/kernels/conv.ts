@@ -8,6 +8,8 @@ type ConvInfo = tf.backend_util.Conv2DInfo;
 
 /** Values of one chunk of patch rows: large enough to amortise packing the weights, small enough to stay in cache. */
 const CHUNK = 1 << 21;
+/** Limits of a chunk of the filter gradient, which reads and writes the whole gradient once per chunk. */
+const GRADIENT_CHUNKS = [1 << 20, 1 << 24] as const;
 
 export function registerConvolutions(): void {
   override("Conv2D", (call) => forward(call));
@@ -53,19 +55,22 @@ function patchParameters(space: Workspace, info: ConvInfo): number {
   );
 }
 
-/** Splits the B·outH output rows into chunks whose patches hold about CHUNK values. */
-function* chunks(info: ConvInfo): Generator<{ from: number; to: number; pixels: number; offset: number }> {
+/** Splits the B·outH output rows into chunks whose patches hold about `size` values. */
+function* chunks(
+  info: ConvInfo,
+  size = CHUNK,
+): Generator<{ from: number; to: number; pixels: number; offset: number }> {
   const rows = info.batchSize * info.outHeight;
   const patch = info.filterHeight * info.filterWidth * info.inChannels;
-  const step = Math.max(1, Math.min(rows, Math.floor(CHUNK / (patch * info.outWidth))));
+  const step = Math.max(1, Math.min(rows, Math.floor(size / (patch * info.outWidth))));
   for (let from = 0; from < rows; from += step) {
     const to = Math.min(rows, from + step);
     yield { from, to, pixels: (to - from) * info.outWidth, offset: from * info.outWidth };
   }
 }
 
-function largestChunk(info: ConvInfo): number {
-  const first = chunks(info).next().value;
+function largestChunk(info: ConvInfo, size = CHUNK): number {
+  const first = chunks(info, size).next().value;
   return first ? first.pixels : 0;
 }
 
@@ -123,10 +128,12 @@ function filterGradient({ backend, inputs, attrs, space }: KernelCall): tf.Tenso
     gemm(backend, a, { data: dyValues, dims: [pixels, outputs] }, result, { transposeA: true });
     return backend.tensor(filterShape, values);
   }
+  const [smallest, largest] = GRADIENT_CHUNKS;
+  const size = Math.min(largest, Math.max(smallest, 4 * patch * outputs));
   const xAt = space.pointer(x);
   const parameters = patchParameters(space, info);
-  const columns = space.scratch(largestChunk(info) * patch);
-  for (const { from, to, pixels, offset } of chunks(info)) {
+  const columns = space.scratch(largestChunk(info, size) * patch);
+  for (const { from, to, pixels, offset } of chunks(info, size)) {
     space.simd.im2col(columns, xAt, from, to, parameters);
     const a = { data: space.view(columns, pixels * patch), dims: [pixels, patch] };
     const b = { data: dyValues.subarray(offset * outputs, (offset + pixels) * outputs), dims: [pixels, outputs] };
