@@ -59,6 +59,9 @@ export function terminalProgress(terminal: Terminal): { listener: ProgressListen
   return { listener, stop };
 }
 
+/** Rate and time left are worked out here, for every task in the same way. */
+const shownElsewhere = new Set(["rate", "imagesPerSecond", "secondsLeft"]);
+
 function payload({ task, done, total, unit, metrics }: ProgressUpdate, seconds: number) {
   const rate = seconds > 0 ? done / seconds : 0;
   return {
@@ -67,6 +70,7 @@ function payload({ task, done, total, unit, metrics }: ProgressUpdate, seconds: 
     rate: rate > 0 ? `${rate >= 10 ? rate.toFixed(0) : rate.toFixed(2)} ${unit}/s` : "",
     left: rate > 0 && total !== undefined && total > done ? `${duration((total - done) / rate)} left` : "",
     metrics: Object.entries(metrics ?? {})
+      .filter(([name]) => !shownElsewhere.has(name))
       .map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`)
       .join(" "),
   };
