@@ -141,3 +141,48 @@ export function select(y: usize, condition: usize, a: usize, b: usize, n: i32): 
     store<f32>(y + o, load<u8>(condition + i) ? load<f32>(a + o) : load<f32>(b + o));
   }
 }
+
+const EQUAL: i32 = 0;
+const NOT_EQUAL: i32 = 1;
+const GREATER: i32 = 2;
+const GREATER_EQUAL: i32 = 3;
+const LESS: i32 = 4;
+
+// @ts-ignore: decorator
+@inline
+function compareLoop(op: i32, y: usize, a: usize, b: usize, n: i32, aStep: i32, bStep: i32): void {
+  for (let i = 0; i < n; i++) {
+    const p = load<f32>(a);
+    const q = load<f32>(b);
+    let holds: bool;
+    if (op == EQUAL) holds = p == q;
+    else if (op == NOT_EQUAL) holds = p != q;
+    else if (op == GREATER) holds = p > q;
+    else if (op == GREATER_EQUAL) holds = p >= q;
+    else if (op == LESS) holds = p < q;
+    else holds = p <= q;
+    store<u8>(y + i, <u8>holds);
+    a += aStep << 2;
+    b += bStep << 2;
+  }
+}
+
+/** Bytes y[i, j, k] = a ? b, with the operands' strides as in `binary`. */
+export function compare(
+  op: i32, y: usize, a: usize, b: usize, n0: i32, n1: i32, n: i32,
+  a0: usize, a1: usize, aStep: i32, b0: usize, b1: usize, bStep: i32,
+): void {
+  for (let i: usize = 0; i < <usize>n0; i++) {
+    for (let j: usize = 0; j < <usize>n1; j++) {
+      const ra = a + ((i * a0 + j * a1) << 2);
+      const rb = b + ((i * b0 + j * b1) << 2);
+      if (op == EQUAL) compareLoop(EQUAL, y, ra, rb, n, aStep, bStep);
+      else if (op == NOT_EQUAL) compareLoop(NOT_EQUAL, y, ra, rb, n, aStep, bStep);
+      else if (op == GREATER) compareLoop(GREATER, y, ra, rb, n, aStep, bStep);
+      else if (op == GREATER_EQUAL) compareLoop(GREATER_EQUAL, y, ra, rb, n, aStep, bStep);
+      else if (op == LESS) compareLoop(LESS, y, ra, rb, n, aStep, bStep);
+      else compareLoop(5, y, ra, rb, n, aStep, bStep);
+      y += n;
+    }
+  }
+}

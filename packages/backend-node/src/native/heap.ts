@@ -24,6 +24,10 @@ export interface SimdKernels {
     op: number, y: number, a: number, b: number, n0: number, n1: number, n: number,
     a0: number, a1: number, aStep: number, b0: number, b1: number, bStep: number,
   ): void; // biome-ignore format: one line per group
+  compare(
+    op: number, y: number, a: number, b: number, n0: number, n1: number, n: number,
+    a0: number, a1: number, aStep: number, b0: number, b1: number, bStep: number,
+  ): void; // biome-ignore format: one line per group
   fill(y: number, n: number, value: number): void;
   select(y: number, condition: number, a: number, b: number, n: number): void;
   sumRows(y: number, x: number, rows: number, n: number, scale: number): void;
