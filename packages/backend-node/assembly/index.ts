@@ -1,5 +1,5 @@
 // The vector kernels of the native backend. `pnpm build:wasm` compiles them into src/native/simd-module.ts.
-export { binary, fill, select, unary } from "./elementwise";
+export { binary, compare, fill, select, unary } from "./elementwise";
 export { adamStep, affine, averagePool, batchNormInputGrad, batchNormSums, moments } from "./layers";
 export { col2im, gatherRows, im2col, scatterAddRows, stridedCopy } from "./layout";
 export { accumulate, extremeColumns, extremeRows, softmax, sumColumns, sumRows } from "./reduce";
