@@ -12,7 +12,7 @@ test("candidates come in order, and every probe gives a detail or a reason", asy
   }
 });
 
-test("auto picks one that computes", async () => {
+test("auto picks one that computes, as in the README", async () => {
   const active = await useBrowserBackend({ wasmFiles });
   expect(tf.getBackend()).toBe(active.name);
   expect(await tf.matMul(tf.ones([3, 4]), tf.ones([4, 2])).data()).toEqual(Float32Array.from([4, 4, 4, 4, 4, 4]));

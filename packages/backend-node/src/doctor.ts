@@ -5,7 +5,7 @@ import { type NodeBackendOptions, nodeBackends } from "./use-backend.ts";
 
 /** Speed of one backend, in 10⁹ floating-point operations a second. */
 export interface BackendFigures {
-  /** [240×1024]·[1024×1024]: plain, and the slowest of the transposed combinations. */
+  /** [240×1024]·[1024×1024]: plain, and the slowest of the transposed combinations. Slow backends get smaller sizes. */
   readonly matMul: number;
   readonly matMulTransposed: number;
   /** 3×3 convolution of [8, 56, 56, 64] to 64 channels, and its two gradients. */
@@ -107,30 +107,48 @@ function round(value: number): string {
   return value.toFixed(value < 10 ? 1 : 0);
 }
 
+/** Sizes of the measured operations: the full ones, and some that plain JavaScript gets through in a moment. */
+const FULL = { rows: 240, inner: 1024, batch: 8, side: 56 };
+const SMALL = { rows: 60, inner: 256, batch: 1, side: 14 };
+/** 10⁹ operations a second below which a backend is measured with the small sizes. */
+const SLOW = 3;
+
 async function measure(seconds: number): Promise<BackendFigures> {
   const share = seconds / 8;
-  const a = tf.randomUniform([240, 1024]);
-  const at = tf.transpose(a);
-  const b = tf.randomUniform([1024, 1024]);
-  const flops = 2 * 240 * 1024 * 1024;
-  const product = (left: tf.Tensor, transposeA: boolean, transposeB: boolean) =>
-    rate(flops, share, () => tf.matMul(left, b, transposeA, transposeB));
-  const matMul = await product(a, false, false);
-  const transposed = [await product(at, true, false), await product(a, false, true), await product(at, true, true)];
-  // A slow backend would take many seconds for the full batch.
-  const batch = matMul < 10 ? 1 : 8;
-  const x = tf.randomUniform<tf.Rank.R4>([batch, 56, 56, 64]);
-  const dy = tf.randomUniform<tf.Rank.R4>([batch, 56, 56, 64]);
-  const filter = tf.randomUniform<tf.Rank.R4>([3, 3, 64, 64]);
-  const convFlops = 2 * batch * 56 * 56 * 64 * 64 * 9;
+  const first = await measureMatMul(SMALL, 0);
+  const size = first.plain < SLOW ? SMALL : FULL;
+  const { plain, transposed } = await measureMatMul(size, share);
+  return { matMul: plain, matMulTransposed: transposed, ...(await measureConvolution(size, share)) };
+}
+
+async function measureMatMul({ rows, inner }: typeof FULL, seconds: number) {
+  const a = tf.randomUniform([rows, inner]);
+  const turned = tf.transpose(a);
+  const b = tf.randomUniform([inner, inner]);
+  const product = (transposeA: boolean, transposeB: boolean) =>
+    rate(2 * rows * inner * inner, seconds, () => tf.matMul(transposeA ? turned : a, b, transposeA, transposeB));
+  const plain = await product(false, false);
+  const transposed = Math.min(await product(true, false), await product(false, true), await product(true, true));
+  tf.dispose([a, turned, b]);
+  return { plain, transposed };
+}
+
+async function measureConvolution({ batch, side }: typeof FULL, seconds: number) {
+  const channels = 64;
+  const x = tf.randomUniform<tf.Rank.R4>([batch, side, side, channels]);
+  const dy = tf.randomUniform<tf.Rank.R4>([batch, side, side, channels]);
+  const filter = tf.randomUniform<tf.Rank.R4>([3, 3, channels, channels]);
+  const flops = 2 * x.size * channels * 9;
   const attrs = { strides: [1, 1], pad: 1, dataFormat: "NHWC" };
   const kernel = (name: string, inputs: tf.NamedTensorMap, extra: tf.NamedAttrMap) =>
-    rate(convFlops, share, () => tf.engine().runKernel(name, inputs, { ...attrs, ...extra }) as tf.Tensor);
-  const conv = await rate(convFlops, share, () => tf.conv2d(x, filter, 1, 1));
-  const convFilterGradient = await kernel("Conv2DBackpropFilter", { x, dy }, { filterShape: filter.shape });
-  const convInputGradient = await kernel("Conv2DBackpropInput", { dy, filter }, { inputShape: x.shape });
-  tf.dispose([a, at, b, x, dy, filter]);
-  return { matMul, matMulTransposed: Math.min(...transposed), conv, convFilterGradient, convInputGradient };
+    rate(flops, seconds, () => tf.engine().runKernel(name, inputs, { ...attrs, ...extra }) as tf.Tensor);
+  const figures = {
+    conv: await rate(flops, seconds, () => tf.conv2d(x, filter, 1, 1)),
+    convFilterGradient: await kernel("Conv2DBackpropFilter", { x, dy }, { filterShape: filter.shape }),
+    convInputGradient: await kernel("Conv2DBackpropInput", { dy, filter }, { inputShape: x.shape }),
+  };
+  tf.dispose([x, dy, filter]);
+  return figures;
 }
 
 /** Best of the runs that fit into `seconds`, after one to warm up. */
