@@ -54,6 +54,10 @@ export function webgpuBackend(): BackendCandidate {
       return probe;
     },
     async activate() {
+      if (device) {
+        await tf.setBackend("webgpu"); // an adapter gives one device only
+        return;
+      }
       const found = adapter ?? (await findAdapter());
       if (typeof found === "string") throw new Error(found);
       // The backend module registers itself at import, and only where it sees navigator.gpu by then.

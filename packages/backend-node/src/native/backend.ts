@@ -7,6 +7,8 @@ type DataId = object;
 
 /** Below this many values a tensor stays an ordinary array: copying it into the heap costs less than a block. */
 const SMALL = 64;
+/** Bytes from which a forgotten tensor's block is worth the cost of watching for its collection. */
+const WATCHED = 1 << 16;
 
 /**
  * TF.js's cpu backend with float32 tensors in a WebAssembly heap, where vector kernels and ONNX Runtime both reach them
@@ -16,6 +18,8 @@ export class NativeBackend extends MathBackendCPU {
   readonly heap: Heap;
   readonly onnx: OnnxRuntime;
   static #ids = 0;
+  /** Frees the blocks of tensors that were collected without being disposed of, as ordinary arrays would be. */
+  readonly #collected = new FinalizationRegistry<number>((offset) => this.heap.free(offset));
   /** Blocks handed out by `floats` that no tensor has claimed yet. */
   readonly #unclaimed = new Set<number>();
 
@@ -59,12 +63,12 @@ export class NativeBackend extends MathBackendCPU {
 
   override write(values: BackendValues, _shape: number[], dtype: DataType): DataId {
     const dataId = { id: NativeBackend.#ids++ };
-    this.data.set(dataId, { values: this.#adopt(values), dtype, refCount: 1 });
+    this.#store(dataId, values, dtype, 1);
     return dataId;
   }
 
   override move(dataId: DataId, values: BackendValues, _shape: number[], dtype: DataType, refCount: number): void {
-    this.data.set(dataId, { values: this.#adopt(values), dtype, refCount });
+    this.#store(dataId, values, dtype, refCount);
   }
 
   override readSync(dataId: DataId): BackendValues {
@@ -80,7 +84,11 @@ export class NativeBackend extends MathBackendCPU {
   override disposeData(dataId: DataId, force = false): boolean {
     const values = this.data.has(dataId) ? this.data.get(dataId).values : undefined;
     const released = super.disposeData(dataId, force);
-    if (released && this.inHeap(values)) this.heap.free((values as TypedArray).byteOffset);
+    if (released && this.inHeap(values)) {
+      const { byteOffset, byteLength } = values as TypedArray;
+      this.heap.free(byteOffset);
+      if (byteLength >= WATCHED) this.#collected.unregister(dataId);
+    }
     return released;
   }
 
@@ -90,6 +98,15 @@ export class NativeBackend extends MathBackendCPU {
 
   override dispose(): void {
     this.#unclaimed.clear();
+  }
+
+  #store(dataId: DataId, given: BackendValues, dtype: DataType, refCount: number): void {
+    const values = this.#adopt(given);
+    this.data.set(dataId, { values, dtype, refCount });
+    if (this.inHeap(values)) {
+      const { byteOffset, byteLength } = values as TypedArray;
+      if (byteLength >= WATCHED) this.#collected.register(dataId, byteOffset, dataId);
+    }
   }
 
   /**

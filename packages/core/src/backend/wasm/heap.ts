@@ -3,8 +3,11 @@ import { VillaError } from "@villa/data";
 
 /** The part of TF.js's BackendWasm that is needed here. */
 interface WasmBackend {
-  wasm?: { _malloc(bytes: number): number };
+  wasm?: { _malloc(bytes: number): number; _free(address: number): void };
 }
+
+/** No block can be larger; near 4 GiB the allocator's own arithmetic overflows. */
+const LARGEST = 2 ** 32 - 2 ** 24;
 
 const guarded = new WeakSet<object>();
 
@@ -16,9 +19,10 @@ export function guardWasmHeap(): void {
   const module = (tf.backend() as WasmBackend).wasm;
   if (!module || guarded.has(module)) return;
   guarded.add(module);
+  module._free(module._malloc(16)); // Emscripten's first call puts the real function in place
   const allocate = module._malloc.bind(module);
   module._malloc = (bytes) => {
-    const address = bytes < 2 ** 32 ? allocate(bytes) : 0;
+    const address = bytes < LARGEST ? allocate(bytes) : 0;
     if (address !== 0 || bytes === 0) return address;
     throw new VillaError(
       "BackendUnavailable",
