@@ -1,5 +1,5 @@
 import { RandomState, VillaError } from "@villa/data";
-import { cellSize, type DigitSet } from "./digits.ts";
+import { cellSize, type DigitSet, type DigitSource } from "./digits.ts";
 import { digitSkeletons, type Stroke, type StrokePoint } from "./strokes.ts";
 
 /** Options of {@link glyphDigits}. */
@@ -63,6 +63,26 @@ function drawDigit(label: number, random: RandomState, target: Uint8Array): void
     const value = Math.min(1, ink[i]! * gain);
     target[row * cellSize + column] = Math.round(254 * value - (value > 0.9 ? 2 * random.randomSample() : 0));
   }
+}
+
+/** How many glyphs {@link glyphSource} draws. */
+export interface GlyphSourceOptions extends GlyphOptions {
+  /** Glyphs of the train and val pools; default 5000. */
+  readonly train?: number | undefined;
+  /** Glyphs of the test pool; default 0, none. */
+  readonly test?: number | undefined;
+}
+
+/**
+ * Glyphs to make a dataset of, those that `docmnist generate --digits glyphs` draws for the same seed.
+ *
+ * @param seed of the dataset
+ */
+export function glyphSource(seed: number, options: GlyphSourceOptions = {}): DigitSource {
+  const { train = 5000, test = 0, labels } = options;
+  // Other seeds than the dataset's: its draws must not repeat the glyphs' own.
+  const digits = { train: glyphDigits((seed ^ 0x5eed_0001) >>> 0, train, { labels }) };
+  return test === 0 ? digits : { ...digits, test: glyphDigits((seed ^ 0x5eed_0002) >>> 0, test, { labels }) };
 }
 
 /** Moves each point a little; points that are close together move together, or curves would get corners. */

@@ -13,7 +13,7 @@ export {
 export { type AttributeChoice, chooseAttributes } from "./chooseAttributes.ts";
 export { cellSize, type DigitSet, type DigitSource } from "./digits.ts";
 export { type DocMnistDataset, type DocMnistOptions, generateDocMnist, streamDocMnist } from "./generate.ts";
-export { type GlyphOptions, glyphDigits } from "./glyphs.ts";
+export { type GlyphOptions, type GlyphSourceOptions, glyphDigits, glyphSource } from "./glyphs.ts";
 export { type IdxArray, parseDigits, parseIdx } from "./idx.ts";
 export { ImageFileEncoder } from "./imageFile.ts";
 export type { OutlineKind } from "./outline.ts";

@@ -14,6 +14,7 @@ it("exports what is documented", () => {
         "encodePng",
         "generateDocMnist",
         "glyphDigits",
+        "glyphSource",
         "imageFilepath",
         "montage",
         "parseDigits",

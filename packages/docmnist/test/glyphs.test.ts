@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { glyphDigits } from "../src/index.ts";
+import { glyphDigits, glyphSource } from "../src/index.ts";
 
 const size = 28 * 28;
 
@@ -64,5 +64,15 @@ describe("glyphDigits", () => {
     expect(glyphDigits(1, 0).images).toHaveLength(0);
     expect(() => glyphDigits(1, 4, { labels: [10] })).toThrow("0 to 9");
     expect(() => glyphDigits(1, -1)).toThrow("at least 0");
+  });
+});
+
+describe("glyphSource", () => {
+  it("draws pools of its own for train and test, the same for the same seed", () => {
+    const source = glyphSource(23, { train: 40, test: 20 });
+    expect(source).toEqual(glyphSource(23, { train: 40, test: 20 }));
+    expect(source.train).toEqual(glyphDigits((23 ^ 0x5eed_0001) >>> 0, 40));
+    expect(source.test?.labels.length).toBe(20);
+    expect(glyphSource(23, { train: 40 })).toEqual({ train: source.train });
   });
 });

@@ -22,6 +22,7 @@ export { type HeadParameter, type HeadsOptions, type HeadWeights, headParameters
 export { type EpochSummary, summarizeHistory } from "./history.ts";
 export { type AttributeLoss, attributeLoss } from "./loss.ts";
 export { type MapRegionsOptions, mapRegions, scoreSplit } from "./map-regions.ts";
+export { mappingRows } from "./mapping-rows.ts";
 export {
   addCounts,
   countMapping,

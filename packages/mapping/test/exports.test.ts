@@ -24,6 +24,7 @@ test("exports what is documented", () => {
         "mapRegions",
         "mappingMetrics",
         "mappingReport",
+        "mappingRows",
         "metricsFromCounts",
         "modelFromStateDict",
         "modelStateDict",

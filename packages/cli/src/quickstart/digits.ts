@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { cacheDirectory } from "@villa/data/node";
-import { type DigitSource, glyphDigits } from "@villa/docmnist";
+import { type DigitSource, glyphSource } from "@villa/docmnist";
 import { loadMnist } from "@villa/docmnist/node";
 
 /** Digits to build the dataset from, with words for the report. */
@@ -28,10 +28,5 @@ export async function quickstartDigits(
     const digits = await loadMnist(source === "mnist" ? cached : source);
     return { ...digits, description: source === "mnist" ? "MNIST" : `digits of ${source}` };
   }
-  // Other seeds than the dataset's: its draws must not repeat the glyphs' own.
-  return {
-    train: glyphDigits((seed ^ 0x5eed_0001) >>> 0, glyphs.train),
-    test: glyphDigits((seed ^ 0x5eed_0002) >>> 0, glyphs.test),
-    description: "glyphs (drawn digits that need no download)",
-  };
+  return { ...glyphSource(seed, glyphs), description: "glyphs (drawn digits that need no download)" };
 }

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { type DocMnistAttributes, docMnistAttributes } from "../attributes.ts";
 import { type AttributeChoice, chooseAttributes } from "../chooseAttributes.ts";
 import { checkSettings } from "../generate.ts";
-import { glyphDigits } from "../glyphs.ts";
+import { glyphSource } from "../glyphs.ts";
 import { downloadMnist, loadMnist, type MnistDigits } from "../node/mnist.ts";
 import { writeDataset } from "../node/writeDataset.ts";
 import { type CommandIo, progressDisplay } from "./io.ts";
@@ -37,8 +37,8 @@ Examples:
     --classes 0,1,2 --colors red,orange=#ff8800 --shapes circle,triangle,cross,none --grid-size 4
 `;
 
-/** Number of glyph digits drawn for the train and val pools, and for the test pool. */
-const glyphCounts = { train: 5000, test: 1000 } as const;
+/** Number of glyph digits drawn for the test pool. */
+const testGlyphs = 1000;
 
 /** `docmnist generate`: writes a dataset folder. */
 export function generateCommand(io: CommandIo, signal: AbortSignal): Command {
@@ -132,12 +132,8 @@ async function loadDigits(
   signal: AbortSignal,
 ): Promise<MnistDigits> {
   if (flags.digits === "glyphs") {
-    // Other seeds than the dataset's: its draws must not repeat the glyphs' own.
     const labels = attributes.digits.map((digit) => digit.label);
-    const [trainSeed, testSeed] = [(flags.seed ^ 0x5eed_0001) >>> 0, (flags.seed ^ 0x5eed_0002) >>> 0];
-    const train = glyphDigits(trainSeed, glyphCounts.train, { labels });
-    if (!flags.testAttributeBudget) return { train };
-    return { train, test: glyphDigits(testSeed, glyphCounts.test, { labels }) };
+    return glyphSource(flags.seed, { labels, test: flags.testAttributeBudget ? testGlyphs : 0 });
   }
   if (flags.digits !== "mnist") return loadMnist(flags.digits);
   return loadMnist(await downloadMnist({ mirrors: flags.mirror, progress, signal }));

@@ -1,14 +1,14 @@
-import { type MappingAnnotation, type ProgressListener, RandomState, writeAnnotations } from "@villa/data";
+import { type ProgressListener, writeAnnotations } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { assignRegions, type Epsilon } from "../assign.ts";
 import type { SplitData } from "../build-data.ts";
 import type { Stage1Config } from "../config.ts";
 import { chooseEpsilon, chooseEpsilonPerAttribute, epsilonSweep, type ScoredSplit } from "../epsilon.ts";
 import { scoreSplit } from "../map-regions.ts";
+import { mappingRows } from "../mapping-rows.ts";
 import type { Parallel } from "../parallel.ts";
 import { type MappingReport, mappingReport } from "../report.ts";
 import type { AttributeScores, HeadSource } from "../scores.ts";
-import { regionTexts } from "../sentences.ts";
 
 /** A split with the scores of its regions. */
 export interface ScoredSplitData extends SplitData {
@@ -71,16 +71,7 @@ export async function writeMapping(
   },
 ): Promise<MappingReport | undefined> {
   const assigned = assignRegions(split.scores, split.data.counts, options.epsilon);
-  const random = new RandomState(options.seed);
-  const rows = split.annotations.map((annotation, image): MappingAnnotation => {
-    const order = new Map(annotation.attributes.map((name, i) => [name, i]));
-    // The reference lists a region's attributes in the order of the annotation.
-    const assignedAttributes = assigned[image]!.map((region) =>
-      region.map((a) => attributes[a]!).sort((a, b) => order.get(a)! - order.get(b)!),
-    );
-    const assignedText = regionTexts(annotation.text, annotation.attributes, assignedAttributes, random);
-    return { ...annotation, assignedAttributes, assignedText };
-  });
+  const rows = mappingRows(split.annotations, assigned, attributes, options.seed);
   const bytes = await writeAnnotations(rows);
   for (const path of options.paths) await atomicWriteFile(path, bytes);
   const known = judgeable(split);
