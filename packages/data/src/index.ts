@@ -7,6 +7,7 @@ export {
   readMappings,
   writeAnnotations,
 } from "./dataset/annotations.ts";
+export { AttributeMentions } from "./dataset/mentions.ts";
 export {
   type AttributeGroup,
   type AttributePrompts,
@@ -57,6 +58,7 @@ export {
   type SafetensorsOptions,
   writeSafetensors,
 } from "./safetensors.ts";
+export { parseShard, type Shard, shardFromEnvironment } from "./shard.ts";
 export { readSparseCoo, type SparseWriteOptions, writeSparseCoo } from "./sparse.ts";
 export {
   type DataType,

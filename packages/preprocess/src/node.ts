@@ -1,3 +1,4 @@
+export { parseShard, type Shard } from "@villa/data";
 export {
   type AttributeEmbeddings,
   checkEmbeddingManifest,
@@ -7,8 +8,6 @@ export {
 } from "@villa/data/node";
 export type { EmbeddingFormat } from "./node/assemble.ts";
 export { checkDataset } from "./node/checkDataset.ts";
-export type { Shard } from "./node/job.ts";
-export { parseShard } from "./node/parseShard.ts";
 export { type PreprocessOptions, type PreprocessResult, preprocessDataset } from "./node/preprocess.ts";
 export { type DatasetRegionEmbeddings, readRegionEmbeddings } from "./node/readRegionEmbeddings.ts";
 export {

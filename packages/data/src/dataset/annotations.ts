@@ -96,14 +96,20 @@ export interface AnnotationWriter {
   finish(): Uint8Array;
 }
 
-/** An {@link AnnotationWriter}. The first rows decide which of the optional columns there are. */
-export async function createAnnotationWriter(options: FeatherWriteOptions = {}): Promise<AnnotationWriter> {
+/**
+ * An {@link AnnotationWriter}. The first rows decide which of the optional columns there are; `truth` makes room for
+ * `regToAttr` in rows that come later.
+ */
+export async function createAnnotationWriter({
+  truth = false,
+  ...options
+}: FeatherWriteOptions & { readonly truth?: boolean } = {}): Promise<AnnotationWriter> {
   const writer = await createFeatherWriter(options);
   let present: typeof columns | undefined;
   return {
     append(rows) {
       checkRows(rows);
-      present ??= presentColumns(rows);
+      present ??= presentColumns(rows, truth);
       return writer.append(toColumns(rows, present));
     },
     finish() {
@@ -116,9 +122,10 @@ export async function createAnnotationWriter(options: FeatherWriteOptions = {}):
   };
 }
 
-function presentColumns(rows: readonly Row[]): typeof columns {
+function presentColumns(rows: readonly Row[], truth = false): typeof columns {
   const [first] = rows;
-  const present = columns.filter(({ key, required }) => required || key === "numRegions" || first?.[key] !== undefined);
+  const always = new Set<keyof MappingAnnotation>(truth ? ["numRegions", "regToAttr"] : ["numRegions"]);
+  const present = columns.filter(({ key, required }) => required || always.has(key) || first?.[key] !== undefined);
   // Whole pixels, as the Python implementation has them, unless the dataset measures finer.
   const whole = rows.every(({ regionCoord = [] }) => regionCoord.every((box) => box.every(Number.isInteger)));
   if (whole) return present;

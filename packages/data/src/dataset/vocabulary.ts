@@ -6,11 +6,19 @@ export interface AttributeGroup {
   readonly attributes: readonly string[];
   /** Sentences about an attribute; `{}` stands for its name. */
   readonly templates: readonly string[];
+  /** Other words for an attribute, by its name. */
+  readonly synonyms?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The attributes a dataset speaks of: its file `attributes.json`. */
 export interface AttributeVocabulary {
   readonly groups: readonly AttributeGroup[];
+  /**
+   * How texts mention attributes: `words` – whole words, synonyms too, and not negated (`AttributeMentions`);
+   * `words-negated-too` – the same without the rule on negation. Absent in DocMNIST's folders, whose sentences mention an
+   * attribute wherever it follows a space, as in the original.
+   */
+  readonly mentions?: "words" | "words-negated-too";
 }
 
 /**
@@ -71,7 +79,8 @@ export function attributePrompts(vocabulary: AttributeVocabulary): AttributeProm
 }
 
 /**
- * Reads `attributes.json`: `{ "groups": [{ "name", "attributes": […], "templates": […] }] }`. Other keys are ignored.
+ * Reads `attributes.json`: `{ "groups": [{ "name", "attributes": […], "templates": […] }] }`, a
+ * group's `synonyms` and `mentions` if there are any. Other keys are ignored.
  *
  * @throws VillaError `InvalidFile` saying which part is wrong
  */
@@ -82,14 +91,18 @@ export function parseVocabulary(json: string): AttributeVocabulary {
   } catch (cause) {
     throw new VillaError("InvalidFile", "attributes.json is not valid JSON.", { cause });
   }
-  const groups = (value as { groups?: unknown } | null)?.groups;
+  const { groups, mentions } = (value ?? {}) as { groups?: unknown; mentions?: unknown };
   if (!Array.isArray(groups) || groups.length === 0) {
     throw new VillaError("InvalidFile", 'attributes.json has no list of "groups".');
   }
+  if (mentions !== undefined && mentions !== "words" && mentions !== "words-negated-too") {
+    throw new VillaError("InvalidFile", 'attributes.json: "mentions" is neither "words" nor "words-negated-too".');
+  }
   const seen = new Set<string>();
   return {
+    ...(mentions && { mentions }),
     groups: groups.map((group: Partial<AttributeGroup> | null, i) => {
-      const { name, attributes, templates } = group ?? {};
+      const { name, attributes, templates, synonyms } = group ?? {};
       const where = `group ${typeof name === "string" ? `"${name}"` : i + 1}`;
       if (typeof name !== "string") throw new VillaError("InvalidFile", `attributes.json: ${where} has no name.`);
       if (!isTexts(attributes)) throw new VillaError("InvalidFile", `attributes.json: ${where} has no attributes.`);
@@ -104,14 +117,22 @@ export function parseVocabulary(json: string): AttributeVocabulary {
         }
         seen.add(attribute);
       }
-      return { name, attributes, templates };
+      const other = Object.entries(synonyms ?? {}).find(([key, words]) => !attributes.includes(key) || !isTexts(words));
+      if (other) {
+        throw new VillaError(
+          "InvalidFile",
+          `attributes.json: the synonyms of "${other[0]}" in ${where} are not a list of words for one of its attributes.`,
+        );
+      }
+      return { name, attributes, templates, ...(synonyms && { synonyms }) };
     }),
   };
 }
 
 /** The text of `attributes.json`. */
 export function formatVocabulary(vocabulary: AttributeVocabulary): string {
-  return `${JSON.stringify({ version: 1, groups: vocabulary.groups }, null, 2)}\n`;
+  const { groups, mentions } = vocabulary;
+  return `${JSON.stringify({ version: 1, ...(mentions && { mentions }), groups }, null, 2)}\n`;
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -2,7 +2,13 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeRegionSafetensors, encodeRegionSafetensors, formatVocabulary, VillaError } from "@villa/data";
+import {
+  decodeRegionSafetensors,
+  encodeRegionSafetensors,
+  formatVocabulary,
+  type Shard,
+  VillaError,
+} from "@villa/data";
 import {
   annotationsFingerprint,
   atomicWriteFile,
@@ -25,12 +31,6 @@ export interface Part {
   /** Rows of the annotations, from inclusive, to exclusive. */
   readonly from: number;
   readonly to: number;
-}
-
-/** Which share of the parts this process computes: shard `index` of `count`, counted from 0. */
-export interface Shard {
-  readonly index: number;
-  readonly count: number;
 }
 
 /**

@@ -1,9 +1,9 @@
-import { type ImageAnnotation, type ProgressListener, VillaError } from "@villa/data";
+import { type ImageAnnotation, type ProgressListener, type Shard, VillaError } from "@villa/data";
 import { type Dataset, openDataset, throwIfAborted } from "@villa/data/node";
 import { attributeEmbeddings, type Encoder } from "../encoders/encoder.ts";
 import { assembleRegions, type EmbeddingFormat, writeAttributes } from "./assemble.ts";
 import { checkDataset } from "./checkDataset.ts";
-import { EmbeddingJob, type Part, type Shard } from "./job.ts";
+import { EmbeddingJob, type Part } from "./job.ts";
 
 export interface PreprocessOptions {
   /** The dataset folder; results go into it. */

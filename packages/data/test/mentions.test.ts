@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest";
+import { AttributeMentions, type AttributeVocabulary } from "../src/index.ts";
+
+const vocabulary: AttributeVocabulary = {
+  mentions: "words",
+  groups: [
+    {
+      name: "finding",
+      attributes: ["effusion", "edema", "fracture", "cardiomegaly", "nodule"],
+      templates: ["there is {}"],
+      synonyms: { cardiomegaly: ["enlarged heart", "heart is enlarged"], edema: ["oedema"] },
+    },
+    { name: "product", attributes: ["red", "mug", "t-shirt", "été"], templates: ["a {}"] },
+  ],
+};
+const found = (text: string) => new AttributeMentions(vocabulary).find(text);
+
+test.each([
+  ["whole words only, any case", "REDDISH mugs. Edema, and an INFRARED nodule", ["edema", "nodule"]],
+  ["at the start and the end, in the vocabulary's order", "Red things beside a mug; nodule", ["nodule", "red", "mug"]],
+  ["synonyms, over any white space", "the  heart\tis enlarged", ["cardiomegaly"]],
+  ["hyphens and accents", "a T-shirt for l'été, a t shirt", ["t-shirt"]],
+  ["accents", "en été", ["été"]],
+  ["a possessive", "the mug’s handle", ["mug"]],
+])("%s", (_, text, expected) => {
+  expect(found(text)).toEqual(expected);
+});
+
+describe("negation", () => {
+  test.each([
+    ["No effusion.", []],
+    ["no effusion, edema or fracture", []],
+    ["No effusion. Edema is seen.", ["edema"]],
+    ["no effusion but a nodule", ["nodule"]],
+    ["no effusion; nodule", ["nodule"]],
+    ["No effusion\nNodule", ["nodule"]],
+    ["Findings: nodule without edema", ["nodule"]],
+    ["absence of fracture", []],
+    ["The patient denies edema, however there is a nodule", ["nodule"]],
+    ["There is no evidence of cardiomegaly or oedema", []],
+    ["negative for effusion", []],
+    ["A nodule, effusion is absent", ["nodule"]],
+    ["the fracture was ruled out", []],
+    ["A mug that isn’t red", ["mug"]],
+    // Phrases that contain a negating word and negate nothing.
+    ["no change of the effusion", ["effusion"]],
+    ["not only red", ["red"]],
+    ["a nodule cannot be ruled out", ["nodule"]],
+    // One mention that is not negated is enough.
+    ["no effusion on the left. Effusion on the right", ["effusion"]],
+    ["nodule 3.5 cm, no edema", ["nodule"]],
+    ["possible fracture", ["fracture"]],
+  ])("%s", (text, expected) => {
+    expect(found(text)).toEqual(expected);
+  });
+
+  test("can be switched off", () => {
+    const mentions = new AttributeMentions({ ...vocabulary, mentions: "words-negated-too" });
+    expect(mentions.find("no effusion, edema or fracture")).toEqual(["effusion", "edema", "fracture"]);
+  });
+});
+
+test("an attribute without a word is refused", () => {
+  const groups = [{ name: "x", attributes: ["+"], templates: ["{}"] }];
+  expect(() => new AttributeMentions({ groups })).toThrow(expect.objectContaining({ code: "InvalidArgument" }));
+});
