@@ -4,5 +4,9 @@ import { villaBuild } from "../../tsup.base.ts";
 export default defineConfig([
   villaBuild({ index: "src/index.ts" }),
   // The command itself is ESM only: it uses top-level await and is never imported.
-  villaBuild({ cli: "src/cli.ts" }, { format: ["esm"], dts: false, clean: false }),
+  // `experimentTask` is the module that its workers load by URL.
+  villaBuild(
+    { cli: "src/cli.ts", experimentTask: "src/experiment/task.ts" },
+    { format: ["esm"], dts: false, clean: false },
+  ),
 ]);

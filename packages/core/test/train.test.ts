@@ -223,4 +223,15 @@ describe("epochBatches", () => {
       [2, 3],
     ]);
   });
+
+  it("takes as many passes as the steps asked for, without repeating an example within a batch", () => {
+    const options = { examples: 7, batchSize: 3, stepsPerEpoch: 5, random: new RandomState(4) };
+    const batches = epochBatches(options);
+    expect(batches.map(({ length }) => length)).toEqual([3, 3, 3, 3, 3]);
+    for (const batch of batches) expect(new Set(batch).size).toBe(3);
+    for (const pass of [batches.slice(0, 2), batches.slice(2, 4)]) {
+      expect(new Set(pass.flatMap((batch) => [...batch])).size).toBe(6);
+    }
+    expect(() => epochBatches({ ...options, stepsPerEpoch: 0 })).toThrow("whole number");
+  });
 });

@@ -27,6 +27,8 @@ export const stage2Schema = v.strictObject({
   batch_size: whole(1),
   /** Images that pass through the tower at once; 0 = the whole batch. BatchNorm sees one such chunk at a time. */
   micro_batch: whole(0),
+  /** Steps between two validations; null = as many as one pass over the images makes. */
+  steps_per_epoch: v.nullable(whole(1)),
   epochs: whole(1),
   model: v.strictObject({
     /** CLIP weights to start from: RN50.pt, a torch state dict or safetensors. null = random weights of the sizes below. */
@@ -55,6 +57,7 @@ export const stage2Defaults: Omit<Stage2Config, "data_dir"> = {
   pairs: "mapping",
   batch_size: 256,
   micro_batch: 32,
+  steps_per_epoch: null,
   epochs: 100,
   model: { weights: null, width: 64, layers: [3, 4, 6, 3], emb_dim: 1024 },
   text_encoder: "auto",

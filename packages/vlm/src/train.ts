@@ -30,6 +30,8 @@ export interface TrainContrastiveOptions {
   readonly batchSize?: number;
   /** Images that pass through the tower at once; 0 = the whole batch. See `contrastiveGradients`. Default 32. */
   readonly microBatch?: number;
+  /** Steps between two validations; default: as many as one pass over the images makes. */
+  readonly stepsPerEpoch?: number | undefined;
   /** Default 100. */
   readonly epochs?: number;
   /** Default 0.07. */
@@ -72,6 +74,7 @@ export async function trainContrastive(
       examples: train.length,
       batchSize: Math.min(batchSize, train.length),
       epochs,
+      stepsPerEpoch: options.stepsPerEpoch,
       random: new RandomState(seed),
       optimizer,
       variables: tower.parameters as ReadonlyMap<string, tf.Variable>,

@@ -2,6 +2,8 @@ import type { RegisterCommand } from "./context.ts";
 import { registerDocmnist } from "./docmnist.ts";
 import { registerDoctor } from "./doctor.ts";
 import { registerEvaluate } from "./evaluate.ts";
+import { registerExperiment } from "./experiment.ts";
+import { registerIngest } from "./ingest.ts";
 import { registerPreprocess } from "./preprocess.ts";
 import { registerQuickstart } from "./quickstart.ts";
 import { registerStage1 } from "./stage1.ts";
@@ -11,9 +13,11 @@ import { registerStage2 } from "./stage2.ts";
 export const commands: readonly RegisterCommand[] = [
   registerQuickstart,
   registerDocmnist,
+  registerIngest,
   registerPreprocess,
   registerStage1,
   registerStage2,
   registerEvaluate,
+  registerExperiment,
   registerDoctor,
 ];

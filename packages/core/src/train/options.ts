@@ -14,6 +14,8 @@ export interface TrainOptions {
   readonly dropLast?: boolean;
   /** Draws a new order each epoch (default true). */
   readonly shuffle?: boolean;
+  /** Makes an epoch this many steps, of as many passes over the examples as that takes (default: one pass). */
+  readonly stepsPerEpoch?: number | undefined;
   /** Draws the orders; `step` may draw from it too. */
   readonly random: RandomState;
   readonly optimizer: Optimizer;

@@ -64,6 +64,7 @@ export async function runStage2(
         weightDecay: checked.optimizer.weight_decay,
         batchSize: checked.batch_size,
         microBatch: checked.micro_batch,
+        stepsPerEpoch: checked.steps_per_epoch ?? undefined,
         epochs: checked.epochs,
         temperature: checked.loss.temp,
         patience: checked.early_stop.patience,
