@@ -9,17 +9,18 @@ const packagesRoot = join(import.meta.dirname, "../../packages");
 const allowed: Record<string, readonly string[]> = {
   data: [],
   docmnist: ["data"],
+  ingest: ["data"],
   core: ["data"],
   preprocess: ["data", "core"],
   mapping: ["data", "core"],
   vlm: ["data", "core", "preprocess"],
   "backend-node": ["data", "core"],
   "backend-browser": ["data", "core"],
-  cli: ["data", "docmnist", "core", "preprocess", "mapping", "vlm", "backend-node"],
+  cli: ["data", "docmnist", "ingest", "core", "preprocess", "mapping", "vlm", "backend-node"],
 };
 
 /** Packages whose main entry must load in a browser: `node:` imports only behind `src/node.ts` and the command line. */
-const browserSafe = ["data", "docmnist", "core", "preprocess", "mapping", "vlm", "backend-browser"];
+const browserSafe = ["data", "docmnist", "ingest", "core", "preprocess", "mapping", "vlm", "backend-browser"];
 
 interface Manifest {
   readonly dependencies?: Record<string, string>;

@@ -2,16 +2,15 @@ import { VillaError } from "@villa/data";
 import { Option } from "commander";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
+import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
-interface PreprocessFlags extends CommonFlags, RuntimeFlags {
+interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly dataDir: string;
   readonly encoder: "clip-rn50" | "pixels";
   readonly weights?: string;
   readonly regions: "roi-align" | "crop";
   readonly dimension: number;
   readonly seed: number;
-  readonly shard?: string;
-  readonly merge?: boolean;
   readonly format: "original" | "safetensors";
   readonly overwrite?: boolean;
 }
@@ -35,8 +34,6 @@ export const registerPreprocess: RegisterCommand = (program, context) => {
     )
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)
     .option("--seed <n>", "of the pixels encoder", Number, 23)
-    .option("--shard <i/n>", "compute only this share of the images; a run without it joins all shares")
-    .option("--merge", "only join what shards have computed")
     .addOption(new Option("--format <name>", "file format").choices(["original", "safetensors"]).default("original"))
     .option("--overwrite", "replace embeddings that are there already")
     .addHelpText(
@@ -47,14 +44,14 @@ Examples:
   villa preprocess --data-dir data/docmnist_30000_15.2 --encoder pixels
   villa preprocess --data-dir data/docmnist_30000_15.2 --weights RN50.pt --shard 0/4`,
     );
-  withCommonFlags(withRuntimeFlags(command)).action((flags: PreprocessFlags) =>
+  withCommonFlags(withRuntimeFlags(withShardFlags(command, "images"))).action((flags: PreprocessFlags) =>
     present(
       context,
       flags,
       (progress) =>
         onBackend(flags, async (backend) => {
-          const { parseShard, preprocessDataset } = await import("@villa/preprocess/node");
-          const shard = flags.shard === undefined ? undefined : parseShard(flags.shard);
+          const { preprocessDataset } = await import("@villa/preprocess/node");
+          const shard = chosenShard(flags, context.terminal);
           const { encoder, weights } = await makeEncoder(flags, progress, context.signal);
           try {
             const result = await preprocessDataset({

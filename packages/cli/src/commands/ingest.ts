@@ -1,0 +1,143 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { table } from "../terminal.ts";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { wholeNumber } from "./runtime.ts";
+import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
+
+type IngestModule = typeof import("@villa/ingest/node");
+type IngestResult = Awaited<ReturnType<IngestModule["ingestTable"]>>;
+
+interface IngestFlags extends CommonFlags, ShardFlags {
+  readonly images: string;
+  readonly table: string;
+  readonly out: string;
+  readonly regions: string;
+  readonly attributes?: string;
+  readonly negation: boolean;
+  readonly columns?: Record<string, string>;
+  readonly groupBy?: string;
+  readonly boxFormat: "xyxy" | "xywh";
+  readonly clipBoxes?: boolean;
+  readonly split: string;
+  readonly seed: number;
+  readonly imageFormat: "png" | "npz" | "keep";
+  readonly maxSide?: number;
+  readonly autoOrient?: boolean;
+  readonly encoding?: string;
+  readonly limit?: number;
+  readonly skipBad?: boolean;
+  readonly overwrite?: boolean;
+}
+
+/** `villa ingest`: a dataset from a table and a folder of images. */
+export const registerIngest: RegisterCommand = (program, context) => {
+  const command = program
+    .command("ingest")
+    .description("make a dataset from your own table and images (resumes where it stopped)")
+    .requiredOption("--table <file>", ".jsonl, .csv, .tsv, .parquet, or COCO's .json: one row an image")
+    .requiredOption("--images <folder>", "what paths in the table start from")
+    .requiredOption("--out <folder>", "the dataset");
+  withRowFlags(command);
+  withImageFlags(command);
+  withShardFlags(command, "rows")
+    .option("--limit <n>", "only the first rows", wholeNumber)
+    .option("--skip-bad", "list rows that cannot be used and leave them out, instead of stopping")
+    .option("--overwrite", "replace a dataset that is there already")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  villa ingest --images photos --table products.csv --attributes attributes.json --out data/products
+  villa ingest --images files --table reports.jsonl --attributes findings.json --group-by patient --out data/reports
+  villa ingest --images train2017 --table captions.json --regions full --limit 1000 --out data/coco`,
+    );
+  withCommonFlags(command).action((flags: IngestFlags) =>
+    present(
+      context,
+      flags,
+      async (progress) => {
+        const { ingestTable, parseSplitShares } = await import("@villa/ingest/node");
+        const shard = chosenShard(flags, context.terminal);
+        return ingestTable({
+          ...given(flags, ["table", "images", "out", "regions", "attributes", "negation", "boxFormat", "clipBoxes"]),
+          ...given(flags, ["seed", "encoding", "limit", "skipBad", "overwrite"]),
+          columns: { ...flags.columns, ...(flags.groupBy !== undefined && { group: flags.groupBy }) },
+          split: parseSplitShares(flags.split),
+          image: { format: flags.imageFormat, ...given(flags, ["maxSide", "autoOrient"]) },
+          ...(shard && { shard }),
+          ...(flags.merge && { mergeOnly: true }),
+          progress,
+          signal: context.signal,
+        });
+      },
+      describe,
+    ),
+  );
+};
+
+function withRowFlags(command: Command): void {
+  command
+    .option("--columns <names>", "which column holds what, e.g. image=file,text=report,id=study", columnNames)
+    .option("--regions <rule>", "regions of rows without boxes: full, grid:3x3, or a JSON file of boxes", "grid:3x3")
+    .addOption(
+      new Option("--box-format <format>", "corners, or left, top, width, height")
+        .choices(["xyxy", "xywh"])
+        .default("xyxy"),
+    )
+    .option("--clip-boxes", "cut boxes off at the edge of their image instead of refusing them")
+    .option("--attributes <file>", "attributes to look for in the texts: names, synonyms, templates")
+    .option("--no-negation", 'count mentions such as "no lid" too')
+    .option("--split <shares>", "of rows without a split", "train=0.8,val=0.1,test=0.1")
+    .option("--group-by <column>", "rows that agree in this column fall into the same split, e.g. patient")
+    .option("--seed <n>", "of the splits", Number, 23)
+    .option("--encoding <name>", "of a text table (default: utf-8)");
+}
+
+function withImageFlags(command: Command): void {
+  command
+    .addOption(
+      new Option(
+        "--image-format <format>",
+        "png; npz: the original's sparse arrays; keep: files as they are if possible",
+      )
+        .choices(["png", "npz", "keep"])
+        .default("png"),
+    )
+    .option("--max-side <pixels>", "scale larger images down, boxes too", wholeNumber)
+    .option("--auto-orient", "turn photos as their EXIF orientation says; boxes count in the turned image");
+}
+
+/** `image=file,text=report` */
+function columnNames(text: string): Record<string, string> {
+  const known = ["id", "image", "text", "boxes", "region_attributes", "attributes", "split", "group"];
+  const pairs = text.split(",").map((pair) => pair.split("=").map((word) => word.trim()));
+  const bad = pairs.find(([name, column, ...rest]) => !known.includes(name ?? "") || !column || rest.length > 0);
+  if (bad) throw new InvalidArgumentError(`Give NAME=COLUMN pairs of ${known.join(", ")}, not "${bad.join("=")}".`);
+  return Object.fromEntries(pairs) as Record<string, string>;
+}
+
+/** The flags that were given, by name. */
+function given<Flags extends object, Key extends keyof Flags>(flags: Flags, keys: readonly Key[]) {
+  const entries = keys.filter((key) => flags[key] !== undefined).map((key) => [key, flags[key]]);
+  return Object.fromEntries(entries) as Pick<Flags, Key>;
+}
+
+function describe({ directory, rows, complete, ...summary }: IngestResult): string {
+  if (!complete)
+    return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
+  const { images = 0, regions = 0, splits = [], attributes = [], neverSeen = [], skippedRows = 0 } = summary;
+  return [
+    `${images} images with ${regions} regions in ${directory}`,
+    "",
+    table([["split", "images"], ...splits.map(({ split, images: own }) => [split, own])]),
+    "",
+    table([["attribute", "images"], ...attributes.map(({ name, images: own }) => [name, own])]),
+    ...(skippedRows > 0 ? ["", `${skippedRows} rows were left out; problems.jsonl says why.`] : []),
+    ...(neverSeen.length > 0
+      ? [
+          "",
+          `Warning: no image of the train split has ${neverSeen.map((name) => `"${name}"`).join(", ")}; nothing can be learned about that.`,
+        ]
+      : []),
+  ].join("\n");
+}

@@ -1,0 +1,96 @@
+import { type AttributeGroup, AttributeMentions, type AttributeVocabulary, VillaError } from "@villa/data";
+
+/** Sentences about attributes of which nothing more is known. */
+export const defaultTemplates: readonly string[] = ["{}", "there is {}", "a picture of {}", "it shows {}"];
+
+/**
+ * Reads a file of attributes. Either a list, each entry a word or `{ name, synonyms?, templates? }`, or groups as in a
+ * dataset's attributes.json, whose `attributes` may be such entries too:
+ *
+ * `{ "groups": [{ "name": "colour", "templates": ["the colour is {}"], "attributes": ["red", { "name": "grey",
+ * "synonyms": ["gray", "silver"] }] }] }`
+ *
+ * @param negation whether mentions such as "no lid" count as none
+ * @throws VillaError `InvalidFile` saying which entry is wrong
+ */
+export function parseAttributeFile(json: string, { negation = true } = {}): AttributeVocabulary {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new VillaError("InvalidFile", "The file of attributes is not valid JSON.", { cause });
+  }
+  const sources = Array.isArray(value)
+    ? [{ name: "attribute", attributes: value }]
+    : isRecord(value)
+      ? value.groups
+      : undefined;
+  if (!Array.isArray(sources)) {
+    throw new VillaError("InvalidFile", 'The file of attributes holds neither a list nor {"groups": […]}.');
+  }
+  const groups = sources.flatMap((source: unknown, i) => readGroup(source, i));
+  const names = groups.flatMap(({ attributes }) => attributes);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new VillaError("InvalidFile", `The attribute "${twice}" is named twice.`);
+  if (names.length === 0) throw new VillaError("InvalidFile", "The file of attributes names none.");
+  const vocabulary: AttributeVocabulary = { mentions: negation ? "words" : "words-negated-too", groups };
+  new AttributeMentions(vocabulary); // refuses names without a word
+  return vocabulary;
+}
+
+/** A vocabulary of the attributes that a table has. */
+export function tableVocabulary(names: readonly string[], { negation = true } = {}): AttributeVocabulary {
+  return parseAttributeFile(JSON.stringify(names), { negation });
+}
+
+/** One group, and one for each attribute that has templates of its own. */
+function readGroup(source: unknown, index: number): AttributeGroup[] {
+  const { name, attributes, templates = defaultTemplates, synonyms: known } = isRecord(source) ? source : {};
+  if (typeof name !== "string" || name === "") fail(`group ${index + 1} has no name`);
+  if (!Array.isArray(attributes)) fail(`the group "${name}" has no list of attributes`);
+  checkTemplates(templates, `the group "${name}"`);
+  const shared: string[] = [];
+  const synonyms: Record<string, readonly string[]> = isRecord(known) ? { ...(known as typeof synonyms) } : {};
+  const single: AttributeGroup[] = [];
+  for (const [i, entry] of attributes.entries()) {
+    const attribute = typeof entry === "string" ? { name: entry } : isRecord(entry) ? entry : {};
+    const own = attribute.name;
+    if (typeof own !== "string" || own.trim() === "") fail(`attribute ${i + 1} of the group "${name}" has no name`);
+    if (attribute.synonyms !== undefined && !isTexts(attribute.synonyms)) {
+      fail(`the synonyms of "${own}" are not a list of words`);
+    }
+    const others = attribute.synonyms ?? [];
+    if (attribute.templates === undefined) {
+      shared.push(own);
+      if (others.length > 0) synonyms[own] = others;
+    } else {
+      checkTemplates(attribute.templates, `"${own}"`);
+      const words = others.length > 0 ? { synonyms: { [own]: others } } : {};
+      single.push({ name: own, attributes: [own], templates: attribute.templates, ...words });
+    }
+  }
+  for (const [key, words] of Object.entries(synonyms)) {
+    if (!shared.includes(key) || !isTexts(words))
+      fail(`the synonyms of "${key}" are not a list of words for an attribute`);
+  }
+  const others = Object.keys(synonyms).length > 0 ? { synonyms } : {};
+  return shared.length > 0 ? [{ name, attributes: shared, templates, ...others }, ...single] : single;
+}
+
+function checkTemplates(templates: unknown, where: string): asserts templates is readonly string[] {
+  if (!isTexts(templates) || templates.length === 0) fail(`${where} has no templates`);
+  const bad = templates.find((template) => !template.includes("{}"));
+  if (bad !== undefined) fail(`the template "${bad}" of ${where} does not contain {}`);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string" && item !== "");
+}
+
+function fail(why: string): never {
+  throw new VillaError("InvalidFile", `The file of attributes is wrong: ${why}.`);
+}

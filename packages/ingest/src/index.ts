@@ -1,0 +1,11 @@
+export { defaultTemplates, parseAttributeFile, tableVocabulary } from "./attributeFile.ts";
+export { fitBox, parseRegionRule, type RegionRule, ruledRegions } from "./regions.ts";
+export {
+  type Box,
+  type BoxFormat,
+  type ColumnName,
+  joinSentences,
+  parseRow,
+  type TableColumns,
+  type TableRow,
+} from "./row.ts";

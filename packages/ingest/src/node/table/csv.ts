@@ -1,0 +1,32 @@
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { isVillaError, VillaError } from "@villa/data";
+import type { TableRecord } from "./openTable.ts";
+import { decodedText } from "./text.ts";
+
+/** Records of a CSV or TSV file whose first line names the columns. */
+export async function* csvRecords(path: string, encoding: string): AsyncGenerator<TableRecord> {
+  const { parse } = await import("csv-parse");
+  const delimiter = /\.tsv$/i.test(path) ? "\t" : ",";
+  const parser = parse({ columns: uniqueColumns, bom: true, delimiter, skip_empty_lines: true });
+  // An error of either side ends the loop below, which is where it is thrown.
+  const reading = pipeline(Readable.from(decodedText(path, encoding)), parser).catch(() => undefined);
+  let number = 0;
+  try {
+    for await (const values of parser as AsyncIterable<Record<string, unknown>>) yield { number: number++, values };
+  } catch (error) {
+    if (isVillaError(error)) throw error;
+    throw new VillaError("InvalidFile", `${path} is not a proper table: ${(error as Error).message}.`, {
+      cause: error,
+    });
+  } finally {
+    parser.destroy();
+    await reading;
+  }
+}
+
+function uniqueColumns(names: string[]): string[] {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new VillaError("InvalidFile", `The table has two columns "${twice}".`);
+  return names.map((name) => name.trim());
+}

@@ -1,0 +1,93 @@
+import { VillaError } from "@villa/data";
+import type { Box } from "./row.ts";
+
+/** Regions of images whose rows have no boxes. */
+export type RegionRule =
+  | { readonly kind: "full" }
+  | { readonly kind: "grid"; readonly columns: number; readonly rows: number }
+  /** Boxes by the image's path as the table has it, or by its id. */
+  | { readonly kind: "proposals"; readonly boxes: Readonly<Record<string, readonly Box[]>> };
+
+/** Reads `full` or `grid:3x3` (columns × rows). @returns undefined for anything else, such as the name of a file */
+export function parseRegionRule(text: string): RegionRule | undefined {
+  if (text === "full") return { kind: "full" };
+  const match = /^grid:(\d+)[x×](\d+)$/.exec(text);
+  if (!match) return undefined;
+  const [columns, rows] = [Number(match[1]), Number(match[2])];
+  if (columns >= 1 && rows >= 1 && columns * rows <= 400) return { kind: "grid", columns, rows };
+  throw new VillaError("InvalidArgument", `--regions ${text} gives ${columns * rows} regions; use 1 to 400.`);
+}
+
+/**
+ * Regions of an image without boxes of its own, in whole pixels.
+ *
+ * @throws VillaError `InvalidFile` when the image is too small for the grid, or has no proposals
+ */
+export function ruledRegions(
+  rule: RegionRule,
+  size: { readonly width: number; readonly height: number },
+  names: readonly (string | undefined)[],
+): readonly Box[] {
+  const { width, height } = size;
+  if (rule.kind === "full") return [[0, 0, width, height]];
+  if (rule.kind === "proposals") {
+    const own = names.flatMap((name) => (name !== undefined && Object.hasOwn(rule.boxes, name) ? [name] : []))[0];
+    const boxes = own === undefined ? [] : rule.boxes[own]!;
+    if (boxes.length === 0) throw new VillaError("InvalidFile", "it has neither boxes nor proposals");
+    return boxes;
+  }
+  const { columns, rows } = rule;
+  if (width < columns || height < rows) {
+    throw new VillaError(
+      "InvalidFile",
+      `its ${width} × ${height} pixels are too few for a grid of ${columns} × ${rows}`,
+    );
+  }
+  const edge = (i: number, count: number, length: number): number => Math.round((i * length) / count);
+  return Array.from({ length: columns * rows }, (_, i): Box => {
+    const [column, row] = [i % columns, Math.floor(i / columns)];
+    return [
+      edge(column, columns, width),
+      edge(row, rows, height),
+      edge(column + 1, columns, width),
+      edge(row + 1, rows, height),
+    ];
+  });
+}
+
+/** Pixels by which a box may reach over the edge without being wrong: tools round. */
+const tolerance = 1;
+
+/**
+ * A box in whole pixels inside of its image: rounded outwards, and scaled with the image.
+ *
+ * @param clip cuts off what reaches over the edge instead of refusing
+ * @throws VillaError `InvalidFile` when the box is outside of the image
+ */
+export function fitBox(
+  box: Box,
+  region: number,
+  { source, stored, clip }: { source: Size; stored: Size; clip: boolean },
+): [number, number, number, number] {
+  const [x0, y0, x1, y1] = box;
+  const reaches = Math.max(-x0, -y0, x1 - source.width, y1 - source.height);
+  const isOutside = Math.min(x1, y1, source.width - x0, source.height - y0) <= 0;
+  if (isOutside || (reaches > tolerance && !clip)) {
+    const remedy = isOutside ? "" : " (--clip-boxes cuts it off)";
+    throw new VillaError(
+      "InvalidFile",
+      `box ${region}, [${box.join(", ")}], reaches outside of its ${source.width} × ${source.height} pixels${remedy}`,
+    );
+  }
+  const [sx, sy] = [stored.width / source.width, stored.height / source.height];
+  // A millionth of a pixel is rounding, not area.
+  const low = (value: number) => Math.max(0, Math.floor(value + 1e-6));
+  const high = (value: number, most: number) => Math.min(most, Math.ceil(value - 1e-6));
+  const [left, top] = [low(x0 * sx), low(y0 * sy)];
+  return [left, top, Math.max(left + 1, high(x1 * sx, stored.width)), Math.max(top + 1, high(y1 * sy, stored.height))];
+}
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
