@@ -51,6 +51,7 @@ export default defineConfig({
   test: {
     include: [
       "packages/*/test/**/*.browser.test.ts",
+      "examples/library/test/*.browser.test.ts",
       "packages/core/test/conformance.test.ts",
       "packages/core/test/training.golden.test.ts",
     ],
