@@ -35,7 +35,7 @@ export { type MappingModel, makeModel, modelFromStateDict, modelStateDict } from
 export { type Parallel, shardOf } from "./parallel.ts";
 export { type AttributeReport, type MappingReport, mappingReport } from "./report.ts";
 export { type AttributeScores, type HeadSource, scoreRegions } from "./scores.ts";
-export { regionTexts, sentencesAbout, splitSentences } from "./sentences.ts";
+export { regionTexts, type SentenceRule, sentenceRule, sentencesAbout, splitSentences } from "./sentences.ts";
 export { type HeadEpoch, type TrainHeadsOptions, trainHeads } from "./train-heads.ts";
 export { type TrainedMapping, type TrainMappingOptions, trainMapping } from "./train-mapping.ts";
 export { defaultTrainOptions, type TrainOptions } from "./train-options.ts";

@@ -1,5 +1,5 @@
 import { type ImageAnnotation, type MappingAnnotation, RandomState } from "@villa/data";
-import { regionTexts } from "./sentences.ts";
+import { regionTexts, type SentenceRule, sentencesAbout } from "./sentences.ts";
 
 /**
  * Rows of `mapping_<split>.feather`: annotations with the attributes and sentences of every region.
@@ -7,6 +7,7 @@ import { regionTexts } from "./sentences.ts";
  * @param assigned image → region → attribute indices, from {@link mapRegions} or {@link assignRegions}
  * @param attributes names of the attributes
  * @param seed decides which of the sentences about an attribute stands for it
+ * @param about which sentences may stand for an attribute; {@link sentenceRule} gives that of a dataset
  * @see writeAnnotations of `@villa/data`, which makes the file's bytes
  */
 export function mappingRows(
@@ -14,6 +15,7 @@ export function mappingRows(
   assigned: readonly (readonly (readonly number[])[])[],
   attributes: readonly string[],
   seed: number,
+  about: SentenceRule = sentencesAbout,
 ): MappingAnnotation[] {
   const random = new RandomState(seed);
   return annotations.map((annotation, image): MappingAnnotation => {
@@ -22,7 +24,7 @@ export function mappingRows(
     const assignedAttributes = assigned[image]!.map((region) =>
       region.map((a) => attributes[a]!).sort((a, b) => order.get(a)! - order.get(b)!),
     );
-    const assignedText = regionTexts(annotation.text, annotation.attributes, assignedAttributes, random);
+    const assignedText = regionTexts(annotation.text, annotation.attributes, assignedAttributes, random, about);
     return { ...annotation, assignedAttributes, assignedText };
   });
 }

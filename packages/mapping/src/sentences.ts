@@ -1,4 +1,4 @@
-import type { RandomState } from "@villa/data";
+import { AttributeMentions, type AttributeVocabulary, type RandomState } from "@villa/data";
 
 /** Sentences of a description: split at full stops, trimmed, pieces of three characters or fewer dropped. */
 export function splitSentences(text: string): string[] {
@@ -12,6 +12,25 @@ export function splitSentences(text: string): string[] {
 export function sentencesAbout(sentences: readonly string[], attribute: string): string[] {
   const needle = ` ${attribute.toLowerCase()}`;
   return sentences.filter((sentence) => sentence.toLowerCase().includes(needle));
+}
+
+/** The sentences of a description that may stand for an attribute. */
+export type SentenceRule = (sentences: readonly string[], attribute: string) => string[];
+
+/**
+ * The rule of a dataset: {@link sentencesAbout}, as the original has it, or for vocabularies that say how texts mention
+ * their attributes the sentences that do so, by name or synonym and not negated.
+ */
+export function sentenceRule(vocabulary: AttributeVocabulary): SentenceRule {
+  if (vocabulary.mentions === undefined) return sentencesAbout;
+  const mentions = new AttributeMentions(vocabulary);
+  // All attributes of an image ask about the same sentences.
+  let known: { sentences: readonly string[]; found: string[][] } | undefined;
+  return (sentences, attribute) => {
+    if (known?.sentences !== sentences) known = { sentences, found: sentences.map((each) => mentions.find(each)) };
+    const { found } = known;
+    return sentences.filter((_, i) => found[i]!.includes(attribute));
+  };
 }
 
 /**
@@ -28,11 +47,12 @@ export function regionTexts(
   attributes: readonly string[],
   assigned: readonly (readonly string[])[],
   random: RandomState,
+  about: SentenceRule = sentencesAbout,
 ): string[] {
   const sentences = splitSentences(text);
   const chosen = new Map<string, string>();
   for (const attribute of attributes) {
-    const admissible = sentencesAbout(sentences, attribute);
+    const admissible = about(sentences, attribute);
     if (admissible.length > 0) chosen.set(attribute, admissible[random.choice(admissible.length)]!);
   }
   return assigned.map((names) =>

@@ -33,6 +33,7 @@ test("exports what is documented", () => {
         "regionsWithin",
         "scoreRegions",
         "scoreSplit",
+        "sentenceRule",
         "sentencesAbout",
         "shardOf",
         "splitSentences",

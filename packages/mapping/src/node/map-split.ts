@@ -1,4 +1,4 @@
-import { type ProgressListener, writeAnnotations } from "@villa/data";
+import { type AttributeVocabulary, type ProgressListener, writeAnnotations } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { assignRegions, type Epsilon } from "../assign.ts";
 import type { SplitData } from "../build-data.ts";
@@ -9,6 +9,7 @@ import { mappingRows } from "../mapping-rows.ts";
 import type { Parallel } from "../parallel.ts";
 import { type MappingReport, mappingReport } from "../report.ts";
 import type { AttributeScores, HeadSource } from "../scores.ts";
+import { sentenceRule } from "../sentences.ts";
 
 /** A split with the scores of its regions. */
 export interface ScoredSplitData extends SplitData {
@@ -68,10 +69,11 @@ export async function writeMapping(
     readonly seed: number;
     readonly sweep: readonly number[];
     readonly paths: readonly string[];
+    readonly vocabulary: AttributeVocabulary;
   },
 ): Promise<MappingReport | undefined> {
   const assigned = assignRegions(split.scores, split.data.counts, options.epsilon);
-  const rows = mappingRows(split.annotations, assigned, attributes, options.seed);
+  const rows = mappingRows(split.annotations, assigned, attributes, options.seed, sentenceRule(options.vocabulary));
   const bytes = await writeAnnotations(rows);
   for (const path of options.paths) await atomicWriteFile(path, bytes);
   const known = judgeable(split);

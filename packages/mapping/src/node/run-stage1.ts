@@ -223,7 +223,8 @@ async function mapSplits(
         : await scoreSplitData(splits.get(split)!, model, embeddings.values, running);
     const paths = [folder.mapping(split), join(dataset.directory, `mapping_${split}.feather`)];
     const { seed, mapping } = config;
-    const report = await writeMapping(scored, attributes, { epsilon, seed, sweep: mapping.sweep, paths });
+    const { vocabulary } = dataset;
+    const report = await writeMapping(scored, attributes, { epsilon, seed, sweep: mapping.sweep, paths, vocabulary });
     mappings.push({ split, path: paths[0]!, images: scored.annotations.length, ...(report && { report }) });
   }
   const result = { directory: folder.directory, attributes, epsilon, mappings, ...trained };

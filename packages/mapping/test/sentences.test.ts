@@ -1,0 +1,33 @@
+import { docMnistVocabulary, RandomState } from "@villa/data";
+import { expect, test } from "vitest";
+import { regionTexts, sentenceRule } from "../src/index.ts";
+
+const vocabulary = {
+  mentions: "words",
+  groups: [
+    {
+      name: "finding",
+      attributes: ["effusion", "cardiomegaly"],
+      templates: ["there is {}"],
+      synonyms: { cardiomegaly: ["enlarged heart"] },
+    },
+  ],
+} as const;
+const text = "Effusion on the left . no effusion on the right . there is an enlarged heart";
+
+test("a dataset's own vocabulary: synonyms count, negated sentences do not, the first word does", () => {
+  const texts = regionTexts(
+    ...([text, ["effusion", "cardiomegaly"], [["effusion"], ["cardiomegaly", "effusion"]]] as const),
+    new RandomState(1),
+    sentenceRule(vocabulary),
+  );
+  expect(texts).toEqual(["Effusion on the left", "there is an enlarged heart . Effusion on the left"]);
+});
+
+test("DocMNIST's sentences are found as by the original", () => {
+  const about = sentenceRule(docMnistVocabulary);
+  expect(about(["Red it is", "the color is REDdish", "the digit is red"], "red")).toEqual([
+    "the color is REDdish",
+    "the digit is red",
+  ]);
+});
