@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { joinSentences, parseAttributeFile, parseRow } from "../src/index.ts";
+
+describe("the file of attributes", () => {
+  test("a list of words and entries", () => {
+    const json = JSON.stringify([
+      "red",
+      { name: "grey", synonyms: ["gray"] },
+      { name: "lid", templates: ["with a {}"] },
+    ]);
+    const { groups, mentions } = parseAttributeFile(json);
+    expect(mentions).toBe("words");
+    expect(groups).toMatchObject([
+      { name: "attribute", attributes: ["red", "grey"], synonyms: { grey: ["gray"] } },
+      { name: "lid", attributes: ["lid"], templates: ["with a {}"] },
+    ]);
+    expect(groups[0]!.templates.every((template) => template.includes("{}"))).toBe(true);
+  });
+
+  test("groups, and what ingest itself has written", () => {
+    const groups = [
+      { name: "colour", templates: ["it is {}"], attributes: ["red", "grey"], synonyms: { grey: ["gray"] } },
+    ];
+    expect(parseAttributeFile(JSON.stringify({ version: 1, groups }), { negation: false })).toEqual({
+      ...{ mentions: "words-negated-too", groups },
+    });
+  });
+
+  test.each([
+    ["{", /not valid JSON/],
+    ["{}", /neither a list nor/],
+    ["[]", /names none/],
+    ['["red", "red"]', /"red" is named twice/],
+    ['[{"synonyms": ["a"]}]', /attribute 1 .* has no name/],
+    ['[{"name": "a", "synonyms": "b"}]', /synonyms of "a"/],
+    ['[{"name": "a", "templates": ["b"]}]', /"b" of "a" does not contain/],
+    ['{"groups": [{"attributes": ["a"]}]}', /group 1 has no name/],
+  ])("%s is refused", (json, message) => {
+    expect(() => parseAttributeFile(json)).toThrow(message);
+  });
+});
+
+test.each([
+  ["A mug. It's red!  Buy it?", "A mug . It's red . Buy it"],
+  ["FINDINGS: no\nevidence of edema.\n\nIMPRESSION: none", "FINDINGS: no evidence of edema . IMPRESSION: none"],
+  ["Features\n- red\n- no lid\n* 3.5 cm", "Features . red . no lid . 3.5 cm"],
+  [" … . ! ", ""],
+])("sentences of %j", (text, joined) => {
+  expect(joinSentences(text)).toBe(joined);
+});
+
+test("cells hold lists as lists, as JSON or with separators", () => {
+  const base = { image: "a.png", text: "x" };
+  for (const attributes of [["red", "blue"], '["red", "blue"]', "red; blue", "red|blue|", ["red", "blue", "red"]]) {
+    expect(parseRow({ ...base, attributes }, 0).attributes).toEqual(["red", "blue"]);
+  }
+  expect(parseRow({ ...base, boxes: "[[1, 2, 3, 4]]", id: 5n }, 0)).toMatchObject({ boxes: [[1, 2, 3, 4]], id: "5" });
+  expect(parseRow({ ...base, boxes: [], attributes: null }, 0)).not.toHaveProperty("boxes");
+  expect(() => parseRow({ ...base, attributes: [1] }, 0)).toThrow("not a list of words");
+  expect(() => parseRow({ ...base, boxes: "[1" }, 0)).toThrow("not valid JSON");
+});

@@ -1,0 +1,149 @@
+import { openDataset } from "@villa/data/node";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { expect, test } from "vitest";
+import { blank, TestFolder } from "./folder.ts";
+
+const expected = [
+  { text: "a red mug . no lid", attributes: ["red"], regionCoord: [[1, 2, 21, 22]], split: "train" },
+  {
+    text: "a lid",
+    attributes: ["lid"],
+    regionCoord: [
+      [0, 0, 10, 10],
+      [10, 5, 40, 30],
+    ],
+    split: "val",
+  },
+];
+const boxes = [
+  [[1, 2, 21, 22]],
+  [
+    [0, 0, 10, 10],
+    [10, 5, 40, 30],
+  ],
+];
+
+async function rowsOf(folder: TestFolder, table: string, options: Parameters<TestFolder["ingest"]>[1] = {}) {
+  const attributes = await folder.attributes(["red", "lid"]);
+  await folder.ingest(table, { attributes, ...options });
+  const { annotations } = await openDataset(folder.file("data"));
+  return annotations.map(({ text, attributes: own, regionCoord, split }) => ({
+    text,
+    attributes: own,
+    regionCoord,
+    split,
+  }));
+}
+
+test("JSONL", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.jsonl([
+    {
+      image: "a.png",
+      text: "A red mug. No lid!".replace("A", "a").replace("No", "no"),
+      boxes: boxes[0],
+      split: "train",
+    },
+    { image: "b.png", text: "a lid", boxes: [{ bbox: boxes[1]![0] }, { box: boxes[1]![1] }], split: "validation" },
+  ]);
+  expect(await rowsOf(folder, table)).toEqual(expected);
+});
+
+test("CSV with quotes, other column names, a byte order mark and Windows line ends", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.write(
+    "table.csv",
+    '\ufefffile,caption,rects,part\r\na.png,"a red mug.\r\nno lid","[[1, 2, 20, 20]]",train\r\nb.png,a lid,"[[0,0,10,10],[10,5,30,25]]",val\r\n',
+  );
+  const columns = { image: "file", text: "caption", boxes: "rects", split: "part" };
+  expect(await rowsOf(folder, table, { columns, boxFormat: "xywh" })).toEqual(expected);
+});
+
+test("TSV in another encoding", async () => {
+  const folder = await TestFolder.make();
+  const bytes = Buffer.from("image\ttext\tattributes\na.png\tété ; rouge\tété|hiver\n", "latin1");
+  const table = await folder.write("table.tsv", bytes);
+  await folder.ingest(table, { encoding: "windows-1252", regions: "full" });
+  const { annotations } = await openDataset(folder.file("data"));
+  expect(annotations[0]).toMatchObject({
+    text: "été . rouge",
+    attributes: ["été", "hiver"],
+    regionCoord: [[0, 0, 40, 30]],
+  });
+});
+
+test("Parquet, with paths or with the images inside", async () => {
+  const folder = await TestFolder.make();
+  const column = (name: string, data: unknown[], type: "STRING" | "BYTE_ARRAY" = "STRING") => ({ name, data, type });
+  const common = [
+    column("text", ["a red mug. no lid", "a lid"]),
+    column(
+      "boxes",
+      boxes.map((own) => JSON.stringify(own)),
+    ),
+    column("split", ["train", "dev"]),
+  ];
+  const parquet = (image: ReturnType<typeof column>) =>
+    new Uint8Array(parquetWriteBuffer({ columnData: [image, ...common], rowGroupSize: 1 }));
+  const paths = await folder.write("paths.parquet", parquet(column("image", ["a.png", "b.png"])));
+  expect(await rowsOf(folder, paths)).toEqual(expected);
+  const png = await blank([1, 2, 3]).png().toBuffer();
+  const inside = await folder.write("inside.parquet", parquet(column("image", [png, png], "BYTE_ARRAY")));
+  expect(await rowsOf(folder, inside, { overwrite: true })).toEqual(expected);
+});
+
+test("COCO: boxes, categories as the truth about regions, captions", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.write(
+    "coco.json",
+    JSON.stringify({
+      images: [
+        { id: 7, file_name: "a.png", caption: "A red mug.", patient: "p" },
+        { id: 9, file_name: "b.png", patient: "p" },
+      ],
+      annotations: [
+        { image_id: 7, bbox: [1.4, 2, 19, 20.5], category_id: 2 },
+        { image_id: 9, bbox: [0, 0, 10, 10], category_id: 1, attributes: ["red"] },
+        { image_id: 9, caption: "A lid." },
+        { image_id: 9, caption: "red" },
+      ],
+      categories: [
+        { id: 1, name: "lid" },
+        { id: 2, name: "mug" },
+      ],
+    }),
+  );
+  const result = await folder.ingest(table, { columns: { group: "patient" }, boxFormat: "xywh" });
+  const { annotations, vocabulary } = await openDataset(folder.file("data"));
+  expect(annotations).toMatchObject([
+    { text: "A red mug", regionCoord: [[1, 2, 21, 23]], regToAttr: [["mug"]], attributes: ["mug"] },
+    { text: "A lid . red", regionCoord: [[0, 0, 10, 10]], regToAttr: [["lid", "red"]], attributes: ["lid", "red"] },
+  ]);
+  expect(vocabulary.groups[0]!.attributes).toEqual(["mug", "lid", "red"]);
+  expect(annotations[0]!.split).toBe(annotations[1]!.split);
+  expect(result).toMatchObject({ images: 2, regions: 2, rows: 2, complete: true });
+});
+
+test.each([
+  [
+    "a table that is not utf-8",
+    "table.csv",
+    Buffer.from("image,text\na.png,red\nb.png,\xe9t\xe9\n", "latin1"),
+    /Line 3 .*utf-8.*--encoding/,
+  ],
+  [
+    "a column that is missing",
+    "table.csv",
+    "file,text\na.png,red\n",
+    /no column "image"; it has file, text.*--columns image=NAME/,
+  ],
+  ["a ragged table", "table.csv", "image,text\na.png,red,blue\n", /not a proper table.*line 2/],
+  ["two columns of one name", "table.csv", "image,text,text\na.png,red,blue\n", /two columns "text"/],
+  ["a table without rows", "table.jsonl", "\n\n", /no rows/],
+  ["something else", "table.xlsx", "PK", /ends in \.jsonl, \.csv/],
+  ["JSON that is no COCO", "table.json", "[1]", /COCO/],
+  ["Parquet that is none", "table.parquet", "PAR1 nothing of the kind", /Parquet/],
+])("%s is refused", async (_, name, contents, message) => {
+  const folder = await TestFolder.make();
+  await expect(folder.ingest(await folder.write(name, contents))).rejects.toThrow(message);
+});
