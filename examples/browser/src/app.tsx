@@ -1,0 +1,141 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { RemoteLaboratory } from "./laboratory/connect.ts";
+import type { DatasetSettings, DatasetSummary } from "./laboratory/protocol.ts";
+import { AskPanel } from "./parts/askPanel.tsx";
+import { DatasetPanel } from "./parts/datasetPanel.tsx";
+import { FilesPanel } from "./parts/filesPanel.tsx";
+import { MapPanel } from "./parts/mapPanel.tsx";
+import { PictureStore } from "./parts/pictures.ts";
+import { TrainPanel } from "./parts/trainPanel.tsx";
+import { useTraining } from "./parts/useTraining.ts";
+
+export const defaultDataset: DatasetSettings = {
+  seed: 23,
+  attributeBudget: 3000,
+  valAttributeBudget: 1000,
+  targetSampleComplexity: 12,
+  colors: ["red", "yellow", "green", "blue", "purple"],
+  shapes: ["circle", "rectangle", "none"],
+};
+
+export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
+  const [settings, setSettings] = useState(defaultDataset);
+  const [dataset, setDataset] = useState<DatasetSummary>();
+  const [isGenerated, setGenerated] = useState(true);
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(true);
+  const [image, setImage] = useState(0);
+  const [epsilon, setEpsilon] = useState(0.2);
+  const training = useTraining(laboratory);
+  // A new dataset numbers its images anew.
+  const pictures = useMemo(() => new PictureStore(laboratory), [dataset, laboratory]);
+
+  const select = useCallback(
+    (chosen: number) => {
+      setImage(chosen);
+      laboratory.watch(chosen);
+    },
+    [laboratory],
+  );
+
+  /** Runs what makes a new dataset, and shows what went wrong. */
+  const open = useCallback(
+    async (make: () => Promise<DatasetSummary>, generated: boolean) => {
+      setBusy(true);
+      setProblem("");
+      try {
+        const summary = await make();
+        training.reset();
+        setDataset(summary);
+        setGenerated(generated);
+        select(firstShown(summary));
+      } catch (error) {
+        setProblem((error as Error).message);
+      } finally {
+        setBusy(false);
+      }
+    },
+    [select, training.reset],
+  );
+  const generate = useLatest((wanted: DatasetSettings) => open(() => laboratory.generate(wanted), true));
+
+  useEffect(() => generate(defaultDataset), [generate]);
+
+  const change = (changed: DatasetSettings): void => {
+    setSettings(changed);
+    // A trained model is not thrown away by a slider: the button does it.
+    if (training.state.kind === "idle") generate(changed);
+  };
+
+  return (
+    <>
+      <header>
+        <p class="eyebrow">ViLLA · ICCV 2023</p>
+        <h1>DocMNIST laboratory</h1>
+        <p class="lead">
+          Each image comes with sentences about all of its digits, and nobody says which sentence belongs to which
+          digit. Make such data, and watch a mapping model find out. Everything runs in this page; nothing leaves it.
+        </p>
+        <nav aria-label="Sections">
+          {["generate", "train", "map", "ask", "files"].map((name) => (
+            <a key={name} href={`#${name}`}>
+              {name}
+            </a>
+          ))}
+        </nav>
+      </header>
+      <main>
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+        <DatasetPanel
+          {...{ settings, dataset, busy, isGenerated, pictures, image, select, change }}
+          locked={training.state.kind === "running"}
+          generate={() => generate(settings)}
+        />
+        <TrainPanel {...{ training, dataset, pictures, image, epsilon }} />
+        <MapPanel {...{ laboratory, training, dataset, pictures, image, select, epsilon, setEpsilon }} />
+        <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
+        <FilesPanel
+          {...{ laboratory, training, dataset, epsilon, setProblem }}
+          open={(files) => open(() => laboratory.importFiles(files), false)}
+          added={(summary) => {
+            setDataset(summary);
+            select(summary.splits.at(-1)!.images.at(-1)!);
+          }}
+        />
+      </main>
+      <footer>
+        <p>
+          The digits are drawn by a program, so that no download is needed. Embeddings are a fixed random projection of
+          pixels, a stand-in for CLIP that needs no weights: the mapping model learns all it knows from the sentences.
+        </p>
+      </footer>
+    </>
+  );
+}
+
+/** Held-out images show best what a model has learned. */
+function firstShown({ splits }: DatasetSummary): number {
+  return (splits.find(({ split }) => split === "val") ?? splits[0])?.images[0] ?? 0;
+}
+
+/** Calls `run` for the newest argument only: while one call is under way, later ones replace each other. */
+function useLatest<T>(run: (argument: T) => Promise<void>): (argument: T) => void {
+  const state = useRef<{ running: boolean; next?: { argument: T } }>({ running: false });
+  const current = useRef(run);
+  current.current = run;
+  return useCallback((argument: T) => {
+    const own = state.current;
+    own.next = { argument };
+    if (own.running) return;
+    own.running = true;
+    void (async () => {
+      for (let next = own.next; next; next = own.next) {
+        delete own.next;
+        await current.current(next.argument);
+      }
+      own.running = false;
+    })();
+  }, []);
+}

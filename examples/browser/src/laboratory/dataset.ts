@@ -1,0 +1,60 @@
+import { type AttributeVocabulary, attributeNames, type ImageAnnotation, type RgbImage } from "@villa/data";
+import type { DatasetSummary, Picture, SplitSummary } from "./protocol.ts";
+
+/** A dataset in the worker's memory. */
+export interface Dataset {
+  /** Name of its folder. */
+  readonly name: string;
+  readonly vocabulary: AttributeVocabulary;
+  readonly rows: readonly ImageAnnotation[];
+  /** Decodes the image of a row. */
+  readImage(row: number): Promise<RgbImage>;
+  /** The image of a row as a file of the dataset folder. */
+  imageFile(row: number): Promise<Uint8Array>;
+}
+
+/** Row numbers of each split, in order of appearance. */
+export function splitRows({ rows }: Dataset): Map<string, number[]> {
+  const splits = new Map<string, number[]>();
+  rows.forEach(({ split }, row) => {
+    const own = splits.get(split);
+    if (own) own.push(row);
+    else splits.set(split, [row]);
+  });
+  return splits;
+}
+
+export function summarize(dataset: Dataset): DatasetSummary {
+  const splits = [...splitRows(dataset)].map(([split, images]): SplitSummary => {
+    const rows = images.map((image) => dataset.rows[image]!);
+    const regions = rows.reduce((sum, row) => sum + row.numRegions, 0);
+    if (rows.some((row) => !row.regToAttr)) return { split, images, regions };
+    const pairs = rows.reduce((sum, row) => sum + row.regToAttr!.flat().length, 0);
+    return { split, images, regions, sampleComplexity: pairs / rows.length };
+  });
+  return { name: dataset.name, splits, groups: dataset.vocabulary.groups };
+}
+
+export async function pictureOf(dataset: Dataset, image: number): Promise<Picture> {
+  const row = dataset.rows[image]!;
+  const { width, height, data } = await dataset.readImage(image);
+  return {
+    ...{ image, split: row.split, width, height, rgba: toRgba(data), boxes: row.regionCoord, text: row.text },
+    ...(row.regToAttr && { truth: row.regToAttr }),
+    attributes: inVocabularyOrder(row.attributes, dataset.vocabulary),
+  };
+}
+
+function inVocabularyOrder(attributes: readonly string[], vocabulary: AttributeVocabulary): string[] {
+  return attributeNames(vocabulary).filter((name) => attributes.includes(name));
+}
+
+/** @param planes [3, height, width] */
+function toRgba(planes: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
+  const area = planes.length / 3;
+  const rgba = new Uint8ClampedArray(4 * area).fill(255);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let pixel = 0; pixel < area; pixel++) rgba[4 * pixel + channel] = planes[channel * area + pixel]!;
+  }
+  return rgba;
+}

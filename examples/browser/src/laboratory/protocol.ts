@@ -1,0 +1,163 @@
+// What the page and its worker tell each other. Everything here can be cloned; functions go through Comlink.
+import type { AttributeGroup } from "@villa/data";
+import type { EpochSummary, EpsilonResult } from "@villa/mapping";
+
+/** What to generate. */
+export interface DatasetSettings {
+  readonly seed: number;
+  readonly attributeBudget: number;
+  readonly valAttributeBudget: number;
+  readonly targetSampleComplexity: number;
+  /** Names of built-in colours. */
+  readonly colors: readonly string[];
+  /** Names of built-in shapes, and "none". */
+  readonly shapes: readonly string[];
+}
+
+export interface SplitSummary {
+  readonly split: string;
+  /** Numbers of its images, in the order of the dataset. */
+  readonly images: readonly number[];
+  readonly regions: number;
+  /** (region, attribute) pairs of an image on average; absent where the true attributes are not known. */
+  readonly sampleComplexity?: number;
+}
+
+export interface DatasetSummary {
+  /** Name of its folder. */
+  readonly name: string;
+  readonly splits: readonly SplitSummary[];
+  readonly groups: readonly AttributeGroup[];
+}
+
+export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
+
+/** An image of the dataset, ready to be drawn. */
+export interface Picture {
+  /** Its number in the dataset. */
+  readonly image: number;
+  readonly split: string;
+  readonly width: number;
+  readonly height: number;
+  readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+  readonly boxes: readonly Box[];
+  /** True attributes of each region, where they are known. */
+  readonly truth?: readonly (readonly string[])[];
+  readonly text: string;
+  /** Attributes that the text mentions. */
+  readonly attributes: readonly string[];
+}
+
+export const backendNames = ["auto", "webgpu", "webgl", "wasm", "cpu"] as const;
+export type BackendName = (typeof backendNames)[number];
+
+export interface TrainSettings {
+  readonly backend: BackendName;
+  /** Length of the embeddings. */
+  readonly dimension: number;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly learningRate: number;
+  readonly seed: number;
+}
+
+export interface BackendInUse {
+  readonly name: string;
+  readonly detail: string;
+  /** Why others that would have come first do not run here. */
+  readonly passedOver: readonly string[];
+}
+
+/** What happens while the worker trains. */
+export type TrainEvent =
+  | { readonly kind: "backend"; readonly backend: BackendInUse }
+  | { readonly kind: "progress"; readonly task: string; readonly done: number; readonly total: number }
+  /** A head has finished an epoch and scores the regions of the watched image. */
+  | { readonly kind: "scores"; readonly attribute: string; readonly image: number; readonly scores: Float32Array }
+  | { readonly kind: "epoch"; readonly epoch: EpochSummary };
+
+export interface TrainingResult {
+  /** False when it was stopped; the epochs that were finished count. */
+  readonly complete: boolean;
+  readonly backend: BackendInUse;
+  readonly history: readonly EpochSummary[];
+  readonly seconds: number;
+  /** The split that the figures below speak of: "val" where there is one. */
+  readonly judgedOn: string;
+  /** Quality at every ε of the slider; empty where the true attributes are not known. */
+  readonly sweep: readonly EpsilonResult[];
+  readonly best?: EpsilonResult;
+}
+
+/** ε of the slider: 0.01 … 1. */
+export const epsilons: readonly number[] = Array.from({ length: 100 }, (_, i) => (i + 1) / 100);
+
+/** What the trained model says about an image. */
+export interface ImageMapping {
+  readonly image: number;
+  /** Of every attribute that the text mentions: the score of each region, in −1 … 1. */
+  readonly scores: Readonly<Record<string, readonly number[]>>;
+  /** Attributes assigned to each region at ε. */
+  readonly assigned: readonly (readonly string[])[];
+}
+
+export interface QueryHit {
+  readonly image: number;
+  readonly region: number;
+  readonly score: number;
+  /** Whether the region truly has every attribute asked for, where that is known. */
+  readonly correct?: boolean;
+}
+
+export interface QueryAnswer {
+  /** Attributes found in the query. */
+  readonly attributes: readonly string[];
+  /** A sentence about words that were not understood. */
+  readonly hint?: string;
+  readonly hits: readonly QueryHit[];
+  /** Regions of the split that truly have every attribute, where that is known. */
+  readonly relevant?: number;
+}
+
+/** A file from a folder, an archive or a drop. */
+export interface InputFile {
+  /** Path with its folders. */
+  readonly path: string;
+  readonly contents: Blob;
+}
+
+/** An image of the visitor's own. */
+export interface OwnImage {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+  /** [height, width, 4] */
+  readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+  readonly boxes: readonly Box[];
+  /** Sentences that describe it; may be empty. */
+  readonly text: string;
+}
+
+/** A file to be saved. */
+export interface OutputFile {
+  readonly name: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The worker's side. Every call rejects with a sentence for people. */
+export interface LaboratoryApi {
+  generate(settings: DatasetSettings): Promise<DatasetSummary>;
+  importFiles(files: readonly InputFile[]): Promise<DatasetSummary>;
+  addImage(image: OwnImage): Promise<DatasetSummary>;
+  pictures(images: readonly number[]): Promise<Picture[]>;
+  train(settings: TrainSettings, listen: (event: TrainEvent) => void): Promise<TrainingResult>;
+  /** Ends the training after the current step. */
+  stop(): void;
+  /** Chooses the image whose scores `train` reports. */
+  watch(image: number): void;
+  mapping(image: number, epsilon: number): Promise<ImageMapping>;
+  query(text: string, split: string, limit: number): Promise<QueryAnswer>;
+  exportDataset(): Promise<OutputFile>;
+  exportMapping(split: string, epsilon: number): Promise<OutputFile>;
+  exportModel(): Promise<OutputFile>;
+}

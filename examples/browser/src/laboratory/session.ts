@@ -1,0 +1,229 @@
+// Everything that needs TensorFlow.js. The worker imports this module when the first training starts.
+import { saveTorch, VillaError, writeAnnotations } from "@villa/data";
+import {
+  type AttributeScores,
+  assignRegions,
+  chooseEpsilon,
+  defaultTrainOptions,
+  epsilonSweep,
+  type MappingModel,
+  mappingRows,
+  modelStateDict,
+} from "@villa/mapping";
+import { type Encoder, pixelsEncoder } from "@villa/preprocess";
+import { chooseBackend } from "./backend.ts";
+import { breathe } from "./breathe.ts";
+import type { Dataset } from "./dataset.ts";
+import { type EmbeddedDataset, type EmbeddedSplit, embedDataset, embedSplit } from "./embed.ts";
+import { ownSplit } from "./ownImage.ts";
+import {
+  epsilons,
+  type ImageMapping,
+  type QueryAnswer,
+  type QueryHit,
+  type TrainEvent,
+  type TrainingResult,
+  type TrainSettings,
+} from "./protocol.ts";
+import { parseQuery } from "./query.ts";
+import { mentionedScores, type RegionScores, scoreAll } from "./regionScores.ts";
+import { train } from "./train.ts";
+
+interface ScoredSplit extends EmbeddedSplit {
+  readonly all: RegionScores;
+  readonly mentioned: readonly AttributeScores[];
+}
+
+export interface SessionOptions {
+  readonly settings: TrainSettings;
+  readonly listen: (event: TrainEvent) => void;
+  readonly signal: AbortSignal;
+  /** The image whose scores are reported; asked after every head. */
+  readonly watched: () => number;
+}
+
+/** A model trained on a dataset, with the scores of all its regions. */
+export class Session {
+  readonly #dataset: Dataset;
+  readonly #embedded: EmbeddedDataset;
+  readonly #encoder: Encoder;
+  readonly #model: MappingModel;
+  readonly #splits: Map<string, ScoredSplit>;
+
+  private constructor(
+    dataset: Dataset,
+    embedded: EmbeddedDataset,
+    encoder: Encoder,
+    model: MappingModel,
+    splits: Map<string, ScoredSplit>,
+  ) {
+    this.#dataset = dataset;
+    this.#embedded = embedded;
+    this.#encoder = encoder;
+    this.#model = model;
+    this.#splits = splits;
+  }
+
+  /**
+   * Embeds the dataset, trains the mapping model and scores every region.
+   *
+   * @throws VillaError `BackendUnavailable`, `Aborted`, and as the packages do
+   */
+  static async train(dataset: Dataset, options: SessionOptions): Promise<{ session: Session; result: TrainingResult }> {
+    const { settings, listen, signal } = options;
+    const { dimension, epochs, batchSize, learningRate, seed } = settings;
+    if (!dataset.rows.some(({ split }) => split === "train")) {
+      throw new VillaError("InvalidArgument", "This dataset has no train split to learn from.");
+    }
+    const backend = await chooseBackend(settings.backend);
+    listen({ kind: "backend", backend });
+    const started = performance.now();
+    const onProgress = throttled(listen);
+    const encoder = pixelsEncoder({ dimension, seed });
+    try {
+      const embedded = await embedDataset(dataset, encoder, { onProgress, signal });
+      const { model, history, complete } = await train(
+        embedded,
+        { ...defaultTrainOptions, epochs, batchSize, learningRate, seed },
+        {
+          ...{ onProgress, signal },
+          onHead: async (head, weights) => {
+            await reportScores(dataset, embedded, head, weights, options);
+            await breathe();
+          },
+          onEpoch: (epoch) => listen({ kind: "epoch", epoch }),
+        },
+      );
+      const splits = new Map<string, ScoredSplit>();
+      for (const [split, each] of embedded.splits) splits.set(split, await scored(each, model, embedded));
+      const seconds = (performance.now() - started) / 1000;
+      const session = new Session(dataset, embedded, encoder, model, splits);
+      return { session, result: { complete, backend, history, seconds, ...session.#judge() } };
+    } finally {
+      // What an encoder keeps belongs to the backend of now; the next use makes it anew.
+      encoder.dispose();
+    }
+  }
+
+  /** The session with one more image of the visitor's own. @param dataset the old one with the image at its end */
+  async withOwnImage(dataset: Dataset): Promise<Session> {
+    const images = [...dataset.rows.keys()].filter((row) => dataset.rows[row]!.split === ownSplit);
+    const own = await embedSplit(dataset, this.#encoder, ownSplit, images, this.#embedded.attributes);
+    this.#encoder.dispose();
+    const splits = new Map(this.#splits).set(ownSplit, await scored(own, this.#model, this.#embedded));
+    return new Session(dataset, this.#embedded, this.#encoder, this.#model, splits);
+  }
+
+  mapping(image: number, epsilon: number): ImageMapping {
+    const { split, position } = this.#find(image);
+    const assigned = assignRegions(split.mentioned, split.data.counts, epsilon)[position]!;
+    const first = firstRegion(split, position);
+    const count = split.data.counts[position]!;
+    const names = this.#embedded.attributes;
+    const scores = names.flatMap((name, a) =>
+      split.annotations[position]!.attributes.includes(name)
+        ? [[name, [...split.all.byAttribute[a]!.subarray(first, first + count)]] as const]
+        : [],
+    );
+    return {
+      image,
+      scores: Object.fromEntries(scores),
+      assigned: assigned.map((region) => region.map((a) => names[a]!)),
+    };
+  }
+
+  /** The regions of a split whose scores for all attributes of the query are highest on average. */
+  query(text: string, splitName: string, limit: number): QueryAnswer {
+    const { attributes, hint } = parseQuery(text, this.#dataset.vocabulary);
+    const names = attributes.map((a) => this.#embedded.attributes[a]!);
+    const split = this.#splits.get(splitName);
+    if (attributes.length === 0 || !split) return { attributes: names, ...(hint && { hint }), hits: [] };
+    const hits: QueryHit[] = [];
+    let row = 0;
+    split.data.counts.forEach((count, position) => {
+      for (let region = 0; region < count; region++, row++) {
+        const sum = attributes.reduce((total, a) => total + split.all.byAttribute[a]![row]!, 0);
+        const truth = split.annotations[position]!.regToAttr?.[region];
+        const correct = truth && { correct: names.every((name) => truth.includes(name)) };
+        hits.push({ image: split.images[position]!, region, score: sum / attributes.length, ...correct });
+      }
+    });
+    const relevant = split.truth && { relevant: hits.filter(({ correct }) => correct).length };
+    hits.sort((a, b) => b.score - a.score);
+    return { attributes: names, ...(hint && { hint }), hits: hits.slice(0, limit), ...relevant };
+  }
+
+  /** `mapping_<split>.feather`, as `villa stage1` writes it. */
+  async mappingFile(splitName: string, epsilon: number, seed: number): Promise<Uint8Array> {
+    const split = this.#splits.get(splitName);
+    if (!split) throw new VillaError("NotFound", `There is no split "${splitName}" in this dataset.`);
+    const assigned = assignRegions(split.mentioned, split.data.counts, epsilon);
+    return writeAnnotations(mappingRows(split.annotations, assigned, this.#embedded.attributes, seed));
+  }
+
+  /** `last.pkl`, as `villa stage1` writes it. */
+  async modelFile(): Promise<Uint8Array> {
+    return saveTorch(await modelStateDict(this.#model), { archiveName: "last" });
+  }
+
+  #judge(): Pick<TrainingResult, "judgedOn" | "sweep" | "best"> {
+    const judgedOn = this.#splits.has("val") ? "val" : "train";
+    const { mentioned: scores, truth, data } = this.#splits.get(judgedOn)!;
+    if (!truth?.includes(1)) return { judgedOn, sweep: [] };
+    const known = { scores, truth, counts: data.counts };
+    return { judgedOn, sweep: epsilonSweep(known, epsilons), best: chooseEpsilon(known) };
+  }
+
+  #find(image: number): { split: ScoredSplit; position: number } {
+    const split = this.#splits.get(this.#dataset.rows[image]?.split ?? "");
+    const position = split?.images.indexOf(image) ?? -1;
+    if (!split || position < 0) throw new VillaError("NotFound", "The model has not seen this image; train again.");
+    return { split, position };
+  }
+}
+
+async function scored(split: EmbeddedSplit, model: MappingModel, embedded: EmbeddedDataset): Promise<ScoredSplit> {
+  const all = await scoreAll(model, split.data, embedded.attributeEmbeddings);
+  return { ...split, all, mentioned: mentionedScores(all, split.data) };
+}
+
+/** Tells how a head scores the regions of the image that is looked at. */
+async function reportScores(
+  dataset: Dataset,
+  embedded: EmbeddedDataset,
+  head: number,
+  weights: Parameters<Parameters<typeof train>[2]["onHead"]>[1],
+  { listen, watched }: SessionOptions,
+): Promise<void> {
+  const image = watched();
+  const split = embedded.splits.get(dataset.rows[image]?.split ?? "");
+  const position = split?.images.indexOf(image) ?? -1;
+  if (!split || position < 0) return;
+  const { attributes, attributeEmbeddings } = embedded;
+  const dimension = attributeEmbeddings.length / attributes.length;
+  const [first, count] = [firstRegion(split, position), split.data.counts[position]!];
+  const one = {
+    regions: split.data.regions.subarray(first * dimension, (first + count) * dimension),
+    counts: Int32Array.of(count),
+    labels: new Uint8Array(attributes.length),
+  };
+  const model = { attributes, dimension, oneProj: false, adapter: false, load: async () => weights };
+  const { byAttribute } = await scoreAll(model, one, attributeEmbeddings, [head]);
+  listen({ kind: "scores", attribute: attributes[head]!, image, scores: byAttribute[head]! });
+}
+
+function firstRegion({ data }: EmbeddedSplit, position: number): number {
+  return data.counts.subarray(0, position).reduce((sum, count) => sum + count, 0);
+}
+
+/** Progress at most every 50 ms and at the end: more often than a page can show it helps nobody. */
+function throttled(
+  listen: (event: TrainEvent) => void,
+): (update: { task: string; done: number; total?: number }) => void {
+  let last = 0;
+  return ({ task, done, total = 0 }) => {
+    if (done < total && performance.now() - last < 50) return;
+    last = performance.now();
+    listen({ kind: "progress", task, done, total });
+  };
+}

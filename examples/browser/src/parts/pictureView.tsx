@@ -1,0 +1,61 @@
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import type { Box, Picture } from "../laboratory/protocol.ts";
+
+interface PictureViewProps {
+  readonly picture: Picture;
+  /** What a reader who does not see it is told. */
+  readonly label: string;
+  /** Show this region only. */
+  readonly crop?: Box;
+  readonly boxes?: boolean;
+  /** SVG in pixels of the image, drawn over it. */
+  readonly children?: ComponentChildren;
+}
+
+/** An image with its regions, as large as its container. */
+export function PictureView({ picture, label, crop, boxes = true, children }: PictureViewProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [x0, y0, x1, y1] = crop ?? [0, 0, picture.width, picture.height];
+  const [width, height] = [Math.max(1, Math.round(x1 - x0)), Math.max(1, Math.round(y1 - y0))];
+  useLayoutEffect(() => {
+    const context = canvas.current?.getContext("2d");
+    context?.putImageData(new ImageData(picture.rgba, picture.width, picture.height), -Math.round(x0), -Math.round(y0));
+  }, [picture, x0, y0]);
+  return (
+    <div class="picture" role="img" aria-label={label}>
+      <canvas ref={canvas} width={width} height={height} class={width <= 256 ? "pixels" : ""} />
+      <svg viewBox={`${x0} ${y0} ${width} ${height}`} aria-hidden="true">
+        {boxes && picture.boxes.map((box) => <BoxOutline key={box.join()} box={box} />)}
+        {children}
+      </svg>
+    </div>
+  );
+}
+
+export function BoxOutline({ box: [x0, y0, x1, y1], ...rest }: { readonly box: Box; readonly class?: string }) {
+  return (
+    <rect
+      class="outline"
+      x={x0 + 0.5}
+      y={y0 + 0.5}
+      width={Math.max(0, x1 - x0 - 1)}
+      height={Math.max(0, y1 - y0 - 1)}
+      {...rest}
+    />
+  );
+}
+
+/** The image in words: its number and what its regions are. */
+export function describePicture({ image, truth, boxes }: Picture): string {
+  const regions = truth ? truth.map((attributes) => attributes.join(" ")).join("; ") : `${boxes.length} regions`;
+  return `Image ${image}: ${regions}`;
+}
+
+/** The sentences of a text. */
+export function sentencesOf(text: string): string[] {
+  return text
+    .split(" . ")
+    .map((sentence) => sentence.trim())
+    .filter(Boolean);
+}

@@ -1,0 +1,68 @@
+import * as Plot from "@observablehq/plot";
+import type { LossChartData, SweepChartData } from "./chart.tsx";
+
+/** Draws a chart; colours come from the style sheet, so that they follow light and dark. */
+export function drawChart(data: LossChartData | SweepChartData, width: number): Element {
+  return data.kind === "loss" ? lossChart(data, width) : sweepChart(data, width);
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+  readonly series: string;
+}
+
+function lossChart({ epochs }: LossChartData, width: number): Element {
+  const points = epochs.flatMap(({ epoch, loss, validation }): Point[] => [
+    { x: epoch, y: loss, series: "train" },
+    ...(validation ? [{ x: epoch, y: validation.loss, series: "val" }] : []),
+  ]);
+  const last = Math.max(2, epochs.length);
+  return lines(points, {
+    width,
+    x: { label: "epoch", domain: [1, last], ticks: Math.min(last - 1, 8), tickFormat: "d" },
+    y: { label: "loss", domain: [0, Math.max(...points.map(({ y }) => y))] },
+    colors: { train: "var(--accent)", val: "var(--second)" },
+    marks: [],
+  });
+}
+
+function sweepChart({ sweep, epsilon }: SweepChartData, width: number): Element {
+  const points = sweep.flatMap((each): Point[] =>
+    (["precision", "recall", "f1"] as const).map((series) => ({ x: each.epsilon, y: each[series], series })),
+  );
+  return lines(points, {
+    width,
+    x: { label: "ε", domain: [0, 1] },
+    y: { label: "%", domain: [0, 100] },
+    colors: { precision: "var(--accent)", recall: "var(--second)", f1: "var(--third)" },
+    marks: [Plot.ruleX([epsilon], { stroke: "currentColor", strokeDasharray: "3 3" })],
+  });
+}
+
+interface LinesOptions {
+  readonly width: number;
+  readonly x: Plot.ScaleOptions;
+  readonly y: Plot.ScaleOptions;
+  readonly colors: Readonly<Record<string, string>>;
+  readonly marks: Plot.Markish[];
+}
+
+function lines(points: readonly Point[], { width, x, y, colors, marks }: LinesOptions): Element {
+  const names = Object.keys(colors).filter((name) => points.some(({ series }) => series === name));
+  return Plot.plot({
+    width,
+    height: 240,
+    marginLeft: 40,
+    marginBottom: 36,
+    style: { background: "none", fontSize: "12px", overflow: "visible" },
+    x: { labelAnchor: "right", labelArrow: "none", ...x },
+    y: { labelArrow: "none", grid: true, ticks: 5, ...y },
+    color: { domain: names, range: names.map((name) => colors[name]!), legend: true },
+    marks: [
+      ...marks,
+      Plot.line(points, { x: "x", y: "y", z: "series", stroke: "series", strokeWidth: 2 }),
+      ...(points.length <= 30 ? [Plot.dot(points, { x: "x", y: "y", fill: "series", r: 3 })] : []),
+    ],
+  });
+}

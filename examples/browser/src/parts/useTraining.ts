@@ -1,0 +1,79 @@
+import type { EpochSummary } from "@villa/mapping";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
+import { type RemoteLaboratory, trainIn } from "../laboratory/connect.ts";
+import type { BackendInUse, TrainEvent, TrainingResult, TrainSettings } from "../laboratory/protocol.ts";
+import { canKeepFiles, keepEverything } from "../offline.ts";
+
+/** What is known of a training. */
+export interface TrainingState {
+  readonly kind: "idle" | "running" | "done";
+  readonly backend?: BackendInUse;
+  readonly progress?: { readonly task: string; readonly done: number; readonly total: number };
+  readonly epochs: readonly EpochSummary[];
+  /** Scores of the watched image's regions by attribute, as they come in. */
+  readonly live: { readonly image: number; readonly scores: Readonly<Record<string, readonly number[]>> };
+  readonly result?: TrainingResult;
+  readonly problem?: string;
+}
+
+export interface Training {
+  readonly state: TrainingState;
+  start(settings: TrainSettings): void;
+  stop(): void;
+  reset(): void;
+}
+
+const idle: TrainingState = { kind: "idle", epochs: [], live: { image: -1, scores: {} } };
+
+/** The training of the page. Events are shown once a frame, however many there are. */
+export function useTraining(laboratory: RemoteLaboratory): Training {
+  const [state, setState] = useState(idle);
+  const newest = useRef(idle);
+  const frame = useRef(0);
+
+  const show = useCallback((next: TrainingState) => {
+    newest.current = next;
+    frame.current ||= requestAnimationFrame(() => {
+      frame.current = 0;
+      setState(newest.current);
+    });
+  }, []);
+
+  const start = useCallback(
+    (settings: TrainSettings) => {
+      if (newest.current.kind === "running") return;
+      show({ ...idle, kind: "running" });
+      trainIn(laboratory, settings, (event) => show(afterEvent(newest.current, event))).then(
+        (result) => {
+          const { progress: _, ...rest } = newest.current;
+          show({ ...rest, kind: "done", backend: result.backend, epochs: result.history, result });
+          // The training's files were loaded anyway: keep all there are, for the next time without a network.
+          if (canKeepFiles()) keepEverything().catch(() => undefined);
+        },
+        (error: Error) => show({ ...idle, problem: error.message }),
+      );
+    },
+    [laboratory, show],
+  );
+  const stop = useCallback(() => void laboratory.stop(), [laboratory]);
+  const reset = useCallback(() => show(idle), [show]);
+  return useMemo(() => ({ state, start, stop, reset }), [state, start, stop, reset]);
+}
+
+function afterEvent(state: TrainingState, event: TrainEvent): TrainingState {
+  // Events and the result come by different ports: one that is late says nothing about the next training.
+  if (state.kind === "idle") return state;
+  switch (event.kind) {
+    case "backend":
+      return { ...state, backend: event.backend };
+    case "progress":
+      return { ...state, progress: event };
+    case "epoch":
+      return { ...state, epochs: [...state.epochs, event.epoch] };
+    case "scores": {
+      const former = state.live.image === event.image ? state.live.scores : {};
+      const scores = { ...former, [event.attribute]: [...event.scores] };
+      return { ...state, live: { image: event.image, scores } };
+    }
+  }
+}

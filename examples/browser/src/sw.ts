@@ -1,0 +1,54 @@
+/// <reference lib="webworker" />
+import type { KeepFiles } from "./offline.ts";
+
+declare const self: ServiceWorkerGlobalScope;
+
+const cacheName = "laboratory";
+
+self.addEventListener("install", () => void self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+// Built files carry a hash of their contents in their names: what is in the cache is right. The page itself has none, so the
+// network is asked first.
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.method !== "GET" || !request.url.startsWith(self.location.origin)) return;
+  const isHashed = new URL(request.url).pathname.includes("/assets/");
+  event.respondWith(isHashed ? fromCache(request).then((hit) => hit ?? fetchAndKeep(request)) : fromNetwork(request));
+});
+
+self.addEventListener("message", (event: ExtendableMessageEvent) => {
+  const { keep } = event.data as KeepFiles;
+  const done = keepFiles(keep).then(
+    () => event.ports[0]?.postMessage(""),
+    (error) => event.ports[0]?.postMessage(String(error)),
+  );
+  event.waitUntil(done);
+});
+
+async function keepFiles(urls: readonly string[]): Promise<void> {
+  const cache = await caches.open(cacheName);
+  const missing = await Promise.all(urls.map(async (url) => ((await cache.match(url)) ? [] : [url])));
+  await cache.addAll([...new Set(missing.flat())]);
+}
+
+const fromCache = (request: Request): Promise<Response | undefined> => caches.match(request, { ignoreSearch: true });
+
+async function fromNetwork(request: Request): Promise<Response> {
+  try {
+    return await fetchAndKeep(request);
+  } catch (error) {
+    const kept = await fromCache(request);
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+async function fetchAndKeep(request: Request): Promise<Response> {
+  const response = await fetch(request);
+  if (response.ok) {
+    const cache = await caches.open(cacheName);
+    await cache.put(request, response.clone());
+  }
+  return response;
+}
