@@ -21,6 +21,8 @@ export function webglBackend(): BackendCandidate {
     },
     async activate() {
       await import("@tensorflow/tfjs-backend-webgl");
+      // Batches differ in their number of regions: without this every new shape would compile its shaders again.
+      tf.env().set("WEBGL_USE_SHAPES_UNIFORMS", true);
       if (!(await tf.setBackend("webgl"))) throw new Error("TF.js's WebGL backend did not start");
       await tf.ready();
     },
