@@ -16,3 +16,4 @@ export {
   visitRegionEmbeddings,
 } from "./node/embeddings.ts";
 export { atomicWriteFile, fileError, fileSource, readFileBytes, throwIfAborted, withPath } from "./node/files.ts";
+export { noteShards, requireParts } from "./node/shards.ts";

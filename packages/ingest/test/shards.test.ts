@@ -39,13 +39,15 @@ test("a missing shard is named; a shard that was killed goes on", async () => {
   const { folder, shard, merge } = await prepare();
   await expect(merge()).rejects.toThrow("No shard");
   await shard(0);
-  await expect(merge()).rejects.toThrow("Missing: shard 1/3, shard 2/3 (2 of 3 parts); run them again, then merge.");
+  await expect(merge()).rejects.toThrow(
+    "Missing: shard 1/3, shard 2/3 (2 of 3 parts are not there); run them again, then merge.",
+  );
   await shard(1);
   await shard(2);
   // As if shard 1 had been killed before its part was written.
   rmSync(folder.file("data/ingest/part-000001.json"));
   rmSync(folder.file("data/ingest/shard-1-of-3.json"));
-  await expect(merge()).rejects.toThrow("Missing: shard 1/3 (1 of 3 parts); run it again");
+  await expect(merge()).rejects.toThrow("Missing: shard 1/3 (1 of 3 parts are not there); run it again");
   await shard(1);
   await merge();
   expect(contents(folder.file("data"))).toEqual(contents(folder.file("whole")));

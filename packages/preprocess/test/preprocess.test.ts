@@ -138,7 +138,7 @@ describe("a run in pieces equals one in one go", () => {
     const merge = { dataDirectory: sharded, encoder: sumEncoder(), mergeOnly: true };
     await expect(preprocessDataset(merge)).rejects.toMatchObject({
       code: "Mismatch",
-      message: expect.stringContaining("1, 4"),
+      message: expect.stringContaining("Missing: shard 1/3 (2 of 5 parts"),
     });
     await preprocessDataset({ dataDirectory: sharded, encoder: sumEncoder(), shard: { index: 1, count: 3 } });
     expect(await preprocessDataset(merge)).toMatchObject({ encodedImages: 0, complete: true });

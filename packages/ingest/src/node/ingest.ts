@@ -144,6 +144,7 @@ async function openInput(options: IngestOptions): Promise<Input> {
 /** @returns number of rows of the table */
 async function ingestRows(job: IngestJob, input: Input, options: IngestOptions): Promise<number> {
   const { shard = { index: 0, count: 1 }, skipBad = false, limit = Number.POSITIVE_INFINITY, progress } = options;
+  if (options.shard) await job.beginShard(options.shard);
   const finished = await job.finishedParts(skipBad);
   const isMine = (part: number): boolean => part % shard.count === shard.index && !finished.has(part);
   const ids = new Map<string, number>();

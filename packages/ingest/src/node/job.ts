@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type ImageAnnotation, type Shard, VillaError } from "@villa/data";
-import { atomicWriteFile, datasetFiles, readFileBytes } from "@villa/data/node";
+import { atomicWriteFile, datasetFiles, noteShards, readFileBytes, requireParts } from "@villa/data/node";
 
 /** Rows of one part: what a kill can cost at most, and what shards share out among them. */
 export const rowsPerPart = 256;
@@ -99,6 +99,11 @@ export class IngestJob {
     return JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as IngestedPart;
   }
 
+  /** Notes that several processes share out the parts, so that {@link checkShards} can name those that are missing. */
+  async beginShard({ count }: Shard): Promise<void> {
+    await noteShards(this.#folder, count);
+  }
+
   /** Notes that a process has read the whole table and finished its share. */
   async finishShard({ index, count }: Shard, rows: number): Promise<void> {
     await atomicWriteFile(join(this.#folder, `shard-${index}-of-${count}.json`), JSON.stringify({ rows }));
@@ -113,24 +118,16 @@ export class IngestJob {
   async checkShards(skipBad: boolean): Promise<number> {
     const names = await this.#names();
     const finished = names.flatMap((name) => {
-      const match = /^shard-(\d+)-of-(\d+)\.json$/.exec(name);
-      return match ? [{ name, index: Number(match[1]), count: Number(match[2]) }] : [];
+      return /^shard-\d+-of-\d+\.json$/.test(name) ? [name] : [];
     });
     const [first] = finished;
     if (!first) throw new VillaError("Mismatch", `No shard of ${this.directory} has finished yet.`);
-    const text = new TextDecoder().decode(await readFileBytes(join(this.#folder, first.name)));
+    const text = new TextDecoder().decode(await readFileBytes(join(this.#folder, first)));
     const { rows } = JSON.parse(text) as { rows: number };
     const parts = await this.finishedParts(skipBad);
     const total = Math.ceil(rows / rowsPerPart);
     const missing = Array.from({ length: total }, (_, part) => part).filter((part) => !parts.has(part));
-    if (missing.length > 0) {
-      const count = Math.max(...finished.map((shard) => shard.count));
-      const shards = [...new Set(missing.map((part) => part % count))].sort((a, b) => a - b);
-      throw new VillaError(
-        "Mismatch",
-        `Missing: ${shards.map((shard) => `shard ${shard}/${count}`).join(", ")} (${missing.length} of ${total} parts); run ${shards.length === 1 ? "it" : "them"} again, then merge.`,
-      );
-    }
+    requireParts(this.#folder, missing, total);
     return rows;
   }
 

@@ -41,7 +41,7 @@ type Shapes = ReadonlyMap<string, Pick<TensorData, "shape">>;
 /**
  * Reads the sizes off a checkpoint's tensors.
  *
- * @param options.textHeads the one size that no tensor shows; CLIP has one head per 64 channels
+ * @param options `textHeads`: the one size that no tensor shows; CLIP has one head per 64 channels
  * @throws VillaError `Mismatch` when a tensor that tells a size is missing
  */
 export function readClipConfig(tensors: Shapes, { textHeads }: { textHeads?: number } = {}): ClipConfig {

@@ -83,7 +83,7 @@ export class ModifiedResNet {
   /**
    * RoIAlign → layer4 → attention pool.
    *
-   * @param features [B, h, w, C] of {@link features}
+   * @param features [B, h, w, C] of `features`
    * @returns [R, embedDim], not normalised, in the order of `regions`
    * @throws VillaError `InvalidArgument` for regions that do not fit the batch
    */

@@ -15,8 +15,10 @@ import {
   type Dataset,
   type EmbeddingManifest,
   embeddingFiles,
+  noteShards,
   readEmbeddingManifest,
   readFileBytes,
+  requireParts,
   withPath,
 } from "@villa/data/node";
 import type { Encoder } from "../encoders/encoder.ts";
@@ -86,6 +88,20 @@ export class EmbeddingJob {
   missing({ index, count }: Shard): Part[] {
     const files = new Set(existsSync(this.partsFolder) ? readdirSync(this.partsFolder) : []);
     return this.parts.filter((part) => part.index % count === index && !files.has(partName(part)));
+  }
+
+  /** Notes that several processes share out the parts. */
+  async noteShards({ count }: Shard): Promise<void> {
+    await noteShards(this.partsFolder, count);
+  }
+
+  /** @throws VillaError `Mismatch` naming the shards of the parts that are missing */
+  requireAll(missing: readonly Part[]): void {
+    requireParts(
+      this.partsFolder,
+      missing.map(({ index }) => index),
+      this.parts.length,
+    );
   }
 
   /** @param vectors each image's flat vector */

@@ -65,16 +65,14 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
   if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDirectory} has no images.`);
   const job = new EmbeddingJob(dataset, encoder, weights);
   const complete = await job.begin(overwrite);
+  if (shard && !complete) await job.noteShards(shard);
   const parts = complete ? [] : job.missing(shard ?? { index: 0, count: 1 });
   const todo = parts.reduce((sum, part) => sum + part.to - part.from, 0);
   checkDataset(
     dataset,
     parts.flatMap((part) => annotations.slice(part.from, part.to)),
   );
-  if (options.mergeOnly && parts.length > 0) {
-    const missing = parts.map(({ index }) => index).join(", ");
-    throw new VillaError("Mismatch", `Of ${job.parts.length} parts these are not computed yet: ${missing}.`);
-  }
+  if (options.mergeOnly) job.requireAll(parts);
   const attributes = await attributeEmbeddings(encoder, dataset.vocabulary);
   if (!complete) await writeAttributes(dataDirectory, attributes, format);
 

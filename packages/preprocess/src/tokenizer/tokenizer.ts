@@ -20,7 +20,7 @@ export class ClipTokenizer {
   private readonly vocabulary: Vocabulary;
   private readonly words = new Map<string, readonly number[]>();
 
-  /** @param options.contextLength longest sequence in tokens, start and end included; 77 for every released CLIP */
+  /** @param options `contextLength`: longest sequence in tokens, start and end included; 77 for every released CLIP */
   constructor({ contextLength = 77 }: { contextLength?: number } = {}) {
     if (!Number.isInteger(contextLength) || contextLength < 2) {
       throw new VillaError(
@@ -47,7 +47,7 @@ export class ClipTokenizer {
   /**
    * Ids of several texts, zero-padded.
    *
-   * @param options.length row length; the context length by default
+   * @param options `length`: row length; the context length by default
    */
   encodeBatch(texts: readonly string[], { length = this.contextLength }: { length?: number } = {}): TokenBatch {
     const ids = new Int32Array(texts.length * length);
