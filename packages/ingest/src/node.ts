@@ -1,5 +1,5 @@
 export { type IngestSummary, problemsFile, sourcesFile } from "./node/assemble.ts";
-export { type ImageFormat, type ImageOptions, type StoredImage, storeImage } from "./node/images.ts";
+export { type ImageFormat, type ImageOptions, readPicture, type StoredImage, storeImage } from "./node/images.ts";
 export { describeProblem, type IngestOptions, type IngestResult, ingestTable } from "./node/ingest.ts";
 export type { RowProblem } from "./node/job.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";

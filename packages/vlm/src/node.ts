@@ -1,5 +1,10 @@
 export { type SplitPairs, splitPairs } from "./node/datasetPairs.ts";
-export { type EvaluateOptions, type Evaluation, evaluateCheckpoint } from "./node/evaluateCheckpoint.ts";
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  evaluateCheckpoint,
+  vocabularyEmbeddings,
+} from "./node/evaluateCheckpoint.ts";
 export {
   initialModel,
   type ModelDescription,
@@ -7,4 +12,5 @@ export {
   type TextSide,
   type VisionLanguageModel,
 } from "./node/model.ts";
+export { type IndexedPart, RegionIndex } from "./node/regionIndex.ts";
 export { exportModel, runStage2, type Stage2Result, type Stage2RunOptions } from "./node/runStage2.ts";

@@ -5,6 +5,7 @@ import { registerEvaluate } from "./evaluate.ts";
 import { registerExperiment } from "./experiment.ts";
 import { registerIngest } from "./ingest.ts";
 import { registerPreprocess } from "./preprocess.ts";
+import { registerQuery } from "./query.ts";
 import { registerQuickstart } from "./quickstart.ts";
 import { registerStage1 } from "./stage1.ts";
 import { registerStage2 } from "./stage2.ts";
@@ -18,6 +19,7 @@ export const commands: readonly RegisterCommand[] = [
   registerStage1,
   registerStage2,
   registerEvaluate,
+  registerQuery,
   registerExperiment,
   registerDoctor,
 ];

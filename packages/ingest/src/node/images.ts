@@ -1,6 +1,6 @@
 import { isAbsolute, join } from "node:path";
-import { VillaError, writeSparseCoo } from "@villa/data";
-import { atomicWriteFile } from "@villa/data/node";
+import { type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
+import { atomicWriteFile, readFileBytes } from "@villa/data/node";
 
 /** How images are stored; see {@link storeImage}. */
 export type ImageFormat = "png" | "npz" | "keep";
@@ -46,53 +46,67 @@ export async function storeImage(
   id: number,
   options: ImageOptions,
 ): Promise<StoredImage> {
-  const { default: sharp } = await import("sharp");
   const input = source.bytes ?? (isAbsolute(source.image) ? source.image : join(source.folder, source.image));
+  const picture = await decodePicture(input, options);
+  const { width, height } = picture;
+  const write = async (extension: string, contents: Uint8Array): Promise<StoredImage> => {
+    const path = `images/${id}.${extension}`;
+    await atomicWriteFile(join(dataset, path), contents);
+    return { source: picture.source, stored: { width, height }, path };
+  };
+  if (options.format === "npz") {
+    return write("npz", writeSparseCoo({ dtype: "uint8", shape: [3, height, width], data: planes(picture.pixels) }));
+  }
+  if (options.format === "keep" && picture.plain) {
+    return write(picture.plain, typeof input === "string" ? await readFileBytes(input) : input);
+  }
+  const { default: sharp } = await import("sharp");
+  const raw = { width, height, channels: 3 as const };
+  return write("png", await sharp(picture.pixels, { raw }).png({ compressionLevel: 6 }).toBuffer());
+}
+
+/**
+ * Reads a picture that is not part of a dataset, in any format that {@link storeImage} takes.
+ *
+ * @throws VillaError `InvalidFile`
+ */
+export async function readPicture(path: string): Promise<RgbImage> {
+  const { width, height, pixels } = await decodePicture(path, {});
+  return { width, height, channels: 3, data: planes(pixels) };
+}
+
+interface DecodedPicture extends Size {
+  /** What boxes count in: the size before scaling. */
+  readonly source: Size;
+  /** [height, width, 3] */
+  readonly pixels: Uint8Array;
+  /** The file's extension, when its bytes already hold just these pixels. */
+  readonly plain: "png" | "jpg" | undefined;
+}
+
+async function decodePicture(
+  input: string | Uint8Array,
+  { maxSide, autoOrient = false }: Omit<ImageOptions, "format">,
+): Promise<DecodedPicture> {
+  const { default: sharp } = await import("sharp");
   try {
-    const picture = sharp(input, {
-      failOn: "warning",
-      limitInputPixels: mostPixels,
-      autoOrient: options.autoOrient === true,
-    });
+    const picture = sharp(input, { failOn: "warning", limitInputPixels: mostPixels, autoOrient });
     const metadata = await picture.metadata();
-    const size: Size = options.autoOrient ? metadata.autoOrient : { width: metadata.width, height: metadata.height };
-    const scaled = options.maxSide !== undefined && Math.max(size.width, size.height) > options.maxSide;
-    const fitted = scaled
-      ? picture.resize({ width: options.maxSide!, height: options.maxSide!, fit: "inside" })
-      : picture;
-    const turned = options.autoOrient === true && (metadata.orientation ?? 1) > 1;
-    const isPlain =
-      (metadata.format === "jpeg" || metadata.format === "png") &&
-      metadata.space === "srgb" &&
-      metadata.channels === 3 &&
-      metadata.depth === "uchar";
+    const source: Size = autoOrient ? metadata.autoOrient : { width: metadata.width, height: metadata.height };
+    const scaled = maxSide !== undefined && Math.max(source.width, source.height) > maxSide;
+    const fitted = scaled ? picture.resize({ width: maxSide, height: maxSide, fit: "inside" }) : picture;
+    const turned = autoOrient && (metadata.orientation ?? 1) > 1;
+    const { format, space, channels, depth } = metadata;
+    const isRgb = space === "srgb" && channels === 3 && depth === "uchar" && !scaled && !turned;
     const { data, info } = await fitted
       .flatten({ background: "#ffffff" })
       .toColourspace("srgb")
       .removeAlpha()
       .raw()
       .toBuffer({ resolveWithObject: true });
-    const stored: Size = { width: info.width, height: info.height };
-    const write = async (extension: string, contents: Uint8Array): Promise<StoredImage> => {
-      const path = `images/${id}.${extension}`;
-      await atomicWriteFile(join(dataset, path), contents);
-      return { source: size, stored, path };
-    };
-    if (options.format === "npz") {
-      return await write(
-        "npz",
-        writeSparseCoo({ dtype: "uint8", shape: [3, info.height, info.width], data: planes(data) }),
-      );
-    }
-    if (options.format === "keep" && isPlain && !scaled && !turned) {
-      const { readFile } = await import("node:fs/promises");
-      const bytes = typeof input === "string" ? await readFile(input) : input;
-      return await write(metadata.format === "jpeg" ? "jpg" : "png", bytes);
-    }
-    const raw = { width: info.width, height: info.height, channels: 3 as const };
-    return await write("png", await sharp(data, { raw }).png({ compressionLevel: 6 }).toBuffer());
+    const plain = isRgb && format === "png" ? "png" : isRgb && format === "jpeg" ? "jpg" : undefined;
+    return { source, width: info.width, height: info.height, pixels: data, plain };
   } catch (cause) {
-    if (cause instanceof VillaError) throw cause;
     const message = (cause as Error).message
       .split("\n")[0]!
       .replace(/^Input file is missing.*/, "there is no such file");

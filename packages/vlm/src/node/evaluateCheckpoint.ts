@@ -1,10 +1,12 @@
-import { attributeNames, type ProgressListener, VillaError } from "@villa/data";
+import { type AttributeVocabulary, attributeNames, type ProgressListener, VillaError } from "@villa/data";
 import { openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
 import { attributeEmbeddings } from "@villa/preprocess";
 import { embedSplit, regionLabels } from "../evaluate.ts";
 import { type RetrievalMetrics, retrievalMetrics } from "../retrieval.ts";
-import { openModel } from "./model.ts";
+import { openModel, type VisionLanguageModel } from "./model.ts";
+import { RegionIndex } from "./regionIndex.ts";
 
+/** What {@link evaluateCheckpoint} evaluates. */
 export interface EvaluateOptions {
   readonly dataDir: string;
   /** A Stage 2 checkpoint, CLIP weights (zero-shot), or "embeddings": the dataset's own region_embs, as a floor. */
@@ -14,10 +16,13 @@ export interface EvaluateOptions {
   readonly ks?: readonly number[];
   /** Where CLIP's weights are, when the checkpoint's text side needs them. */
   readonly weights?: string;
+  /** Take the regions' embeddings from the dataset's {@link RegionIndex}, which shards have made. */
+  readonly indexed?: boolean;
   readonly progress?: ProgressListener;
   readonly signal?: AbortSignal;
 }
 
+/** Retrieval of a model on a split. */
 export interface Evaluation extends RetrievalMetrics {
   readonly split: string;
   readonly images: number;
@@ -31,7 +36,8 @@ export interface Evaluation extends RetrievalMetrics {
 /**
  * Region ↔ text retrieval of a checkpoint on one split of a dataset.
  *
- * @throws VillaError `NotFound` for a missing file or split, `Mismatch` when there is no ground truth
+ * @throws VillaError `NotFound` for a missing file or split, `Mismatch` when there is no ground truth or, with `indexed`,
+ *   when shards are missing
  * @see ViLLA paper, section 4
  */
 export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Evaluation> {
@@ -68,16 +74,16 @@ type Dataset = Awaited<ReturnType<typeof openDataset>>;
 type Rows = ReturnType<Dataset["rows"]>;
 
 async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows: Rows): Promise<Embedded> {
-  const { checkpoint, weights, progress, signal } = options;
+  const { checkpoint, weights, indexed, split = "test", progress, signal } = options;
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
     const dimension = model.tower.config.embedDim;
-    const encoder = { name: "text", dimension, options: {}, encodeText: model.encodeText };
-    const byName = await attributeEmbeddings(encoder as Parameters<typeof attributeEmbeddings>[0], dataset.vocabulary);
-    const attributes = new Float32Array(byName.size * dimension);
-    [...byName.values()].forEach((row, i) => {
-      attributes.set(row, i * dimension);
-    });
+    const attributes = await vocabularyEmbeddings(model, dataset.vocabulary);
+    if (indexed) {
+      const index = await RegionIndex.open(dataset, checkpoint, split);
+      index.requireComplete();
+      return { regions: await index.regions(), attributes, dimension };
+    }
     const regions = await embedSplit(model.tower, rows, (row) => dataset.readImage(row), {
       ...(progress && { progress }),
       ...(signal && { signal }),
@@ -86,6 +92,21 @@ async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows:
   } finally {
     model.dispose();
   }
+}
+
+/** [A, d] the attributes of a vocabulary, each the normalised mean over its templates. */
+export async function vocabularyEmbeddings(
+  { tower, encodeText }: VisionLanguageModel,
+  vocabulary: AttributeVocabulary,
+): Promise<Float32Array> {
+  const dimension = tower.config.embedDim;
+  const encoder = { name: "text", dimension, options: {}, encodeText };
+  const byName = await attributeEmbeddings(encoder as Parameters<typeof attributeEmbeddings>[0], vocabulary);
+  const attributes = new Float32Array(byName.size * dimension);
+  [...byName.values()].forEach((row, i) => {
+    attributes.set(row, i * dimension);
+  });
+  return attributes;
 }
 
 async function storedEmbeddings(dataDir: string, rows: Rows, names: readonly string[]): Promise<Embedded> {

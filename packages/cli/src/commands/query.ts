@@ -1,0 +1,109 @@
+import type { Command } from "commander";
+import type { QueryHit, QueryResult } from "../retrieval/query.ts";
+import { table } from "../terminal.ts";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
+
+interface RetrievalFlags extends CommonFlags, RuntimeFlags {
+  readonly checkpoint: string;
+  readonly split?: string;
+  readonly weights?: string;
+}
+
+interface QueryFlags extends RetrievalFlags {
+  readonly dataDir?: string;
+  readonly text?: string;
+  readonly image?: string;
+  readonly regions: string;
+  readonly top: number;
+  readonly perImage?: boolean;
+  readonly out?: string;
+}
+
+interface AnnotateFlags extends RetrievalFlags {
+  readonly dataDir: string;
+  readonly out: string;
+  readonly top: number;
+  readonly minScore?: number;
+}
+
+/** `villa query` finds regions, `villa annotate` says what each region shows. */
+export const registerQuery: RegisterCommand = (program, context) => {
+  const query = program
+    .command("query")
+    .description("find the regions that fit a text or a picture best")
+    .option("--data-dir <folder>", "the dataset whose regions are ranked")
+    .option("--text <text>", "what to look for")
+    .option("--image <file>", "with --text: where in this picture; alone: regions of the dataset that look like it")
+    .option("--regions <rule>", "of --image: full or grid:3x3", "grid:3x3")
+    .option("--top <n>", "answers", wholeNumber, 10)
+    .option("--per-image", "only the best region of each image")
+    .option("--out <file>", "draw the answers into FILE.png or FILE.html")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  villa query --checkpoint checkpoints/products/best.safetensors --data-dir data/products --text "a red mug" --out mugs.html
+  villa query --checkpoint checkpoints/products/best.safetensors --image shelf.jpg --text "a red mug" --regions grid:4x3`,
+    );
+  withRetrievalFlags(query).action((flags: QueryFlags) => {
+    let result: QueryResult | undefined;
+    return present(
+      context,
+      flags,
+      (progress) =>
+        onBackend(flags, async () => {
+          const { runQuery } = await import("../retrieval/query.ts");
+          result = await runQuery({ ...flags, progress, signal: context.signal });
+          if (flags.out !== undefined) {
+            const { writeHits } = await import("../retrieval/hitPictures.ts");
+            await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
+          }
+          return { hits: result.hits, ...(flags.out !== undefined && { out: flags.out }) };
+        }),
+      ({ hits, out }) => [describeHits(hits), ...(out === undefined ? [] : ["", out])].join("\n"),
+    );
+  });
+
+  const annotate = program
+    .command("annotate")
+    .description("write the best attributes of every region of a dataset as JSON lines")
+    .requiredOption("--data-dir <folder>", "the dataset")
+    .requiredOption("--out <file>", "FILE.jsonl")
+    .option("--top <n>", "attributes of each region", wholeNumber, 3)
+    .option("--min-score <cosine>", "leave out attributes that fit less well", Number)
+    .addHelpText(
+      "after",
+      `
+Example:
+  villa annotate --checkpoint checkpoints/products/best.safetensors --data-dir data/products --out regions.jsonl`,
+    );
+  withRetrievalFlags(annotate).action((flags: AnnotateFlags) =>
+    present(
+      context,
+      flags,
+      (progress) =>
+        onBackend(flags, async () => {
+          const { annotateDataset } = await import("../retrieval/annotate.ts");
+          return { ...(await annotateDataset({ ...flags, progress, signal: context.signal })), out: flags.out };
+        }),
+      ({ images, regions, out }) => `${regions} regions of ${images} images in ${out}`,
+    ),
+  );
+};
+
+function withRetrievalFlags(command: Command): Command {
+  command
+    .requiredOption("--checkpoint <file>", "of stage2; or CLIP weights (zero-shot)")
+    .option("--split <name>", "which images (default: all)")
+    .option("--weights <file>", "CLIP weights of the text side, when they have moved");
+  return withCommonFlags(withRuntimeFlags(command));
+}
+
+function describeHits(hits: readonly QueryHit[]): string {
+  const rows = hits.map(({ rank, score, imageId, source, box, text = "" }) => [
+    ...[rank, score.toFixed(4), source ?? `image ${imageId}`, box.join(" ")],
+    text.length > 60 ? `${text.slice(0, 59)}…` : text,
+  ]);
+  return table([["rank", "score", "image", "box", "text"], ...rows]);
+}

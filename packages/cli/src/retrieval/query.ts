@@ -1,0 +1,121 @@
+import type { RgbImage } from "@villa/data";
+import { VillaError } from "@villa/data";
+import { parseRegionRule, ruledRegions } from "@villa/ingest";
+import { readPicture } from "@villa/ingest/node";
+import { embedSplit, SentenceEmbeddings, splitSentences } from "@villa/vlm";
+import { openModel, type VisionLanguageModel } from "@villa/vlm/node";
+import { openRetrieval, type RetrievalOptions } from "./openRetrieval.ts";
+import { type RankedRegion, rankRegions } from "./rank.ts";
+
+export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
+  readonly dataDir?: string;
+  readonly text?: string;
+  /** A picture of its own: with a text, its regions are ranked; without one, the dataset's regions that look like it. */
+  readonly image?: string;
+  /** Regions of that picture. Default `grid:3x3`. */
+  readonly regions?: string;
+  readonly top: number;
+  readonly perImage?: boolean;
+}
+
+/** One answer to a query. */
+export interface QueryHit {
+  readonly rank: number;
+  readonly score: number;
+  /** Of the dataset. */
+  readonly imageId?: number;
+  /** The image's path in the table that the dataset was made from, or the query's own picture. */
+  readonly source?: string;
+  /** [x0, y0, x1, y1] in pixels. */
+  readonly box: readonly number[];
+  readonly text?: string;
+}
+
+export interface QueryResult {
+  readonly hits: readonly QueryHit[];
+  /** The picture of each hit. */
+  readonly pictures: readonly RgbImage[];
+}
+
+/**
+ * Ranks regions by a text or a picture with a trained model of Stage 2.
+ *
+ * @throws VillaError `InvalidArgument` when there is nothing to ask or nothing to rank
+ */
+export async function runQuery(options: QueryOptions): Promise<QueryResult> {
+  const { text, image, dataDir } = options;
+  if (text === undefined && image === undefined) {
+    throw new VillaError("InvalidArgument", "Give --text, --image or both.");
+  }
+  if (text !== undefined && image !== undefined) return queryPicture(options, text, image);
+  if (dataDir === undefined) {
+    throw new VillaError("InvalidArgument", "Give --data-dir: the dataset whose regions are ranked.");
+  }
+  const { dataset, model, index, sources } = await openRetrieval({ ...options, dataDir });
+  try {
+    const query = text === undefined ? await pictureEmbedding(model, image!) : await textEmbedding(model, text);
+    const ranked = await rankRegions(index.parts(), query, options);
+    return {
+      hits: ranked.map((hit, i) => ({
+        ...asHit(hit, i),
+        ...sourceOf(sources.get(hit.row.imageId)),
+        text: hit.row.text,
+      })),
+      pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
+    };
+  } finally {
+    model.dispose();
+  }
+}
+
+/** Ranks the regions of one picture. */
+async function queryPicture(options: QueryOptions, text: string, path: string): Promise<QueryResult> {
+  const { checkpoint, weights, regions = "grid:3x3", top } = options;
+  const rule = parseRegionRule(regions);
+  if (!rule) throw new VillaError("InvalidArgument", `--regions takes full or grid:3x3 here, not "${regions}".`);
+  const picture = await readPicture(path);
+  const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
+  try {
+    const row = pictureRow(picture, ruledRegions(rule, picture, []));
+    const part = { rows: [row], regions: await embedSplit(model.tower, [row], async () => picture) };
+    const ranked = await rankRegions([part], await textEmbedding(model, text), { top });
+    return {
+      hits: ranked.map((hit, i) => {
+        const { imageId: _, ...own } = asHit(hit, i);
+        return { ...own, source: path };
+      }),
+      pictures: ranked.map(() => picture),
+    };
+  } finally {
+    model.dispose();
+  }
+}
+
+/** [d] mean of the normalised sentences, normalised: as in training. */
+async function textEmbedding({ encodeText, tower }: VisionLanguageModel, text: string): Promise<Float32Array> {
+  const sentences = splitSentences(text);
+  if (sentences.length === 0) throw new VillaError("InvalidArgument", "--text is empty.");
+  const embeddings = new SentenceEmbeddings(encodeText, tower.config.embedDim);
+  await embeddings.prepare(sentences);
+  return embeddings.embed([sentences]);
+}
+
+/** [d] the picture as one region. */
+async function pictureEmbedding({ tower }: VisionLanguageModel, path: string): Promise<Float32Array> {
+  const picture = await readPicture(path);
+  const row = pictureRow(picture, [[0, 0, picture.width, picture.height]]);
+  return embedSplit(tower, [row], async () => picture);
+}
+
+function pictureRow({ width, height }: RgbImage, regionCoord: RankedRegion["row"]["regionCoord"]): RankedRegion["row"] {
+  return {
+    ...{ imageId: 0, imageSize: [height, width], imageFilepath: "query", regionCoord, numRegions: regionCoord.length },
+    ...{ split: "query", text: "", attributes: [] },
+  };
+}
+
+function asHit({ row, region, score }: RankedRegion, i: number) {
+  return { rank: i + 1, score: Number(score.toFixed(6)), imageId: row.imageId, box: row.regionCoord[region]! };
+}
+
+const sourceOf = (source: string | undefined) => (source === undefined ? {} : { source });
