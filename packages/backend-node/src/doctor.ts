@@ -14,6 +14,7 @@ export interface BackendFigures {
   readonly convInputGradient: number;
 }
 
+/** What `doctor` found out about one backend. */
 export interface BackendDiagnosis {
   readonly name: string;
   readonly device: "gpu" | "cpu";
@@ -23,6 +24,7 @@ export interface BackendDiagnosis {
   readonly failure?: string;
 }
 
+/** The machine and all of its backends. */
 export interface Diagnosis {
   readonly node: string;
   readonly platform: string;
@@ -34,6 +36,7 @@ export interface Diagnosis {
   readonly chosen: string | undefined;
 }
 
+/** How `doctor` looks and measures. */
 export interface DoctorOptions extends Omit<NodeBackendOptions, "name"> {
   /** Measure each available backend for about this long. 0: probe only. Default 1. */
   readonly seconds?: number;

@@ -4,6 +4,7 @@ import { nativeBackend } from "./candidates/native.ts";
 import { wasmBackend } from "./candidates/wasm.ts";
 import { webgpuBackend } from "./candidates/webgpu.ts";
 
+/** Which backend to use, and with how many threads. */
 export interface NodeBackendOptions {
   /** Forces one backend. Default: the environment variable `VILLA_BACKEND`, else the first that can run. */
   readonly name?: string | undefined;

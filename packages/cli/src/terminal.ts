@@ -3,7 +3,9 @@ import { SingleBar } from "cli-progress";
 
 /** Where a command writes: results to `out`, progress and errors to `err`. Tests pass their own. */
 export interface Terminal {
+  /** Writes a line of a result. */
   readonly out: (line: string) => void;
+  /** Writes a line of progress, or an error. */
   readonly err: (line: string) => void;
   /** Draw bars, not lines. */
   readonly interactive: boolean;

@@ -17,6 +17,7 @@ export type DataType =
   | "uint8"
   | "bool";
 
+/** The arrays that can hold the values of a {@link TensorData}. */
 export type TypedArray =
   | Float64Array
   | Float32Array

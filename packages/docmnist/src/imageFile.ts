@@ -16,7 +16,8 @@ export class ImageFileEncoder {
   readonly #constantMembers: readonly Member[];
 
   /**
-   * @param width, height 1…256: coordinates are written as single bytes
+   * @param width 1…256: coordinates are written as single bytes
+   * @param height 1…256
    * @throws VillaError `InvalidArgument`
    */
   constructor(width: number, height: number) {

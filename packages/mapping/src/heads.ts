@@ -6,6 +6,7 @@ import { streamSeed } from "./batches.ts";
  * Weights are [d out, d in] row-major as PyTorch keeps them, biases [d].
  */
 export const headParameters = ["0.weight", "0.bias", "2.weight", "2.bias"] as const;
+/** Names of a head's weights, as in torch's `Sequential(Linear, ReLU, Linear)`. */
 export type HeadParameter = (typeof headParameters)[number];
 
 /** Values of one head. */

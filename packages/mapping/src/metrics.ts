@@ -48,6 +48,7 @@ export function metricsFromCounts({ correct, assigned, truth }: MappingCounts): 
   return { precision: round2(precision), recall: round2(recall), f1: round2(f1) };
 }
 
+/** Counts of two sets of pairs together. */
 export const addCounts = (a: MappingCounts, b: MappingCounts): MappingCounts => ({
   correct: a.correct + b.correct,
   assigned: a.assigned + b.assigned,

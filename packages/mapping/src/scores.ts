@@ -16,6 +16,7 @@ export interface AttributeScores {
 export interface HeadSource extends HeadsOptions {
   /** Attribute names, in the order of the heads. */
   readonly attributes: readonly string[];
+  /** Weights of one head. */
   load(head: number): Promise<HeadWeights>;
 }
 

@@ -35,10 +35,11 @@ export interface TrainHeadsOptions extends HeadsOptions {
   readonly load?: ((head: number) => Promise<HeadState | undefined>) | undefined;
   readonly validation?: ValidationSplit | undefined;
   readonly earlyStopping?: EarlyStopping | undefined;
-  /** Heads computed as one product; see {@link defaultHeadsPerProduct}. */
+  /** Heads computed as one product. Default: one on a CPU, where its weights then stay in cache; 16 on a GPU. */
   readonly headsPerProduct?: number | undefined;
   /** Called after each optimiser step of each stack with the number of heads in it. */
   readonly onStep?: ((heads: number) => void) | undefined;
+  /** Told after each epoch of each head. */
   readonly onHeadEpoch?: ((report: HeadEpoch) => void) | undefined;
   /** Called with every head's state after each of its epochs; training goes on while the last call is under way. */
   readonly save?: ((state: HeadState) => Promise<void>) | undefined;

@@ -59,6 +59,7 @@ export function contrastiveBatch(
   };
 }
 
+/** Frees the tensors of a batch. */
 export function disposeBatch({ groups, text }: ContrastiveBatch): void {
   tf.dispose([text, ...groups.map(({ images }) => images)]);
 }

@@ -47,7 +47,8 @@ export const stage2Schema = v.strictObject({
   resume: v.picklist(["auto", "never"]),
 });
 
-export type Stage2Config = v.InferOutput<typeof stage2Schema>;
+/** A checked configuration of Stage 2; {@link stage2Schema} describes each setting. */
+export interface Stage2Config extends v.InferOutput<typeof stage2Schema> {}
 
 /** Everything but `data_dir`, which has no default. The values are the reference's where it has them. */
 export const stage2Defaults: Omit<Stage2Config, "data_dir"> = {

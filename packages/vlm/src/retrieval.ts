@@ -16,6 +16,7 @@ export interface RankingQuality {
   readonly queries: number;
 }
 
+/** Retrieval in both directions. */
 export interface RetrievalMetrics {
   /** For each attribute, rank all regions. */
   readonly textToRegion: RankingQuality;
@@ -25,6 +26,7 @@ export interface RetrievalMetrics {
   readonly perAttribute: readonly ({ readonly regions: number; readonly rPrecision: number } | null)[];
 }
 
+/** Embeddings and the truth that {@link retrievalMetrics} judges them by. */
 export interface RetrievalInput {
   /** [R, d] L2-normalised, row-major. */
   readonly regions: Float32Array;

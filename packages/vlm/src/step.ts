@@ -12,8 +12,7 @@ import { embedRegions } from "./regionEncoder.ts";
  * pairs, and then each chunk is run again with a tape to carry its part of the gradient. Loss and gradients are those of
  * the whole batch; only BatchNorm sees one chunk at a time, as in data-parallel training.
  *
- * @param temperature τ of the loss
- * @param microBatch images a chunk; 0 = all at once
+ * @param options `temperature`: τ of the loss; `microBatch`: images a chunk, 0 = all at once
  * @returns the caller disposes the gradients
  * @throws VillaError `Mismatch` for a batch of fewer than two pairs
  */

@@ -10,6 +10,7 @@ const TENSORFLOW = "tensorflow";
 const PACKAGES = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"];
 const CURE = "Install it with: npm i @tensorflow/tfjs-node-gpu@4.22.0 (needs CUDA 11.2)";
 
+/** Where the `cuda` candidate finds TensorFlow. */
 export interface CudaOptions {
   /** Folders to look for the optional packages in. Default: this package's own and the current one. */
   readonly searchPaths?: readonly string[];

@@ -12,6 +12,7 @@ import { registerReductions } from "./kernels/reduce.ts";
 import { NATIVE } from "./kernels/register.ts";
 import { loadOnnxRuntime } from "./onnx/runtime.ts";
 
+/** Settings of the native backend. */
 export interface NativeOptions {
   /** Threads of one ONNX Runtime kernel. Default: `VILLA_THREADS`, else every core. */
   readonly threads?: number | undefined;

@@ -8,6 +8,7 @@ import { VillaError, type VillaErrorCode } from "@villa/data";
 import { isSource, ownUrl } from "../location.ts";
 import type { FromWorker, PlainError, ToWorker, WorkerSetup } from "./protocol.ts";
 
+/** How many workers a pool has, and what they compute with. */
 export interface TaskPoolOptions {
   /** Workers. Default: one a core. */
   readonly threads?: number | undefined;

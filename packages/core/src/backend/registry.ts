@@ -29,6 +29,7 @@ export interface ActiveBackend {
   dispose(): Promise<void>;
 }
 
+/** The backends to choose from. */
 export interface UseBackendOptions {
   /** Candidates, the preferred one first. */
   readonly candidates: readonly BackendCandidate[];

@@ -21,10 +21,12 @@ export interface TaskContext {
 export interface TaskPool {
   /** How many tasks run at once. */
   readonly size: number;
+  /** Runs a task on the next free worker. */
   run<T>(
     task: TaskReference,
     payload: unknown,
     options?: { readonly onMessage?: (message: unknown) => void; readonly signal?: AbortSignal },
   ): Promise<T>;
+  /** Ends the workers; tasks that still wait are refused. */
   close(): Promise<void>;
 }

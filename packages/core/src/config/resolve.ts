@@ -7,6 +7,7 @@ import { type SchemaPath, schemaPaths } from "./schema-paths.ts";
 /** A plain, possibly nested, set of settings. */
 export type ConfigValues = { readonly [key: string]: unknown };
 
+/** What a configuration is made of. */
 export interface ResolveConfigOptions<Schema extends v.GenericSchema> {
   /** A valibot object schema; its keys are the only ones allowed. */
   readonly schema: Schema;

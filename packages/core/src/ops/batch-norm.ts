@@ -3,6 +3,7 @@ import { VillaError } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
 import { sumRows } from "./reduce.ts";
 
+/** The weights and statistics of one layer. */
 export interface BatchNormParameters {
   /** [C] scale (`weight` in torch). */
   readonly gamma: tf.Tensor;
@@ -13,6 +14,7 @@ export interface BatchNormParameters {
   readonly relu?: boolean;
 }
 
+/** Settings of {@link batchNormTrain}. */
 export interface BatchNormTrainOptions extends BatchNormParameters {
   /** Moved towards the batch's mean and unbiased variance; left out, they stay untouched. [C] each. */
   readonly runningMean?: tf.Variable;

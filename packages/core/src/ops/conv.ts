@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 
+/** Settings of {@link conv2d}. */
 export interface Conv2dOptions {
   readonly stride?: number;
   /** Zeros added on every side, as torch's `padding`. */

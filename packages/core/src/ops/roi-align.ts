@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { VillaError } from "@villa/data";
 import { denseRoiProduct, separableRoiProduct } from "./roi-products.ts";
 
+/** Settings of {@link roiAlign}; the defaults are those of ViLLA. */
 export interface RoiAlignOptions {
   /** Side of the output grid. */
   readonly outputSize?: number;

@@ -4,6 +4,7 @@ import { runFused } from "../backend/fused.ts";
 import { readTensor, toTensor } from "../tensor-data.ts";
 import type { Optimizer, OptimizerState } from "./optimizer.ts";
 
+/** Settings of {@link Adam} and {@link AdamW}; the defaults are torch's. */
 export interface AdamOptions {
   /** Parameters by name; `step` changes their values. */
   readonly parameters: ReadonlyMap<string, tf.Variable>;
@@ -56,6 +57,7 @@ abstract class AdamFamily implements Optimizer {
     }
   }
 
+  /** Moments and step counts, for checkpoints. */
   async state(): Promise<OptimizerState> {
     const steps: Record<string, number> = {};
     const tensors: OptimizerState["tensors"] = new Map();

@@ -1,3 +1,4 @@
+/** What {@link EarlyStopping} remembers, for checkpoints. */
 export interface EarlyStoppingState {
   /** Null stands for "none yet". */
   readonly best: number | null;
@@ -30,6 +31,7 @@ export class EarlyStopping {
     return { improved, stop: this.#badEpochs >= this.#patience };
   }
 
+  /** For checkpoints. */
   state(): EarlyStoppingState {
     return {
       best: Number.isFinite(this.#best) ? this.#best : null,
@@ -38,6 +40,7 @@ export class EarlyStopping {
     };
   }
 
+  /** Goes on from a checkpoint. */
   loadState(state: EarlyStoppingState): void {
     this.#best = state.best ?? Number.POSITIVE_INFINITY;
     this.#bestEpoch = state.bestEpoch;

@@ -15,7 +15,10 @@ export interface Optimizer {
   learningRate: number;
   /** Applies one update. Parameters without a gradient stay as they are, as torch's with `grad = None`. */
   step(gradients: Readonly<Record<string, tf.Tensor>>): void;
+  /** For checkpoints. */
   state(): Promise<OptimizerState>;
+  /** Goes on from a checkpoint. */
   loadState(state: OptimizerState): void;
+  /** Frees the moments; the parameters stay. */
   dispose(): void;
 }

@@ -1,5 +1,6 @@
 import { VillaError } from "@villa/data";
 
+/** Settings of {@link ReduceLROnPlateau}. */
 export interface ReduceLROnPlateauOptions {
   /** The optimiser whose rate is reduced. */
   readonly optimizer: { learningRate: number };
@@ -12,6 +13,7 @@ export interface ReduceLROnPlateauOptions {
   readonly minimumLearningRate?: number;
 }
 
+/** What {@link ReduceLROnPlateau} remembers, for checkpoints. */
 export interface ReduceLROnPlateauState {
   /** Null stands for "none yet" (JSON has no infinity). */
   readonly best: number | null;
@@ -58,10 +60,12 @@ export class ReduceLROnPlateau {
     return this.#reduce();
   }
 
+  /** For checkpoints. */
   state(): ReduceLROnPlateauState {
     return { best: Number.isFinite(this.#best) ? this.#best : null, badEpochs: this.#badEpochs };
   }
 
+  /** Goes on from a checkpoint. */
   loadState(state: ReduceLROnPlateauState): void {
     this.#best = state.best ?? Number.POSITIVE_INFINITY;
     this.#badEpochs = state.badEpochs;

@@ -1,5 +1,6 @@
 import { type RandomState, VillaError } from "@villa/data";
 
+/** How examples are put into batches. */
 export interface BatchOptions {
   readonly examples: number;
   readonly batchSize: number;

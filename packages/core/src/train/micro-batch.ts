@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { VillaError } from "@villa/data";
 import { type LossAndGradients, parameterGradients } from "./gradients.ts";
 
+/** What {@link contrastiveMicroBatch} needs to know of a model and its loss. */
 export interface ContrastiveMicroBatchOptions<Chunk> {
   /** The batch, cut into pieces that fit memory. */
   readonly chunks: readonly Chunk[];

@@ -5,6 +5,7 @@ import type { ReduceLROnPlateau } from "../optim/plateau.ts";
 import type { LossAndGradients } from "./gradients.ts";
 import type { Checkpoint } from "./state.ts";
 
+/** What {@link trainLoop} trains, and how. */
 export interface TrainOptions {
   /** Number of training examples; steps name them by index. */
   readonly examples: number;
@@ -41,12 +42,14 @@ export interface TrainOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Where in the training a step is. */
 export interface StepPosition {
   readonly epoch: number;
   /** Step within the epoch, from 0. */
   readonly step: number;
 }
 
+/** What one epoch of {@link trainLoop} came to. */
 export interface EpochResult {
   readonly epoch: number;
   /** Mean loss of the epoch's steps. */
@@ -57,6 +60,7 @@ export interface EpochResult {
   readonly improved: boolean;
 }
 
+/** How a training went. */
 export interface TrainResult {
   /** Epochs of this call; those before a resumption are not repeated. */
   readonly history: readonly EpochResult[];
@@ -92,6 +96,7 @@ export interface MetricsRecord {
 
 /** Takes metrics; `jsonlMetrics` of `@villa/core/node` writes them to a file. */
 export interface MetricsLog {
+  /** Adds one record. */
   write(record: MetricsRecord): void | Promise<void>;
   /** Forgets records of later steps than this: a resumed run writes them again. */
   rewind?(step: number): void | Promise<void>;

@@ -92,7 +92,9 @@ export async function writeAnnotations(
 
 /** Writes annotations piece by piece; `append` and `finish` return bytes to be added to the file. */
 export interface AnnotationWriter {
+  /** Adds rows. */
   append(rows: readonly (ImageAnnotation | MappingAnnotation)[]): Uint8Array;
+  /** Writes what is left and the end of the file. */
   finish(): Uint8Array;
 }
 

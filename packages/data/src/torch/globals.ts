@@ -22,6 +22,7 @@ export class TorchObject extends StatefulObject {
     this.className = className;
   }
 
+  /** Takes the state that the pickle gives. */
   setState(state: unknown): void {
     if (!(state instanceof Map)) throw malformed(`state of ${this.className}`);
     this.attributes = new Map([...state].map(([name, value]) => [String(name), value]));

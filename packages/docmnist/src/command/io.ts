@@ -2,7 +2,9 @@ import type { ProgressListener } from "@villa/data";
 
 /** Where a command writes. Results go to `out`, progress and errors to `err`. */
 export interface CommandIo {
+  /** Writes a line of a result. */
   readonly out: (text: string) => void;
+  /** Writes a line of progress, or an error. */
   readonly err: (text: string) => void;
   /** Redraw one progress line in place. */
   readonly isTerminal: boolean;

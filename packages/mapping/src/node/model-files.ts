@@ -28,7 +28,7 @@ export async function writeTorchModel(path: string, model: HeadSource): Promise<
 /**
  * Opens a trained model: a run's folder, a PyTorch file (`last.pkl`, with or without "module.") or safetensors.
  *
- * @param which of a run's folder: the last epoch of every head, or its best where early stopping chose one
+ * @param options `which` of a run's folder: the last epoch of every head, or its best where early stopping chose one
  * @throws VillaError `NotFound`, `InvalidFile`, `Mismatch` when it does not fit the attributes
  */
 export async function openModel(

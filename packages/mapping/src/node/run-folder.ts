@@ -17,9 +17,11 @@ export interface RunFolder {
   readonly last: string;
   readonly best: string;
   readonly report: string;
+  /** Where the mapping of a split goes. */
   mapping(split: string): string;
 }
 
+/** Paths of the files of a run. */
 export function runFolder(config: Pick<Stage1Config, "checkpoint_dir" | "task_name">): RunFolder {
   const directory = join(config.checkpoint_dir, config.task_name);
   return {

@@ -29,6 +29,7 @@ import { EpochLog } from "./stage1-log.ts";
 import { mappingTasks } from "./task-module.ts";
 import { trainGroupWithFiles } from "./tasks.ts";
 
+/** How {@link runStage1} and {@link runMapping} run. */
 export interface RunOptions {
   /** Workers to spread the heads over, e.g. `createTaskPool()` of @villa/backend-node. Default: this thread. */
   readonly pool?: TaskPool;
@@ -47,6 +48,7 @@ export interface MappedSplit {
   readonly report?: MappingReport;
 }
 
+/** What a run of Stage 1 gives. */
 export interface Stage1Result {
   /** `<checkpoint_dir>/<task_name>` */
   readonly directory: string;
@@ -66,7 +68,7 @@ export interface Stage1Result {
  *
  * Every head is saved after each of its epochs; the same call after an interruption goes on exactly where it was.
  *
- * @param config as {@link stage1Config} makes it
+ * @param config as `stage1Config` of the main entry makes it
  * @throws VillaError with a sentence for whatever is wrong with the configuration, the dataset or its embeddings
  */
 export async function runStage1(config: Stage1Config, options: RunOptions = {}): Promise<Stage1Result> {
@@ -87,7 +89,7 @@ export async function runStage1(config: Stage1Config, options: RunOptions = {}):
 /**
  * Maps with a model that has been trained before.
  *
- * @param checkpoint a run's folder, or a file such as the reference's `last.pkl`. Default: the configuration's own run
+ * @param options `checkpoint`: a run's folder, or a file such as the reference's `last.pkl`. Default: the configuration's own run
  * @throws VillaError as {@link runStage1}
  */
 export async function runMapping(

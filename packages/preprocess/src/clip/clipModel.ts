@@ -50,12 +50,14 @@ export class ClipModel {
     return this.text.encode(texts.map((text) => this.tokenizer.encode(text)));
   }
 
+  /** Frees the weights of both towers. */
   dispose(): void {
     this.visual.dispose();
     this.textTower?.dispose();
   }
 }
 
+/** How CLIP is loaded. */
 export interface LoadClipOptions {
   /** Attention heads of the text transformer, when not one per 64 channels. */
   readonly textHeads?: number;

@@ -24,6 +24,7 @@ export interface TextTransformerConfig {
   readonly embedDim: number;
 }
 
+/** Sizes of both towers. */
 export interface ClipConfig {
   readonly vision: ModifiedResNetConfig;
   /** Absent when the checkpoint holds only a vision tower. */

@@ -5,6 +5,7 @@ import { visionParameterShapes } from "./parameterShapes.ts";
 import { visionVariables } from "./parameters.ts";
 import type { WeightArray } from "./textTransformer.ts";
 
+/** Sizes and starting weights of a new tower. */
 export interface InitOptions {
   /** Blocks of layer1 … layer4. RN50: [3, 4, 6, 3]. */
   readonly layers: readonly [number, number, number, number];

@@ -68,6 +68,7 @@ export class TextTransformer {
     });
   }
 
+  /** Frees the weights. */
   dispose(): void {
     tf.dispose([...this.weights.values()]);
     this.weights.clear();

@@ -5,6 +5,7 @@ import { groupRegions } from "../clip/regions.ts";
 import { cropRegion } from "./cropRegion.ts";
 import type { Box, Encoder } from "./encoder.ts";
 
+/** How {@link clipEncoder} sees regions. */
 export interface ClipEncoderOptions {
   /**
    * `roi-align` (the paper's): the whole image runs through layer3 once and regions are cut from its feature map.

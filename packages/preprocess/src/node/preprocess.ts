@@ -5,6 +5,7 @@ import { assembleRegions, type EmbeddingFormat, writeAttributes } from "./assemb
 import { checkDataset } from "./checkDataset.ts";
 import { EmbeddingJob, type Part } from "./job.ts";
 
+/** What {@link preprocessDataset} embeds, and how. */
 export interface PreprocessOptions {
   /** The dataset folder; results go into it. */
   readonly dataDirectory: string;
@@ -27,6 +28,7 @@ export interface PreprocessOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What {@link preprocessDataset} did. */
 export interface PreprocessResult {
   readonly images: number;
   readonly regions: number;

@@ -9,6 +9,7 @@ export const rn50Sha256 = "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b
 /** Where OpenAI publishes RN50.pt (244 MB). */
 export const rn50Url = `https://openaipublic.azureedge.net/clip/models/${rn50Sha256}/RN50.pt`;
 
+/** Where CLIP weights come from and go. */
 export interface DownloadClipOptions {
   /** Default: the cache folder. */
   readonly directory?: string;

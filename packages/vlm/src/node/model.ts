@@ -21,6 +21,7 @@ export interface VisionLanguageModel {
   readonly tower: ModifiedResNet;
   readonly encodeText: SentenceEncoder;
   readonly text: TextSide;
+  /** Frees both sides. */
   dispose(): void;
 }
 
@@ -61,7 +62,7 @@ export async function initialModel(config: Stage2Config): Promise<VisionLanguage
 /**
  * Opens a trained model: a Stage 2 checkpoint, or CLIP weights as they are (zero-shot).
  *
- * @param weights where CLIP's weights are now, when the checkpoint's text side needs them
+ * @param options `weights`: where CLIP's weights are now, when the checkpoint's text side needs them
  */
 export async function openModel(path: string, options: { weights?: string } = {}): Promise<VisionLanguageModel> {
   if (!isCheckpoint(path)) {

@@ -12,11 +12,13 @@ import { trainContrastive } from "../train.ts";
 import { splitPairs } from "./datasetPairs.ts";
 import { initialModel, type ModelDescription, openModel } from "./model.ts";
 
+/** How {@link runStage2} runs. */
 export interface Stage2RunOptions {
   readonly progress?: ProgressListener;
   readonly signal?: AbortSignal;
 }
 
+/** What a run of Stage 2 gives. */
 export interface Stage2Result {
   /** `<checkpoint_dir>/<task_name>` */
   readonly directory: string;
