@@ -1,27 +1,31 @@
 """Time of mapping images with Stage 1 heads in PyTorch, computed as the original does: one image at a time, all heads.
 
-Usage: python3 mapping.py [--images 655] [--limit 100]; prints one line of JSON. With --limit only that many images are run
-and the time is scaled up.
+    python3 mapping.py [--images 655] [--limit 100]
+
+With --limit only that many images are run and the time is scaled up.
 """
-import argparse, json, time
+
+import argparse
+import time
+
 import torch
-from torch import nn
 import torch.nn.functional as F
+from common import add_common_arguments, device_of, report, synchronize
+from torch import nn
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--images", type=int, default=655)
 parser.add_argument("--limit", type=int, default=655)
-parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--dimension", type=int, default=1024)
 parser.add_argument("--attributes", type=int, default=20)
 parser.add_argument("--regions", type=int, default=5)
+add_common_arguments(parser)
 args = parser.parse_args()
-torch.set_num_threads(args.threads)
-torch.manual_seed(23)
+device = device_of(args)
 d, attributes = args.dimension, args.attributes
-heads = nn.ModuleList(nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, d)) for _ in range(attributes))
-texts = F.normalize(torch.randn(attributes, d), dim=1)
-images = [torch.randn(args.regions, d) for _ in range(args.limit)]
+heads = nn.ModuleList(nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, d)) for _ in range(attributes)).to(device)
+texts = F.normalize(torch.randn(attributes, d, device=device), dim=1)
+images = [torch.randn(args.regions, d, device=device) for _ in range(args.limit)]
 labels = [(torch.rand(attributes) < 0.5).nonzero().flatten().tolist() for _ in range(args.limit)]
 
 
@@ -33,11 +37,10 @@ def map_image(x, wanted):
 
 with torch.no_grad():
     map_image(images[0], labels[0])
+    synchronize(device)
     start = time.perf_counter()
     for x, wanted in zip(images, labels):
         map_image(x, wanted)
-    seconds = (time.perf_counter() - start) * args.images / args.limit
-print(json.dumps({
-    "benchmark": "stage1 mapping", "program": f"PyTorch {torch.__version__}", "threads": args.threads,
-    "images": args.images, "seconds": seconds,
-}))
+    synchronize(device)
+    seconds = time.perf_counter() - start
+report(args, device, [seconds], args.images / args.limit)

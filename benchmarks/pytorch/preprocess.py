@@ -1,19 +1,19 @@
 """PyTorch's side of the preprocessing benchmark: region and text embeddings with CLIP RN50 (random weights).
 
-One image at a time through stem ... layer3, RoIAlign, layer4 and the attention pool, and prompts padded to 77 tokens:
-what the Python implementation does. Prints one line of JSON with seconds per image and per 20 prompts.
+One image at a time through stem ... layer3, RoIAlign, layer4 and the attention pool, or prompts padded to 77 tokens:
+what the Python implementation does. Prints one line of JSON with the seconds an image, or for all prompts.
 
-    python3 preprocess.py [--images 8] [--regions 5] [--prompts 20] [--repeats 3]
+    python3 preprocess.py image [--images 8] [--regions 5]
+    python3 preprocess.py text [--prompts 20]
 """
 
 import argparse
-import json
-import resource
 import time
 from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
+from common import add_common_arguments, device_of, report, synchronize
 from torch import nn
 from torchvision.ops import roi_align
 
@@ -115,7 +115,7 @@ class ModifiedResNet(nn.Module):
 
     def regions(self, images, boxes):
         features = self.features(images)
-        rois = torch.cat([torch.zeros(len(boxes), 1), boxes], 1)
+        rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], 1)
         x = roi_align(features, rois, (14, 14), features.shape[-1] / images.shape[-1], 0, True)
         return self.attnpool(self.layer4(x))
 
@@ -156,48 +156,40 @@ class TextTransformer(nn.Module):
         return x[torch.arange(len(ids)), ids.argmax(-1)] @ self.text_projection
 
 
-def best(repeats, work):
+def timed(repeats, device, work):
     times = []
-    for _ in range(repeats):
+    for _ in range(1 + repeats):
+        synchronize(device)
         start = time.perf_counter()
         work()
+        synchronize(device)
         times.append(time.perf_counter() - start)
-    return min(times)
+    return times[1:]
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["image", "text"])
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--regions", type=int, default=5)
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    add_common_arguments(parser)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    vision = ModifiedResNet().eval()
-    text = TextTransformer().eval()
-    cells = [(28.0 * (i % 3), 28.0 * (i // 3 % 3)) for i in range(args.regions)]
-    boxes = torch.tensor([[x, y, x + 28, y + 28] for x, y in cells])
-    images = torch.rand(args.images, 1, 3, 84, 84)
-    ids = torch.zeros(args.prompts, 77, dtype=torch.long)
-    ids[:, :7] = torch.tensor([49406, 518, 2867, 2665, 320, 2097, 49407])
+    device = device_of(args)
     with torch.no_grad():
-        vision.regions(images[0], boxes)
-        per_image = best(args.repeats, lambda: [vision.regions(image, boxes) for image in images]) / args.images
-        prompts = best(args.repeats, lambda: text(ids))
-    print(
-        json.dumps(
-            {
-                "side": f"PyTorch {torch.__version__}",
-                "threads": args.threads,
-                "secondsPerImage": per_image,
-                "secondsForPrompts": prompts,
-                "prompts": args.prompts,
-                "peakMegabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
-            }
-        )
-    )
+        if args.what == "image":
+            vision = ModifiedResNet().eval().to(device)
+            cells = [(28.0 * (i % 3), 28.0 * (i // 3 % 3)) for i in range(args.regions)]
+            boxes = torch.tensor([[x, y, x + 28, y + 28] for x, y in cells], device=device)
+            images = torch.rand(args.images, 1, 3, 84, 84, device=device)
+            times = timed(args.repeats, device, lambda: [vision.regions(image, boxes) for image in images])
+            report(args, device, times, 1 / args.images)
+        else:
+            text = TextTransformer().eval().to(device)
+            ids = torch.zeros(args.prompts, 77, dtype=torch.long, device=device)
+            ids[:, :7] = torch.tensor([49406, 518, 2867, 2665, 320, 2097, 49407], device=device)
+            report(args, device, timed(args.repeats, device, lambda: text(ids)))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,33 @@
 """Time of one Stage 1 training step in PyTorch, computed as the original does: every head on every row, full autograd.
 
-Usage: python3 stage1.py [--steps 5] [--threads 2]; prints one line of JSON.
+    python3 stage1.py [--steps 5] [--attributes 20] [--batch 48] [--regions 5] [--dimension 1024]
 """
-import argparse, json, resource, time
+
+import argparse
+import time
+
 import torch
-from torch import nn
 import torch.nn.functional as F
+from common import add_common_arguments, device_of, report, synchronize
+from torch import nn
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--steps", type=int, default=5)
 parser.add_argument("--warmup", type=int, default=1)
-parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--dimension", type=int, default=1024)
 parser.add_argument("--attributes", type=int, default=20)
 parser.add_argument("--batch", type=int, default=48)
 parser.add_argument("--regions", type=int, default=5)
+parser.add_argument("--epoch", type=int, default=1, help="steps that make the unit of work")
+add_common_arguments(parser)
 args = parser.parse_args()
-torch.set_num_threads(args.threads)
-torch.manual_seed(23)
+device = device_of(args)
 d, attributes, batch, regions = args.dimension, args.attributes, args.batch, args.regions
 
-heads = nn.ModuleList(nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, d)) for _ in range(attributes))
+heads = nn.ModuleList(nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, d)) for _ in range(attributes)).to(device)
 optimizer = torch.optim.AdamW(heads.parameters(), lr=1e-4)
-texts = F.normalize(torch.randn(attributes, d), dim=1)
-labels = (torch.rand(batch, attributes) < 0.5).float()
+texts = F.normalize(torch.randn(attributes, d, device=device), dim=1)
+labels = (torch.rand(batch, attributes, device=device) < 0.5).float()
 
 
 def loss_of(x):
@@ -36,17 +40,16 @@ def loss_of(x):
 
 
 times = []
-for step in range(args.warmup + args.steps):
-    x = torch.randn(batch * regions, d)
+for _ in range(args.warmup + args.steps):
+    x = torch.randn(batch * regions, d, device=device)
+    synchronize(device)
     start = time.perf_counter()
     optimizer.zero_grad()
-    loss = loss_of(x)
-    loss.backward()
+    loss_of(x).backward()
     optimizer.step()
+    synchronize(device)
     times.append(time.perf_counter() - start)
-times = sorted(times[args.warmup:])
-print(json.dumps({
-    "benchmark": "stage1 step", "program": f"PyTorch {torch.__version__}", "threads": args.threads,
-    "seconds": times[len(times) // 2], "fastest": times[0],
-    "peakMemoryMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-}))
+if args.epoch > 1:  # whole epochs: their sum, not the median step
+    report(args, device, [sum(times[args.warmup :])], args.epoch / args.steps)
+else:
+    report(args, device, times[args.warmup :])

@@ -29,3 +29,8 @@ export function shardOf(total: number, shard: { readonly index: number; readonly
   const end = Math.floor(((shard.index + 1) * total) / shard.count);
   return Array.from({ length: end - first }, (_, i) => first + i);
 }
+
+/** The shard, counted from 0, that {@link shardOf} gives an attribute to. */
+export function shardOwning(attribute: number, total: number, count: number): number {
+  return Math.ceil(((attribute + 1) * count) / total) - 1;
+}

@@ -75,32 +75,11 @@ export async function trainMapping(options: TrainMappingOptions): Promise<Traine
 
 /** Checked options with the defaults filled in. */
 export function trainOptionsOf(options: Partial<TrainOptions>): TrainOptions {
-  const {
-    epochs,
-    batchSize,
-    seed,
-    temperature,
-    learningRate,
-    beta1,
-    beta2,
-    epsilon,
-    weightDecay,
-    schedule,
-    warmupSteps,
-  } = { ...defaultTrainOptions, ...options };
-  const train = {
-    epochs,
-    batchSize,
-    seed,
-    temperature,
-    learningRate,
-    beta1,
-    beta2,
-    epsilon,
-    weightDecay,
-    schedule,
-    warmupSteps,
-  };
+  const names = Object.keys(defaultTrainOptions) as (keyof TrainOptions)[];
+  const given = Object.fromEntries(
+    names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+  );
+  const train: TrainOptions = { ...defaultTrainOptions, ...given };
   checkTrainOptions(train);
   return train;
 }

@@ -6,6 +6,7 @@ import {
   atomicWriteFile,
   checkEmbeddingManifest,
   type Dataset,
+  noteShards,
   openDataset,
   readAttributeEmbeddings,
 } from "@villa/data/node";
@@ -24,6 +25,7 @@ import { headSource, loadHeadProgress, saveHeadState } from "./head-files.ts";
 import { loadSplits } from "./load-splits.ts";
 import { decideEpsilon, judgeable, scoreSplitData, writeMapping } from "./map-split.ts";
 import { openModel, writeTorchModel } from "./model-files.ts";
+import { requireTrained } from "./require-trained.ts";
 import { fingerprintOf, prepareFolder, type RunFolder, runFolder } from "./run-folder.ts";
 import { EpochLog } from "./stage1-log.ts";
 import { mappingTasks } from "./task-module.ts";
@@ -37,6 +39,8 @@ export interface RunOptions {
   /** Called whenever all heads have finished an epoch. */
   readonly onEpoch?: (summary: EpochSummary) => void;
   readonly signal?: AbortSignal;
+  /** Only join and map what shards have trained; refuses when something is missing. */
+  readonly mergeOnly?: boolean;
 }
 
 /** A mapped split. */
@@ -74,6 +78,8 @@ export interface Stage1Result {
 export async function runStage1(config: Stage1Config, options: RunOptions = {}): Promise<Stage1Result> {
   const input = await openInput(parseStage1Config(config), true);
   const { folder, embeddings } = input;
+  const heads = headCount(input.form.oneProj, embeddings.attributes.length);
+  if (options.mergeOnly) await requireTrained(folder.heads, heads, input.config);
   const history = await train(input, options);
   const source = { ...input.form, attributes: embeddings.attributes };
   if (config.attributes_shard !== null) {
@@ -166,7 +172,14 @@ async function train(input: Stage1Input, options: RunOptions): Promise<EpochSumm
   const total = headCount(form.oneProj, embeddings.attributes.length);
   const shard = config.attributes_shard === null ? { index: 0, count: 1 } : parseShard(config.attributes_shard);
   const heads = shardOf(total, shard);
+  if (config.attributes_shard !== null && config.resume === "never") {
+    throw new VillaError(
+      "InvalidArgument",
+      "A shard cannot start anew (resume=never): it would delete what other shards have trained.",
+    );
+  }
   await prepareFolder(folder, config, fingerprintOf(config, data, embeddings));
+  if (config.attributes_shard !== null) await noteShards(folder.heads, shard.count);
   if (config.init_checkpoint !== null) await seedHeads(input, heads, config.init_checkpoint);
   const suffix = config.attributes_shard === null ? "" : `-${shard.index + 1}-of-${shard.count}`;
   const log = await EpochLog.open(

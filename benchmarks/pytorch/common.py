@@ -1,0 +1,40 @@
+"""What every script here shares: threads, device, and the line of JSON that the benchmark runner reads."""
+
+import json
+import resource
+import statistics
+
+import torch
+
+
+def add_common_arguments(parser):
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+
+
+def device_of(args):
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(23)
+    return torch.device(args.device)
+
+
+def synchronize(device):
+    """A GPU works on while Python goes on: without this only the queueing would be timed."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def report(args, device, times, scale=1.0):
+    """Prints the median of `times` in seconds; `scale` turns it into the benchmark's unit of work."""
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    print(
+        json.dumps(
+            {
+                "program": f"PyTorch {torch.__version__}",
+                "device": where,
+                "threads": args.threads,
+                "seconds": statistics.median(times) * scale,
+                "peakMemoryMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        )
+    )

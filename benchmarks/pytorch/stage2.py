@@ -1,0 +1,57 @@
+"""Time of one Stage 2 training step in PyTorch: CLIP RN50's image tower on regions, InfoNCE, Adam with L2 decay.
+
+As the original: stem ... layer3 on whole images, RoIAlign, layer4 and the attention pool on every region, BatchNorm in
+training mode. Random weights and pictures. Prints one line of JSON.
+
+    python3 stage2.py [--images 8] [--regions 6] [--steps 3]
+"""
+
+import argparse
+import time
+
+import torch
+import torch.nn.functional as F
+from common import add_common_arguments, device_of, report, synchronize
+from preprocess import ModifiedResNet
+from torchvision.ops import roi_align
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--images", type=int, default=8)
+parser.add_argument("--regions", type=int, default=6)
+parser.add_argument("--steps", type=int, default=3)
+parser.add_argument("--warmup", type=int, default=1)
+add_common_arguments(parser)
+args = parser.parse_args()
+device = device_of(args)
+
+model = ModifiedResNet().train().to(device)
+optimizer = torch.optim.Adam(model.parameters(), lr=5e-5, weight_decay=0.2)
+count = args.images * args.regions
+cells = [(28.0 * (i % 3), 28.0 * (i // 3 % 3), 28.0) for i in range(args.regions - 1)] + [(0.0, 0.0, 83.0)]
+boxes = torch.tensor([[x, y, x + side, y + side] for x, y, side in cells] * args.images, device=device)
+index = torch.arange(args.images, device=device).repeat_interleave(args.regions).float()[:, None]
+text = F.normalize(torch.randn(count, 1024, device=device), dim=1)
+
+
+def step():
+    images = torch.rand(args.images, 3, 84, 84, device=device)
+    optimizer.zero_grad()
+    features = model.features(images)
+    rois = torch.cat([index, boxes], 1)
+    regions = roi_align(features, rois, (14, 14), features.shape[-1] / images.shape[-1], 0, True)
+    embeddings = F.normalize(model.attnpool(model.layer4(regions)), dim=1)
+    logits = embeddings @ text.T / 0.07
+    target = torch.arange(count, device=device)
+    loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    loss.backward()
+    optimizer.step()
+
+
+times = []
+for _ in range(args.warmup + args.steps):
+    synchronize(device)
+    start = time.perf_counter()
+    step()
+    synchronize(device)
+    times.append(time.perf_counter() - start)
+report(args, device, times[args.warmup :])

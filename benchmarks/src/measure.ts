@@ -1,0 +1,160 @@
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
+import { cpus, totalmem } from "node:os";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { type Measurement, median } from "./ours/common.ts";
+import type { Benchmark } from "./suite.ts";
+
+const run = promisify(execFile);
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export interface RunOptions {
+  readonly rounds: number;
+  readonly threads: number;
+  /** Our backend; "auto" takes the fastest. */
+  readonly backend: string;
+  /** Measure on the wasm backend too. */
+  readonly wasm: boolean;
+  /** Python with torch, when there is one. */
+  readonly python: string | undefined;
+  /** "cpu" or "cuda" */
+  readonly pytorchDevice: string;
+  readonly say: (line: string) => void;
+}
+
+/** Medians of all rounds. */
+export interface Result {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly target: number | null;
+  readonly ours: Side;
+  readonly wasm: Side | null;
+  /** null without PyTorch. For `generate` the time of the original, scaled to this machine. */
+  readonly pytorch: Side | null;
+  /** PyTorch's time over ours. */
+  readonly ratio: number | null;
+}
+
+export interface Side {
+  readonly program: string;
+  readonly device: string;
+  readonly threads: number;
+  readonly seconds: number;
+  /** Of every round. */
+  readonly all: readonly number[];
+  readonly peakMemoryMiB: number | null;
+  /** Billions of operations a second, where the number of operations is known. */
+  readonly gflops: number | null;
+}
+
+/** Both sides in turn, round after round, so that whatever else the machine does falls on both. */
+export async function measure(benchmark: Benchmark, options: RunOptions): Promise<Result> {
+  const { name, title, unit, target, onWasm, scaled } = benchmark;
+  const rounds = Math.min(options.rounds, benchmark.rounds ?? options.rounds);
+  const ours: Measurement[] = [];
+  const theirs: Measurement[] = [];
+  for (let round = 0; round < rounds; round++) {
+    ours.push(await runOurs(benchmark, options.backend, options.threads));
+    options.say(`${name}, round ${round + 1} of ${rounds}: ours ${ours.at(-1)!.seconds.toFixed(3)} ${unit}`);
+    if (options.python === undefined) continue;
+    theirs.push(await runPyTorch(benchmark, options.python, options));
+    options.say(`${name}, round ${round + 1} of ${rounds}: PyTorch ${theirs.at(-1)!.seconds.toFixed(3)} s`);
+  }
+  const wasm = onWasm && options.wasm ? [await runOurs(benchmark, "wasm", options.threads)] : [];
+  const side = summarize(ours)!;
+  const other = scaled ? scaleOriginal(scaled, theirs) : summarize(theirs);
+  return {
+    ...{ name, title, unit, target: target ?? null, ours: side, wasm: summarize(wasm), pytorch: other },
+    ratio: other ? other.seconds / side.seconds : null,
+  };
+}
+
+/** A Python that has PyTorch; CI and Debian call it python3. */
+export async function findPyTorch(): Promise<string | undefined> {
+  for (const python of [process.env.VILLA_PYTHON, "python3", "/usr/bin/python3"]) {
+    if (!python) continue;
+    const found = await run(python, ["-c", "import torch, torchvision"]).catch(() => undefined);
+    if (found) return python;
+  }
+  return undefined;
+}
+
+export interface Machine {
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
+  readonly node: string;
+  readonly platform: string;
+}
+
+export function thisMachine(): Machine {
+  return {
+    processor: cpus()[0]?.model.trim() ?? "unknown",
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+  };
+}
+
+/** Runs one of the programs under src/ours; they load the built packages, as users do. */
+export async function runProgram<T>(args: readonly string[]): Promise<T> {
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+  const [script, ...rest] = args;
+  const command = ["--expose-gc", "--import", tsx, here(`./ours/${script}`), ...rest];
+  const { stdout } = await run(process.execPath, command, { maxBuffer: 2 ** 24 });
+  return lastLine<T>(stdout);
+}
+
+function runOurs({ ours }: Benchmark, backend: string, threads: number): Promise<Measurement> {
+  return runProgram([...ours, "--backend", backend, "--threads", `${threads}`]);
+}
+
+async function runPyTorch({ pytorch }: Benchmark, python: string, options: RunOptions): Promise<Measurement> {
+  const [script, ...rest] = pytorch;
+  const args = [here(`../pytorch/${script}`), ...rest, "--threads", `${options.threads}`];
+  const env = { ...process.env, OMP_NUM_THREADS: `${options.threads}`, OPENBLAS_NUM_THREADS: `${options.threads}` };
+  const { stdout } = await run(python, [...args, "--device", options.pytorchDevice], { env });
+  return lastLine<Measurement>(stdout);
+}
+
+function lastLine<T>(text: string): T {
+  return JSON.parse(text.trim().split("\n").at(-1)!) as T;
+}
+
+function summarize(runs: readonly Measurement[]): Side | null {
+  const [first] = runs;
+  if (!first) return null;
+  const all = runs.map(({ seconds }) => seconds);
+  const seconds = median(all);
+  return {
+    program: first.program,
+    device: first.device,
+    threads: first.threads,
+    seconds,
+    all,
+    peakMemoryMiB: Math.max(...runs.map(({ peakMemoryMiB }) => peakMemoryMiB)),
+    gflops: first.flops === undefined ? null : first.flops / seconds / 1e9,
+  };
+}
+
+/** The original's time, as if it ran here: scaled by how fast PyTorch multiplies matrices here. */
+function scaleOriginal(
+  { seconds, pytorchMatmulGflops }: NonNullable<Benchmark["scaled"]>,
+  runs: readonly Measurement[],
+) {
+  const matmul = summarize(runs);
+  if (!matmul) return null;
+  const gflops = (2 * 2048 ** 3) / matmul.seconds / 1e9;
+  const scaled = (seconds * pytorchMatmulGflops) / gflops;
+  return {
+    ...matmul,
+    program: "the original, scaled",
+    seconds: scaled,
+    all: [scaled],
+    peakMemoryMiB: null,
+    gflops: null,
+  };
+}

@@ -1,0 +1,101 @@
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { useNodeBackend } from "@villa/backend-node";
+import type { ActiveBackend } from "@villa/core";
+import { RandomState } from "@villa/data";
+
+/** What a benchmark program prints, as one line of JSON; the PyTorch scripts print the same. */
+export interface Measurement {
+  readonly program: string;
+  readonly device: string;
+  readonly threads: number;
+  /** Median time of one unit of work. */
+  readonly seconds: number;
+  readonly peakMemoryMiB: number;
+  /** Floating point operations of one unit of work, where they are known. */
+  readonly flops?: number;
+}
+
+/** Numbers from the command line, with defaults, and on which backend and threads to run. */
+export function settings<Name extends string>(defaults: Record<Name, number>) {
+  const names = Object.keys(defaults) as Name[];
+  const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
+  const { values, positionals } = parseArgs({
+    options: { ...options, backend: { type: "string" }, threads: { type: "string" } },
+    allowPositionals: true,
+  });
+  const given = values as Partial<Record<string, string>>;
+  const numbers = Object.fromEntries(names.map((name) => [name, Number(given[name] ?? defaults[name])]));
+  return {
+    ...(numbers as Record<Name, number>),
+    what: positionals[0],
+    backend: given.backend ?? "auto",
+    threads: Number(given.threads ?? availableParallelism()),
+  };
+}
+
+export type Settings = ReturnType<typeof settings<never>>;
+
+export function startBackend({ backend, threads }: Settings): Promise<ActiveBackend> {
+  return useNodeBackend({ name: backend, threads });
+}
+
+const random = new RandomState(23);
+
+/** Normally distributed values; with `dimension`, rows of length 1. */
+export function normals(length: number, dimension?: number): Float32Array {
+  const values = Float32Array.from({ length }, () => random.normal());
+  for (let start = 0; dimension !== undefined && start < length; start += dimension) {
+    const row = values.subarray(start, start + dimension);
+    let squares = 0;
+    for (const value of row) squares += value * value;
+    for (let i = 0; i < dimension; i++) row[i]! /= Math.sqrt(squares);
+  }
+  return values;
+}
+
+export const coin = (): number => random.randint(0, 2);
+
+/** Times of repeated work after one run to warm up. The work must end with its results read, or a GPU is not timed. */
+export async function timed(repeats: number, work: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  for (let run = 0; run <= repeats; run++) {
+    const start = performance.now();
+    await work();
+    if (run > 0) times.push((performance.now() - start) / 1000);
+  }
+  return times;
+}
+
+/**
+ * Prints the measurement.
+ *
+ * @param scale turns the median into the benchmark's unit of work
+ * @param peakKiB peak memory, when something after the timed part has used more
+ */
+export function report(
+  at: { readonly threads: number },
+  device: string,
+  times: readonly number[],
+  {
+    scale = 1,
+    flops,
+    peakKiB = process.resourceUsage().maxRSS,
+  }: { scale?: number; flops?: number; peakKiB?: number } = {},
+): void {
+  const measurement: Measurement = {
+    program: "ViLLA",
+    device,
+    threads: at.threads,
+    seconds: median(times) * scale,
+    peakMemoryMiB: peakKiB / 1024,
+    ...(flops !== undefined && { flops }),
+  };
+  console.log(JSON.stringify(measurement));
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

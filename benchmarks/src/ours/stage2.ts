@@ -1,0 +1,39 @@
+// Time of one Stage 2 training step with CLIP RN50's image tower, random weights. The other side: pytorch/stage2.py.
+
+import * as tf from "@tensorflow/tfjs-core";
+import { Adam } from "@villa/core";
+import { initModifiedResNet, rn50Config } from "@villa/preprocess";
+import { contrastiveBatch, contrastiveGradients, disposeBatch } from "@villa/vlm";
+import { normals, report, settings, startBackend, timed } from "./common.ts";
+import { countFlops } from "./flops.ts";
+
+const at = settings({ images: 8, regions: 6, steps: 3 });
+const backend = await startBackend(at);
+const { vision } = rn50Config;
+const tower = initModifiedResNet({ ...vision, seed: 23 });
+const optimizer = new Adam({ parameters: tower.trainableVariables(), learningRate: 5e-5, weightDecay: 0.2 });
+const side = 84;
+const images = Array.from({ length: at.images }, () => ({
+  width: side,
+  height: side,
+  data: Uint8Array.from({ length: 3 * side * side }, () => Math.random() * 256),
+}));
+const cells = Array.from({ length: at.regions - 1 }, (_, i) => [28 * (i % 3), 28 * (Math.floor(i / 3) % 3)] as const);
+const boxes = [...cells.map(([x, y]) => [x, y, x + 28, y + 28]), [0, 0, side - 1, side - 1]];
+const pairs = images.map(() => ({ boxes, sentences: boxes.map(() => [""]) }));
+const text = normals(at.images * at.regions * vision.embedDim, vision.embedDim);
+
+const step = async (): Promise<void> => {
+  const batch = contrastiveBatch(images, pairs, () => text);
+  const { loss, gradients } = await contrastiveGradients(tower, batch);
+  optimizer.step(gradients);
+  tf.dispose(gradients);
+  disposeBatch(batch);
+  if (!Number.isFinite(loss)) throw new Error("The loss is not finite.");
+  if (backend.device === "gpu") await [...tower.parameters.values()].at(-1)!.data(); // waits for the optimiser
+};
+const times = await timed(at.steps, step);
+const peak = process.resourceUsage().maxRSS; // counting keeps every kernel's inputs alive
+const flops = backend.device === "cpu" ? await countFlops(step) : undefined;
+report(at, backend.name, times, { ...(flops !== undefined && { flops }), peakKiB: peak });
+await backend.dispose();

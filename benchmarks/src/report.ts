@@ -1,0 +1,190 @@
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import type { Machine, Result, Side } from "./measure.ts";
+import type { Limits } from "./ours/limits.ts";
+import type { ScalingPoint } from "./ours/scaling.ts";
+
+/** Everything one run of the benchmarks found. */
+export interface Report {
+  /** ISO date. */
+  readonly date: string;
+  readonly machine: Machine;
+  readonly rounds: number;
+  readonly results: readonly Result[];
+  readonly limits: Limits | null;
+  readonly scaling: readonly Scaling[];
+}
+
+export interface Scaling {
+  readonly what: "images" | "attributes" | "regions" | "dimension";
+  readonly title: string;
+  readonly points: readonly ScalingPoint[];
+}
+
+/** The comparison as rows of cells, heading first. */
+export function comparisonRows({ results }: Pick<Report, "results">): string[][] {
+  return [
+    ["", "ViLLA", "PyTorch", "ratio", "asked", "peak MiB", "PyTorch's", "GFLOP/s", "wasm"],
+    ...results.map(({ title, unit, ours, pytorch, ratio, target, wasm }) => [
+      title,
+      `${figure(ours.seconds)} ${unit}`,
+      pytorch ? `${figure(pytorch.seconds)}${pytorch.program.startsWith("the original") ? " ¹" : ""}` : "–",
+      ratio === null ? "–" : `${ratio.toFixed(ratio < 10 ? 2 : 0)}×`,
+      target === null ? "" : `≥ ${target}×`,
+      memory(ours),
+      memory(pytorch),
+      ours.gflops === null ? "" : ours.gflops.toFixed(0),
+      wasm ? figure(wasm.seconds) : "",
+    ]),
+  ];
+}
+
+/** docs/speed.md */
+export function speedPage(report: Report): string {
+  const { machine, date, rounds, limits, scaling } = report;
+  const pytorch = report.results
+    .flatMap((result) => result.pytorch?.program ?? [])
+    .find((each) => /^PyTorch/.test(each));
+  const threads = Math.max(...report.results.map(({ ours }) => ours.threads));
+  const missed = report.results.filter(({ ratio, target }) => ratio !== null && target !== null && ratio < target);
+  const larger = report.results.filter(
+    ({ ours, pytorch }) => pytorch?.peakMemoryMiB && ours.peakMemoryMiB! > pytorch.peakMemoryMiB,
+  );
+  const lines = [
+    "# Speed",
+    "",
+    "ViLLA's hot paths beside plain PyTorch that computes what the original does, same shapes, same number of threads, on the",
+    "same machine, one side after the other, round after round. Made by `npm run bench`; the programs are in",
+    "[`benchmarks/`](../benchmarks), the raw figures in [`benchmarks/results/`](../benchmarks/results).",
+    "",
+    `${date.slice(0, 10)}: ${machine.processor}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, ` +
+      `Node.js ${machine.node}, ${pytorch ?? "no PyTorch"}, ${threads} threads, medians of ${rounds} rounds.`,
+    "",
+    markdownTable(comparisonRows(report)),
+    "",
+    "Times are seconds a unit of work, ratio is PyTorch's time over ours, GFLOP/s the arithmetic that our side does, wasm the",
+    "same without ONNX Runtime, on one thread.",
+    "",
+    "¹ The original's generator was timed once, 13.9 s, where PyTorch multiplies large matrices at about 175 GFLOP/s; its time is",
+    "scaled to this machine by that product.",
+  ];
+  if (missed.length > 0) {
+    const list = missed.map(({ title, ratio, target }) => `${title} (${ratio!.toFixed(2)}× of ${target}×)`);
+    lines.push("", `**Missed targets:** ${list.join("; ")}.`);
+  }
+  if (larger.length > 0) {
+    const list = larger.map(({ title, ours, pytorch }) => `${title} (${memory(ours)} against ${memory(pytorch)} MiB)`);
+    lines.push("", `**More memory than PyTorch:** ${list.join("; ")}.`);
+  }
+  if (limits) lines.push("", "## Distance from the limit", "", ...limitLines(limits, report.results));
+  if (scaling.length > 0) {
+    lines.push("", "## Cost against size", "", "![Time and memory against size](images/scaling.svg)", "");
+    lines.push(...scaling.flatMap(({ title, points }) => [`**${title}**`, "", markdownTable(scalingRows(points)), ""]));
+  }
+  return `${lines.join("\n").trimEnd()}\n`;
+}
+
+function limitLines(limits: Limits, results: readonly Result[]): string[] {
+  const { matmulGflops, batchedMatmulGflops, copyGBs, adamwGBs } = limits;
+  const share = (value: number, of: number): string => `${((100 * value) / of).toFixed(0)} %`;
+  const rows = results.flatMap(({ title, ours }) =>
+    ours.gflops !== null && ours.device === limits.device
+      ? [[title, ours.gflops.toFixed(0), share(ours.gflops, matmulGflops)]]
+      : [],
+  );
+  return [
+    `One large product (2048³, ONNX Runtime) runs at ${matmulGflops.toFixed(0)} GFLOP/s here, a copy of memory at ${copyGBs.toFixed(1)} GB/s.`,
+    "",
+    markdownTable([
+      ["", "GFLOP/s", "of the product"],
+      ...rows,
+      [
+        "20 products [240 × 1024] · [1024 × 1024] as one batch",
+        batchedMatmulGflops.toFixed(0),
+        share(batchedMatmulGflops, matmulGflops),
+      ],
+    ]),
+    "",
+    markdownTable([
+      ["", "GB/s", "of the copy"],
+      ["AdamW on 42 M weights", adamwGBs.toFixed(1), share(adamwGBs, copyGBs)],
+    ]),
+  ];
+}
+
+function scalingRows(points: readonly ScalingPoint[]): string[][] {
+  return [
+    ["size", "seconds", "per 1000, s", "peak MiB"],
+    ...points.map(({ size, seconds, peakMemoryMiB }) => [
+      size.toLocaleString("en"),
+      figure(seconds),
+      figure((seconds / size) * 1000),
+      peakMemoryMiB.toFixed(0),
+    ]),
+  ];
+}
+
+/** Time per unit and memory against size, one panel for each kind of size. */
+export function scalingFigure(scaling: readonly Scaling[]): string {
+  const points = scaling.flatMap(({ title, points }) =>
+    points.flatMap(({ size, seconds, peakMemoryMiB }) => [
+      { title, size, value: seconds, quantity: "seconds" },
+      { title, size, value: peakMemoryMiB, quantity: "peak MiB" },
+    ]),
+  );
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const channels = { x: "size", y: "value", fx: "title", stroke: "quantity" };
+  const plot = Plot.plot({
+    document: document as unknown as Document,
+    width: 1100,
+    height: 340,
+    marginLeft: 60,
+    marginTop: 45,
+    marginBottom: 40,
+    style: { fontSize: "12px", background: "white", color: "#111", fontFamily: "system-ui, sans-serif" },
+    x: { type: "log", label: "size", labelArrow: "none", ticks: 4, tickFormat: "~s" },
+    y: { type: "log", label: "seconds · peak MiB", labelArrow: "none", grid: true, tickFormat: "~g", ticks: 6 },
+    fx: { label: null, domain: scaling.map(({ title }) => title), padding: 0.08 },
+    color: { domain: ["seconds", "peak MiB"], range: ["#1d4ed8", "#b45309"] },
+    marks: [
+      Plot.frame({ stroke: "#d4d4d8" }),
+      Plot.line(points, channels),
+      Plot.dot(points, { ...channels, fill: "quantity", r: 3 }),
+      Plot.text(points.filter(({ title }) => title === scaling.at(-1)!.title).slice(-2), {
+        x: "size",
+        y: "value",
+        fx: "title",
+        text: "quantity",
+        fill: "quantity",
+        dy: -12,
+        textAnchor: "end",
+      }),
+    ],
+  });
+  plot.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  return `${plot.outerHTML}\n`;
+}
+
+/** The last line of `npm run -s bench -- --json`. */
+export function jsonLine({ results, limits, machine }: Report): string {
+  const ratios = Object.fromEntries(results.map(({ name, ratio }) => [name, ratio]));
+  const seconds = Object.fromEntries(
+    results.map(({ name, ours, pytorch }) => [name, { ours: ours.seconds, pytorch: pytorch?.seconds ?? null }]),
+  );
+  const peakMemoryMiB = Object.fromEntries(
+    results.map(({ name, ours, pytorch }) => [
+      name,
+      { ours: ours.peakMemoryMiB, pytorch: pytorch?.peakMemoryMiB ?? null },
+    ]),
+  );
+  return JSON.stringify({ ratios, seconds, peakMemoryMiB, limits, machine });
+}
+
+function markdownTable(rows: readonly (readonly string[])[]): string {
+  const [heading, ...body] = rows.map((row) => `| ${row.join(" | ")} |`);
+  return [heading, `|${rows[0]!.map((_, i) => (i === 0 ? " --- " : " ---: ")).join("|")}|`, ...body].join("\n");
+}
+
+const figure = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+
+const memory = (side: Side | null): string => (side?.peakMemoryMiB ? side.peakMemoryMiB.toFixed(0) : "–");

@@ -1,0 +1,75 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import * as tf from "@tensorflow/tfjs-core";
+import { plainCpuBackend, useBackend } from "@villa/core";
+import { expect, test } from "vitest";
+import type { Result } from "../src/measure.ts";
+import { countFlops } from "../src/ours/flops.ts";
+import { comparisonRows, jsonLine, type Report, scalingFigure, speedPage } from "../src/report.ts";
+import { suite } from "../src/suite.ts";
+
+const folder = fileURLToPath(new URL("..", import.meta.url));
+
+test("every program and script of the suite exists", () => {
+  const ours = readdirSync(`${folder}/src/ours`);
+  const pytorch = readdirSync(`${folder}/pytorch`);
+  for (const benchmark of suite) {
+    expect(ours).toContain(benchmark.ours[0]);
+    expect(pytorch).toContain(benchmark.pytorch[0]);
+  }
+});
+
+test("a program prints one line of JSON", () => {
+  const args = ["--import", "tsx", "--conditions=@villa/source", "src/ours/evaluate.ts"];
+  const sizes = ["--regions", "50", "--dimension", "8", "--repeats", "1"];
+  const { stdout, stderr } = spawnSync(process.execPath, [...args, ...sizes], { cwd: folder, encoding: "utf8" });
+  expect(stderr).toBe("");
+  const measurement = JSON.parse(stdout);
+  expect(measurement).toMatchObject({ program: "ViLLA", threads: 1, flops: 2 * 50 * 20 * 8 });
+  expect(measurement.seconds).toBeGreaterThan(0);
+});
+
+test("operations are counted from the kernels that ran", async () => {
+  await useBackend({ candidates: [plainCpuBackend()], name: "cpu" });
+  const [a, b] = [tf.ones([2, 3, 4]), tf.ones([2, 4, 5])];
+  expect(await countFlops(() => tf.matMul(a, b))).toBe(2 * 2 * 3 * 4 * 5);
+  const [x, filter] = [tf.ones([1, 6, 6, 2]) as tf.Tensor4D, tf.ones([3, 3, 2, 4]) as tf.Tensor4D];
+  expect(await countFlops(() => tf.conv2d(x, filter, 1, "valid"))).toBe(2 * 16 * 4 * 9 * 2);
+});
+
+test("the report names ratios, missed targets and larger memory", () => {
+  const side = { program: "ViLLA", device: "native", threads: 2, all: [1], gflops: 80 };
+  const result = (name: string, target: number, ours: number): Result => ({
+    ...{ name, title: `Title of ${name}`, unit: "s", target, wasm: null, ratio: 2 / ours },
+    ours: { ...side, seconds: ours, peakMemoryMiB: 900 },
+    pytorch: { ...side, program: "PyTorch 1.13", seconds: 2, peakMemoryMiB: 800, gflops: null },
+  });
+  const report: Report = {
+    date: "2026-01-02T00:00:00Z",
+    machine: { processor: "P", cores: 2, memoryGiB: 8, node: "v20", platform: "linux x64" },
+    rounds: 3,
+    results: [result("fast", 3, 0.5), result("slow", 3, 1)],
+    limits: { device: "native", matmulGflops: 160, batchedMatmulGflops: 80, copyGBs: 10, adamwGBs: 5 },
+    scaling: [
+      { what: "images", title: "Images", points: [1, 10].map((size) => ({ size, seconds: size, peakMemoryMiB: 5 })) },
+    ],
+  };
+  expect(comparisonRows(report)[1]).toEqual([
+    "Title of fast",
+    "0.500 s",
+    "2.00",
+    "4.00×",
+    "≥ 3×",
+    "900",
+    "800",
+    "80",
+    "",
+  ]);
+  const page = speedPage(report);
+  expect(page).toContain("**Missed targets:** Title of slow (2.00× of 3×).");
+  expect(page).toContain("Title of fast (900 against 800 MiB)");
+  expect(page).toContain("| Title of fast | 80 | 50 % |");
+  expect(JSON.parse(jsonLine(report)).ratios).toEqual({ fast: 4, slow: 2 });
+  expect(scalingFigure(report.scaling)).not.toMatch(/NaN|undefined/);
+});
