@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { table } from "../terminal.ts";
 import { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { readExperiment } from "./experimentFile.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
+import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
 type Stage1Module = typeof import("@villa/mapping/node");
 type Stage1Result = Awaited<ReturnType<Stage1Module["runStage1"]>>;
@@ -20,8 +22,14 @@ Examples:
   villa stage1 experiment=docmnist_stage1 data_dir=data/docmnist_30000_15.2 epochs=10 loss.temp=0.05
   villa stage1 data_dir=data/mine mapping.epsilon=auto early_stop.metric=loss`,
     );
-  withCommonFlags(withRuntimeFlags(stage1)).action((overrides: string[], flags: CommonFlags & RuntimeFlags) =>
-    run(context, flags, overrides, ({ runStage1 }, config, options) => runStage1(config, options)),
+  withShardFlags(stage1, "attributes");
+  withCommonFlags(withRuntimeFlags(stage1)).action(
+    (overrides: string[], flags: CommonFlags & RuntimeFlags & ShardFlags) =>
+      run(context, flags, overrides, ({ runStage1 }, config, options) => {
+        const shard = config.attributes_shard === null ? chosenShard(flags, context.terminal) : undefined;
+        const own = shard ? { ...config, attributes_shard: `${shard.index}/${shard.count}` } : config;
+        return runStage1(own, { ...options, ...(flags.merge && { mergeOnly: true }) });
+      }),
   );
 
   const map = program
@@ -72,7 +80,12 @@ function run(
         const pool =
           backend.device === "cpu" ? createTaskPool({ backend: backend.name, threads: flags.threads }) : undefined;
         try {
-          return await stage(module, config, { onProgress: progress, signal: context.signal, ...(pool && { pool }) });
+          const result = await stage(module, config, {
+            onProgress: progress,
+            signal: context.signal,
+            ...(pool && { pool }),
+          });
+          return { ...result, page: await writePage(result) };
         } finally {
           await pool?.close();
         }
@@ -82,6 +95,18 @@ function run(
   );
 }
 
+/** The run as a page to look at. @returns its path; nothing after a shard, which maps nothing */
+async function writePage(result: Stage1Result): Promise<string | undefined> {
+  if (result.mappings.length === 0) return undefined;
+  const [{ renderStage1Report }, { atomicWriteFile }] = await Promise.all([
+    import("../report/stage1Page.ts"),
+    import("@villa/data/node"),
+  ]);
+  const path = join(result.directory, "report.html");
+  await atomicWriteFile(path, renderStage1Report(result, new Date().toISOString()));
+  return path;
+}
+
 /** `epsilon=0.05,0.1` is short for `mapping.epsilon=[0.05, 0.1]`. */
 function epsilonAlias(word: string): string {
   const match = /^(?:mapping\.)?epsilon=(.*)$/.exec(word);
@@ -89,7 +114,14 @@ function epsilonAlias(word: string): string {
   return `mapping.epsilon=${match[1]!.includes(",") && !match[1]!.startsWith("[") ? `[${match[1]}]` : match[1]}`;
 }
 
-function describe({ directory, history, mappings, epsilon, checkpoints }: Stage1Result): string {
+function describe({
+  directory,
+  history,
+  mappings,
+  epsilon,
+  checkpoints,
+  page,
+}: Stage1Result & { readonly page: string | undefined }): string {
   const lines: string[] = [];
   const last = history.at(-1);
   if (last) lines.push(`${history.length} epochs, training loss ${last.loss.toFixed(4)}`);
@@ -105,6 +137,7 @@ function describe({ directory, history, mappings, epsilon, checkpoints }: Stage1
     lines.push("", table([["epsilon", "precision", "recall", "F1"], ...rows]));
   }
   if (typeof epsilon === "number") lines.push("", `epsilon ${epsilon}`);
-  lines.push("", ...mappings.map(({ path }) => path), ...checkpoints, directory);
+  if (mappings.length === 0) lines.push("This shard is trained; when all are, villa merge stage1 joins and maps.");
+  lines.push("", ...mappings.map(({ path }) => path), ...checkpoints, page ?? directory);
   return lines.join("\n").trim();
 }

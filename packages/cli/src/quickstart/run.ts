@@ -120,11 +120,7 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
     stage1: {
       history: stage1.history.map(({ shares: _, ...epoch }) => epoch),
       epsilon: typeof stage1.epsilon === "number" ? stage1.epsilon : 0,
-      splits: stage1.mappings.flatMap(({ split, report }) => {
-        if (!report) return [];
-        const { confusion: _, ...shown } = report;
-        return [{ split, report: shown }];
-      }),
+      splits: stage1.mappings.flatMap(({ split, report }) => (report ? [{ split, report }] : [])),
     },
     models,
     untrained,

@@ -118,11 +118,51 @@ export function barCharts(description: string, rows: readonly BarRow[]): string[
   return parts.map((part) => barChart(`${description}: ${part.map(({ label }) => label).join(", ")}`, part));
 }
 
+export interface Heatmap {
+  readonly x: string;
+  readonly y: string;
+  /** Of rows and columns alike. */
+  readonly names: readonly string[];
+  /** [row][column], 0 … 1 */
+  readonly shares: readonly (readonly number[])[];
+}
+
+/** A square of cells, the fuller the darker, with percentages in those that are not nearly empty. */
+export function heatmap(description: string, { x, y, names, shares }: Heatmap): string {
+  const cells = shares.flatMap((row, r) =>
+    row.map((share, c) => ({ row: names[r]!, column: names[c]!, share, text: (100 * share).toFixed(0) })),
+  );
+  const place = { x: "column", y: "row" };
+  return drawn(description, {
+    width: 720,
+    height: 720,
+    marginLeft: 84,
+    marginBottom: 84,
+    marginTop: 8,
+    marginRight: 8,
+    x: { label: x, domain: [...names], tickRotate: -60, tickSize: 0, labelArrow: "none" },
+    y: { label: y, domain: [...names], tickSize: 0, labelArrow: "none" },
+    marks: [
+      Plot.cell(cells, { ...place, fill: "var(--mapped)", fillOpacity: "share", inset: 0.5 }),
+      Plot.text(
+        cells.filter(({ share }) => share >= 0.05),
+        {
+          ...place,
+          text: "text",
+          fontSize: 10,
+          fill: ({ share }: { share: number }) => (share > 0.5 ? "var(--paper)" : "currentColor"),
+        },
+      ),
+    ],
+    opacity: { domain: [0, 1], range: [0.04, 0.85] },
+  });
+}
+
 function drawn(description: string, options: Plot.PlotOptions): string {
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const svg = Plot.plot({
-    ...options,
     width,
+    ...options,
     document: document as unknown as Document,
     style: { fontSize, background: "none", color: "inherit", fontFamily: "inherit", overflow: "visible" },
   });

@@ -41,7 +41,7 @@ export interface ReportData {
   readonly stage1: {
     readonly history: readonly Omit<EpochSummary, "shares">[];
     readonly epsilon: number;
-    readonly splits: readonly { readonly split: string; readonly report: Omit<MappingReport, "confusion"> }[];
+    readonly splits: readonly { readonly split: string; readonly report: MappingReport }[];
   };
   readonly models: readonly TrainedModel[];
   /** The dataset's own embeddings, untrained: what chance gives. */

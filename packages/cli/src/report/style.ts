@@ -36,6 +36,7 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .chip.wrong { background: var(--wrong-bg); color: var(--wrong); }
 .chip.missed { border: 1px dashed var(--soft); color: var(--soft); }
 .card svg { display: block; width: 100%; height: auto; margin-top: 10px; }
+.wide-chart { max-width: 760px; overflow-x: auto; margin: 14px 0 30px; } .wide-chart svg { min-width: 560px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 14px; }
 .legend i { display: inline-block; width: 18px; height: 0; border-top: 3px solid; vertical-align: middle; margin-right: 7px; }
 .legend i.dashed { border-top-style: dashed; border-top-width: 2px; }

@@ -1,7 +1,7 @@
 import type { Evaluation } from "@villa/vlm/node";
 import { barChart, barCharts, lineChart, type Series, type SeriesColor } from "./charts.ts";
 import type { ReportData, TrainedModel } from "./data.ts";
-import { legend } from "./mappingSection.ts";
+import { legend } from "./mappingCards.ts";
 import { dataTable, html, type Markup, trusted } from "./markup.ts";
 
 const look: Record<TrainedModel["pairs"], { readonly name: string; readonly color: SeriesColor }> = {
