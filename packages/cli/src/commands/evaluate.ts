@@ -1,8 +1,10 @@
+import type { ProgressListener, Shard } from "@villa/data";
 import { table } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
+import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
-interface EvaluateFlags extends CommonFlags, RuntimeFlags {
+interface EvaluateFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly dataDir: string;
   readonly checkpoint: string;
   readonly split: string;
@@ -25,6 +27,7 @@ Examples:
   villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint checkpoints/docmnist_stage2/best.safetensors
   villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint embeddings --split val --json`,
     );
+  withShardFlags(command, "images");
   withCommonFlags(withRuntimeFlags(command)).action(({ json, verbose, ...flags }: EvaluateFlags) =>
     present(
       context,
@@ -32,6 +35,8 @@ Examples:
       (progress) =>
         onBackend(flags, async () => {
           const { evaluateCheckpoint } = await import("@villa/vlm/node");
+          const shard = flags.checkpoint === "embeddings" ? undefined : chosenShard(flags, context.terminal);
+          if (shard) return embedShard(flags, shard, progress, context.signal);
           return evaluateCheckpoint({
             dataDir: flags.dataDir,
             checkpoint: flags.checkpoint,
@@ -39,9 +44,13 @@ Examples:
             progress,
             signal: context.signal,
             ...(flags.weights && { weights: flags.weights }),
+            ...(flags.merge && { indexed: true }),
           });
         }),
       (result) => {
+        if ("embeddedImages" in result) {
+          return `${result.embeddedImages} images embedded; when all shards are through, villa merge evaluate with the same flags scores them.`;
+        }
         const percent = (value: number) => (value * 100).toFixed(2);
         const ks = result.textToRegion.at.map(({ k }) => k);
         const row = (name: string, quality: typeof result.textToRegion) => [
@@ -68,3 +77,21 @@ Examples:
     ),
   );
 };
+
+/** A shard's share of the work: embeddings of its images, which the run that merges scores. */
+async function embedShard(
+  { dataDir, checkpoint, split, weights }: EvaluateFlags,
+  shard: Shard,
+  progress: ProgressListener,
+  signal: AbortSignal,
+): Promise<{ embeddedImages: number }> {
+  const { openDataset } = await import("@villa/data/node");
+  const { openModel, RegionIndex } = await import("@villa/vlm/node");
+  const index = await RegionIndex.open(await openDataset(dataDir), checkpoint, split);
+  const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
+  try {
+    return { embeddedImages: await index.fill(model.tower, { shard, progress, signal }) };
+  } finally {
+    model.dispose();
+  }
+}

@@ -4,6 +4,7 @@ import { registerDoctor } from "./doctor.ts";
 import { registerEvaluate } from "./evaluate.ts";
 import { registerExperiment } from "./experiment.ts";
 import { registerIngest } from "./ingest.ts";
+import { registerMerge } from "./merge.ts";
 import { registerPreprocess } from "./preprocess.ts";
 import { registerQuery } from "./query.ts";
 import { registerQuickstart } from "./quickstart.ts";
@@ -20,6 +21,7 @@ export const commands: readonly RegisterCommand[] = [
   registerStage2,
   registerEvaluate,
   registerQuery,
+  registerMerge,
   registerExperiment,
   registerDoctor,
 ];

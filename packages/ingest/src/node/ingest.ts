@@ -71,7 +71,7 @@ const mostProblems = 1000;
  * Makes a dataset folder from a table and a folder of images: images, `annotations.feather`, `attributes.json`,
  * `sources.feather` (which image is which row) and `ingest.json` (settings and counts).
  *
- * The table is read as a stream, and every 256 rows reach the disk at once: memory stays flat, a kill costs seconds, and
+ * The table is read as a stream, and every 64 rows reach the disk at once: memory stays flat, a kill costs seconds, and
  * the same call goes on where it stopped. Equal settings give equal files, in one process or in shards.
  *
  * @throws VillaError `InvalidFile` when rows are bad (all of them are listed in `problems.jsonl`) or the table as a whole,

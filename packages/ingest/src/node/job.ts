@@ -5,7 +5,7 @@ import { type ImageAnnotation, type Shard, VillaError } from "@villa/data";
 import { atomicWriteFile, datasetFiles, noteShards, readFileBytes, requireParts } from "@villa/data/node";
 
 /** Rows of one part: what a kill can cost at most, and what shards share out among them. */
-export const rowsPerPart = 256;
+export const rowsPerPart = 64;
 
 /** A row that became an image of the dataset. */
 export interface IngestedRow {

@@ -83,6 +83,8 @@ export class RegionIndex {
     const todo = this.#missing().filter((part) => part % count === index);
     const total = todo.reduce((sum, part) => sum + this.#parts[part]!.length, 0);
     let done = 0;
+    const report = () => progress?.({ task: "embedding regions", done, total, unit: "images" });
+    if (todo.length > 0) report();
     for (const part of todo) {
       throwIfAborted(signal);
       const rows = this.#parts[part]!;
@@ -91,7 +93,7 @@ export class RegionIndex {
       });
       await atomicWriteFile(this.#path(part), encodeRegionSafetensors(byImage(regions, rows)));
       done += rows.length;
-      progress?.({ task: "embedding regions", done, total, unit: "images" });
+      report();
     }
     return done;
   }
