@@ -21,7 +21,7 @@ const otherWords: Readonly<Record<string, readonly string[]>> = {
   box: ["carton"],
   red: ["crimson"],
   blue: ["navy"],
-  striped: ["with stripes"],
+  striped: ["stripy"],
   dotted: ["polka-dot"],
 };
 
@@ -105,20 +105,18 @@ async function makePage(folder: string, index: number, random: RandomState): Pro
 /** Sentences about the products, and one about what is not there. */
 function describe(products: readonly { shape: Shape; color: string; pattern: Pattern }[], random: RandomState): string {
   const called = (name: string): string => {
-    const names = [name, ...(otherWords[name] ?? [])].filter((word) => !word.startsWith("with "));
+    const names = [name, ...(otherWords[name] ?? [])];
     return names[random.choice(names.length)]!;
   };
   const sentences = products.flatMap(({ shape, color, pattern }) => {
-    const surface = pattern === "striped" && random.choice(2) === 0 ? "with stripes" : `that is ${called(pattern)}`;
     const kinds = [
-      [`There is a ${called(color)} ${called(shape)} ${surface}`],
-      [`The shelf holds a ${called(shape)}, it is ${called(color)}`, `One ${called(color)} product comes ${surface}`],
+      [`There is a ${called(pattern)} ${called(shape)} in ${called(color)}`],
+      [`The shelf holds a ${called(shape)}, and it is ${called(color)}`, `Its surface is ${called(pattern)}`],
     ];
-    return kinds[random.choice(2)]!;
+    return kinds[random.choice(kinds.length)]!;
   });
   const absent = shapes.filter((shape) => products.every((product) => product.shape !== shape));
-  const missing =
-    absent.length > 0 ? [`Please note that there is no ${absent[random.choice(absent.length)]} in this offer`] : [];
+  const missing = absent.length > 0 ? [`There is no ${absent[random.choice(absent.length)]}`] : [];
   return `${[...sentences, ...missing].join(". ")}.`;
 }
 
