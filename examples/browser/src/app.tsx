@@ -41,7 +41,6 @@ export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
   /** Runs what makes a new dataset, and shows what went wrong. */
   const open = useCallback(
     async (make: () => Promise<DatasetSummary>, generated: boolean) => {
-      setBusy(true);
       setProblem("");
       try {
         const summary = await make();
@@ -51,17 +50,19 @@ export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
         select(firstShown(summary));
       } catch (error) {
         setProblem((error as Error).message);
-      } finally {
-        setBusy(false);
       }
     },
     [select, training.reset],
   );
-  const generate = useLatest((wanted: DatasetSettings) => open(() => laboratory.generate(wanted), true));
+  const generate = useLatest((wanted: DatasetSettings) => open(() => laboratory.generate(wanted), true), setBusy);
 
-  useEffect(() => generate(defaultDataset), [generate]);
+  useEffect(() => void generate(defaultDataset), [generate]);
 
-  const change = (changed: DatasetSettings): void => {
+  // A click on the button may come before the page has been drawn with a number just typed.
+  const newest = useRef(settings);
+  const change = (part: Partial<DatasetSettings>): void => {
+    const changed = { ...newest.current, ...part };
+    newest.current = changed;
     setSettings(changed);
     // A trained model is not thrown away by a slider: the button does it.
     if (training.state.kind === "idle") generate(changed);
@@ -91,14 +92,18 @@ export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
         <DatasetPanel
           {...{ settings, dataset, busy, isGenerated, pictures, image, select, change }}
           locked={training.state.kind === "running"}
-          generate={() => generate(settings)}
+          generate={() => generate(newest.current)}
         />
         <TrainPanel {...{ training, dataset, pictures, image, epsilon }} />
         <MapPanel {...{ laboratory, training, dataset, pictures, image, select, epsilon, setEpsilon }} />
         <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
         <FilesPanel
           {...{ laboratory, training, dataset, epsilon, setProblem }}
-          open={(files) => open(() => laboratory.importFiles(files), false)}
+          open={async (files) => {
+            setBusy(true);
+            await open(() => laboratory.importFiles(files), false);
+            setBusy(false);
+          }}
           added={(summary) => {
             setDataset(summary);
             select(summary.splits.at(-1)!.images.at(-1)!);
@@ -121,21 +126,25 @@ function firstShown({ splits }: DatasetSummary): number {
 }
 
 /** Calls `run` for the newest argument only: while one call is under way, later ones replace each other. */
-function useLatest<T>(run: (argument: T) => Promise<void>): (argument: T) => void {
-  const state = useRef<{ running: boolean; next?: { argument: T } }>({ running: false });
+function useLatest<T>(run: (argument: T) => Promise<void>, setBusy: (busy: boolean) => void): (argument: T) => void {
+  const state = useRef<{ running: boolean; next?: { argument: T } | undefined }>({ running: false });
   const current = useRef(run);
   current.current = run;
-  return useCallback((argument: T) => {
-    const own = state.current;
-    own.next = { argument };
-    if (own.running) return;
-    own.running = true;
-    void (async () => {
-      for (let next = own.next; next; next = own.next) {
-        delete own.next;
+  return useCallback(
+    async (argument: T) => {
+      const own = state.current;
+      own.next = { argument };
+      if (own.running) return;
+      own.running = true;
+      setBusy(true);
+      while (own.next) {
+        const { next } = own;
+        own.next = undefined;
         await current.current(next.argument);
       }
       own.running = false;
-    })();
-  }, []);
+      setBusy(false);
+    },
+    [setBusy],
+  );
 }

@@ -28,11 +28,15 @@ self.addEventListener("message", (event: ExtendableMessageEvent) => {
 
 async function keepFiles(urls: readonly string[]): Promise<void> {
   const cache = await caches.open(cacheName);
-  const missing = await Promise.all(urls.map(async (url) => ((await cache.match(url)) ? [] : [url])));
+  const missing = await Promise.all(
+    urls.map(async (url) => ((await cache.match(url, { ignoreVary: true })) ? [] : [url])),
+  );
   await cache.addAll([...new Set(missing.flat())]);
 }
 
-const fromCache = (request: Request): Promise<Response | undefined> => caches.match(request, { ignoreSearch: true });
+/** The files are the same for everyone, whatever a server's `Vary` says. */
+const fromCache = (request: Request): Promise<Response | undefined> =>
+  caches.match(request, { ignoreSearch: true, ignoreVary: true });
 
 async function fromNetwork(request: Request): Promise<Response> {
   try {

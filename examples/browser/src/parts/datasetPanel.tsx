@@ -17,7 +17,7 @@ interface DatasetPanelProps {
   readonly pictures: PictureStore;
   readonly image: number;
   readonly select: (image: number) => void;
-  readonly change: (settings: DatasetSettings) => void;
+  readonly change: (part: Partial<DatasetSettings>) => void;
   readonly generate: () => void;
 }
 
@@ -33,7 +33,6 @@ const perPage = 12;
 
 export function DatasetPanel(props: DatasetPanelProps) {
   const { settings, dataset, busy, isGenerated, locked, change, generate } = props;
-  const set = (part: Partial<DatasetSettings>): void => change({ ...settings, ...part });
   return (
     <Panel
       id="generate"
@@ -50,19 +49,19 @@ export function DatasetPanel(props: DatasetPanelProps) {
             hint="(region, attribute) pairs of all images together"
             {...{ value: settings.attributeBudget, min: 500, max: 20_000, step: 100, disabled: locked }}
             format={(value) => value.toLocaleString("en")}
-            change={(attributeBudget) => set({ attributeBudget })}
+            change={(attributeBudget) => change({ attributeBudget })}
           />
           <Slider
             label="Attribute budget, val"
             {...{ value: settings.valAttributeBudget, min: 200, max: 5000, step: 100, disabled: locked }}
             format={(value) => value.toLocaleString("en")}
-            change={(valAttributeBudget) => set({ valAttributeBudget })}
+            change={(valAttributeBudget) => change({ valAttributeBudget })}
           />
           <Slider
             label="Sample complexity"
             hint="pairs of one image at most: more make the puzzle harder"
             {...{ value: settings.targetSampleComplexity, min: 4, max: 36, step: 1, disabled: locked }}
-            change={(targetSampleComplexity) => set({ targetSampleComplexity })}
+            change={(targetSampleComplexity) => change({ targetSampleComplexity })}
           />
           <Choices
             legend="Colours"
@@ -70,19 +69,19 @@ export function DatasetPanel(props: DatasetPanelProps) {
             chosen={settings.colors}
             disabled={locked}
             dot={(color) => colorDots[color]}
-            change={(colors) => set({ colors })}
+            change={(colors) => change({ colors })}
           />
           <Choices
             legend="Shapes"
             options={shapeNames}
             chosen={settings.shapes}
             disabled={locked}
-            change={(shapes) => set({ shapes })}
+            change={(shapes) => change({ shapes })}
           />
           <NumberField
             label="Seed"
             {...{ value: settings.seed, min: 0, max: 4_294_967_295, disabled: locked }}
-            change={(seed) => set({ seed: Math.round(seed) })}
+            change={(seed) => change({ seed: Math.round(seed) })}
           />
           <button type="submit" class="primary" disabled={locked || busy}>
             Generate
@@ -90,7 +89,7 @@ export function DatasetPanel(props: DatasetPanelProps) {
         </form>
       }
     >
-      <p role="status" class="figures" data-test="dataset">
+      <p role="status" class="figures" data-test="dataset" aria-busy={busy}>
         {dataset
           ? dataset.splits.map(({ split, images, regions, sampleComplexity }) => (
               <span key={split}>

@@ -1,4 +1,4 @@
-import { useId } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 
 interface SliderProps {
   readonly label: string;
@@ -46,14 +46,19 @@ interface NumberFieldProps {
 
 export function NumberField({ label, value, min, max, step = 1, disabled, change }: NumberFieldProps) {
   const id = useId();
+  // What is being typed survives a new drawing of the page.
+  const [draft, setDraft] = useState<string>();
   return (
     <div class="field">
       <label for={id}>{label}</label>
       <input
-        {...{ id, min, max, step, value, disabled }}
+        {...{ id, min, max, step, disabled }}
+        value={draft ?? value}
         type="number"
         inputMode="numeric"
+        onInput={({ currentTarget }) => setDraft(currentTarget.value)}
         onChange={({ currentTarget }) => {
+          setDraft(undefined);
           const given = currentTarget.valueAsNumber;
           if (Number.isFinite(given)) change(Math.min(max, Math.max(min, given)));
         }}

@@ -85,15 +85,54 @@ export function TrainPanel({ training, dataset, pictures, image, epsilon }: Trai
       }
     >
       <div class="two">
-        <Chart
-          kind="loss"
-          empty="The loss appears here, epoch by epoch."
-          label={lossInWords(state)}
-          epochs={state.epochs}
-        />
+        <div>
+          <Chart
+            kind="loss"
+            empty="The loss appears here, epoch by epoch."
+            label={lossInWords(state)}
+            epochs={state.epochs}
+          />
+          {state.epochs.length > 0 && <Figures epochs={state.epochs} />}
+        </div>
         <LivePicture {...{ state, pictures, image, epsilon }} />
       </div>
     </Panel>
+  );
+}
+
+/** The chart's numbers. */
+function Figures({ epochs }: Pick<TrainingState, "epochs">) {
+  const columns = ["loss", "val loss", "precision", "recall", "F1"];
+  return (
+    <details class="soft">
+      <summary>Figures of every epoch</summary>
+      <div class="scroll">
+        <table data-test="epochs">
+          <thead>
+            <tr>
+              <th scope="col">epoch</th>
+              {columns.map((name) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {epochs.map(({ epoch, loss, validation }) => (
+              <tr key={epoch}>
+                <th scope="row">{epoch}</th>
+                {[loss, validation?.loss, validation?.precision, validation?.recall, validation?.f1].map((value, i) => (
+                  <td key={columns[i]}>
+                    {value !== undefined && <data value={value}>{value.toFixed(i < 2 ? 4 : 1)}</data>}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
   );
 }
 

@@ -1,0 +1,65 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright";
+import { build, type PreviewServer, preview } from "vite";
+
+export const executablePath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
+export const hasChromium = existsSync(executablePath);
+
+const root = join(import.meta.dirname, "..");
+
+/** The built page, served, and a Chromium to open it in. */
+export interface Laboratory {
+  readonly browser: Browser;
+  readonly url: string;
+  /** Gzipped size of every built file. */
+  readonly files: Readonly<Record<string, number>>;
+  /** A folder for what tests write. */
+  readonly folder: string;
+  close(): Promise<void>;
+}
+
+/** Builds the page from the packages' sources into a temporary folder and serves it. */
+export async function openLaboratory(): Promise<Laboratory> {
+  const folder = mkdtempSync(join(tmpdir(), "villa-laboratory-"));
+  const common = { root, mode: "source", logLevel: "error" as const, build: { outDir: join(folder, "dist") } };
+  // Vitest's NODE_ENV would make it a development build, without a service worker.
+  const environment = process.env.NODE_ENV;
+  process.env.NODE_ENV = "production";
+  await build({ ...common, build: { ...common.build, emptyOutDir: true } });
+  process.env.NODE_ENV = environment;
+  const server: PreviewServer = await preview({ ...common, preview: { port: 0, host: "127.0.0.1" } });
+  // SwiftShader, which is part of Chromium, stands in for a graphics card.
+  const args = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-webgpu"];
+  const browser = await chromium.launch({ executablePath, args });
+  return {
+    browser,
+    url: server.resolvedUrls!.local[0]!,
+    files: JSON.parse(readFileSync(join(folder, "dist/files.json"), "utf8")) as Record<string, number>,
+    folder,
+    async close() {
+      await browser.close();
+      await server.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What a page has asked for, and what it has complained of. */
+export interface PageLog {
+  readonly requests: string[];
+  readonly problems: string[];
+}
+
+export function watchPage(page: Page): PageLog {
+  const log: PageLog = { requests: [], problems: [] };
+  // Requests of workers too: those are the context's.
+  page.context().on("request", (request) => log.requests.push(request.url()));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) log.problems.push(message.text());
+  });
+  page.on("requestfailed", (request) => log.problems.push(`${request.url()} ${request.failure()?.errorText}`));
+  page.on("pageerror", (error) => log.problems.push(error.message));
+  return log;
+}

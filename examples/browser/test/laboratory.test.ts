@@ -1,0 +1,338 @@
+// Drives the built page in Chromium as a visitor would, and compares what it computes with Node.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { useNodeBackend } from "@villa/backend-node";
+import { attributeNames, decodeImage } from "@villa/data";
+import { openDataset } from "@villa/data/node";
+import {
+  attributeVocabulary,
+  chooseAttributes,
+  encodePng,
+  generateDocMnist,
+  glyphSource,
+  sampleAnnotation,
+} from "@villa/docmnist";
+import { digestDataset, visualizeDataset, writeDataset } from "@villa/docmnist/node";
+import { buildSplit, stage1Config, trainMapping } from "@villa/mapping";
+import { runMapping } from "@villa/mapping/node";
+import { attributeEmbeddings, pixelsEncoder } from "@villa/preprocess";
+import { preprocessDataset } from "@villa/preprocess/node";
+import { unzipSync } from "fflate";
+import type { Download, Page } from "playwright";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { executablePath, hasChromium, type Laboratory, openLaboratory, type PageLog, watchPage } from "./browser.ts";
+
+if (!hasChromium) console.warn(`No Chromium at ${executablePath}: the laboratory's tests are skipped (CHROMIUM_PATH).`);
+
+/** Two colours and no shapes: twelve heads, small enough for a graphics card made of software. */
+const settings = { seed: 7, attributeBudget: 1000, valAttributeBudget: 200, targetSampleComplexity: 8 };
+const attributes = chooseAttributes({ colors: ["red", "blue"], shapes: ["none"] });
+const training = { dimension: 64, epochs: 4, batchSize: 32, learningRate: 0.003, seed: 23 };
+/** F1 after four epochs, and after two. Giving every attribute of an image to all of its regions yields 50. */
+const leastF1 = [65, 58] as const;
+
+describe.skipIf(!hasChromium)("the laboratory", () => {
+  let laboratory: Laboratory;
+  let page: Page;
+  let log: PageLog;
+  let dataset: string;
+  let losses: number[];
+
+  beforeAll(async () => {
+    laboratory = await openLaboratory();
+    page = await laboratory.browser.newPage({ viewport: { width: 1280, height: 900 } });
+    log = watchPage(page);
+  });
+  afterAll(() => laboratory?.close());
+
+  test("starts with less than 150 kB and without TensorFlow.js", async () => {
+    await page.goto(laboratory.url);
+    await page.locator(".gallery li").first().waitFor();
+    const loaded = builtFiles(log, laboratory);
+    const size = (names: readonly string[]): number => names.reduce((sum, name) => sum + laboratory.files[name]!, 0);
+    const rest = Object.keys(laboratory.files).filter((name) => !loaded.includes(name));
+    console.log(`gzip: page ${kilobytes(size(loaded))} (${listed(loaded, laboratory)})`);
+    console.log(`gzip: on demand ${kilobytes(size(rest))} (${listed(rest, laboratory)})`);
+    expect(loaded.length).toBeGreaterThan(2);
+    expect(size(loaded)).toBeLessThan(150_000);
+    expect(loaded.filter((name) => /session|wasm|plots|Arrow/.test(name))).toEqual([]);
+  });
+
+  test("generates the dataset that Node generates, byte for byte", async () => {
+    await page.getByLabel("Attribute budget, train").fill(String(settings.attributeBudget));
+    await page.getByLabel("Attribute budget, val").fill(String(settings.valAttributeBudget));
+    await page.getByLabel("Sample complexity").fill(String(settings.targetSampleComplexity));
+    for (const name of ["yellow", "green", "purple"]) await colours(page).getByLabel(name).uncheck();
+    for (const name of ["circle", "rectangle"])
+      await page.getByRole("group", { name: "Shapes" }).getByLabel(name).uncheck();
+    await page.getByLabel("Seed").fill(String(settings.seed));
+    await page.getByRole("button", { name: "Generate" }).click();
+
+    const here = await writeDataset({
+      ...settings,
+      attributes,
+      digits: glyphSource(settings.seed),
+      out: join(laboratory.folder, "node"),
+    });
+    const { images } = (await digestDataset(here.directory)).train!;
+    await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
+    expect((await splitSizes(page))[0]).toBe(images);
+    dataset = await unpack(await download(page, "Dataset (.zip)"), join(laboratory.folder, "page"));
+    expect(await digestDataset(dataset)).toEqual(await digestDataset(here.directory));
+    for (const file of ["annotations.feather", "attributes.json", "images/0.npz", `images/${images}.npz`]) {
+      expect(readFileSync(join(dataset, file)).equals(readFileSync(join(here.directory, file))), file).toBe(true);
+    }
+  });
+
+  test("trains on wasm with the losses that Node has", async () => {
+    await page.getByText("More settings").click();
+    await page.getByLabel("Embedding length").selectOption(String(training.dimension));
+    await page.getByLabel("Images a batch").selectOption(String(training.batchSize));
+    await page.getByLabel("Learning rate").selectOption(String(training.learningRate));
+    await page.getByLabel("Epochs").fill(String(training.epochs));
+    const frames = await countFrames(page, () => train(page, "wasm"));
+    console.log(
+      `while training: ${frames.count} frames in ${frames.seconds.toFixed(1)} s, at most ${frames.longest.toFixed(0)} ms apart`,
+    );
+    losses = await epochLosses(page);
+    const expected = await lossesInNode();
+    expect(losses.length).toBe(training.epochs);
+    for (const [epoch, loss] of losses.entries())
+      expect(loss / expected[epoch]!, `epoch ${epoch + 1}`).toBeCloseTo(1, 4);
+    expect(await f1(page)).toBeGreaterThan(leastF1[0]);
+    expect(builtFiles(log, laboratory).some((name) => name.endsWith(".wasm"))).toBe(true);
+  });
+
+  test("ε moves precision and recall", async () => {
+    const before = await metrics(page);
+    const slider = page.getByRole("slider", { name: "ε" });
+    await slider.focus();
+    for (let i = 0; i < 20; i++) await page.keyboard.press("ArrowRight");
+    await expect.poll(() => metrics(page).then(({ recall }) => recall)).toBeGreaterThan(before.recall);
+    expect((await metrics(page)).precision).toBeLessThan(before.precision);
+    await slider.fill("0.2");
+    await expect.poll(() => metrics(page)).toEqual(before);
+  });
+
+  test("answers in words", async () => {
+    const search = page.getByLabel("What to look for");
+    await search.fill("find a blue 1");
+    await page.getByText(/one \+ blue: \d+ of the best \d+ are right/).waitFor();
+    await expect.poll(() => page.locator("[data-test=hits] li").count()).toBe(12);
+    await search.fill("a bleu one");
+    await page.getByText("did you mean “blue”?").waitFor();
+  });
+
+  test("the command line's code reads mapping and model, and maps the same", async () => {
+    const path = join(dataset, "mapping_val.feather");
+    await (await download(page, "Mapping of val (.feather)")).saveAs(path);
+    const checkpoint = join(laboratory.folder, "last.pkl");
+    await (await download(page, "Model (.pkl)")).saveAs(checkpoint);
+    const mapped = await (await openDataset(dataset)).mappings("val");
+    await visualizeDataset({
+      directory: dataset,
+      mapping: path,
+      out: join(laboratory.folder, "mapped.png"),
+      count: 4,
+      scale: 2,
+    });
+
+    await useNodeBackend({ name: "wasm" });
+    const encoder = pixelsEncoder(training);
+    await preprocessDataset({ dataDirectory: dataset, encoder });
+    encoder.dispose();
+    const config = stage1Config({ data_dir: dataset, checkpoint_dir: join(laboratory.folder, "run") });
+    const { mappings } = await runMapping(config, { checkpoint });
+    const again = await (await openDataset(dataset)).mappings("val");
+    expect(mappings.find(({ split }) => split === "val")?.report?.f1).toBeCloseTo(await f1(page), 0);
+    // A score may lie on either side of the threshold by rounding.
+    const same = mapped.filter(
+      ({ assignedAttributes }, i) => `${assignedAttributes}` === `${again[i]!.assignedAttributes}`,
+    );
+    expect(same.length).toBeGreaterThan(0.95 * mapped.length);
+  });
+
+  test("opens its own archive and a folder again", async () => {
+    const annotations = (await openDataset(dataset)).annotations.length;
+    const archive = await download(page, "Dataset (.zip)");
+    const path = join(laboratory.folder, "again.zip");
+    await archive.saveAs(path);
+    await page.getByLabel("Open a .zip").setInputFiles(path);
+    await expect.poll(() => trainingState(page)).toBe("idle");
+    await page.locator(".gallery li").first().waitFor();
+    await page.getByLabel("Epochs").fill("1");
+    await train(page, "wasm");
+    expect((await epochLosses(page))[0]).toBeCloseTo(losses[0]!, 5);
+
+    await page.getByLabel("Open a folder").setInputFiles(dataset);
+    await expect.poll(() => trainingState(page)).toBe("idle");
+    expect((await splitSizes(page)).reduce((a, b) => a + b)).toBe(annotations);
+    await page.getByLabel("Open a .zip").setInputFiles({ name: "no.zip", mimeType: "", buffer: Buffer.from("no") });
+    await page.getByText("The ZIP archive is damaged.").waitFor();
+  });
+
+  test("takes a picture of one's own", async () => {
+    await train(page, "wasm");
+    const image = await decodeImage(readFileSync(join(dataset, "images/0.npz")));
+    const rgba = new Uint8Array(4 * 84 * 84).fill(255);
+    for (let i = 0; i < 84 * 84; i++) for (let c = 0; c < 3; c++) rgba[4 * i + c] = image.data[c * 84 * 84 + i]!;
+    const buffer = Buffer.from(encodePng({ width: 84, height: 84, data: rgba }));
+    await page.getByLabel("Add pictures").setInputFiles({ name: "mine.png", mimeType: "image/png", buffer });
+    const dialog = page.getByRole("dialog");
+    const drawing = (await dialog.locator(".drawing").boundingBox())!;
+    await page.mouse.move(drawing.x + 5, drawing.y + 5);
+    await page.mouse.down();
+    await page.mouse.move(drawing.x + drawing.width / 3, drawing.y + drawing.height / 3);
+    await page.mouse.up();
+    await dialog.getByRole("button", { name: "Add a box" }).click();
+    expect(await dialog.getByLabel("right").nth(0).inputValue()).toBe("28");
+    await dialog.getByLabel("Sentences").fill("the number is a seven . the color is red");
+    await dialog.getByRole("button", { name: "Add to the dataset" }).click();
+    await page.getByText("1 own images, 2 regions").waitFor();
+    expect(await page.locator("[data-test=assignments]").textContent()).toContain("red");
+    await page.getByLabel("Among").selectOption("own");
+    await expect.poll(() => page.locator("[data-test=hits] li").count()).toBe(2);
+  });
+
+  test("works without a network once it is loaded", async () => {
+    await page.getByRole("button", { name: "Keep this page for offline use" }).click();
+    await page.getByText("this page works offline").waitFor();
+    await page.context().setOffline(true);
+    await page.reload();
+    await page.locator(".gallery li").first().waitFor();
+    await page.getByLabel("Attribute budget, train").fill("500");
+    await page.getByLabel("Epochs").fill("1");
+    await train(page, "wasm");
+    await page.context().setOffline(false);
+  });
+
+  // WebGPU on SwiftShader takes seconds for an epoch.
+  test.each([
+    ["webgl", 4, leastF1[0]],
+    ["webgpu", 2, leastF1[1]],
+  ] as const)(
+    "learns on %s, where the browser offers it",
+    async (backend, epochs, least) => {
+      if (backend === "webgpu" && !(await hasWebGpu(page))) return console.warn("This browser has no WebGPU: skipped.");
+      await page.reload();
+      await page.getByLabel("Open a folder").setInputFiles(dataset);
+      await page.getByText("More settings").click();
+      await page.getByLabel("Embedding length").selectOption(String(training.dimension));
+      await page.getByLabel("Learning rate").selectOption(String(training.learningRate));
+      await page.getByLabel("Epochs").fill(String(epochs));
+      await train(page, backend);
+      expect(await page.locator("[data-test=backend]").textContent()).toBe(backend);
+      expect(await f1(page)).toBeGreaterThan(least);
+      for (const [epoch, loss] of (await epochLosses(page)).entries()) expect(loss / losses[epoch]!).toBeCloseTo(1, 2);
+    },
+    120_000,
+  );
+
+  test("asked nobody else for anything, and had nothing to complain of", () => {
+    expect(log.requests.filter((url) => !url.startsWith(laboratory.url) && !/^(blob|data):/.test(url))).toEqual([]);
+    expect(log.problems).toEqual([]);
+  });
+});
+
+const colours = (page: Page) => page.getByRole("group", { name: "Colours" });
+const trainingState = (page: Page) => page.locator("[data-test=training]").getAttribute("data-state");
+
+async function train(page: Page, backend: string): Promise<void> {
+  await page.getByLabel("Compute on").selectOption(backend);
+  const end = page.getByText(/^(Trained|Stopped after) \d+ epochs/);
+  // An earlier result goes when the next training starts.
+  await page.getByRole("button", { name: "Train", exact: true }).click();
+  await page.locator("[data-test=training][data-state=running]").waitFor();
+  await end.waitFor({ timeout: 100_000 });
+}
+
+/** The name of a built file for every request that was one. */
+function builtFiles({ requests }: PageLog, { url, files }: Laboratory): string[] {
+  const names = requests.map((request) => (request === url ? "index.html" : request.slice(url.length)));
+  return [...new Set(names)].filter((name) => name in files);
+}
+
+const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
+const listed = (names: readonly string[], { files }: Laboratory): string =>
+  names.map((name) => `${name.replace("assets/", "")} ${kilobytes(files[name]!)}`).join(", ");
+
+async function download(page: Page, button: string): Promise<Download> {
+  const [started] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: button }).click(),
+  ]);
+  return started;
+}
+
+/** @returns the dataset's folder */
+async function unpack(archive: Download, folder: string): Promise<string> {
+  const members = Object.entries(unzipSync(readFileSync(await archive.path())));
+  for (const [name, contents] of members) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), contents);
+  }
+  return join(folder, archive.suggestedFilename().replace(/\.zip$/, ""));
+}
+
+async function epochLosses(page: Page): Promise<number[]> {
+  const cells = page.locator("[data-test=epochs] tbody tr td:nth-of-type(1) data");
+  return (await cells.evaluateAll((all) => all.map((cell) => cell.getAttribute("value")))).map(Number);
+}
+
+async function metrics(page: Page): Promise<Record<"precision" | "recall" | "f1", number>> {
+  const values = await page.locator("[data-test=metrics] dd").allTextContents();
+  const [precision, recall, f1] = values.map((text) => Number.parseFloat(text));
+  return { precision: precision!, recall: recall!, f1: f1! };
+}
+
+const f1 = async (page: Page): Promise<number> => (await metrics(page)).f1;
+
+async function splitSizes(page: Page): Promise<number[]> {
+  return (await page.locator("[data-test=dataset] b").allTextContents()).map((text) => Number(text.replace(",", "")));
+}
+
+const hasWebGpu = (page: Page): Promise<boolean> =>
+  page.evaluate(async () => {
+    const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<unknown> } };
+    return Boolean(await gpu?.requestAdapter());
+  });
+
+/** How smoothly the page was drawn meanwhile. */
+async function countFrames(page: Page, work: () => Promise<void>) {
+  await page.evaluate(() => {
+    const times = [performance.now()];
+    const frame = (): void => {
+      times.push(performance.now());
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+    Object.assign(window, { frameTimes: times });
+  });
+  await work();
+  const times = await page.evaluate(() => (window as unknown as { frameTimes: number[] }).frameTimes);
+  const gaps = times.slice(1).map((time, i) => time - times[i]!);
+  return { count: gaps.length, seconds: (times.at(-1)! - times[0]!) / 1000, longest: Math.max(...gaps) };
+}
+
+/** The same training in Node, on its wasm backend, from the packages' functions for programs. */
+async function lossesInNode(): Promise<number[]> {
+  await useNodeBackend({ name: "wasm" });
+  const vocabulary = attributeVocabulary(attributes);
+  const names = attributeNames(vocabulary);
+  const encoder = pixelsEncoder(training);
+  const samples = generateDocMnist({ ...settings, attributes, digits: glyphSource(settings.seed) }).train;
+  const regions = new Map<number, Float32Array>();
+  for (const { id, width, height, image, regions: own } of samples) {
+    const boxes = [own.map(({ box }) => box)];
+    regions.set(id, await encoder.encodeRegions([{ width, height, channels: 3, data: image }], boxes));
+  }
+  const { data } = buildSplit({
+    ...{ split: "train", annotations: samples.map(sampleAnnotation), attributes: names, dimension: training.dimension },
+    regions: (id) => regions.get(id),
+  });
+  const byName = await attributeEmbeddings(encoder, vocabulary);
+  encoder.dispose();
+  const embeddings = Float32Array.from(names.flatMap((name) => [...byName.get(name)!]));
+  const model = await trainMapping({ ...data, ...training, attributeEmbeddings: embeddings, attributes: names });
+  return model.history.map(({ loss }) => loss);
+}
