@@ -1,5 +1,6 @@
 export { type IngestSummary, problemsFile, sourcesFile } from "./node/assemble.ts";
 export { type ImageFormat, type ImageOptions, readPicture, type StoredImage, storeImage } from "./node/images.ts";
-export { describeProblem, type IngestOptions, type IngestResult, ingestTable } from "./node/ingest.ts";
+export { describeProblem, type IngestOptions, type IngestResult, ingestTable, minedFile } from "./node/ingest.ts";
 export type { RowProblem } from "./node/job.ts";
+export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";

@@ -13,6 +13,7 @@ interface IngestFlags extends CommonFlags, ShardFlags {
   readonly out: string;
   readonly regions: string;
   readonly attributes?: string;
+  readonly mine?: number;
   readonly negation: boolean;
   readonly columns?: Record<string, string>;
   readonly groupBy?: string;
@@ -59,7 +60,17 @@ Examples:
         const { ingestTable, parseSplitShares } = await import("@villa/ingest/node");
         const shard = chosenShard(flags, context.terminal);
         return ingestTable({
-          ...given(flags, ["table", "images", "out", "regions", "attributes", "negation", "boxFormat", "clipBoxes"]),
+          ...given(flags, [
+            "table",
+            "images",
+            "out",
+            "regions",
+            "attributes",
+            "mine",
+            "negation",
+            "boxFormat",
+            "clipBoxes",
+          ]),
           ...given(flags, ["seed", "encoding", "limit", "skipBad", "overwrite"]),
           columns: { ...flags.columns, ...(flags.groupBy !== undefined && { group: flags.groupBy }) },
           split: parseSplitShares(flags.split),
@@ -86,6 +97,7 @@ function withRowFlags(command: Command): void {
     )
     .option("--clip-boxes", "cut boxes off at the edge of their image instead of refusing them")
     .option("--attributes <file>", "attributes to look for in the texts: names, synonyms, templates")
+    .option("--mine <n>", "look for the n most frequent noun phrases instead, and list them for review", wholeNumber)
     .option("--no-negation", 'count mentions such as "no lid" too')
     .option("--split <shares>", "of rows without a split", "train=0.8,val=0.1,test=0.1")
     .option("--group-by <column>", "rows that agree in this column fall into the same split, e.g. patient")

@@ -5,11 +5,20 @@ import { type AttributeVocabulary, isVillaError, type ProgressListener, type Sha
 import { atomicWriteFile, fileError, readFileBytes, throwIfAborted, withPath } from "@villa/data/node";
 import { parseAttributeFile } from "../attributeFile.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
-import { type Box, type BoxFormat, type ColumnName, parseRow, type TableColumns, type TableRow } from "../row.ts";
+import {
+  type Box,
+  type BoxFormat,
+  type ColumnName,
+  joinSentences,
+  parseRow,
+  type TableColumns,
+  type TableRow,
+} from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
 import { AttributeFinder, type ConvertOptions, convertRow } from "./convertRow.ts";
 import { type ImageOptions, type StoredImage, storeImage } from "./images.ts";
 import { type IngestedPart, type IngestedRow, IngestJob, manifestFile, type RowProblem, rowsPerPart } from "./job.ts";
+import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
 import type { SplitShares } from "./split.ts";
 import { openTable, type TableRecord } from "./table/openTable.ts";
 
@@ -28,6 +37,11 @@ export interface IngestOptions {
   readonly regions?: string;
   /** A file of attributes to look for in the texts; see `parseAttributeFile`. */
   readonly attributes?: string;
+  /**
+   * Look for this many of the texts' most frequent noun phrases instead; `mined-attributes.json` in the dataset lists them
+   * for review, and can be edited and given as `attributes`.
+   */
+  readonly mine?: number;
   /** Default true: mentions such as "no lid" are none. */
   readonly negation?: boolean;
   /** Default: PNG at full size. */
@@ -86,6 +100,7 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
   const input = await openInput(options);
   const job = new IngestJob(out, input.settings);
   if (await job.begin(overwrite)) return { directory: out, complete: true, ...(await readSummary(out)) };
+  if (input.mined) await atomicWriteFile(join(out, minedFile), `${JSON.stringify(input.mined, null, 1)}\n`);
   const rows = options.mergeOnly ? await job.checkShards(skipBad) : await ingestRows(job, input, options);
   if (shard && !options.mergeOnly) return { directory: out, rows, complete: false };
   const summary = await assemble(job, rows, Math.ceil(rows / rowsPerPart), {
@@ -97,6 +112,7 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
 interface Input {
   readonly table: Awaited<ReturnType<typeof openTable>>;
   readonly vocabulary: AttributeVocabulary | undefined;
+  readonly mined: readonly MinedAttribute[] | undefined;
   readonly convert: ConvertOptions;
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -124,11 +140,17 @@ async function openInput(options: IngestOptions): Promise<Input> {
     columns: new Set(names.map((name) => columns[name] ?? name)),
   });
   const rule = parseRegionRule(regions) ?? (await readProposals(regions, options.boxFormat));
-  const vocabulary = options.attributes === undefined ? undefined : await readAttributes(options.attributes, negation);
+  if (options.attributes !== undefined && options.mine !== undefined) {
+    throw new VillaError("InvalidArgument", "Give either a file of attributes or --mine, not both.");
+  }
+  const mined = options.mine === undefined ? undefined : await mineTable(table, options, options.mine);
+  const vocabulary =
+    options.attributes === undefined
+      ? mined && parseAttributeFile(JSON.stringify(mined), { negation })
+      : await readAttributes(options.attributes, negation);
   const image = { format: "png", maxSide: null, autoOrient: false, ...options.image };
   return {
-    table,
-    vocabulary,
+    ...{ table, vocabulary, mined },
     convert: {
       ...{ regions: rule, clipBoxes, shares, seed },
       attributes: vocabulary && new AttributeFinder(vocabulary),
@@ -270,6 +292,29 @@ async function refuse(
 /** "row 3 (a.jpg): its text is empty" */
 export function describeProblem({ row, image, problem }: RowProblem): string {
   return `row ${row}${image === undefined ? "" : ` (${image})`}: ${problem}`;
+}
+
+/** Phrases found by `mine`, in the form of a file of attributes. */
+export const minedFile = "mined-attributes.json";
+
+async function mineTable(
+  table: Input["table"],
+  { columns = {}, limit = Number.POSITIVE_INFINITY, progress }: IngestOptions,
+  count: number,
+): Promise<MinedAttribute[]> {
+  const total = Math.min(table.expectedRows, limit, mostMinedTexts);
+  const texts = async function* () {
+    for await (const { number, values } of table.records()) {
+      if (number >= limit) break;
+      const text = values?.[columns.text ?? "text"];
+      progress?.({ task: "mining phrases", done: Math.min(number + 1, total), total, unit: "texts" });
+      if (typeof text === "string") yield joinSentences(text);
+    }
+  };
+  const mined = await mineAttributes(texts(), count);
+  if (mined.length === 0)
+    throw new VillaError("InvalidFile", "The texts hold no noun phrases; give a file of attributes.");
+  return mined;
 }
 
 async function readAttributes(path: string, negation: boolean): Promise<AttributeVocabulary> {

@@ -1,0 +1,43 @@
+import { readFileSync } from "node:fs";
+import { openDataset } from "@villa/data/node";
+import { expect, test } from "vitest";
+import { mineAttributes } from "../src/node.ts";
+import { TestFolder } from "./folder.ts";
+
+const texts = [
+  "There is a small pleural effusion . the thoracic spine is straight",
+  "Two nodules . a pleural effusion",
+  "A nodule . no fracture",
+  "pleural effusion . It is large",
+  "a nodule in the spine",
+];
+
+test("frequent nouns with their adjectives, plurals as synonyms; what is denied does not count", async () => {
+  const mined = await mineAttributes(texts, 3);
+  expect(mined.map(({ name, texts: count }) => [name, count])).toEqual([
+    ["nodule", 3],
+    ["pleural effusion", 3],
+    ["spine", 2],
+  ]);
+  expect(mined[0]!.synonyms).toEqual(["nodules"]);
+  expect(mined[1]!.example).toBe("There is a small pleural effusion");
+  expect((await mineAttributes(texts, 50)).map(({ name }) => name)).not.toContain("fracture");
+});
+
+test("--mine lists its phrases in a file that --attributes takes", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.jsonl(texts.map((text) => ({ image: "a.png", text })));
+  await folder.ingest(table, { mine: 3 });
+  const { annotations } = await openDataset(folder.file("data"));
+  expect(annotations.map(({ attributes }) => attributes)).toEqual([
+    ["pleural effusion", "spine"],
+    ["nodule", "pleural effusion"],
+    ["nodule"],
+    ["pleural effusion"],
+    ["nodule", "spine"],
+  ]);
+  const attributes = await folder.write("edited.json", readFileSync(folder.file("data/mined-attributes.json")));
+  await folder.ingest(table, { attributes, out: folder.file("again") });
+  expect((await openDataset(folder.file("again"))).annotations).toEqual(annotations);
+  await expect(folder.ingest(table, { attributes, mine: 3 })).rejects.toThrow("not both");
+});
