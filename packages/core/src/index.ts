@@ -28,6 +28,7 @@ export { linear } from "./ops/linear.ts";
 export { l2Normalize, logSumExp } from "./ops/normalize.ts";
 export { sumRows } from "./ops/reduce.ts";
 export { prepareRoiAlign, type RoiAlignOptions, roiAlign } from "./ops/roi-align.ts";
+export { type RoiGeometry, roiAxisWeights } from "./ops/roi-weights.ts";
 export { Adam, type AdamOptions, AdamW } from "./optim/adam.ts";
 export { EarlyStopping, type EarlyStoppingState } from "./optim/early-stopping.ts";
 export type { Optimizer, OptimizerState } from "./optim/optimizer.ts";

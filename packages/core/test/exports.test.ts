@@ -34,6 +34,7 @@ it("exports nothing by accident", () => {
       "restoreRun",
       "restoreVariables",
       "roiAlign",
+      "roiAxisWeights",
       "runFused",
       "stepsPerEpoch",
       "sumRows",

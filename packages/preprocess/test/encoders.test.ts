@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { plainCpuBackend, roiAlign } from "@villa/core";
+
+import { plainCpuBackend } from "@villa/core";
 import { docMnistVocabulary, type RgbImage } from "@villa/data";
 import { bytes, expectAllClose, unit } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { prepareRoiAlign } from "../src/clip/roiAlign.ts";
 import {
   attributeEmbeddings,
   type Box,
@@ -99,34 +99,6 @@ describe("cropping", () => {
       cropRegion(flat, box, 28, "CHW", out);
       expectAllClose(out, new Float32Array(out.length).fill(0.2), { atol: 1e-6 });
     }
-  });
-});
-
-describe("RoIAlign", () => {
-  beforeAll(() => plainCpuBackend().activate());
-
-  // 5 × 5 takes one product for both axes, 33 × 32 one for each.
-  test.each([
-    [5, 5, 84],
-    [33, 32, 512],
-  ])("of %d × %d maps equals core's, pooled or not", async (height, width, imageWidth) => {
-    const features = tf.tensor4d(Float32Array.from(unit("roi", 2 * height * width * 3)), [2, height, width, 3]);
-    const size = (imageWidth * height) / width;
-    const regions = groupRegions(
-      [
-        [
-          [0, 0, 28, 28],
-          [imageWidth / 2, 3, imageWidth, size - 1],
-        ],
-        [[-3, 5, 20, size + 4]],
-      ],
-      imageWidth,
-    );
-    const align = prepareRoiAlign(regions, 14);
-    const expected = roiAlign(features, regions.boxes, regions.imageIndex, { spatialScale: width / imageWidth });
-    expectAllClose(await align(features, 1).data(), await expected.data(), { atol: 1e-5, rtol: 1e-4 });
-    const pooled = tf.avgPool(expected, 2, 2, "valid");
-    expectAllClose(await align(features, 2).data(), await pooled.data(), { atol: 1e-5, rtol: 1e-4 });
   });
 });
 

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { avgPool2d } from "@villa/core";
+import { avgPool2d, prepareRoiAlign } from "@villa/core";
 import { VillaError } from "@villa/data";
 import { attentionPool } from "./attentionPool.ts";
 import type { ModifiedResNetConfig } from "./config.ts";
@@ -7,9 +7,14 @@ import { FoldedLayers } from "./foldedLayers.ts";
 import type { ConvNorm, VisionLayers } from "./layers.ts";
 import { type BlockShape, blockShapes } from "./parameterShapes.ts";
 import { checkRegions, type Regions } from "./regions.ts";
-import { prepareRoiAlign, type RoiAlign } from "./roiAlign.ts";
 import type { WeightArray } from "./textTransformer.ts";
 import { TrainingLayers } from "./trainingLayers.ts";
+
+/** Maps [B, h, w, C] to regions: [R, bins, bins, C], and with bins averaged 2 × 2. */
+interface RoiAlign {
+  whole(features: tf.Tensor4D): tf.Tensor4D;
+  pooled(features: tf.Tensor4D): tf.Tensor4D;
+}
 
 /** How a forward pass treats BatchNorm. */
 export interface ForwardOptions {
@@ -93,11 +98,9 @@ export class ModifiedResNet {
     if (count === 0) return tf.zeros([0, this.config.embedDim]);
     const layers = this.layers(options);
     return tf.tidy(() => {
-      const { grouped, restore } = groupByImage(regions);
-      const align = prepareRoiAlign(grouped, 2 * this.config.gridSize);
       const [first, ...rest] = this.blocks[3]!;
-      const x = tf.tidy(() => alignedBottleneck(layers, features, first!, align));
-      return restore(this.pool(layers, blocksInTurn(layers, x, rest)));
+      const x = tf.tidy(() => alignedBottleneck(layers, features, first!, this.roiAlign(features, regions)));
+      return this.pool(layers, blocksInTurn(layers, x, rest));
     });
   }
 
@@ -147,6 +150,16 @@ export class ModifiedResNet {
 
   private pool(layers: VisionLayers, x: tf.Tensor4D): tf.Tensor2D {
     return attentionPool(x, (name) => layers.parameter(`visual.attnpool.${name}`), this.config.heads);
+  }
+
+  /** RoIAlign on maps of these features' size, plain and averaged 2 × 2. */
+  private roiAlign(
+    { shape: [batch, height, width] }: tf.Tensor4D,
+    { boxes, imageIndex, imageWidth }: Regions,
+  ): RoiAlign {
+    const options = { outputSize: 2 * this.config.gridSize, spatialScale: width / imageWidth };
+    const prepare = (pool: number) => prepareRoiAlign(boxes, imageIndex, [batch, height, width], { ...options, pool });
+    return { whole: prepare(1), pooled: prepare(2) };
   }
 
   private convolutions(): ConvNorm[] {
@@ -219,25 +232,8 @@ function alignedBottleneck(
   align: RoiAlign,
 ): tf.Tensor4D {
   const [narrow, middle, wide, shortcut] = blockLayers(block) as [ConvNorm, ConvNorm, ConvNorm, ConvNorm];
-  let x = layers.normOnly(align(layers.convOnly(features, narrow.conv), 1), { ...narrow, relu: true });
+  let x = layers.normOnly(align.whole(layers.convOnly(features, narrow.conv)), { ...narrow, relu: true });
   x = avgPool2d(layers.convNorm(x, { ...middle, relu: true }), 2);
-  const residual = layers.normOnly(align(layers.convOnly(features, shortcut.conv), 2), shortcut);
+  const residual = layers.normOnly(align.pooled(layers.convOnly(features, shortcut.conv)), shortcut);
   return layers.convNorm(x, { ...wide, residual, relu: true });
-}
-
-/** Sorts regions by image, and gives the way back for the embeddings as a permutation matrix. */
-function groupByImage(regions: Regions): { grouped: Regions; restore: (rows: tf.Tensor2D) => tf.Tensor2D } {
-  const { boxes, imageIndex, imageWidth } = regions;
-  const order = Array.from(imageIndex, (_, region) => region).sort((a, b) => imageIndex[a]! - imageIndex[b]! || a - b);
-  if (order.every((region, i) => region === i)) return { grouped: regions, restore: (rows) => rows };
-  const grouped: Regions = {
-    boxes: order.flatMap((region) => [0, 1, 2, 3].map((side) => boxes[region * 4 + side]!)),
-    imageIndex: order.map((region) => imageIndex[region]!),
-    imageWidth,
-  };
-  const permutation = new Float32Array(order.length ** 2);
-  order.forEach((region, i) => {
-    permutation[region * order.length + i] = 1;
-  });
-  return { grouped, restore: (rows) => tf.matMul(tf.tensor2d(permutation, [order.length, order.length]), rows) };
 }

@@ -1,5 +1,5 @@
+import { roiAxisWeights } from "@villa/core";
 import type { RgbImage } from "@villa/data";
-import { roiAxisWeights } from "../clip/roiMatrices.ts";
 import type { Box } from "./encoder.ts";
 
 /**
@@ -50,8 +50,8 @@ interface Run {
 }
 
 function sampled(start: number, end: number, size: number, bins: number): Run[] {
-  const matrix = new Float64Array(bins * size);
-  roiAxisWeights({ start, end, scale: 1, size, bins }, matrix);
+  const geometry = { outputSize: bins, spatialScale: 1, samplingRatio: 0, aligned: true, pool: 1 };
+  const matrix = roiAxisWeights(start, end, size, geometry);
   return Array.from({ length: bins }, (_, bin) => {
     const row = matrix.subarray(bin * size, (bin + 1) * size);
     let from = row.findIndex((weight) => weight !== 0);
