@@ -4,13 +4,26 @@ import { join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import type { CataloguePage } from "./catalogue.ts";
 
-/** Writes catalogue.jsonl, .csv, .parquet and .coco.json. @returns their paths */
+/** Writes catalogue.jsonl, .csv, .parquet and .coco.json, and bare.csv: file names and descriptions. @returns their paths */
 export async function writeTables(folder: string, pages: readonly CataloguePage[]): Promise<Record<string, string>> {
-  const path = (extension: string) => join(folder, `catalogue.${extension}`);
-  const paths = { jsonl: path("jsonl"), csv: path("csv"), parquet: path("parquet"), coco: path("coco.json") };
-  await writeFile(paths.jsonl, pages.map((page) => `${JSON.stringify(page)}\n`).join(""));
-  await writeFile(paths.csv, csv(pages));
   const columns = ["id", "image", "shop", "text", "boxes", "region_attributes"] as const;
+  const path = (extension: string) => join(folder, `catalogue.${extension}`);
+  const paths = {
+    jsonl: path("jsonl"),
+    csv: path("csv"),
+    parquet: path("parquet"),
+    coco: path("coco.json"),
+    bare: join(folder, "bare.csv"),
+  };
+  await writeFile(paths.jsonl, pages.map((page) => `${JSON.stringify(page)}\n`).join(""));
+  await writeFile(paths.csv, csv(pages, columns));
+  await writeFile(
+    paths.bare,
+    csv(
+      pages.map(({ image, text }) => ({ file: image, description: text })),
+      ["file", "description"],
+    ),
+  );
   const columnData = columns.map((name) => ({
     name,
     data: pages.map((page) => text(page[name])),
@@ -24,12 +37,9 @@ export async function writeTables(folder: string, pages: readonly CataloguePage[
 /** Lists as JSON, as a cell holds them. */
 const text = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
-function csv(pages: readonly CataloguePage[]): string {
+function csv<Row extends object>(rows: readonly Row[], columns: readonly (keyof Row & string)[]): string {
   const cell = (value: unknown): string => `"${text(value).replaceAll('"', '""')}"`;
-  const rows = pages.map(({ id, image, shop, text: words, boxes, region_attributes }) =>
-    [id, image, shop, words, boxes, region_attributes].map(cell).join(","),
-  );
-  return `${["id,image,shop,text,boxes,region_attributes", ...rows].join("\n")}\n`;
+  return `${[columns.join(","), ...rows.map((row) => columns.map((name) => cell(row[name])).join(","))].join("\n")}\n`;
 }
 
 function coco(pages: readonly CataloguePage[]) {

@@ -44,10 +44,23 @@ test("every format of the table gives the same dataset", async () => {
   }
 });
 
-test("without boxes: a grid; without a file of attributes: frequent phrases", async () => {
-  const out = join(folder, "grid");
-  const flags = ["--columns", "boxes=none,region_attributes=none", "--regions", "grid:3x2"];
-  expect((await tryVilla(...ingest("jsonl", out, ...flags))).err).toContain('no column "none"');
+test("file names and descriptions alone: a grid of regions, and frequent phrases for attributes", async () => {
+  const out = join(folder, "bare");
+  const flags = ["--columns", "image=file,text=description", "--regions", "grid:3x2", "--mine", "12"];
+  const result = await villa<{ regions: number; attributes: { name: string }[] }>(
+    ...["ingest", "--images", join(folder, "photos"), "--table", tables.bare!, "--out", out, ...flags],
+  );
+  expect(result.regions).toBe(200 * 6);
+  expect(result.attributes.map(({ name }) => name)).toEqual(expect.arrayContaining(["bottle", "lamp", "crimson"]));
+  const { annotations } = await openDataset(out);
+  expect(annotations[0]!.regToAttr).toBeUndefined();
+});
+
+test("the data card shows counts, complexity, attributes and pictures, and loads nothing", () => {
+  const card = readFileSync(join(data, "card.html"), "utf8");
+  for (const id of ["counts", "attributes", "examples", "going-on"]) expect(card).toContain(`<section id="${id}">`);
+  expect(card.match(/<img src="data:image\/png;base64,/g)).toHaveLength(6);
+  expect(card).not.toMatch(/<script|<link|src="http|NaN|undefined/);
 });
 
 test("preprocess, stage1, stage2 and evaluate work on it unchanged, and learn", { timeout: 240_000 }, async () => {

@@ -59,7 +59,7 @@ Examples:
       async (progress) => {
         const { ingestTable, parseSplitShares } = await import("@villa/ingest/node");
         const shard = chosenShard(flags, context.terminal);
-        return ingestTable({
+        const result = await ingestTable({
           ...given(flags, [
             "table",
             "images",
@@ -80,6 +80,9 @@ Examples:
           progress,
           signal: context.signal,
         });
+        if (!result.complete) return result;
+        const { writeDataCard } = await import("../card/dataCard.ts");
+        return { ...result, card: await writeDataCard(result.directory, result) };
       },
       describe,
     ),
@@ -134,7 +137,7 @@ function given<Flags extends object, Key extends keyof Flags>(flags: Flags, keys
   return Object.fromEntries(entries) as Pick<Flags, Key>;
 }
 
-function describe({ directory, rows, complete, ...summary }: IngestResult): string {
+function describe({ directory, rows, complete, card, ...summary }: IngestResult & { readonly card?: string }): string {
   if (!complete)
     return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
   const { images = 0, regions = 0, splits = [], attributes = [], neverSeen = [], skippedRows = 0 } = summary;
@@ -144,12 +147,13 @@ function describe({ directory, rows, complete, ...summary }: IngestResult): stri
     table([["split", "images"], ...splits.map(({ split, images: own }) => [split, own])]),
     "",
     table([["attribute", "images"], ...attributes.map(({ name, images: own }) => [name, own])]),
-    ...(skippedRows > 0 ? ["", `${skippedRows} rows were left out; problems.jsonl says why.`] : []),
+    ...(skippedRows > 0 ? ["", `Left out: ${skippedRows} of ${rows} rows; problems.jsonl says why.`] : []),
     ...(neverSeen.length > 0
       ? [
           "",
           `Warning: no image of the train split has ${neverSeen.map((name) => `"${name}"`).join(", ")}; nothing can be learned about that.`,
         ]
       : []),
+    ...(card === undefined ? [] : ["", `Data card: ${card}`]),
   ].join("\n");
 }
