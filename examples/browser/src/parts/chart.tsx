@@ -23,7 +23,9 @@ type ChartProps = (LossChartData | SweepChartData) & {
 export function Chart(props: ChartProps) {
   const container = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
-  const isEmpty = props.kind === "loss" ? props.epochs.length === 0 : props.sweep.length === 0;
+  const data = props.kind === "loss" ? props.epochs : props.sweep;
+  const epsilon = props.kind === "sweep" ? props.epsilon : undefined;
+  const isEmpty = data.length === 0;
 
   useEffect(() => {
     const observer = new ResizeObserver(([entry]) => setWidth(Math.round(entry!.contentRect.width)));
@@ -43,7 +45,8 @@ export function Chart(props: ChartProps) {
     return () => {
       current = false;
     };
-  });
+    // The page is drawn anew more often than there is something new to plot.
+  }, [data, epsilon, width]);
 
   return (
     <figure class="chart" role="img" aria-label={props.label}>

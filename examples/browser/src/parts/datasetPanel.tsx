@@ -168,7 +168,7 @@ function Details({ picture }: { readonly picture: Picture }) {
     <div class="details" data-test="details">
       <PictureView picture={picture} label={describePicture(picture)}>
         {picture.boxes.map(([x0, y0], region) => (
-          <text key={`${x0} ${y0}`} class="number" x={x0 + 2} y={y0 + 6}>
+          <text key={`${x0} ${y0}`} x={x0} y={y0} dx="0.4em" dy="1.1em">
             {region + 1}
           </text>
         ))}

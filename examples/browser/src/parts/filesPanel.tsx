@@ -46,24 +46,26 @@ export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem,
       title="Bring and take data"
       controls={
         <>
-          <h3>Take</h3>
-          <div class="buttons column">
-            <button type="button" disabled={!dataset} onClick={() => save(laboratory.exportDataset())}>
-              Dataset (.zip)
-            </button>
-            {dataset?.splits.map(({ split }) => (
-              <button
-                key={split}
-                type="button"
-                disabled={!result}
-                onClick={() => save(laboratory.exportMapping(split, epsilon))}
-              >
-                Mapping of {split} (.feather)
+          <div>
+            <h3>Take</h3>
+            <div class="buttons column">
+              <button type="button" disabled={!dataset} onClick={() => save(laboratory.exportDataset())}>
+                Dataset (.zip)
               </button>
-            ))}
-            <button type="button" disabled={!result} onClick={() => save(laboratory.exportModel())}>
-              Model (.pkl)
-            </button>
+              {dataset?.splits.map(({ split }) => (
+                <button
+                  key={split}
+                  type="button"
+                  disabled={!result}
+                  onClick={() => save(laboratory.exportMapping(split, epsilon))}
+                >
+                  Mapping of {split} (.feather)
+                </button>
+              ))}
+              <button type="button" disabled={!result} onClick={() => save(laboratory.exportModel())}>
+                Model (.pkl)
+              </button>
+            </div>
           </div>
           <KeepButton />
         </>
@@ -157,7 +159,7 @@ function KeepButton() {
     }
   };
   return (
-    <>
+    <div>
       <h3>Offline</h3>
       <button type="button" onClick={keep}>
         Keep this page for offline use
@@ -165,7 +167,7 @@ function KeepButton() {
       <p role="status" class="soft" data-test="kept">
         {said}
       </p>
-    </>
+    </div>
   );
 }
 

@@ -59,19 +59,17 @@ export function MapPanel(props: MapPanelProps) {
       }
     >
       {result ? (
-        <>
-          <div class="two">
-            <Chart
-              kind="sweep"
-              sweep={result.sweep}
-              epsilon={epsilon}
-              label={`Precision, recall and F1 on the ${result.judgedOn} split against ε`}
-              empty="The true attributes of this dataset are not known, so there is nothing to judge the mapping by."
-            />
-            {picture && mapping && <ScoredPicture {...{ picture, epsilon }} scores={mapping.scores} empty="" />}
-          </div>
+        <div class="two">
+          <Chart
+            kind="sweep"
+            sweep={result.sweep}
+            epsilon={epsilon}
+            label={`Precision, recall and F1 on the ${result.judgedOn} split against ε`}
+            empty="The true attributes of this dataset are not known, so there is nothing to judge the mapping by."
+          />
+          {picture && mapping && <ScoredPicture {...{ picture, epsilon }} scores={mapping.scores} empty="" />}
           {picture && mapping && <Assignments {...{ picture, mapping }} />}
-        </>
+        </div>
       ) : (
         <p class="soft">Train a model first: then ε decides how many regions share a sentence.</p>
       )}

@@ -25,7 +25,8 @@ export function PictureView({ picture, label, crop, boxes = true, children }: Pi
   return (
     <div class="picture" role="img" aria-label={label}>
       <canvas ref={canvas} width={width} height={height} class={width <= 256 ? "pixels" : ""} />
-      <svg viewBox={`${x0} ${y0} ${width} ${height}`} aria-hidden="true">
+      {/* Letters are as large on every image, whatever its pixels. */}
+      <svg viewBox={`${x0} ${y0} ${width} ${height}`} aria-hidden="true" style={{ fontSize: `${width * 0.06}px` }}>
         {boxes && picture.boxes.map((box) => <BoxOutline key={box.join()} box={box} />)}
         {children}
       </svg>

@@ -29,13 +29,17 @@ function lossChart({ epochs }: LossChartData, width: number): Element {
 
 function sweepChart({ sweep, epsilon }: SweepChartData, width: number): Element {
   const points = sweep.flatMap((each): Point[] =>
-    (["precision", "recall", "f1"] as const).map((series) => ({ x: each.epsilon, y: each[series], series })),
+    Object.entries({ precision: each.precision, recall: each.recall, F1: each.f1 }).map(([series, y]) => ({
+      x: each.epsilon,
+      y,
+      series,
+    })),
   );
   return lines(points, {
     width,
     x: { label: "ε", domain: [0, 1] },
     y: { label: "%", domain: [0, 100] },
-    colors: { precision: "var(--accent)", recall: "var(--second)", f1: "var(--third)" },
+    colors: { precision: "var(--accent)", recall: "var(--second)", F1: "var(--third)" },
     marks: [Plot.ruleX([epsilon], { stroke: "currentColor", strokeDasharray: "3 3" })],
   });
 }

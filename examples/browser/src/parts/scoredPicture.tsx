@@ -35,7 +35,7 @@ export function ScoredPicture({ picture, scores, epsilon, empty }: ScoredPicture
               {chosen.includes(region) && (
                 <BoxOutline box={box} class={isRight === false ? "chosen wrong" : "chosen"} />
               )}
-              <text class="score" x={(x0 + x1) / 2} y={y1 - 2}>
+              <text class="score" x={(x0 + x1) / 2} y={y1} dy="-0.4em">
                 {score.toFixed(2)}
               </text>
             </g>
