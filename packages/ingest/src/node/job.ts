@@ -131,8 +131,10 @@ export class IngestJob {
     return rows;
   }
 
-  /** Removes what was needed only while the dataset was being made. */
+  /** Removes what was needed only while the dataset was being made, and what killed processes have left half written. */
   async finish(): Promise<void> {
+    const images = join(this.directory, datasetFiles.images);
+    for (const name of await readdir(images)) if (name.endsWith(".tmp")) await rm(join(images, name), { force: true });
     await rm(this.#folder, { recursive: true, force: true });
   }
 
