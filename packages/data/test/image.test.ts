@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { findPython, unit } from "@villa/testing";
+import { build } from "esbuild";
 import fc from "fast-check";
 import { encode as encodePng } from "fast-png";
 import { encode as encodeJpeg } from "jpeg-js";
@@ -147,4 +149,17 @@ describe("hostile and damaged images", () => {
       { numRuns: Number(process.env.VILLA_FUZZ ?? 200) },
     );
   });
+});
+
+test("the decoders still work when they have been bundled, as in the published package", async () => {
+  const entry = fileURLToPath(new URL("../src/image/decode.ts", import.meta.url));
+  const outdir = join(folder, "bundle");
+  const options = { bundle: true, splitting: true, format: "esm", platform: "node" } as const;
+  await build({ ...options, entryPoints: [entry], outdir, outExtension: { ".js": ".mjs" } });
+  const bundled: { decodeImage: typeof decodeImage } = await import(/* @vite-ignore */ join(outdir, "decode.mjs"));
+  const rgba = new Uint8Array(4 * size).fill(99);
+  const jpeg = Uint8Array.from(encodeJpeg({ width, height, data: rgba }, 90).data);
+  expect((await bundled.decodeImage(jpeg)).data).toEqual(new Uint8Array(3 * size).fill(99));
+  const png = encodePng({ width, height, data: hwc, channels: 3, depth: 8 });
+  expect(await bundled.decodeImage(png)).toEqual(expected);
 });

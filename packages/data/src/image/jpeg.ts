@@ -2,8 +2,9 @@ import { checkImageSize, largestImage, type RgbImage } from "./decode.ts";
 
 /** @see decodeImage */
 export async function decodeJpeg(bytes: Uint8Array): Promise<RgbImage> {
-  const { decode } = await import("jpeg-js");
-  const image = decode(bytes, {
+  // jpeg-js is CommonJS: once it is bundled, the module has a default export and no others.
+  const { default: jpeg } = (await import("jpeg-js")) as unknown as { default: typeof import("jpeg-js") };
+  const image = jpeg.decode(bytes, {
     useTArray: true,
     formatAsRGBA: false,
     tolerantDecoding: false,
