@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { useNodeBackend } from "@villa/backend-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runVilla } from "../src/main.ts";
 import { freshFolder } from "../src/quickstart/folder.ts";
 import { type QuickstartResult, runQuickstart } from "../src/quickstart/run.ts";
 import type { QuickstartSizes } from "../src/quickstart/sizes.ts";
 import { renderReport } from "../src/report/page.ts";
+import type { Terminal } from "../src/terminal.ts";
 
 const sizes: QuickstartSizes = {
   budgets: { train: 240, val: 120, test: 120 },
@@ -60,6 +62,19 @@ test("quickstart.json holds the figures, and texts are escaped", async () => {
     { samples: [], right: [], wrong: [] },
   );
   expect(hostile).not.toContain('<img src="http');
+});
+
+test("villa evaluate --report shows what was found", async () => {
+  const shown: string[] = [];
+  const terminal: Terminal = { out: (line) => shown.push(line), err: () => {}, interactive: false };
+  const report = join(folder, "retrieval.html");
+  const checkpoint = join(out, "checkpoints/stage2_mapping/best.safetensors");
+  const args = ["evaluate", "--data-dir", result.dataset, "--checkpoint", checkpoint, "--report", report];
+  expect(await runVilla(args, terminal)).toBe(0);
+  expect(shown.join("\n")).toContain(report);
+  const html = await readFile(report, "utf8");
+  expect(html.match(/<figure class="(?:right|wrong)">/g)).toHaveLength(20 * 8);
+  expect(html).not.toMatch(/\b(?:NaN|undefined|\[object)\b|<script|src="http/);
 });
 
 test("a second run replaces its own folder and nobody else's", async () => {

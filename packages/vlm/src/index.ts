@@ -18,6 +18,7 @@ export {
   type RetrievalMetrics,
   retrievalMetrics,
 } from "./retrieval.ts";
+export { type Ranked, topAttributes, topRegions } from "./retrievalExamples.ts";
 export { contrastiveGradients, contrastiveLoss } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./textEmbeddings.ts";
 export { type ContrastiveData, type TrainContrastiveOptions, trainContrastive } from "./train.ts";

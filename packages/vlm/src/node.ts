@@ -3,6 +3,9 @@ export {
   type EvaluateOptions,
   type Evaluation,
   evaluateCheckpoint,
+  type FoundAttribute,
+  type FoundRegion,
+  type RetrievalExamples,
   vocabularyEmbeddings,
 } from "./node/evaluateCheckpoint.ts";
 export {

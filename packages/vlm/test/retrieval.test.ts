@@ -2,6 +2,7 @@ import { isVillaError } from "@villa/data";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { retrievalMetrics } from "../src/retrieval.ts";
+import { topAttributes, topRegions } from "../src/retrievalExamples.ts";
 
 /** Every order of the indices that sorts the scores descending. */
 function tiedOrders(scores: readonly number[]): number[][] {
@@ -111,4 +112,21 @@ test("refuses sizes that do not fit and embeddings that are not finite", () => {
   expect(code({ labels: Uint8Array.of(1, 0) })).toBe("Mismatch");
   expect(code({ dimension: 3 })).toBe("Mismatch");
   expect(code({ regions: Float32Array.of(Number.NaN, 0) })).toBe("NotFinite");
+});
+
+test("the best regions and attributes come in order of their cosine, with their truth", () => {
+  const input = {
+    regions: Float32Array.of(1, 0, 0.6, 0.8, 0, 1),
+    attributes: Float32Array.of(1, 0, 0, 1),
+    labels: Uint8Array.of(1, 0, 0, 1, 1, 1),
+    dimension: 2,
+  };
+  expect(topRegions(input, 1, 2)).toEqual([
+    { index: 2, score: 1, correct: true },
+    { index: 1, score: Math.fround(0.8), correct: true },
+  ]);
+  expect(topAttributes(input, 1, 5).map(({ index, correct }) => [index, correct])).toEqual([
+    [1, true],
+    [0, false],
+  ]);
 });

@@ -9,6 +9,7 @@ interface EvaluateFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly checkpoint: string;
   readonly split: string;
   readonly weights?: string;
+  readonly report?: string;
 }
 
 /** `villa evaluate`: region ↔ text retrieval. */
@@ -20,6 +21,7 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
     .requiredOption("--checkpoint <file>", "of stage2; CLIP weights (zero-shot); or `embeddings`, the dataset's own")
     .option("--split <name>", "which images", "test")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved")
+    .option("--report <file>", "write FILE.html: figures, and what was found, in pictures")
     .addHelpText(
       "after",
       `
@@ -37,7 +39,8 @@ Examples:
           const { evaluateCheckpoint } = await import("@villa/vlm/node");
           const shard = flags.checkpoint === "embeddings" ? undefined : chosenShard(flags, context.terminal);
           if (shard) return embedShard(flags, shard, progress, context.signal);
-          return evaluateCheckpoint({
+          const page = flags.report === undefined ? undefined : await import("../report/evaluationPage.ts");
+          const evaluation = await evaluateCheckpoint({
             dataDir: flags.dataDir,
             checkpoint: flags.checkpoint,
             split: flags.split,
@@ -45,7 +48,13 @@ Examples:
             signal: context.signal,
             ...(flags.weights && { weights: flags.weights }),
             ...(flags.merge && { indexed: true }),
+            ...(page && { examples: page.examplesShown }),
           });
+          if (!page) return evaluation;
+          const { atomicWriteFile } = await import("@villa/data/node");
+          const finished = new Date().toISOString();
+          await atomicWriteFile(flags.report!, await page.renderEvaluation(evaluation, { ...flags, finished }));
+          return { ...evaluation, report: flags.report! };
         }),
       (result) => {
         if ("embeddedImages" in result) {
@@ -72,6 +81,7 @@ Examples:
           ]),
           "",
           table([["attribute", "regions", "R-Precision"], ...attributes]),
+          ...("report" in result ? ["", result.report] : []),
         ].join("\n");
       },
     ),

@@ -2,9 +2,12 @@ import type { MappingAnnotation } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 import { encodePng, renderSample } from "@villa/docmnist";
 import type { MappedRegionPicture, SamplePicture } from "../report/data.ts";
+import { cropped, pngUrl, thumbnail } from "../report/thumbnail.ts";
 
 /** Pixels around a region that show its surroundings. */
 const margin = 2;
+/** Regions are drawn about this wide. */
+const side = 128;
 
 /** Images of a split with their boxes. */
 export async function samplePictures(dataset: Dataset, split: string, count: number): Promise<SamplePicture[]> {
@@ -19,7 +22,7 @@ export async function samplePictures(dataset: Dataset, split: string, count: num
           { width, height, image: data, regions, text: row.text },
           { captions: false, scale: 4 },
         );
-        return { png: dataUrl(encodePng(picture)), text: row.text, regions: regions.length };
+        return { png: pngUrl(encodePng(picture)), text: row.text, regions: regions.length };
       }),
   );
 }
@@ -52,28 +55,11 @@ function isRight(row: MappingAnnotation, region: number): boolean {
 }
 
 async function picture(dataset: Dataset, row: MappingAnnotation, region: number): Promise<MappedRegionPicture> {
-  const { data, width, height } = await dataset.readImage(row);
-  const [left, top, right, bottom] = row.regionCoord[region]!;
-  const x0 = Math.max(0, Math.floor(left) - margin);
-  const y0 = Math.max(0, Math.floor(top) - margin);
-  const cut = {
-    width: Math.min(width, Math.ceil(right) + margin) - x0,
-    height: Math.min(height, Math.ceil(bottom) + margin) - y0,
-  };
-  const image = new Uint8Array(3 * cut.width * cut.height);
-  for (let channel = 0, to = 0; channel < 3; channel++) {
-    for (let y = 0; y < cut.height; y++, to += cut.width) {
-      const from = (channel * height + y0 + y) * width + x0;
-      image.set(data.subarray(from, from + cut.width), to);
-    }
-  }
-  const drawn = renderSample({ ...cut, image, regions: [], text: "" }, { captions: false, boxes: false, scale: 4 });
+  const image = cropped(await dataset.readImage(row), row.regionCoord[region]!, margin);
   return {
-    png: dataUrl(encodePng(drawn)),
+    png: pngUrl(thumbnail(image, [], side)),
     imageId: row.imageId,
     truth: row.regToAttr?.[region] ?? [],
     assigned: row.assignedAttributes[region] ?? [],
   };
 }
-
-const dataUrl = (png: Uint8Array): string => `data:image/png;base64,${Buffer.from(png).toString("base64")}`;

@@ -30,6 +30,10 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .regions { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; margin: 14px 0 26px; }
 .regions figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 12px; }
 .regions img { display: block; width: 100%; height: auto; border-radius: 6px; image-rendering: pixelated; background: #000; }
+.hits { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 10px; margin: 8px 0 26px; }
+.hits figure { margin: 0; } .hits figcaption { font-size: 13px; text-align: center; font-variant-numeric: tabular-nums; }
+.hits img { display: block; width: 100%; height: auto; border: 3px solid; border-radius: 8px; image-rendering: pixelated; background: #000; }
+.hits .right img { border-color: var(--right); } .hits .wrong img { border-color: var(--wrong); }
 .chips { display: flex; flex-wrap: wrap; gap: 5px; margin-top: 10px; }
 .chip { font-size: 13px; line-height: 1.3; padding: 2px 8px; border-radius: 99px; border: 1px solid transparent; white-space: nowrap; }
 .chip.right { background: var(--right-bg); color: var(--right); }
@@ -51,7 +55,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono"
 pre code { font-size: inherit; overflow-wrap: normal; }
 footer { margin-top: 64px; padding-top: 18px; border-top: 1px solid var(--line); color: var(--soft); font-size: 14px; }
 @media (max-width: 560px) {
-  main { padding: 32px 16px 56px; } body { font-size: 16px; } .lead { font-size: 18px; } h2 { margin-top: 52px; }
+  .hits { grid-template-columns: repeat(4, minmax(0, 1fr)); } main { padding: 32px 16px 56px; } body { font-size: 16px; } .lead { font-size: 18px; } h2 { margin-top: 52px; }
   .figures { grid-template-columns: 1fr 1fr; gap: 10px; } .figures > div, .card { padding: 14px; }
   .figures b { font-size: 26px; } .regions { grid-template-columns: 1fr 1fr; gap: 10px; } .scroll th, .scroll td { padding-right: 14px; }
 }

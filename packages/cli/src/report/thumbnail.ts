@@ -36,5 +36,22 @@ function blockMean(plane: Uint8Array, width: number, x: number, y: number, facto
   return sum / (factor * factor);
 }
 
+/** A box of an image and `margin` pixels around it, as far as the image goes. */
+export function cropped(image: RgbImage, box: readonly number[], margin: number): RgbImage {
+  const [left, top, right, bottom] = box as Box;
+  const x0 = Math.max(0, Math.floor(left) - margin);
+  const y0 = Math.max(0, Math.floor(top) - margin);
+  const width = Math.min(image.width, Math.ceil(right) + margin) - x0;
+  const height = Math.min(image.height, Math.ceil(bottom) + margin) - y0;
+  const data = new Uint8Array(3 * width * height);
+  for (let channel = 0, to = 0; channel < 3; channel++) {
+    for (let y = 0; y < height; y++, to += width) {
+      const from = (channel * image.height + y0 + y) * image.width + x0;
+      data.set(image.data.subarray(from, from + width), to);
+    }
+  }
+  return { width, height, channels: 3, data };
+}
+
 /** For an `<img>`. */
 export const pngUrl = (png: Uint8Array): string => `data:image/png;base64,${Buffer.from(png).toString("base64")}`;

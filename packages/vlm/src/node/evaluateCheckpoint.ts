@@ -2,7 +2,8 @@ import { type AttributeVocabulary, attributeNames, type ProgressListener, VillaE
 import { openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
 import { attributeEmbeddings } from "@villa/preprocess";
 import { embedSplit, regionLabels } from "../evaluate.ts";
-import { type RetrievalMetrics, retrievalMetrics } from "../retrieval.ts";
+import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "../retrieval.ts";
+import { topAttributes, topRegions } from "../retrievalExamples.ts";
 import { openModel, type VisionLanguageModel } from "./model.ts";
 import { RegionIndex } from "./regionIndex.ts";
 
@@ -18,8 +19,39 @@ export interface EvaluateOptions {
   readonly weights?: string;
   /** Take the regions' embeddings from the dataset's {@link RegionIndex}, which shards have made. */
   readonly indexed?: boolean;
+  /** Also tell so many best regions of each attribute, and the best attributes of the regions of so many images. */
+  readonly examples?: { readonly regions: number; readonly images: number };
   readonly progress?: ProgressListener;
   readonly signal?: AbortSignal;
+}
+
+/** What a model found, for looking at. */
+export interface RetrievalExamples {
+  /** For each attribute its best regions. */
+  readonly byAttribute: readonly { readonly attribute: string; readonly regions: readonly FoundRegion[] }[];
+  /** The first images of the split; for each of their regions as many attributes as it truly has, at least one. */
+  readonly byImage: readonly {
+    readonly imageId: number;
+    readonly regions: readonly (readonly FoundAttribute[])[];
+  }[];
+}
+
+/** A region that was found for an attribute. */
+export interface FoundRegion {
+  readonly imageId: number;
+  /** Which of the image's regions. */
+  readonly region: number;
+  /** Cosine. */
+  readonly score: number;
+  readonly correct: boolean;
+}
+
+/** An attribute that was found for a region. */
+export interface FoundAttribute {
+  readonly attribute: string;
+  /** Cosine. */
+  readonly score: number;
+  readonly correct: boolean;
 }
 
 /** Retrieval of a model on a split. */
@@ -31,6 +63,8 @@ export interface Evaluation extends RetrievalMetrics {
   readonly attributes: readonly string[];
   /** Text → region R-Precision averaged over each group's attributes; null for a group that no region shows. */
   readonly perGroup: readonly { readonly group: string; readonly rPrecision: number | null }[];
+  /** When they were asked for. */
+  readonly examples?: RetrievalExamples;
 }
 
 /**
@@ -53,7 +87,8 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Eval
     checkpoint === "embeddings"
       ? await storedEmbeddings(dataDir, rows, attributes)
       : await modelEmbeddings(options, dataset, rows);
-  const metrics = retrievalMetrics({ ...embedded, labels, ...(ks && { ks }) });
+  const input = { ...embedded, labels };
+  const metrics = retrievalMetrics({ ...input, ...(ks && { ks }) });
   const column = new Map(attributes.map((attribute, i) => [attribute, i]));
   return {
     ...metrics,
@@ -66,6 +101,35 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Eval
       const sum = own.reduce((total, { rPrecision }) => total + rPrecision, 0);
       return { group: group.name, rPrecision: own.length > 0 ? sum / own.length : null };
     }),
+    ...(options.examples && { examples: retrievalExamples(input, rows, attributes, options.examples) }),
+  };
+}
+
+function retrievalExamples(
+  input: RetrievalInput,
+  rows: Rows,
+  attributes: readonly string[],
+  counts: NonNullable<EvaluateOptions["examples"]>,
+): RetrievalExamples {
+  const places = rows.flatMap(({ imageId, regionCoord }) => regionCoord.map((_, region) => ({ imageId, region })));
+  const truths = (region: number) => {
+    const own = input.labels.subarray(region * attributes.length, (region + 1) * attributes.length);
+    return own.reduce((sum, label) => sum + label, 0);
+  };
+  let region = 0;
+  return {
+    byAttribute: attributes.map((attribute, i) => ({
+      attribute,
+      regions: topRegions(input, i, counts.regions).map(({ index, ...found }) => ({ ...places[index]!, ...found })),
+    })),
+    byImage: rows.slice(0, counts.images).map(({ imageId, regionCoord }) => ({
+      imageId,
+      regions: regionCoord.map(() => {
+        const found = topAttributes(input, region, Math.max(1, truths(region)));
+        region++;
+        return found.map(({ index, ...rest }) => ({ attribute: attributes[index]!, ...rest }));
+      }),
+    })),
   };
 }
 
