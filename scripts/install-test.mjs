@@ -1,6 +1,7 @@
 // Publishes every package to a throw-away local registry and installs each as a user would, with `npm i` alone, into
-// an ESM project, a CommonJS project and a TypeScript project; runs the example of each README; lists sizes.
-// Needs `npm run build` before it. Options: package names to test (default: all), --keep to keep the folder.
+// an ESM project, a CommonJS project and a TypeScript project, and all of them into a Vite app and a notebook; runs the
+// example of each README there; lists sizes. Needs `npm run build` before it.
+// Options: package names to test (default: all, and the app and the notebook), `apps` for these alone, --keep.
 import { spawn, spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -16,6 +17,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as esbuild from "esbuild";
+import { notebook, readmeExample, viteApp } from "./install-apps.mjs";
 
 const root = join(import.meta.dirname, "..");
 const npm = process.platform === "win32" ? "npm.cmd" : "npm";
@@ -104,19 +106,21 @@ const folderSize = (folder) =>
 const nativeFiles = (folder) =>
   readdirSync(folder, { recursive: true }).filter((path) => /\.(node|so|dylib|dll)(\.\d+)*$/.test(String(path)));
 
-/** The first ```ts block of a README, or undefined. */
-const readmeExample = (folder) => /```ts\n([\s\S]*?)```/.exec(readFileSync(join(folder, "README.md"), "utf8"))?.[1];
-
 const { server, url } = await startRegistry();
 const npmrc = join(work, "npmrc");
 const host = url.replace(/^http:/, "");
 writeFileSync(npmrc, `registry=${url}\n${host}:_authToken=local\naudit=false\nfund=false\nupdate-notifier=false\n`);
 const npmEnv = { npm_config_userconfig: npmrc, npm_config_registry: url, npm_config_cache: join(work, "npm-cache") };
 
-function check(label, body) {
+/** A dependency on the Node backend says that a package needs Node. */
+function isForBrowsers({ name, dependencies = {} }) {
+  return name !== "@villa/backend-node" && !("@villa/backend-node" in dependencies);
+}
+
+async function check(label, body) {
   const start = Date.now();
   try {
-    const note = body() ?? "";
+    const note = (await body()) ?? "";
     console.log(`  ok    ${label} ${note} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
   } catch (error) {
     failures.push(label);
@@ -145,7 +149,7 @@ try {
       .map((key) => name + key.slice(1));
     const isNode = manifest.name !== "@villa/backend-browser";
 
-    check("npm i", () => {
+    await check("npm i", () => {
       run(npm, ["i", name], { cwd: project, env: npmEnv });
       const megabytes = folderSize(join(project, "node_modules")) / 1e6;
       const budget = budgets[name];
@@ -156,7 +160,7 @@ try {
       return `${megabytes.toFixed(1)} MB installed`;
     });
     if (isNode) {
-      check("ESM import", () => {
+      await check("ESM import", () => {
         writeFileSync(
           join(project, "esm.mjs"),
           `const start = performance.now();\nawait import(${JSON.stringify(name)});\nconst ms = performance.now() - start;\n` +
@@ -169,7 +173,7 @@ try {
         if (budget && best > budget) throw new Error(`import takes ${best} ms, budget ${budget}`);
         return `${best} ms`;
       });
-      check("CommonJS require", () => {
+      await check("CommonJS require", () => {
         writeFileSync(
           join(project, "cjs.cjs"),
           entries.map((entry) => `require(${JSON.stringify(entry)});`).join("\n"),
@@ -177,11 +181,13 @@ try {
         run(process.execPath, ["cjs.cjs"], { cwd: project });
       });
     }
-    check("types", () => {
+    const example = readmeExample(folder);
+    await check("types", () => {
       writeFileSync(
         join(project, "types.ts"),
         entries.map((entry, i) => `import * as entry${i} from ${JSON.stringify(entry)};\nvoid entry${i};`).join("\n"),
       );
+      if (example) writeFileSync(join(project, "example.ts"), example);
       const tsc = join(root, "node_modules/typescript/bin/tsc");
       const typeRoots = join(root, "node_modules/@types");
       run(
@@ -200,13 +206,13 @@ try {
           "--types",
           "node",
           "types.ts",
+          ...(example ? ["example.ts"] : []),
         ],
         { cwd: project },
       );
     });
-    const example = readmeExample(folder);
     if (example && isNode) {
-      check("README example", () => {
+      await check("README example", () => {
         const { transformSync } = esbuild;
         writeFileSync(join(project, "example.mjs"), transformSync(example, { loader: "ts", format: "esm" }).code);
         run(process.execPath, ["example.mjs"], { cwd: project });
@@ -214,9 +220,22 @@ try {
     }
     for (const [command, target] of Object.entries(manifest.bin ?? {})) {
       if (!existsSync(join(folder, target))) continue;
-      check(`${command} --help`, () => {
+      await check(`${command} --help`, () => {
         run(npm, ["exec", "--offline", "--", command, "--help"], { cwd: project, env: npmEnv });
       });
+    }
+  }
+
+  if (names.length === 0 || names.includes("apps")) {
+    for (const [label, app] of [
+      ["Vite app", viteApp],
+      ["tslab notebook", notebook],
+    ]) {
+      const project = join(work, label.replace(" ", "-"));
+      const install = (wanted) => run(npm, ["i", ...wanted], { cwd: project, env: npmEnv });
+      // What only runs in Node would be dead weight in a page.
+      const chosen = app === viteApp ? packages.filter(({ manifest }) => isForBrowsers(manifest)) : packages;
+      await check(label, () => app({ project, packages: chosen, install, run }));
     }
   }
 } finally {
