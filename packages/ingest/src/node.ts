@@ -1,6 +1,14 @@
 export { type IngestSummary, problemsFile, sourcesFile } from "./node/assemble.ts";
-export { type ImageFormat, type ImageOptions, readPicture, type StoredImage, storeImage } from "./node/images.ts";
+export {
+  type ImageFormat,
+  type ImageOptions,
+  pictureToPng,
+  readPicture,
+  type StoredImage,
+  storeImage,
+} from "./node/images.ts";
 export { describeProblem, type IngestOptions, type IngestResult, ingestTable, minedFile } from "./node/ingest.ts";
 export type { RowProblem } from "./node/job.ts";
 export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
+export { type TarSample, writeTarShard } from "./node/tarShards.ts";

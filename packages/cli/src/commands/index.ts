@@ -10,6 +10,7 @@ import { registerQuery } from "./query.ts";
 import { registerQuickstart } from "./quickstart.ts";
 import { registerStage1 } from "./stage1.ts";
 import { registerStage2 } from "./stage2.ts";
+import { registerWebDataset } from "./webdataset.ts";
 
 /** In the order in which `villa --help` lists them. */
 export const commands: readonly RegisterCommand[] = [
@@ -22,6 +23,7 @@ export const commands: readonly RegisterCommand[] = [
   registerEvaluate,
   registerQuery,
   registerMerge,
+  registerWebDataset,
   registerExperiment,
   registerDoctor,
 ];

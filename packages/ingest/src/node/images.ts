@@ -75,6 +75,17 @@ export async function readPicture(path: string): Promise<RgbImage> {
   return { width, height, channels: 3, data: planes(pixels) };
 }
 
+/** [3, height, width] bytes as a PNG file. */
+export async function pictureToPng({ width, height, data }: RgbImage): Promise<Uint8Array> {
+  const { default: sharp } = await import("sharp");
+  const area = width * height;
+  const interleaved = new Uint8Array(3 * area);
+  for (let i = 0; i < area; i++) for (let c = 0; c < 3; c++) interleaved[3 * i + c] = data[c * area + i]!;
+  return sharp(interleaved, { raw: { width, height, channels: 3 } })
+    .png({ compressionLevel: 6 })
+    .toBuffer();
+}
+
 interface DecodedPicture extends Size {
   /** What boxes count in: the size before scaling. */
   readonly source: Size;

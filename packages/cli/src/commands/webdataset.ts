@@ -1,0 +1,56 @@
+import { Option } from "commander";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
+import { chosenShard, type ShardFlags } from "./shard.ts";
+
+interface WebDatasetFlags extends CommonFlags, RuntimeFlags, ShardFlags {
+  readonly dataDir: string;
+  readonly out: string;
+  readonly split: string;
+  readonly pairs: "mapping" | "image" | "oracle";
+  readonly samplesPerTar: number;
+  readonly seed: number;
+  readonly checkpoint?: string;
+  readonly weights?: string;
+}
+
+/** `villa export-webdataset`: tar shards for trainers elsewhere. */
+export const registerWebDataset: RegisterCommand = (program, context) => {
+  const command = program
+    .command("export-webdataset")
+    .description("write a split as WebDataset tar shards, e.g. for PyTorch on several machines")
+    .requiredOption("--data-dir <folder>", "the dataset")
+    .requiredOption("--out <folder>", "where the tars go")
+    .option("--split <name>", "which images", "train")
+    .addOption(
+      new Option("--pairs <mode>", "region-text pairs, as for stage2")
+        .choices(["mapping", "image", "oracle"])
+        .default("mapping"),
+    )
+    .option("--samples-per-tar <n>", "images in a tar", wholeNumber, 1000)
+    .option("--seed <n>", "of the order of images", Number, 23)
+    .option("--checkpoint <file>", "write the embeddings of all sentences by this model's text side too")
+    .option("--weights <file>", "CLIP weights of the text side, when they have moved")
+    .option("--shard <i/n>", "write only this share of the tars (default: as SLURM or Kubernetes say, else all)")
+    .addHelpText(
+      "after",
+      `
+Example:
+  villa export-webdataset --data-dir data/products --out tars --checkpoint checkpoints/products/best.safetensors`,
+    );
+  withCommonFlags(withRuntimeFlags(command)).action((flags: WebDatasetFlags) =>
+    present(
+      context,
+      flags,
+      (progress) =>
+        onBackend(flags, async () => {
+          const { exportWebDataset } = await import("../webdataset/exportWebDataset.ts");
+          const shard = chosenShard(flags, context.terminal);
+          const { shard: _, ...rest } = flags;
+          const result = await exportWebDataset({ ...rest, ...(shard && { shard }), progress, signal: context.signal });
+          return { ...result, out: flags.out };
+        }),
+      ({ samples, pairs, tars, out }) => `${samples} images with ${pairs} pairs in ${tars} tars in ${out}`,
+    ),
+  );
+};

@@ -1,0 +1,124 @@
+import { extname, join } from "node:path";
+import {
+  type ImageAnnotation,
+  type MappingAnnotation,
+  type ProgressListener,
+  RandomState,
+  type Shard,
+  saveTorch,
+  type TensorData,
+  VillaError,
+} from "@villa/data";
+import { atomicWriteFile, type Dataset, openDataset, readFileBytes } from "@villa/data/node";
+import { pictureToPng, type TarSample, writeTarShard } from "@villa/ingest/node";
+import { imagePairs, type PairMode, SentenceEmbeddings } from "@villa/vlm";
+import { openModel } from "@villa/vlm/node";
+
+export interface WebDatasetOptions {
+  readonly dataDir: string;
+  readonly out: string;
+  readonly split: string;
+  readonly pairs: PairMode;
+  readonly samplesPerTar: number;
+  /** Of the order of samples. */
+  readonly seed: number;
+  /** Write the embeddings of all sentences by this model's text side, for trainers without one. */
+  readonly checkpoint?: string;
+  readonly weights?: string;
+  /** Only this share of the tars. */
+  readonly shard?: Shard;
+  readonly progress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+/** What a sample's JSON holds. */
+export interface WebDatasetSample {
+  readonly image_id: number;
+  /** [height, width] */
+  readonly image_size: readonly number[];
+  readonly text: string;
+  readonly attributes: readonly string[];
+  /** Region-text pairs of Stage 2: a box, and the sentences that belong to it. The last one is the whole image. */
+  readonly pairs: readonly { readonly box: readonly number[]; readonly sentences: readonly string[] }[];
+}
+
+/**
+ * Writes a split as WebDataset tar shards, `<split>-000000.tar` …: of each sample the image (.png or .jpg) and .json with
+ * its region-text pairs. Samples are shuffled once, by the seed; an image that has no pair is left out.
+ *
+ * @returns numbers of samples, pairs and tars, of the whole split
+ * @throws VillaError `NotFound` without such a split or, for `pairs: "mapping"`, without Stage 1's mapping
+ */
+export async function exportWebDataset(
+  options: WebDatasetOptions,
+): Promise<{ samples: number; pairs: number; tars: number }> {
+  const { dataDir, out, split, samplesPerTar, shard, progress, signal } = options;
+  const dataset = await openDataset(dataDir);
+  const samples = await pairedRows(dataset, options);
+  const order = new RandomState(options.seed).shuffle(samples);
+  const tars = Math.ceil(order.length / samplesPerTar);
+  let done = 0;
+  for (let tar = 0; tar < tars; tar++) {
+    if (shard && tar % shard.count !== shard.index) continue;
+    const own = order.slice(tar * samplesPerTar, (tar + 1) * samplesPerTar);
+    const files = async function* (): AsyncGenerator<TarSample> {
+      for (const { row, json } of own) {
+        yield { key: String(row.imageId).padStart(9, "0"), files: { ...(await imageFile(dataset, row)), json } };
+        progress?.({ task: "packing", done: ++done, total: order.length, unit: "images" });
+      }
+    };
+    const name = `${split}-${String(tar).padStart(6, "0")}.tar`;
+    await writeTarShard(join(out, name), files(), { ...(signal && { signal }) });
+  }
+  if (options.checkpoint !== undefined && !shard?.index) await writeSentences(options, order);
+  return { samples: order.length, pairs: order.reduce((sum, { sentences }) => sum + sentences.length, 0), tars };
+}
+
+interface PairedRow {
+  readonly row: ImageAnnotation;
+  readonly sentences: readonly (readonly string[])[];
+  readonly json: string;
+}
+
+async function pairedRows(dataset: Dataset, { split, pairs: mode, dataDir }: WebDatasetOptions): Promise<PairedRow[]> {
+  if (!dataset.splits.includes(split)) {
+    throw new VillaError("NotFound", `${dataDir} has no split "${split}"; it has ${dataset.splits.join(", ")}.`);
+  }
+  const rows: readonly (ImageAnnotation | MappingAnnotation)[] =
+    mode === "mapping" ? await dataset.mappings(split) : dataset.rows(split);
+  return rows.flatMap((row) => {
+    const { boxes, sentences } = imagePairs(row, mode);
+    if (boxes.length === 0) return [];
+    const sample: WebDatasetSample = {
+      ...{ image_id: row.imageId, image_size: row.imageSize, text: row.text, attributes: row.attributes },
+      pairs: boxes.map((box, i) => ({ box, sentences: sentences[i]! })),
+    };
+    return [{ row, sentences, json: JSON.stringify(sample) }];
+  });
+}
+
+/** The stored file where it is one that every program reads, PNG else. */
+async function imageFile(dataset: Dataset, row: ImageAnnotation): Promise<Record<string, Uint8Array>> {
+  const path = dataset.imagePath(row);
+  const extension = extname(path).slice(1).toLowerCase();
+  if (extension === "png" || extension === "jpg") return { [extension]: await readFileBytes(path) };
+  return { png: await pictureToPng(await dataset.readImage(row)) };
+}
+
+/** `<split>-sentences.pth`: sentence → float32 vector, L2-normalised. */
+async function writeSentences({ checkpoint, weights, out, split }: WebDatasetOptions, rows: readonly PairedRow[]) {
+  const model = await openModel(checkpoint!, weights === undefined ? {} : { weights });
+  try {
+    const dimension = model.tower.config.embedDim;
+    const sentences = [...new Set(rows.flatMap((row) => row.sentences.flat()))];
+    const embeddings = new SentenceEmbeddings(model.encodeText, dimension);
+    await embeddings.prepare(sentences);
+    const tensors = new Map<string, TensorData>();
+    for (const sentence of sentences) {
+      tensors.set(sentence, { dtype: "float32", shape: [dimension], data: embeddings.embed([[sentence]]) });
+    }
+    await atomicWriteFile(join(out, `${split}-sentences.pth`), saveTorch(tensors));
+  } finally {
+    model.dispose();
+  }
+}
