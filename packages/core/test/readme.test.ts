@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import * as data from "@villa/data";
+import { transformSync } from "esbuild";
 import { expect, it, vi } from "vitest";
 import * as core from "../src/index.ts";
 import * as node from "../src/node.ts";
@@ -17,8 +18,8 @@ it("the README's example runs, learns and leaves checkpoints", async () => {
     "@villa/data": data,
     "@villa/core/node": { folderCheckpoints: (name: string) => node.folderCheckpoints(join(folder, name)) },
   };
-  const body = code
-    .replace(/import \* as (\w+) from (".*?");/g, "const $1 = modules[$2];")
+  const body = transformSync(code, { loader: "ts", tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } } })
+    .code.replace(/import \* as (\w+) from (".*?");/g, "const $1 = modules[$2];")
     .replace(/import (\{[^}]*\}) from (".*?");/g, "const $1 = modules[$2];");
   const log = vi.spyOn(console, "log").mockImplementation(() => {});
   try {
