@@ -38,9 +38,9 @@ export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
     [laboratory],
   );
 
-  /** Runs what makes a new dataset, and shows what went wrong. */
+  /** Makes a new dataset the current one, or shows what went wrong. */
   const open = useCallback(
-    async (make: () => Promise<DatasetSummary>, generated: boolean) => {
+    async ({ make, generated }: DatasetTask) => {
       setProblem("");
       try {
         const summary = await make();
@@ -54,9 +54,13 @@ export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
     },
     [select, training.reset],
   );
-  const generate = useLatest((wanted: DatasetSettings) => open(() => laboratory.generate(wanted), true), setBusy);
+  const openNext = useLatest(open, setBusy);
+  const generate = useCallback(
+    (wanted: DatasetSettings) => openNext({ make: () => laboratory.generate(wanted), generated: true }),
+    [laboratory, openNext],
+  );
 
-  useEffect(() => void generate(defaultDataset), [generate]);
+  useEffect(() => generate(defaultDataset), [generate]);
 
   // A click on the button may come before the page has been drawn with a number just typed.
   const newest = useRef(settings);
@@ -94,16 +98,12 @@ export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
           locked={training.state.kind === "running"}
           generate={() => generate(newest.current)}
         />
-        <TrainPanel {...{ training, dataset, pictures, image, epsilon }} />
+        <TrainPanel {...{ training, dataset, busy, pictures, image, epsilon }} />
         <MapPanel {...{ laboratory, training, dataset, pictures, image, select, epsilon, setEpsilon }} />
         <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
         <FilesPanel
           {...{ laboratory, training, dataset, epsilon, setProblem }}
-          open={async (files) => {
-            setBusy(true);
-            await open(() => laboratory.importFiles(files), false);
-            setBusy(false);
-          }}
+          open={(files) => openNext({ make: () => laboratory.importFiles(files), generated: false })}
           added={(summary) => {
             setDataset(summary);
             select(summary.splits.at(-1)!.images.at(-1)!);
@@ -120,6 +120,12 @@ export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
   );
 }
 
+interface DatasetTask {
+  readonly make: () => Promise<DatasetSummary>;
+  /** From the settings, not from files. */
+  readonly generated: boolean;
+}
+
 /** Held-out images show best what a model has learned. */
 function firstShown({ splits }: DatasetSummary): number {
   return (splits.find(({ split }) => split === "val") ?? splits[0])?.images[0] ?? 0;
@@ -131,19 +137,21 @@ function useLatest<T>(run: (argument: T) => Promise<void>, setBusy: (busy: boole
   const current = useRef(run);
   current.current = run;
   return useCallback(
-    async (argument: T) => {
+    (argument: T) => {
       const own = state.current;
       own.next = { argument };
       if (own.running) return;
       own.running = true;
       setBusy(true);
-      while (own.next) {
-        const { next } = own;
-        own.next = undefined;
-        await current.current(next.argument);
-      }
-      own.running = false;
-      setBusy(false);
+      void (async () => {
+        while (own.next) {
+          const { next } = own;
+          own.next = undefined;
+          await current.current(next.argument);
+        }
+        own.running = false;
+        setBusy(false);
+      })();
     },
     [setBusy],
   );

@@ -20,10 +20,12 @@ export interface Laboratory {
   close(): Promise<void>;
 }
 
-/** Builds the page from the packages' sources into a temporary folder and serves it. */
+/** Builds the page, from the packages' sources unless told otherwise, into a temporary folder and serves it. */
 export async function openLaboratory(): Promise<Laboratory> {
   const folder = mkdtempSync(join(tmpdir(), "villa-laboratory-"));
-  const common = { root, mode: "source", logLevel: "error" as const, build: { outDir: join(folder, "dist") } };
+  // "production": the packages as they were built.
+  const mode = process.env.VILLA_LABORATORY_MODE ?? "source";
+  const common = { root, mode, logLevel: "error" as const, build: { outDir: join(folder, "dist") } };
   // Vitest's NODE_ENV would make it a development build, without a service worker.
   const environment = process.env.NODE_ENV;
   process.env.NODE_ENV = "production";

@@ -22,12 +22,14 @@ const learningRates = [1e-4, 3e-4, 1e-3, 3e-3] as const;
 interface TrainPanelProps {
   readonly training: Training;
   readonly dataset: DatasetSummary | undefined;
+  /** Another dataset is being made or opened. */
+  readonly busy: boolean;
   readonly pictures: PictureStore;
   readonly image: number;
   readonly epsilon: number;
 }
 
-export function TrainPanel({ training, dataset, pictures, image, epsilon }: TrainPanelProps) {
+export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }: TrainPanelProps) {
   const [settings, setSettings] = useState(defaultTraining);
   const { state } = training;
   const running = state.kind === "running";
@@ -73,7 +75,7 @@ export function TrainPanel({ training, dataset, pictures, image, epsilon }: Trai
             />
           </details>
           <div class="buttons">
-            <button type="submit" class="primary" disabled={running || !dataset}>
+            <button type="submit" class="primary" disabled={running || busy || !dataset}>
               Train
             </button>
             <button type="button" disabled={!running} onClick={training.stop}>
