@@ -1,0 +1,179 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type ImageAnnotation,
+  isVillaError,
+  loadStateDict,
+  saveTorch,
+  writeAnnotations,
+  writeSparseCoo,
+} from "@villa/data";
+import { testBackends } from "@villa/testing/backends";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseStage2Config, type Stage2Config, stage2Defaults } from "../src/config.ts";
+import { evaluateCheckpoint, exportModel, runStage2 } from "../src/node.ts";
+
+const side = 32;
+const colours = ["red", "green", "blue"];
+let folder = "";
+let dataDir = "";
+
+/** Images whose halves are of one colour each; the last training image has neither regions nor text. */
+function annotations(): ImageAnnotation[] {
+  return Array.from({ length: 14 }, (_, i) => {
+    const own = [colours[i % 3]!, colours[(i * i + 1) % 3]!];
+    const isEmpty = i === 9;
+    const halves = [
+      [0, 0, side / 2, side],
+      [side / 2, 0, side, side],
+    ] as const;
+    return {
+      imageId: i,
+      imageSize: [side, side],
+      imageFilepath: `images/${i}.npz`,
+      regionCoord: isEmpty ? [] : halves,
+      numRegions: isEmpty ? 0 : 2,
+      split: i < 10 ? "train" : i < 12 ? "val" : "test",
+      text: isEmpty ? "" : own.map((name) => `the color is ${name}`).join(" . "),
+      regToAttr: isEmpty ? [] : own.map((name) => [name]),
+      attributes: isEmpty ? [] : [...new Set(own)],
+    };
+  });
+}
+
+function pixels({ regToAttr = [] }: ImageAnnotation): Uint8Array {
+  const data = new Uint8Array(3 * side * side);
+  regToAttr.forEach(([name], half) => {
+    const channel = colours.indexOf(name!) * side * side;
+    for (let y = 0; y < side; y++)
+      data.fill(255, channel + y * side + (half * side) / 2, channel + y * side + ((half + 1) * side) / 2);
+  });
+  return data;
+}
+
+beforeAll(async () => {
+  await testBackends()[0]!.activate();
+  folder = await mkdtemp(join(tmpdir(), "villa-stage2-"));
+  dataDir = join(folder, "data");
+  await mkdir(join(dataDir, "images"), { recursive: true });
+  const rows = annotations();
+  for (const row of rows) {
+    const image = { dtype: "uint8" as const, shape: [3, side, side], data: pixels(row) };
+    await writeFile(join(dataDir, row.imageFilepath), writeSparseCoo(image));
+  }
+  await writeFile(join(dataDir, "annotations.feather"), await writeAnnotations(rows));
+  const groups = [{ name: "colour", attributes: colours, templates: ["the color is {}"] }];
+  await writeFile(join(dataDir, "attributes.json"), JSON.stringify({ groups }));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const config = (changed: Partial<Stage2Config> = {}): Stage2Config =>
+  parseStage2Config({
+    ...stage2Defaults,
+    data_dir: dataDir,
+    checkpoint_dir: join(folder, "checkpoints"),
+    task_name: "run",
+    pairs: "oracle",
+    batch_size: 3,
+    micro_batch: 0,
+    epochs: 2,
+    model: { weights: null, width: 2, layers: [1, 1, 1, 1], emb_dim: 8 },
+    text_encoder: "hashed",
+    optimizer: { lr: 1e-3, weight_decay: 0 },
+    ...changed,
+  });
+
+/** The error's code and sentence. */
+async function refusal(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(
+    () => new Error("nothing was refused"),
+    (thrown: unknown) => thrown as Error,
+  );
+  return `${isVillaError(error) ? error.code : "?"}: ${error.message}`;
+}
+
+test("from files to files: checkpoints, metrics, evaluation with examples, exports; images without pairs are counted", async () => {
+  const result = await runStage2(config());
+  expect(result).toMatchObject({ images: 9, pairs: 27, skippedImages: 1 });
+  expect((await readdir(result.directory)).sort()).toEqual(
+    ["best.json", "best.safetensors", "last.json", "last.safetensors", "metrics.jsonl"].sort(),
+  );
+  const log = (await readFile(join(result.directory, "metrics.jsonl"), "utf8")).trim().split("\n");
+  expect(log.map((line) => JSON.parse(line).kind)).toEqual([
+    "step",
+    "step",
+    "step",
+    "epoch",
+    "step",
+    "step",
+    "step",
+    "epoch",
+  ]);
+
+  const examples = { regions: 2, images: 1 };
+  const evaluation = await evaluateCheckpoint({ dataDir, checkpoint: result.lastCheckpoint, split: "test", examples });
+  expect(evaluation).toMatchObject({ images: 2, regions: 4, attributes: colours });
+  expect(evaluation.examples!.byAttribute.map(({ regions }) => regions.length)).toEqual([2, 2, 2]);
+  expect(evaluation.examples!.byImage).toHaveLength(1);
+
+  const exported = join(folder, "tower.pth");
+  await exportModel(result.lastCheckpoint, exported);
+  expect([...loadStateDict(await readFile(exported)).keys()]).toContain("visual.layer4.0.conv1.weight");
+});
+
+test("finished runs are not trained again; more epochs go on; another model is refused", async () => {
+  expect((await runStage2(config())).history).toEqual([]);
+  expect((await runStage2(config({ epochs: 3 }))).history.map(({ epoch }) => epoch)).toEqual([2]);
+  const wider = { ...config().model, width: 4 };
+  expect(await refusal(runStage2(config({ epochs: 4, model: wider })))).toMatch(/^Mismatch: /);
+});
+
+test("a loss that is not finite names the step and leaves the last good checkpoint", async () => {
+  const { lastCheckpoint } = await runStage2(config({ task_name: "diverges", epochs: 1 }));
+  const before = await readFile(lastCheckpoint);
+  const sentence = await refusal(runStage2(config({ task_name: "diverges", epochs: 2, loss: { temp: 1e-42 } })));
+  expect(sentence).toMatch(/^NotFinite: The loss became .* in step 1 of epoch 2/);
+  expect(await readFile(lastCheckpoint)).toEqual(before);
+});
+
+test("a step of one pair is refused", async () => {
+  const one = config({ task_name: "one", pairs: "image", batch_size: 1 });
+  expect(await refusal(runStage2(one))).toMatch(/^Mismatch: .*at least two region-text pairs/);
+});
+
+test("a mapping that is missing or of another dataset is refused", async () => {
+  const mapped = config({ task_name: "mapped", pairs: "mapping" });
+  expect(await refusal(runStage2(mapped))).toMatch(/^NotFound: .*mapping_train\.feather/);
+  const rows = annotations().filter(({ split }) => split === "train");
+  const assigned = rows.map((row) => ({
+    ...row,
+    text: `${row.text} . the color is pink`,
+    assignedAttributes: row.regToAttr!,
+    assignedText: row.regToAttr!.map(() => ""),
+  }));
+  await writeFile(join(dataDir, "mapping_train.feather"), await writeAnnotations(assigned));
+  expect(await refusal(runStage2(mapped))).toMatch(/^Mismatch: .*does not fit this dataset \(image 0\)/);
+});
+
+test("weights that are missing, broken, or of no CLIP are refused", async () => {
+  const withWeights = (weights: string) =>
+    refusal(runStage2(config({ task_name: "weights", model: { ...config().model, weights }, text_encoder: "auto" })));
+  expect(await withWeights(join(folder, "none.pth"))).toMatch(/^NotFound: .*docmnist_stage2_small/);
+  const other = join(folder, "other.pth");
+  await writeFile(
+    other,
+    saveTorch(new Map([["weight", { dtype: "float32", shape: [2], data: Float32Array.of(1, 2) }]])),
+  );
+  expect(await withWeights(other)).toMatch(/^(Mismatch|InvalidFile): /);
+  const whole = await readFile(join(folder, "tower.pth"));
+  const truncated = join(folder, "truncated.pth");
+  await writeFile(truncated, whole.subarray(0, whole.length / 2));
+  expect(await withWeights(truncated)).toMatch(/^InvalidFile: /);
+});
+
+test("an exported tower is a start for another run", async () => {
+  const weights = join(folder, "tower.pth");
+  const again = config({ task_name: "again", epochs: 1, model: { ...config().model, weights } });
+  expect((await runStage2(again)).history).toHaveLength(1);
+});
