@@ -25,6 +25,7 @@ export async function runVilla(argv: readonly string[], terminal: Terminal = pro
     .description("ViLLA: fine-grained vision-language representation learning from complex image-text data.")
     .version(VERSION)
     .exitOverride()
+    .addHelpText("after", examples)
     .showHelpAfterError("Run the command with --help to see how it is used.")
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
@@ -63,5 +64,16 @@ function report(error: unknown, verbose: boolean, terminal: Terminal): ExitCode 
   terminal.err(`villa: ${message.split("\n")[0]} (--verbose shows where)`);
   return 1;
 }
+
+const examples = `
+Examples:
+  villa quickstart                  everything, small and offline, ending in a report
+  villa docmnist generate --attribute-budget 30000 --target-sample-complexity 16 --digits glyphs
+  villa preprocess --data-dir data/docmnist_30000_15.2 --encoder pixels
+  villa stage1 experiment=docmnist_stage1
+  villa stage2 experiment=docmnist_stage2_small
+  villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint checkpoints/docmnist_stage2_small/best.safetensors --split val
+
+Every command has --help. The guide: https://github.com/villa-ts/villa/blob/main/docs/guide.md`;
 
 const VERSION = "0.1.0";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { table } from "../terminal.ts";
 import { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { readExperiment } from "./experimentFile.ts";
+import { readExperiment, settingsPage } from "./experimentFile.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
@@ -20,7 +20,9 @@ export const registerStage1: RegisterCommand = (program, context) => {
 Examples:
   villa stage1 experiment=docmnist_stage1
   villa stage1 experiment=docmnist_stage1 data_dir=data/docmnist_30000_15.2 epochs=10 loss.temp=0.05
-  villa stage1 data_dir=data/mine mapping.epsilon=auto early_stop.metric=loss`,
+  villa stage1 data_dir=data/mine mapping.epsilon=auto early_stop.metric=loss
+
+All settings with their defaults: ${settingsPage}`,
     );
   withShardFlags(stage1, "attributes");
   withCommonFlags(withRuntimeFlags(stage1)).action(

@@ -1,6 +1,6 @@
 import { table } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { readExperiment } from "./experimentFile.ts";
+import { readExperiment, settingsPage } from "./experimentFile.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 /** `villa stage2` trains the vision-language model; `villa export` writes it for use elsewhere. */
@@ -15,7 +15,9 @@ export const registerStage2: RegisterCommand = (program, context) => {
 Examples:
   villa stage2 experiment=docmnist_stage2 model.weights=RN50.pt
   villa stage2 experiment=docmnist_stage2_small data_dir=data/docmnist_30000_15.2 pairs=image
-  villa stage2 experiment=docmnist_stage2_small model.width=16 model.layers=1,1,1,1`,
+  villa stage2 experiment=docmnist_stage2_small model.width=16 model.layers=1,1,1,1
+
+All settings with their defaults: ${settingsPage}`,
     );
   withCommonFlags(withRuntimeFlags(stage2)).action((overrides: string[], flags: CommonFlags & RuntimeFlags) =>
     present(

@@ -50,10 +50,10 @@ export function ranSection({ steps, seconds, machine, parameters, dimension }: R
     ],
   )}</div>
 <p class="soft">Region embeddings have ${dimension} dimensions; the trained image tower has ${parameters.toLocaleString("en")} parameters.</p>
-${dataTable(
-  ["machine", ""],
-  machine.map(([name, value]) => [name, value]),
-)}
+<div class="wide">${dataTable(
+    ["machine", ""],
+    machine.map(([name, value]) => [name, value]),
+  )}</div>
 </section>`;
 }
 

@@ -58,6 +58,7 @@ footer { margin-top: 64px; padding-top: 18px; border-top: 1px solid var(--line);
   .hits { grid-template-columns: repeat(4, minmax(0, 1fr)); } main { padding: 32px 16px 56px; } body { font-size: 16px; } .lead { font-size: 18px; } h2 { margin-top: 52px; }
   .figures { grid-template-columns: 1fr 1fr; gap: 10px; } .figures > div, .card { padding: 14px; }
   .figures b { font-size: 26px; } .regions { grid-template-columns: 1fr 1fr; gap: 10px; } .scroll th, .scroll td { padding-right: 14px; }
+  .wide th, .wide td { white-space: normal; } .wide table { min-width: 0; }
 }
 @media print { main { padding: 0; } .card, .regions figure, .samples figure { break-inside: avoid; } }
 `;

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { digestDataset } from "../node/digest.ts";
+import { examples } from "./help.ts";
 import type { CommandIo } from "./io.ts";
 
 /** `docmnist digest`: prints what identifies a dataset. */
@@ -9,7 +10,7 @@ export function digestCommand(io: CommandIo, signal: AbortSignal): Command {
     .argument("<folder>", "dataset folder, ours or the reference implementation's")
     .option("--json", "accepted for uniformity: the output is always JSON")
     .option("--verbose", "show where an error arose")
-    .addHelpText("after", "\nExample:\n  docmnist digest data/docmnist_30000_15.2\n")
+    .addHelpText("after", examples("digest data/docmnist_30000_15.2"))
     .action(async (folder: string) => {
       io.out(`${JSON.stringify(await digestDataset(folder, { signal }), null, 2)}\n`);
     });

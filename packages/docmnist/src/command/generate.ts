@@ -7,6 +7,7 @@ import { checkSettings } from "../generate.ts";
 import { glyphSource } from "../glyphs.ts";
 import { downloadMnist, loadMnist, type MnistDigits } from "../node/mnist.ts";
 import { writeDataset } from "../node/writeDataset.ts";
+import { examples } from "./help.ts";
 import { type CommandIo, progressDisplay } from "./io.ts";
 import { colorList, list, wholeNumber } from "./parse.ts";
 
@@ -29,13 +30,12 @@ interface GenerateFlags {
   readonly json?: true;
 }
 
-const examples = `
-Examples:
-  docmnist generate --attribute-budget 30000 --target-sample-complexity 16
-  docmnist generate --attribute-budget 30000 --target-sample-complexity 16 --digits glyphs --test-attribute-budget 10000
-  docmnist generate --attribute-budget 5000 --target-sample-complexity 8 --digits path/to/mnist \\
-    --classes 0,1,2 --colors red,orange=#ff8800 --shapes circle,triangle,cross,none --grid-size 4
-`;
+const calls = [
+  "generate --attribute-budget 30000 --target-sample-complexity 16",
+  "generate --attribute-budget 30000 --target-sample-complexity 16 --digits glyphs --test-attribute-budget 10000",
+  "generate --attribute-budget 5000 --target-sample-complexity 8 --digits path/to/mnist \\\n" +
+    "    --classes 0,1,2 --colors red,orange=#ff8800 --shapes circle,triangle,cross,none --grid-size 4",
+];
 
 /** Number of glyph digits drawn for the test pool. */
 const testGlyphs = 1000;
@@ -69,7 +69,7 @@ export function generateCommand(io: CommandIo, signal: AbortSignal): Command {
     .option("--attributes <file>", "JSON file with digits, colors, shapes, sizes, templates, probabilities")
     .option("--json", "print the result as JSON")
     .option("--verbose", "show where an error arose")
-    .addHelpText("after", examples)
+    .addHelpText("after", examples(...calls))
     .action((flags: GenerateFlags) => generate(flags, io, signal));
 }
 

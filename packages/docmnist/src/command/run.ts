@@ -2,6 +2,7 @@ import { isVillaError } from "@villa/data";
 import { Command, CommanderError } from "commander";
 import { digestCommand } from "./digest.ts";
 import { generateCommand } from "./generate.ts";
+import { examples } from "./help.ts";
 import { type CommandIo, processIo } from "./io.ts";
 import { normalizeArguments } from "./parse.ts";
 import { visualizeCommand } from "./visualize.ts";
@@ -26,7 +27,7 @@ export async function runDocmnist(argv: readonly string[], options: RunOptions =
   const { io = processIo(), signal = new AbortController().signal, name = "docmnist" } = options;
   const program = new Command(name)
     .description("DocMNIST: image-text data with controlled complexity, generated bit for bit.")
-    .addHelpText("after", "\nExample:\n  docmnist generate --attribute-budget 30000 --target-sample-complexity 16\n")
+    .addHelpText("after", examples("generate --attribute-budget 30000 --target-sample-complexity 16"))
     .helpCommand("help [command]", "show help");
   for (const command of [generateCommand(io, signal), digestCommand(io, signal), visualizeCommand(io)]) {
     program.addCommand(quiet(command, io));

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { visualizeDataset } from "../node/visualize.ts";
+import { examples } from "./help.ts";
 import type { CommandIo } from "./io.ts";
 import { list, wholeNumber } from "./parse.ts";
 
@@ -24,10 +25,7 @@ export function visualizeCommand(io: CommandIo): Command {
     .option("--scale <n>", "screen pixels per image pixel", wholeNumber("--scale"), 4)
     .option("--json", "print the result as JSON")
     .option("--verbose", "show where an error arose")
-    .addHelpText(
-      "after",
-      "\nExample:\n  docmnist visualize data/docmnist_30000_15.2 --image-id 0,1,2 --out samples.png\n",
-    )
+    .addHelpText("after", examples("visualize data/docmnist_30000_15.2 --image-id 0,1,2 --out samples.png"))
     .action(async (directory: string, { imageId, count, mapping, scale, out, json }: VisualizeFlags) => {
       const imageIds = await visualizeDataset({ directory, imageIds: imageId, count, mapping, scale, out });
       if (json) io.out(`${JSON.stringify({ out, imageIds })}\n`);
