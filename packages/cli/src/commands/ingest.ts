@@ -36,7 +36,7 @@ export const registerIngest: RegisterCommand = (program, context) => {
     .command("ingest")
     .description("make a dataset from your own table and images (resumes where it stopped)")
     .requiredOption("--table <file>", ".jsonl, .csv, .tsv, .parquet, or COCO's .json: one row an image")
-    .requiredOption("--images <folder>", "what paths in the table start from")
+    .requiredOption("--images <folder>", "the folder in which the paths of the table begin")
     .requiredOption("--out <folder>", "the dataset");
   withRowFlags(command);
   withImageFlags(command);
