@@ -89,11 +89,8 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     await page.getByLabel("Embedding length").selectOption(String(training.dimension));
     await page.getByLabel("Images a batch").selectOption(String(training.batchSize));
     await page.getByLabel("Learning rate").selectOption(String(training.learningRate));
-    await page.getByLabel("Epochs").fill(String(training.epochs));
-    const frames = await countFrames(page, () => train(page, "wasm"));
-    console.log(
-      `while training: ${frames.count} frames in ${frames.seconds.toFixed(1)} s, at most ${frames.longest.toFixed(0)} ms apart`,
-    );
+    await page.getByRole("slider", { name: "Epochs" }).fill(String(training.epochs));
+    console.log(`while training, ${await watchThread(page, () => train(page, "wasm"))}`);
     losses = await epochLosses(page);
     const expected = await lossesInNode();
     expect(losses.length).toBe(training.epochs);
@@ -152,15 +149,27 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     expect(same.length).toBeGreaterThan(0.95 * mapped.length);
   });
 
+  test("stops when it is told to, and keeps what it has learned", async () => {
+    const epochs = page.getByRole("slider", { name: "Epochs" });
+    await epochs.fill("40");
+    await page.getByRole("button", { name: "Train", exact: true }).click();
+    await page.getByText(/epoch [1-9]\d* done/).waitFor();
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByText(/^Stopped after \d+ epochs/).waitFor();
+    expect((await epochLosses(page))[0]).toBeCloseTo(losses[0]!, 5);
+    expect(await f1(page)).toBeGreaterThan(0);
+    await epochs.fill(String(training.epochs));
+  });
+
   test("opens its own archive and a folder again", async () => {
     const annotations = (await openDataset(dataset)).annotations.length;
     const archive = await download(page, "Dataset (.zip)");
     const path = join(laboratory.folder, "again.zip");
     await archive.saveAs(path);
-    await page.getByLabel("Open a .zip").setInputFiles(path);
+    await drop(page, path);
     await expect.poll(() => trainingState(page)).toBe("idle");
     await page.locator(".gallery li").first().waitFor();
-    await page.getByLabel("Epochs").fill("1");
+    await page.getByRole("slider", { name: "Epochs" }).fill("1");
     await train(page, "wasm");
     expect((await epochLosses(page))[0]).toBeCloseTo(losses[0]!, 5);
 
@@ -201,7 +210,7 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     await page.reload();
     await page.locator(".gallery li").first().waitFor();
     await page.getByLabel("Attribute budget, train").fill("500");
-    await page.getByLabel("Epochs").fill("1");
+    await page.getByRole("slider", { name: "Epochs" }).fill("1");
     await train(page, "wasm");
     await page.context().setOffline(false);
   });
@@ -219,7 +228,7 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
       await page.getByText("More settings").click();
       await page.getByLabel("Embedding length").selectOption(String(training.dimension));
       await page.getByLabel("Learning rate").selectOption(String(training.learningRate));
-      await page.getByLabel("Epochs").fill(String(epochs));
+      await page.getByRole("slider", { name: "Epochs" }).fill(String(epochs));
       await train(page, backend);
       expect(await page.locator("[data-test=backend]").textContent()).toBe(backend);
       expect(await f1(page)).toBeGreaterThan(least);
@@ -264,6 +273,18 @@ async function download(page: Page, button: string): Promise<Download> {
   return started;
 }
 
+/** Drops a file where files may be dropped. */
+async function drop(page: Page, path: string): Promise<void> {
+  const base64 = readFileSync(path).toString("base64");
+  const dataTransfer = await page.evaluateHandle((data) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], "dropped.zip"));
+    return transfer;
+  }, base64);
+  await page.dispatchEvent(".drop", "drop", { dataTransfer });
+}
+
 /** @returns the dataset's folder */
 async function unpack(archive: Download, folder: string): Promise<string> {
   const members = Object.entries(unzipSync(readFileSync(await archive.path())));
@@ -297,21 +318,20 @@ const hasWebGpu = (page: Page): Promise<boolean> =>
     return Boolean(await gpu?.requestAdapter());
   });
 
-/** How smoothly the page was drawn meanwhile. */
-async function countFrames(page: Page, work: () => Promise<void>) {
-  await page.evaluate(() => {
-    const times = [performance.now()];
-    const frame = (): void => {
-      times.push(performance.now());
-      requestAnimationFrame(frame);
-    };
-    requestAnimationFrame(frame);
-    Object.assign(window, { frameTimes: times });
-  });
+/** How busy the page's own thread is meanwhile: what is left is for drawing. */
+async function watchThread(page: Page, work: () => Promise<void>): Promise<string> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable");
+  const read = async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return new Map(metrics.map(({ name, value }) => [name, value]));
+  };
+  const before = await read();
   await work();
-  const times = await page.evaluate(() => (window as unknown as { frameTimes: number[] }).frameTimes);
-  const gaps = times.slice(1).map((time, i) => time - times[i]!);
-  return { count: gaps.length, seconds: (times.at(-1)! - times[0]!) / 1000, longest: Math.max(...gaps) };
+  const after = await read();
+  await session.detach();
+  const [seconds, busy] = ["Timestamp", "TaskDuration"].map((name) => after.get(name)! - before.get(name)!);
+  return `the page's thread is busy for ${busy!.toFixed(2)} of ${seconds!.toFixed(2)} s`;
 }
 
 /** The same training in Node, on its wasm backend, from the packages' functions for programs. */

@@ -16,8 +16,11 @@ const wasmFiles = {
 export async function chooseBackend(name: BackendName): Promise<BackendInUse> {
   const active = await useBrowserBackend({ name, wasmFiles });
   const reports = name === "auto" ? await probeBackends(browserBackends({ wasmFiles })) : [];
-  const passedOver = reports.flatMap(({ name: other, probe }) =>
-    probe.available ? [] : [`${other}: ${probe.reason}`],
-  );
+  const passedOver = reports
+    .slice(
+      0,
+      reports.findIndex((report) => report.name === active.name),
+    )
+    .flatMap(({ name: other, probe }) => (probe.available ? [] : [`${other}: ${probe.reason}`]));
   return { name: active.name, detail: active.detail ?? "", passedOver };
 }

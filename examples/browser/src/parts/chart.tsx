@@ -50,7 +50,8 @@ export function Chart(props: ChartProps) {
 
   return (
     <figure class="chart" role="img" aria-label={props.label}>
-      <div ref={container} />
+      {/* The figure says it in words; Plot labels its groups in a way that is not for readers. */}
+      <div ref={container} aria-hidden="true" />
       {isEmpty && <p class="soft">{props.empty}</p>}
     </figure>
   );

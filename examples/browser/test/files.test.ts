@@ -1,0 +1,90 @@
+import { docMnistVocabulary, writeAnnotations } from "@villa/data";
+import { describe, expect, test } from "vitest";
+import { zipDataset } from "../src/laboratory/exportDataset.ts";
+import { generateDataset } from "../src/laboratory/generate.ts";
+import { importDataset } from "../src/laboratory/importDataset.ts";
+import { withOwnImage } from "../src/laboratory/ownImage.ts";
+import { parseQuery } from "../src/laboratory/query.ts";
+
+const dataset = generateDataset({
+  ...{ seed: 3, attributeBudget: 40, valAttributeBudget: 20, targetSampleComplexity: 8 },
+  ...{ colors: ["red", "blue"], shapes: ["circle", "none"] },
+});
+
+describe("datasets as files", () => {
+  test("an archive gives back what was put into it", async () => {
+    const archive = await zipDataset(dataset);
+    const again = await importDataset([{ path: "any.zip", contents: new Blob([archive]) }]);
+    expect(again.name).toBe(dataset.name);
+    expect(again.rows).toEqual(dataset.rows);
+    expect(again.vocabulary).toEqual(dataset.vocabulary);
+    expect(await again.readImage(1)).toEqual(await dataset.readImage(1));
+    expect(await zipDataset(again)).toEqual(archive);
+  });
+
+  test("the original's folders: absolute paths, no attributes.json", async () => {
+    const rows = dataset.rows.map((row) => ({ ...row, imageFilepath: `/home/someone/data/set/${row.imageFilepath}` }));
+    const files = await Promise.all(
+      dataset.rows.map(async ({ imageFilepath }, row) => ({
+        path: `set/${imageFilepath}`,
+        contents: new Blob([new Uint8Array(await dataset.imageFile(row))]),
+      })),
+    );
+    const annotations = new Blob([new Uint8Array(await writeAnnotations(rows))]);
+    const again = await importDataset([...files, { path: "set/annotations.feather", contents: annotations }]);
+    expect(again.vocabulary).toEqual(docMnistVocabulary);
+    expect(await again.readImage(0)).toEqual(await dataset.readImage(0));
+    await expect(importDataset([{ path: "annotations.feather", contents: annotations }])).rejects.toThrow(
+      "/images/0.npz of the annotations is not among the files",
+    );
+  });
+
+  test("what is no dataset is refused in a sentence", async () => {
+    await expect(importDataset([{ path: "a.txt", contents: new Blob(["a"]) }])).rejects.toThrow(
+      "No annotations.feather",
+    );
+    await expect(importDataset([{ path: "a.zip", contents: new Blob(["a"]) }])).rejects.toThrow(
+      "ZIP archive is damaged",
+    );
+  });
+});
+
+test("an own image joins the dataset, with the attributes that its text names", async () => {
+  const rgba = Uint8ClampedArray.from({ length: 4 * 6 * 5 }, (_, i) => (i % 4 === 3 ? 255 : i));
+  const own = {
+    name: "mine.png",
+    width: 6,
+    height: 5,
+    rgba,
+    boxes: [[0, 0, 3, 4]] as const,
+    text: "A Red circle, hundred",
+  };
+  const larger = withOwnImage(dataset, own);
+  const added = dataset.rows.length;
+  expect(larger.rows[added]).toMatchObject({
+    imageId: added,
+    split: "own",
+    attributes: ["red", "circle"],
+    numRegions: 1,
+  });
+  const [file] = [new Blob([new Uint8Array(await zipDataset(larger))])];
+  const again = await importDataset([{ path: "any.zip", contents: file! }]);
+  expect(await again.readImage(added)).toEqual(await larger.readImage(added));
+  expect((await again.readImage(added)).data.slice(0, 3)).toEqual(Uint8Array.of(0, 4, 8));
+  expect(() => withOwnImage(dataset, { ...own, boxes: [] })).toThrow("at least one box");
+});
+
+test.each([
+  ["a red seven", ["seven", "red"], undefined],
+  ["Find the 7 in a small circle!", ["seven", "circle", "small"], undefined],
+  ["circles", ["circle"], undefined],
+  ["a bleu one", ["one"], "did you mean “blue”"],
+  ["elephants", [], "“elephants” is not an attribute"],
+  ["the image", [], "Name at least one attribute"],
+])("the query “%s”", (text, expected, hint) => {
+  const names = docMnistVocabulary.groups.flatMap(({ attributes }) => attributes);
+  const query = parseQuery(text, docMnistVocabulary);
+  expect(query.attributes.map((a) => names[a])).toEqual(expected);
+  if (hint === undefined) expect(query.hint).toBeUndefined();
+  else expect(query.hint).toContain(hint);
+});
