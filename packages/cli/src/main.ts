@@ -30,6 +30,7 @@ export async function runVilla(argv: readonly string[], terminal: Terminal = pro
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
+      outputError: (text, write) => write(text.replace(/^error: (.)/, (_, first) => `villa: ${first.toUpperCase()}`)),
     });
   for (const register of commands) {
     register(program, {
@@ -40,11 +41,9 @@ export async function runVilla(argv: readonly string[], terminal: Terminal = pro
       },
     });
   }
-  program.action(() => {
-    terminal.out(program.helpInformation().trimEnd());
-  });
   try {
-    await program.parseAsync(argv, { from: "user" });
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync(argv, { from: "user" });
     return exitCode;
   } catch (error) {
     return report(error, argv.includes("--verbose"), terminal);

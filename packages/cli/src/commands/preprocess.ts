@@ -52,6 +52,8 @@ Examples:
         onBackend(flags, async (backend) => {
           const { preprocessDataset } = await import("@villa/preprocess/node");
           const shard = chosenShard(flags, context.terminal);
+          const { openDataset } = await import("@villa/data/node");
+          await openDataset(flags.dataDir); // a wrong folder is found before the weights are downloaded
           const { encoder, weights } = await makeEncoder(flags, progress, context.signal);
           try {
             const result = await preprocessDataset({

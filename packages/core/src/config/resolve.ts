@@ -141,9 +141,10 @@ function validate<Schema extends v.GenericSchema>(schema: Schema, values: unknow
   if (result.success) return result.output;
   const sentences = result.issues.map((issue) => {
     const path = v.getDotPath(issue);
+    if (path && issue.received === "undefined") return `${path} is missing; give ${path}=VALUE`;
     return path ? `${path}: ${issue.message}` : issue.message;
   });
-  throw new VillaError("InvalidArgument", `The configuration is not valid. ${sentences.join("; ")}.`);
+  throw new VillaError("InvalidArgument", `The configuration is not valid: ${sentences.join("; ")}.`);
 }
 
 function isGroup(value: unknown): value is Record<string, unknown> {

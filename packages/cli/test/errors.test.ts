@@ -1,0 +1,50 @@
+// Mistakes as a user makes them: one sentence that says what to do, on stderr, and the right exit code.
+import { expect, test } from "vitest";
+import { runVilla } from "../src/main.ts";
+
+async function villa(...argv: string[]) {
+  const lines = { out: [] as string[], err: [] as string[] };
+  const exitCode = await runVilla(argv, {
+    out: (line) => lines.out.push(line),
+    err: (line) => lines.err.push(line),
+    interactive: false,
+  });
+  return { exitCode, out: lines.out.join("\n"), err: lines.err.join("\n") };
+}
+
+test("without arguments villa shows what it can do", async () => {
+  const { exitCode, out, err } = await villa();
+  expect(exitCode).toBe(0);
+  expect(err).toBe("");
+  for (const part of ["Usage: villa", "quickstart", "stage1", "Examples:", "docs/guide.md"])
+    expect(out).toContain(part);
+});
+
+test.each([
+  [["stag1"], /^villa: Unknown command 'stag1'\n\(Did you mean stage1\?\)/],
+  [["--bogus"], /^villa: Unknown option '--bogus'/],
+  [["preprocess"], /^villa: Required option '--data-dir <folder>' not specified/],
+  [["preprocess", "--data-dir", "x", "--encoder", "vit"], /'vit' is invalid. Allowed choices are clip-rn50, pixels/],
+  [["stage1"], /^villa: .*data_dir is missing; give data_dir=VALUE/],
+  [["stage1", "epochs"], /"epochs" is not an override; write key=value/],
+  [["stage1", "epoch=3"], /Unknown key "epoch" in the override. Did you mean "epochs"\?/],
+  [["stage1", "experiment=foo"], /There is no experiment "foo"; give a YAML file or one of the built-in ones/],
+  [["stage1", "data_dir=x", "epsilon=5"], /mapping.epsilon: expected a number above 0 and at most 2/],
+  [["stage2", "data_dir=x", "pairs=foo"], /pairs: .*"mapping" \| "image" \| "oracle"/],
+])("%j is refused with exit code 2", async (argv, message) => {
+  const { exitCode, out, err } = await villa(...argv);
+  expect(err).toMatch(message);
+  expect(out).toBe("");
+  expect(exitCode).toBe(2);
+});
+
+test.each([
+  [["preprocess", "--data-dir", "no-such-folder"]],
+  [["stage1", "data_dir=no-such-folder"]],
+  [["stage2", "experiment=docmnist_stage2_small", "data_dir=no-such-folder"]],
+  [["evaluate", "--data-dir", "no-such-folder", "--checkpoint", "embeddings"]],
+])("%j fails with exit code 1 and one sentence", async ([...argv]) => {
+  const { exitCode, err } = await villa(...argv, "--backend", "cpu");
+  expect(err).toBe("villa: There is no dataset folder no-such-folder.");
+  expect(exitCode).toBe(1);
+});
