@@ -29,3 +29,19 @@ export async function untilAborted(_: null, { signal }: TaskContext): Promise<st
   await new Promise((resolve) => signal.addEventListener("abort", resolve));
   return "stopped";
 }
+
+let kept: Float32Array | undefined;
+
+/** Returns an array of its own, one that is part of a larger one, and a shared one. */
+export async function arrays(
+  shared: Float32Array,
+): Promise<{ whole: Float32Array; rows: Map<string, Float32Array>[] }> {
+  kept = Float32Array.of(1, 2, 3);
+  const larger = Float32Array.of(4, 5, 6);
+  return { whole: kept, rows: [new Map([["part", larger.subarray(1)]]), new Map([["shared", shared]])] };
+}
+
+/** Length of what the task above returned: 0 once it was moved. */
+export async function keptLength(): Promise<number> {
+  return kept?.length ?? -1;
+}

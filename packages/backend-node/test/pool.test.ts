@@ -21,6 +21,20 @@ test("shares memory that is shared", async () => {
   expect(await pool.run({ module, name: "sharedInput" }, values)).toBe(100);
 });
 
+test("moves a result's arrays, and copies those that are part of something larger", async () => {
+  const single = createTaskPool({ threads: 1, backend: "cpu" });
+  const shared = new Float32Array(new SharedArrayBuffer(4)).fill(7);
+  type Arrays = { whole: Float32Array; rows: Map<string, Float32Array>[] };
+  const { whole, rows } = await single.run<Arrays>({ module, name: "arrays" }, shared);
+  expect([...whole]).toEqual([1, 2, 3]);
+  expect(rows.map((row) => [...row].map(([key, values]) => [key, ...values]))).toEqual([
+    [["part", 5, 6]],
+    [["shared", 7]],
+  ]);
+  expect(await single.run({ module, name: "keptLength" }, null)).toBe(0);
+  await single.close();
+});
+
 test("hands errors over with their code, and survives them", async () => {
   const error = await pool.run({ module, name: "refuse" }, null).catch((e: unknown) => e);
   expect(isVillaError(error, "InvalidFile")).toBe(true);

@@ -20,7 +20,7 @@ port.on("message", (message: ToWorker) => {
 async function run({ id, module, name, payload }: Extract<ToWorker, { kind: "run" }>): Promise<void> {
   const controller = new AbortController();
   running.set(id, controller);
-  const send = (message: FromWorker) => port?.postMessage(message);
+  const send = (message: FromWorker, moved: ArrayBuffer[] = []) => port?.postMessage(message, moved);
   try {
     await ready;
     const task = (await import(/* @vite-ignore */ module))[name] as unknown;
@@ -29,12 +29,31 @@ async function run({ id, module, name, payload }: Extract<ToWorker, { kind: "run
       post: (message) => send({ kind: "message", id, message }),
       signal: controller.signal,
     };
-    send({ kind: "done", id, result: await task(payload, context) });
+    const result: unknown = await task(payload, context);
+    send({ kind: "done", id, result }, [...ownBuffers(result)]);
   } catch (error) {
     send({ kind: "failed", id, error: plain(error) });
   } finally {
     running.delete(id);
   }
+}
+
+/** Buffers that a result's typed arrays have to themselves; views of a larger memory, such as a heap, are copied instead. */
+function ownBuffers(result: unknown): Set<ArrayBuffer> {
+  const buffers = new Set<ArrayBuffer>();
+  const visited = new Set<unknown>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null || visited.has(value)) return;
+    visited.add(value);
+    if (ArrayBuffer.isView(value)) {
+      const { buffer, byteLength } = value;
+      if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffers.add(buffer);
+    } else {
+      for (const entry of value instanceof Map ? value.values() : Object.values(value)) visit(entry);
+    }
+  };
+  visit(result);
+  return buffers;
 }
 
 function plain(error: unknown): PlainError {

@@ -15,8 +15,9 @@ export interface TaskContext {
 }
 
 /**
- * Workers that run tasks side by side, each with its own backend. Payloads and results are structured clones; typed arrays
- * over a SharedArrayBuffer are shared instead of copied. `@villa/backend-node` makes one with `createTaskPool`.
+ * Workers that run tasks side by side, each with its own backend. Payloads are structured clones; typed arrays over a
+ * SharedArrayBuffer are shared instead of copied. A result's typed arrays are moved to the caller: a task must not keep
+ * those it returns. `@villa/backend-node` makes one with `createTaskPool`.
  */
 export interface TaskPool {
   /** How many tasks run at once. */
