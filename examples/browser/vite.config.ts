@@ -41,6 +41,8 @@ const published = [...defaultClientConditions];
 export default defineConfig(({ mode }) => ({
   base: "./",
   resolve: { conditions: mode === "source" ? ["@villa/source", ...published] : published },
+  // What the worker imports is bundled before the page starts: found later, it would reload the page.
+  optimizeDeps: { entries: ["index.html", "src/laboratory/worker.ts"] },
   plugins: [pageFiles()],
   worker: { format: "es" },
   build: {
