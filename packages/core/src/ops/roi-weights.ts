@@ -20,7 +20,8 @@ const f32 = Math.fround;
  * Coordinates are computed in float32, in torchvision's order of operations: the adaptive sample count is a `ceil` that one
  * rounding can move.
  *
- * @param low, high the region's borders on this axis, in image pixels
+ * @param low the region's first border on this axis, in image pixels
+ * @param high its other border
  * @param length size of the feature map on this axis
  * @returns [outputSize / pool, length] row-major; all zero for a region of no extent
  */
