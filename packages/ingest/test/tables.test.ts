@@ -59,6 +59,15 @@ test("CSV with quotes, other column names, a byte order mark and Windows line en
   expect(await rowsOf(folder, table, { columns, boxFormat: "xywh" })).toEqual(expected);
 });
 
+test("CSV with semicolons, as spreadsheets of many countries write it", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.write("table.csv", 'image;text;split\na.png;"a red mug, no lid";train\nb.png;a lid;val\n');
+  expect(await rowsOf(folder, table, { regions: "full" })).toMatchObject([
+    { text: "a red mug, no lid", attributes: ["red"] },
+    { text: "a lid", attributes: ["lid"] },
+  ]);
+});
+
 test("TSV in another encoding", async () => {
   const folder = await TestFolder.make();
   const bytes = Buffer.from("image\ttext\tattributes\na.png\tété ; rouge\tété|hiver\n", "latin1");
