@@ -23,6 +23,7 @@ export interface TableRow {
   readonly group?: string;
 }
 
+/** What a row may hold. */
 export type ColumnName = "id" | "image" | "text" | "boxes" | "region_attributes" | "attributes" | "split" | "group";
 
 /** Which column of the table holds what; those that are not named have the names above. */

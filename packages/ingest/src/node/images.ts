@@ -5,6 +5,7 @@ import { atomicWriteFile, readFileBytes } from "@villa/data/node";
 /** How images are stored; see {@link storeImage}. */
 export type ImageFormat = "png" | "npz" | "keep";
 
+/** How images are stored. */
 export interface ImageOptions {
   readonly format: ImageFormat;
   /** Larger images are scaled down until neither side is longer. */
@@ -18,6 +19,7 @@ interface Size {
   readonly height: number;
 }
 
+/** An image as the dataset holds it. */
 export interface StoredImage {
   /** What boxes count in. */
   readonly source: Size;

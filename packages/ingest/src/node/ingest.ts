@@ -22,6 +22,7 @@ import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
 import type { SplitShares } from "./split.ts";
 import { openTable, type TableRecord } from "./table/openTable.ts";
 
+/** What is read, and how. */
 export interface IngestOptions {
   /** Folder that paths in the table start from. */
   readonly images: string;
@@ -68,6 +69,7 @@ export interface IngestOptions {
   readonly store?: typeof storeImage;
 }
 
+/** What an ingestion did. */
 export interface IngestResult extends Partial<IngestSummary> {
   readonly directory: string;
   /** Rows of the table. */

@@ -21,7 +21,7 @@ export const mostMinedTexts = 5000;
  *
  * Phrases are found by the grammar of the library compromise; a person should look through them.
  *
- * @param texts sentences joined with " . "; the first {@link mostMinedTexts} count
+ * @param texts sentences joined with " . "; the first 5000 count
  */
 export async function mineAttributes(
   texts: AsyncIterable<string> | Iterable<string>,
