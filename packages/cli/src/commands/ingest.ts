@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { table } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { wholeNumber } from "./runtime.ts";
+import { seedNumber, wholeNumber } from "./runtime.ts";
 import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
 type IngestModule = typeof import("@villa/ingest/node");
@@ -104,7 +104,7 @@ function withRowFlags(command: Command): void {
     .option("--no-negation", 'count mentions such as "no lid" too')
     .option("--split <shares>", "of rows without a split", "train=0.8,val=0.1,test=0.1")
     .option("--group-by <column>", "rows that agree in this column fall into the same split, e.g. patient")
-    .option("--seed <n>", "of the splits", Number, 23)
+    .option("--seed <n>", "of the splits", seedNumber, 23)
     .option("--encoding <name>", "of a text table (default: utf-8)");
 }
 

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { QueryHit, QueryResult } from "../retrieval/query.ts";
 import { table } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
+import { anyNumber, onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
 
 interface RetrievalFlags extends CommonFlags, RuntimeFlags {
   readonly checkpoint: string;
@@ -71,7 +71,7 @@ Examples:
     .requiredOption("--data-dir <folder>", "the dataset")
     .requiredOption("--out <file>", "FILE.jsonl")
     .option("--top <n>", "attributes of each region", wholeNumber, 3)
-    .option("--min-score <cosine>", "leave out attributes that fit less well", Number)
+    .option("--min-score <cosine>", "leave out attributes that fit less well", anyNumber)
     .addHelpText(
       "after",
       `

@@ -30,3 +30,17 @@ export function wholeNumber(text: string): number {
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("Give a whole number of at least 1.");
   return value;
 }
+
+/** A flag's value as a seed. */
+export function seedNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("Give a whole number of at least 0.");
+  return value;
+}
+
+/** A flag's value as a number. */
+export function anyNumber(text: string): number {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (!Number.isFinite(value)) throw new InvalidArgumentError("Give a number.");
+  return value;
+}

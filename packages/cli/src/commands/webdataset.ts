@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
+import { onBackend, type RuntimeFlags, seedNumber, wholeNumber, withRuntimeFlags } from "./runtime.ts";
 import { chosenShard, type ShardFlags } from "./shard.ts";
 
 interface WebDatasetFlags extends CommonFlags, RuntimeFlags, ShardFlags {
@@ -28,7 +28,7 @@ export const registerWebDataset: RegisterCommand = (program, context) => {
         .default("mapping"),
     )
     .option("--samples-per-tar <n>", "images in a tar", wholeNumber, 1000)
-    .option("--seed <n>", "of the order of images", Number, 23)
+    .option("--seed <n>", "of the order of images", seedNumber, 23)
     .option("--checkpoint <file>", "write the embeddings of all sentences by this model's text side too")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved")
     .option("--shard <i/n>", "write only this share of the tars (default: as SLURM or Kubernetes say, else all)")
