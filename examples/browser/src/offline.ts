@@ -1,6 +1,8 @@
-/** Files of the built page; the service worker and this module share the name of their message. */
+/** What the service worker is asked to keep. */
 export interface KeepFiles {
   readonly keep: readonly string[];
+  /** These are all files of the page: others are of an older version and may go. */
+  readonly all: boolean;
 }
 
 /** Lets the page start without a network: what it has loaded is kept. In development nothing is. */
@@ -9,7 +11,8 @@ export async function registerServiceWorker(): Promise<void> {
   try {
     await navigator.serviceWorker.register("./sw.js");
     // The first visit loads the page before there is a service worker to see it.
-    await keep([document.baseURI, ...performance.getEntriesByType("resource").map(({ name }) => name)]);
+    const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+    await keep({ keep: [document.baseURI, ...loaded], all: false });
   } catch (error) {
     console.warn(`This page will not work offline: ${error}`);
   }
@@ -19,20 +22,20 @@ export async function registerServiceWorker(): Promise<void> {
 export async function keepEverything(): Promise<number> {
   const response = await fetch(new URL("./files.json", document.baseURI));
   const files = Object.keys((await response.json()) as Record<string, number>);
-  await keep([document.baseURI, ...files.map((file) => new URL(file, document.baseURI).href)]);
+  await keep({ keep: ["", "files.json", ...files].map((file) => new URL(file, document.baseURI).href), all: true });
   return files.length;
 }
 
 export const canKeepFiles = (): boolean => import.meta.env.PROD && "serviceWorker" in navigator;
 
-async function keep(urls: readonly string[]): Promise<void> {
+async function keep({ keep: urls, all }: KeepFiles): Promise<void> {
   const { active } = await navigator.serviceWorker.ready;
   const { port1, port2 } = new MessageChannel();
   const answer = new Promise<string>((resolve) => {
     port1.onmessage = ({ data }) => resolve(data);
   });
   const own = urls.filter((url) => url.startsWith(location.origin));
-  active!.postMessage({ keep: own } satisfies KeepFiles, [port2]);
+  active!.postMessage({ keep: own, all } satisfies KeepFiles, [port2]);
   const problem = await answer;
   if (problem) throw new Error(problem);
 }

@@ -18,20 +18,21 @@ self.addEventListener("fetch", (event) => {
 });
 
 self.addEventListener("message", (event: ExtendableMessageEvent) => {
-  const { keep } = event.data as KeepFiles;
-  const done = keepFiles(keep).then(
+  const done = keepFiles(event.data as KeepFiles).then(
     () => event.ports[0]?.postMessage(""),
     (error) => event.ports[0]?.postMessage(String(error)),
   );
   event.waitUntil(done);
 });
 
-async function keepFiles(urls: readonly string[]): Promise<void> {
+async function keepFiles({ keep: urls, all }: KeepFiles): Promise<void> {
   const cache = await caches.open(cacheName);
   const missing = await Promise.all(
     urls.map(async (url) => ((await cache.match(url, { ignoreVary: true })) ? [] : [url])),
   );
   await cache.addAll([...new Set(missing.flat())]);
+  if (!all) return;
+  for (const { url } of await cache.keys()) if (!urls.includes(url)) await cache.delete(url);
 }
 
 /** The files are the same for everyone, whatever a server's `Vary` says. */

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import type { RemoteLaboratory } from "../laboratory/connect.ts";
-import type { DatasetSummary, ImageMapping, Picture } from "../laboratory/protocol.ts";
+import { type DatasetSummary, epsilons, type ImageMapping, type Picture } from "../laboratory/protocol.ts";
 import { Chart } from "./chart.tsx";
 import { Slider } from "./fields.tsx";
 import { Panel } from "./panel.tsx";
@@ -47,10 +47,7 @@ export function MapPanel(props: MapPanelProps) {
             ))}
           </dl>
           {result?.best && (
-            <button
-              type="button"
-              onClick={() => setEpsilon(Math.max(0.01, Math.round(result.best!.epsilon * 100) / 100))}
-            >
+            <button type="button" onClick={() => setEpsilon(nearestStep(result.best!.epsilon))}>
               Best ε: {result.best.epsilon.toFixed(2)}
             </button>
           )}
@@ -76,6 +73,9 @@ export function MapPanel(props: MapPanelProps) {
     </Panel>
   );
 }
+
+/** The nearest value of the slider. */
+const nearestStep = (epsilon: number): number => epsilons[Math.round(epsilon * 100) - 1] ?? (epsilon < 0.5 ? 0.01 : 1);
 
 /** The mapping of the selected image at ε; the former one stays until the new one is there. */
 function useMapping({ laboratory, training, image, epsilon }: MapPanelProps): ImageMapping | undefined {
