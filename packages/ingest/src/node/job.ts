@@ -134,7 +134,8 @@ export class IngestJob {
   /** Removes what was needed only while the dataset was being made, and what killed processes have left half written. */
   async finish(): Promise<void> {
     const images = join(this.directory, datasetFiles.images);
-    for (const name of await readdir(images)) if (name.endsWith(".tmp")) await rm(join(images, name), { force: true });
+    const names = existsSync(images) ? await readdir(images) : [];
+    for (const name of names) if (name.endsWith(".tmp")) await rm(join(images, name), { force: true });
     await rm(this.#folder, { recursive: true, force: true });
   }
 
