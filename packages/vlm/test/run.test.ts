@@ -176,4 +176,6 @@ test("an exported tower is a start for another run", async () => {
   const weights = join(folder, "tower.pth");
   const again = config({ task_name: "again", epochs: 1, model: { ...config().model, weights } });
   expect((await runStage2(again)).history).toHaveLength(1);
+  // Evaluated as it is, as CLIP's own weights would be: zero-shot.
+  expect(await evaluateCheckpoint({ dataDir, checkpoint: weights })).toMatchObject({ split: "test", regions: 4 });
 });
