@@ -9,7 +9,14 @@ import {
 } from "@villa/data";
 import { atomicWriteFile, datasetFiles } from "@villa/data/node";
 import { tableVocabulary } from "../attributeFile.ts";
-import { type IngestedPart, type IngestJob, type JobSettings, manifestFile, type RowProblem } from "./job.ts";
+import {
+  type IngestedPart,
+  type IngestedRow,
+  type IngestJob,
+  type JobSettings,
+  manifestFile,
+  type RowProblem,
+} from "./job.ts";
 
 /** What a dataset holds. */
 export interface IngestSummary {
@@ -26,7 +33,9 @@ export interface IngestSummary {
 }
 
 /** Problems kept for the summary; all are in `problems.jsonl`. */
-export const problemsListed = 100;
+const problemsListed = 100;
+/** Rows that are turned into columns at once. */
+const rowsAtOnce = 2048;
 /** More attributes than a vocabulary can have: they are sentences, or ids. */
 const mostAttributes = 10_000;
 
@@ -131,17 +140,27 @@ async function* eachPart(job: IngestJob, parts: number): AsyncGenerator<Ingested
   for (let index = 0; index < parts; index++) yield await job.readPart(index);
 }
 
+/** Rows of several parts at once: each piece of a Feather file has a cost of its own. */
+async function* eachBatch(job: IngestJob, parts: number): AsyncGenerator<readonly IngestedRow[]> {
+  let batch: IngestedRow[] = [];
+  for await (const { rows } of eachPart(job, parts)) {
+    batch.push(...rows);
+    if (batch.length < rowsAtOnce) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
 async function* annotations(job: IngestJob, parts: number, truth: boolean): AsyncGenerator<Uint8Array> {
   const writer = await createAnnotationWriter({ truth });
-  for await (const { rows } of eachPart(job, parts)) {
-    if (rows.length > 0) yield writer.append(rows.map(({ annotation }) => annotation));
-  }
+  for await (const rows of eachBatch(job, parts)) yield writer.append(rows.map(({ annotation }) => annotation));
   yield writer.finish();
 }
 
 async function* sources(job: IngestJob, parts: number): AsyncGenerator<Uint8Array> {
   const writer = await createFeatherWriter();
-  for await (const { rows } of eachPart(job, parts)) {
+  for await (const rows of eachBatch(job, parts)) {
     yield writer.append([
       { name: "image_id", type: "int64", values: rows.map(({ annotation }) => annotation.imageId) },
       { name: "source", type: "string", values: rows.map(({ source }) => source) },
