@@ -132,7 +132,7 @@ export class Session {
     };
   }
 
-  /** The regions of a split whose scores for all attributes of the query are highest on average. */
+  /** The best regions of a split for a query. One that asks for several attributes wants all: the lowest score counts. */
   query(text: string, splitName: string, limit: number): QueryAnswer {
     const { attributes, hint } = parseQuery(text, this.#dataset.vocabulary);
     const names = attributes.map((a) => this.#embedded.attributes[a]!);
@@ -142,10 +142,10 @@ export class Session {
     let row = 0;
     split.data.counts.forEach((count, position) => {
       for (let region = 0; region < count; region++, row++) {
-        const sum = attributes.reduce((total, a) => total + split.all.byAttribute[a]![row]!, 0);
+        const score = Math.min(...attributes.map((a) => split.all.byAttribute[a]![row]!));
         const truth = split.annotations[position]!.regToAttr?.[region];
         const correct = truth && { correct: names.every((name) => truth.includes(name)) };
-        hits.push({ image: split.images[position]!, region, score: sum / attributes.length, ...correct });
+        hits.push({ image: split.images[position]!, region, score, ...correct });
       }
     });
     const relevant = split.truth && { relevant: hits.filter(({ correct }) => correct).length };
