@@ -7,8 +7,10 @@ export {
   type StoredImage,
   storeImage,
 } from "./node/images.ts";
-export { describeProblem, type IngestOptions, type IngestResult, ingestTable, minedFile } from "./node/ingest.ts";
+export { describeProblem, type IngestResult, ingestTable } from "./node/ingest.ts";
 export type { RowProblem } from "./node/job.ts";
 export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
+export { minedFile } from "./node/openInput.ts";
+export type { IngestOptions } from "./node/options.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
 export { type TarSample, writeTarShard } from "./node/tarShards.ts";

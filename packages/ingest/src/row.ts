@@ -62,6 +62,8 @@ export function parseRow(
   const regionAttributes = cell("region_attributes") ?? regions?.attributes;
   const attributes = cell("attributes");
   const [id, split, group] = [word("id"), word("split"), word("group")];
+  // Left alone, it could fall into another split than the rest of its group.
+  if (columns.group !== undefined && group === undefined) fail(`it has no "${columns.group}" to group it by`);
   return {
     number,
     image,

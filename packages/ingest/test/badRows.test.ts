@@ -72,6 +72,7 @@ test("mended images are picked up by the same call; other settings are refused",
   await expect(folder.ingest(table)).rejects.toThrow("row 1 (b.png)");
   await blank([1, 1, 1]).toFile(folder.file("images/b.png"));
   expect(await folder.ingest(table)).toMatchObject({ images: 2 });
+  expect(existsSync(folder.file("data/problems.jsonl"))).toBe(false);
   expect(await folder.ingest(table)).toMatchObject({ images: 2, rows: 2 });
   await expect(folder.ingest(table, { seed: 5 })).rejects.toThrow(/other settings \(seed\)/);
   await expect(folder.ingest(table, { seed: 5, overwrite: true })).resolves.toMatchObject({ images: 2 });

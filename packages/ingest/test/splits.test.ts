@@ -42,3 +42,9 @@ test("a table that tears a group apart is refused", async () => {
   const ingesting = folder.ingest(await folder.jsonl(torn), { columns: { group: "patient" } });
   await expect(ingesting).rejects.toThrow('puts the group "patient 10" into two splits, train and test');
 });
+
+test("a row without a group is a bad row, so that a misspelt --group-by does not pass", async () => {
+  const folder = await TestFolder.make();
+  const ingesting = folder.ingest(await folder.jsonl(rows), { columns: { group: "pacient" } });
+  await expect(ingesting).rejects.toThrow('row 0: it has no "pacient" to group it by');
+});

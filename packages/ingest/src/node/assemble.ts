@@ -68,6 +68,7 @@ export async function assemble(
   };
   await atomicWriteFile(join(directory, datasetFiles.vocabulary), formatVocabulary(vocabulary));
   await atomicWriteFile(join(directory, sourcesFile), sources(job, parts));
+  await job.forgetProblems();
   if (survey.skippedRows > 0) await atomicWriteFile(join(directory, problemsFile), problemLines(job, parts));
   const manifest = { format: 1, settings: options.settings, rows, summary };
   await atomicWriteFile(join(directory, manifestFile), `${JSON.stringify(manifest, null, 1)}\n`);

@@ -139,6 +139,13 @@ export class IngestJob {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
+  /** Removes the lists of bad rows that earlier runs have left. */
+  async forgetProblems(): Promise<void> {
+    for (const name of await readdir(this.directory)) {
+      if (/^problems.*\.jsonl$/.test(name)) await rm(join(this.directory, name), { force: true });
+    }
+  }
+
   /** Whether the folder holds anything but what another process that is just beginning may have made. */
   async #hasOthers(): Promise<boolean> {
     if (!existsSync(this.directory)) return false;

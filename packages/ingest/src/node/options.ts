@@ -1,0 +1,53 @@
+import type { ProgressListener, Shard } from "@villa/data";
+import type { BoxFormat, TableColumns } from "../row.ts";
+import type { ImageOptions, storeImage } from "./images.ts";
+import type { SplitShares } from "./split.ts";
+
+/** What is read, and how. */
+export interface IngestOptions {
+  /** Folder that paths in the table start from. */
+  readonly images: string;
+  /** `.jsonl`, `.csv`, `.tsv`, `.parquet`, or COCO's `.json`. */
+  readonly table: string;
+  /** The dataset's folder. */
+  readonly out: string;
+  readonly columns?: TableColumns;
+  readonly boxFormat?: BoxFormat;
+  /** Cut boxes off at the edge of their image instead of refusing them. */
+  readonly clipBoxes?: boolean;
+  /** Regions of rows without boxes: `full`, `grid:3x3` (default), or a JSON file of boxes by image or id. */
+  readonly regions?: string;
+  /** A file of attributes to look for in the texts; see `parseAttributeFile`. */
+  readonly attributes?: string;
+  /**
+   * Look for this many of the texts' most frequent noun phrases instead; `mined-attributes.json` in the dataset lists them
+   * for review, and can be edited and given as `attributes`.
+   */
+  readonly mine?: number;
+  /** Default true: mentions such as "no lid" are none. */
+  readonly negation?: boolean;
+  /** Default: PNG at full size. */
+  readonly image?: Partial<ImageOptions>;
+  /** Shares of the splits of rows that name none. Default train 0.8, val 0.1, test 0.1. */
+  readonly split?: SplitShares;
+  /** Of the splits. Default 23. */
+  readonly seed?: number;
+  /** Of text tables. Default utf-8. */
+  readonly encoding?: string;
+  /** Only the first rows. */
+  readonly limit?: number;
+  /** Leave bad rows out instead of stopping. */
+  readonly skipBad?: boolean;
+  /** Only this share of the rows. When all shards are through, a run with `mergeOnly` joins them. */
+  readonly shard?: Shard;
+  /** Only join what shards have made; refuses when something is missing. */
+  readonly mergeOnly?: boolean;
+  readonly overwrite?: boolean;
+  readonly progress?: ProgressListener;
+  /** Stops after the part at hand; the next run goes on from there. */
+  readonly signal?: AbortSignal;
+  /** Stores an image; tests pass their own. */
+  readonly store?: typeof storeImage;
+}
+
+/** What an ingestion did. */
