@@ -50,7 +50,7 @@ function check(file) {
     "jupyter",
     [
       ...["nbconvert", "--to", "notebook", "--execute", "--allow-errors"],
-      ...["--ExecutePreprocessor.kernel_name=tslab", "--ExecutePreprocessor.timeout=300"],
+      ...["--ExecutePreprocessor.kernel_name=tslab", "--ExecutePreprocessor.timeout=900"],
       ...["--ExecutePreprocessor.record_timing=False", "--output-dir", work, path],
     ],
     { cwd: folder, encoding: "utf8", env: { ...process.env, JUPYTER_PATH: join(folder, ".jupyter"), TMPDIR: work } },

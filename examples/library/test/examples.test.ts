@@ -10,7 +10,10 @@ const folder = join(import.meta.dirname, "..");
 /** What each script must print, and the files that it must leave. backend-browser.ts has a test of its own. */
 const scripts: Record<string, { readonly prints: readonly RegExp[]; readonly files?: readonly string[] }> = {
   "backend-node.ts": { prints: [/product \[ 256, 128 \] of 512/, /Backends, in order of preference/] },
-  "cli.ts": { prints: [/split +images +precision/], files: ["checkpoints/docmnist_stage1/last.pkl"] },
+  "cli.ts": {
+    prints: [/split +images +precision/],
+    files: ["checkpoints/docmnist_stage1/last.pkl", "checkpoints/docmnist_stage1/report.html"],
+  },
   "core.ts": { prints: [/as \[ 1, 4, 4, 3 \]/, /step 49: loss 0\.0/] },
   "data.ts": { prints: [/0\.666988/, /\{ word: 'seven' \}/], files: ["weights.npz", "model.pth", "words.feather"] },
   "docmnist.ts": { prints: [/regions: .* \. /, /train: \{ images: 26/], files: ["docmnist.png"] },
