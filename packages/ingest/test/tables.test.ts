@@ -101,6 +101,30 @@ test("Parquet, with paths or with the images inside", async () => {
   expect(await rowsOf(folder, inside, { overwrite: true })).toEqual(expected);
 });
 
+test("Parquet as Hugging Face writes it: images as { bytes, path }", async () => {
+  const folder = await TestFolder.make();
+  const optional = { repetition_type: "OPTIONAL", type: "BYTE_ARRAY" } as const;
+  const png = await blank([1, 2, 3]).png().toBuffer();
+  const buffer = parquetWriteBuffer({
+    schema: [
+      { name: "root", num_children: 3 },
+      { name: "image", num_children: 2, repetition_type: "OPTIONAL" },
+      { ...optional, name: "bytes" },
+      { ...optional, name: "path", converted_type: "UTF8" },
+      { ...optional, name: "text", converted_type: "UTF8" },
+      { ...optional, name: "unused", converted_type: "UTF8" },
+    ],
+    columnData: [
+      { name: "image", data: [{ bytes: new Uint8Array(png), path: "inside.png" }] },
+      { name: "text", data: ["a red mug"] },
+      { name: "unused", data: ["x"] },
+    ],
+  });
+  expect(
+    await rowsOf(folder, await folder.write("hf.parquet", new Uint8Array(buffer)), { regions: "full" }),
+  ).toMatchObject([{ text: "a red mug", attributes: ["red"], regionCoord: [[0, 0, 40, 30]] }]);
+});
+
 test("COCO: boxes, categories as the truth about regions, captions", async () => {
   const folder = await TestFolder.make();
   const table = await folder.write(

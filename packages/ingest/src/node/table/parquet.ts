@@ -12,11 +12,12 @@ export async function parquetRows(path: string): Promise<number> {
 
 /** Records of a Parquet file; only the columns named are read, and one row group is in memory at a time. */
 export async function* parquetRecords(path: string, columns: ReadonlySet<string>): AsyncGenerator<TableRecord> {
-  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");
   const { compressors } = await import("hyparquet-compressors");
   const file = await guarded(path, () => asyncBufferFromFile(path));
   const metadata = await guarded(path, () => parquetMetadataAsync(file));
-  const present = metadata.schema.flatMap(({ name }) => (columns.has(name) ? [name] : []));
+  const names = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const present = names.filter((name) => columns.has(name));
   let start = 0;
   for (const group of metadata.row_groups) {
     const end = start + Number(group.num_rows);
