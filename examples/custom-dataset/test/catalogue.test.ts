@@ -72,12 +72,12 @@ test("preprocess, stage1, stage2 and evaluate work on it unchanged, and learn", 
   expect(stage1.mappings.find(({ split }) => split === "test")!.report.f1).toBeGreaterThan(80);
   await villa(
     ...["stage2", "experiment=docmnist_stage2_small", ...settings, "task_name=products"],
-    ...["epochs=12", "batch_size=16", "early_stop.patience=12"],
+    ...["epochs=8", "batch_size=16", "early_stop.patience=8"],
   );
   const evaluation = await villa<{ textToRegion: { rPrecision: number } }>(
     ...["evaluate", "--data-dir", data, "--checkpoint", checkpoint],
   );
-  expect(evaluation.textToRegion.rPrecision).toBeGreaterThan(0.4);
+  expect(evaluation.textToRegion.rPrecision).toBeGreaterThan(0.35);
 });
 
 test("query ranks regions that show what was asked for, and draws them", async () => {
