@@ -10,6 +10,7 @@ import { checkColumns, type IngestInput, minedFile, openInput } from "./openInpu
 import type { IngestOptions } from "./options.ts";
 import type { TableRecord } from "./table/openTable.ts";
 
+/** What an ingestion did. */
 export interface IngestResult extends Partial<IngestSummary> {
   readonly directory: string;
   /** Rows of the table. */

@@ -49,5 +49,3 @@ export interface IngestOptions {
   /** Stores an image; tests pass their own. */
   readonly store?: typeof storeImage;
 }
-
-/** What an ingestion did. */
