@@ -6,6 +6,7 @@ import {
   chooseEpsilon,
   defaultTrainOptions,
   epsilonSweep,
+  type HeadWeights,
   type MappingModel,
   mappingRows,
   modelStateDict,
@@ -187,19 +188,19 @@ async function scored(split: EmbeddedSplit, model: MappingModel, embedded: Embed
   return { ...split, all, mentioned: mentionedScores(all, split.data) };
 }
 
-/** Tells how a head scores the regions of the image that is looked at. */
+/** Tells how a head scores the regions of the image that is looked at, if that image has its attribute. */
 async function reportScores(
   dataset: Dataset,
   embedded: EmbeddedDataset,
   head: number,
-  weights: Parameters<Parameters<typeof train>[2]["onHead"]>[1],
+  weights: HeadWeights,
   { listen, watched }: SessionOptions,
 ): Promise<void> {
   const image = watched();
   const split = embedded.splits.get(dataset.rows[image]?.split ?? "");
   const position = split?.images.indexOf(image) ?? -1;
-  if (!split || position < 0) return;
   const { attributes, attributeEmbeddings } = embedded;
+  if (!split?.annotations[position]?.attributes.includes(attributes[head]!)) return;
   const dimension = attributeEmbeddings.length / attributes.length;
   const [first, count] = [firstRegion(split, position), split.data.counts[position]!];
   const one = {

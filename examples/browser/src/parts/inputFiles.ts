@@ -8,11 +8,9 @@ export function pickedFiles(files: FileList | null): InputFile[] {
 }
 
 /** Files that were dropped; folders with everything in them. */
-export async function droppedFiles({ items, files }: DataTransfer): Promise<InputFile[]> {
+export async function droppedFiles({ items }: DataTransfer): Promise<InputFile[]> {
   // The entries must be asked for before anything is awaited: the list is emptied then.
   const entries = [...items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-  // Files that do not come from a disk have none.
-  if (entries.length === 0) return pickedFiles(files);
   const found = await Promise.all(entries.map(filesOf));
   return found.flat();
 }
