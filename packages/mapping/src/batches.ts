@@ -104,28 +104,3 @@ export function gatherRows(source: Float32Array, dimension: number, rows: ArrayL
   }
   return gathered;
 }
-
-/**
- * Adds uniform noise of the given strength, in units of the values' standard deviation, in place. The same stream gives the
- * same noise, whoever asks: all heads see the same noisy batch.
- */
-export function addNoise(values: Float32Array, strength: number, stream: number): void {
-  let sum = 0;
-  let squares = 0;
-  for (const value of values) {
-    sum += value;
-    squares += value * value;
-  }
-  const mean = sum / values.length;
-  const deviation = Math.sqrt(Math.max(0, squares / values.length - mean * mean));
-  // Uniform noise of variance 1 lies in ±√3.
-  const scale = (strength * deviation * Math.sqrt(3)) / 2 ** 31;
-  let state = stream | 1;
-  for (let i = 0; i < values.length; i++) {
-    // xorshift32: a Mersenne Twister would cost a third of a step here.
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    values[i]! += state * scale;
-  }
-}

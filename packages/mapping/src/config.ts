@@ -55,8 +55,6 @@ export const stage1Schema = v.strictObject({
     /** "cosine" lets the learning rate fall to zero along half a cosine. */
     schedule: v.picklist(["constant", "cosine"]),
     warmup_steps: whole(0),
-    /** Noise added to region embeddings while training, in units of their standard deviation. */
-    input_noise: v.pipe(v.number(), v.finite(), v.minValue(0)),
   }),
   mapping: v.strictObject({
     epsilon: epsilonChoice,
@@ -103,7 +101,6 @@ export const stage1Defaults: Omit<Stage1Config, "data_dir"> = {
     weight_decay: defaultTrainOptions.weightDecay,
     schedule: defaultTrainOptions.schedule,
     warmup_steps: defaultTrainOptions.warmupSteps,
-    input_noise: defaultTrainOptions.inputNoise,
   },
   mapping: { epsilon: 0.2, sweep: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5], splits: null },
   validate: false,
@@ -160,7 +157,6 @@ export function trainOptionsOfConfig(config: Stage1Config): TrainOptions {
     weightDecay: optimizer.weight_decay,
     schedule: optimizer.schedule,
     warmupSteps: optimizer.warmup_steps,
-    inputNoise: optimizer.input_noise,
   };
 }
 

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { AdamW } from "@villa/core";
 import { type TensorData, VillaError } from "@villa/data";
-import { addNoise, type Batch, gatherRows, type MappingData, streamSeed } from "./batches.ts";
+import { type Batch, gatherRows, type MappingData } from "./batches.ts";
 import { HeadStack, type RowGradient, type RowScores } from "./head-stack.ts";
 import type { HeadState } from "./head-state.ts";
 import { type HeadsOptions, type HeadWeights, headFrom, headParameters, joinHeads } from "./heads.ts";
@@ -14,9 +14,6 @@ export interface HeadTrainerOptions extends TrainOptions, HeadsOptions {
   /** Steps of the whole training, for the learning rate schedule. */
   readonly totalSteps: number;
 }
-
-/** Keeps the streams of noise apart from those of batches and starting weights. */
-const noiseStreams = 0x6e6f6973;
 
 /** One attribute's part in a batch. */
 export interface AttributeVisit extends AttributeLoss {
@@ -94,8 +91,6 @@ export class HeadTrainer {
     if (!this.#isMentioned(data, batch)) return { shares, gradients: this.stack.zeroGradients() };
     const { dimension } = this.options;
     const values = gatherRows(data.regions, dimension, batch.rows);
-    const { inputNoise, seed } = this.options;
-    if (inputNoise > 0) addNoise(values, inputNoise, streamSeed(seed ^ noiseStreams, this.#steps));
     const x = tf.tensor2d(values, [batch.rows.length, dimension]);
     const forward = await this.stack.forward(x);
     const losses: AttributeLoss[] = [];

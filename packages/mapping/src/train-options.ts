@@ -20,8 +20,6 @@ export interface TrainOptions {
   readonly schedule: "constant" | "cosine";
   /** Steps over which the learning rate rises from zero. Default 0. */
   readonly warmupSteps: number;
-  /** Noise added to region embeddings while training, in units of their standard deviation. Default 0. */
-  readonly inputNoise: number;
 }
 
 /** The reference's settings. */
@@ -37,7 +35,6 @@ export const defaultTrainOptions: TrainOptions = {
   weightDecay: 0.01,
   schedule: "constant",
   warmupSteps: 0,
-  inputNoise: 0,
 };
 
 /** @throws VillaError InvalidArgument naming the first option that is out of range */
@@ -53,7 +50,6 @@ export function checkTrainOptions(options: TrainOptions): void {
     ["beta2", options.beta2 >= 0 && options.beta2 < 1, "at least 0 and below 1"],
     ["epsilon", options.epsilon >= 0 && Number.isFinite(options.epsilon), "a number of at least 0"],
     ["weightDecay", options.weightDecay >= 0 && Number.isFinite(options.weightDecay), "a number of at least 0"],
-    ["inputNoise", options.inputNoise >= 0 && Number.isFinite(options.inputNoise), "a number of at least 0"],
     ["warmupSteps", isWhole(options.warmupSteps, 0), "a whole number of at least 0"],
   ];
   for (const [name, valid, expected] of rules) {
