@@ -44,9 +44,10 @@ export function complexityFigure(cells: readonly CellResult[]): string {
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const plot = Plot.plot({
     document: document as unknown as Document,
-    width: 900,
+    width: 1090,
     height: 400,
     marginLeft: 50,
+    marginRight: 220,
     marginBottom: 45,
     marginTop: 50,
     style: { fontSize: "13px", background: "white", color: "#111", fontFamily: "system-ui, sans-serif" },
@@ -74,8 +75,8 @@ export function complexityFigure(cells: readonly CellResult[]): string {
         fx: "direction",
         text: "mode",
         fill: "mode",
-        textAnchor: "end",
-        dy: -12,
+        textAnchor: "start",
+        dx: 12,
         fontWeight: "bold",
       }),
     ],
