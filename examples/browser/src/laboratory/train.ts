@@ -76,7 +76,8 @@ export async function train(
     });
     return finished(true);
   } catch (error) {
-    if (!isVillaError(error, "Aborted") || epochs === 0) throw error;
+    if (!isVillaError(error, "Aborted")) throw error;
+    if (epochs === 0) throw signal.reason;
     return finished(false);
   }
 }

@@ -155,7 +155,7 @@ function Progress({ state }: { readonly state: TrainingState }) {
           </p>
         </>
       )}
-      <p role="status" data-test="training" data-state={kind}>
+      <p role="status" data-test="training" data-state={kind} data-seconds={result?.seconds}>
         {announce(state)}
       </p>
       {problem && (
