@@ -114,7 +114,7 @@ console.log("contrastive loss", history.map(({ loss }) => loss.toFixed(2)).join(
 // Retrieval on images that neither stage has seen
 const testRows = test.map((sample) => ({ ...sampleAnnotation(sample), sample }));
 const regions = await embedSplit(tower, testRows, async ({ sample }) => picture(sample)); // [R, 64]
-const { textToRegion, regionToText } = retrievalMetrics({
+const { textToRegion, regionToText } = await retrievalMetrics({
   regions,
   attributes: flatten(await attributeEmbeddings(wordVectors, vocabulary)), // [A, 64]
   labels: regionLabels(testRows, names),

@@ -17,7 +17,7 @@ const regions = await embedSplit(tower, rows, async ({ picture }) => picture); /
 const texts = await attributeEmbeddings(pixelsEncoder({ dimension: 64 }), attributeVocabulary());
 const attributes = Float32Array.from([...texts.values()].flatMap((row) => [...row])); // [A, 64]
 const labels = regionLabels(rows, [...texts.keys()]); // [R, A]
-const { textToRegion } = retrievalMetrics({ regions, attributes, labels, dimension: 64 });
+const { textToRegion } = await retrievalMetrics({ regions, attributes, labels, dimension: 64 });
 console.log(`R-Precision by chance: ${textToRegion.rPrecision.toFixed(2)}`);
 
 await writeFile("tower.onnx", exportRegionEncoder(await visionStateDict(tower.parameters), tower.config));

@@ -1,9 +1,10 @@
 // Time of region-text retrieval metrics in both directions. The other side: pytorch/evaluate.py.
 import { RandomState } from "@villa/data";
 import { retrievalMetrics } from "@villa/vlm";
-import { normals, report, settings, timed } from "./common.ts";
+import { normals, report, settings, startBackend, timed } from "./common.ts";
 
 const at = settings({ regions: 20_000, attributes: 20, dimension: 1024, repeats: 3 });
+const backend = await startBackend(at);
 const random = new RandomState(5);
 const input = {
   regions: normals(at.regions * at.dimension, at.dimension),
@@ -11,5 +12,6 @@ const input = {
   labels: Uint8Array.from({ length: at.regions * at.attributes }, () => (random.randint(0, 5) === 0 ? 1 : 0)),
   dimension: at.dimension,
 };
-const times = await timed(at.repeats, async () => retrievalMetrics(input));
-report({ threads: 1 }, "JavaScript", times, { flops: 2 * at.regions * at.attributes * at.dimension });
+const times = await timed(at.repeats, () => retrievalMetrics(input));
+report(at, backend.name, times, { flops: 2 * at.regions * at.attributes * at.dimension });
+await backend.dispose();

@@ -10,14 +10,9 @@ export { parseStage2Config, type Stage2Config, stage2Defaults, stage2Experiments
 export { embedSplit, type LabelledImage, regionLabels } from "./evaluate.ts";
 export { exportRegionEncoder } from "./onnx/exportRegionEncoder.ts";
 export { type ImagePairs, imagePairs, type PairableImage, type PairMode, splitSentences } from "./pairs.ts";
+export type { CutOff, RankingQuality } from "./ranking.ts";
 export { embedRegions } from "./regionEncoder.ts";
-export {
-  type CutOff,
-  type RankingQuality,
-  type RetrievalInput,
-  type RetrievalMetrics,
-  retrievalMetrics,
-} from "./retrieval.ts";
+export { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "./retrieval.ts";
 export { type Ranked, topAttributes, topRegions } from "./retrievalExamples.ts";
 export { contrastiveGradients, contrastiveLoss } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./textEmbeddings.ts";

@@ -1,20 +1,6 @@
+import * as tf from "@tensorflow/tfjs-core";
 import { VillaError } from "@villa/data";
-
-/** Precision and recall of a ranking at one cut-off, as fractions in 0 … 1. */
-export interface CutOff {
-  readonly k: number;
-  readonly precision: number;
-  readonly recall: number;
-}
-
-/** How well one kind of query ranks its targets, averaged over the queries that have a right answer. */
-export interface RankingQuality {
-  /** Precision among the first R, where R is the number of right answers of the query. */
-  readonly rPrecision: number;
-  readonly at: readonly CutOff[];
-  /** Queries averaged over. */
-  readonly queries: number;
-}
+import { RankingAverage, type RankingQuality } from "./ranking.ts";
 
 /** Retrieval in both directions. */
 export interface RetrievalMetrics {
@@ -39,23 +25,23 @@ export interface RetrievalInput {
   readonly ks?: readonly number[];
 }
 
+/** Scores held at a time, at least those of one attribute: 64 MB. */
+const blockScores = 2 ** 24;
+/** Values of embeddings on the backend at a time: 16 MB. */
+const tileValues = 2 ** 22;
+
 /**
  * Region ↔ text retrieval by cosine similarity.
  *
  * Equal scores are counted as their expectation over all orders of the tied items, so that the result depends neither on
- * the order of the rows nor on the sort. Memory beyond the inputs is one score per region: attributes are ranked one at a
- * time, regions one at a time.
+ * the order of the rows nor on the sort. Scores are computed on the active backend in blocks: memory beyond the inputs is
+ * at most 100 MB, or a few scores per region where that is more.
  *
  * @throws VillaError `Mismatch` for sizes that do not fit, `NotFinite` for an embedding with NaN or infinity
  * @see ViLLA paper, section 4 (retrieval on DocMNIST)
  */
-export function retrievalMetrics({
-  regions,
-  attributes,
-  labels,
-  dimension,
-  ks = [1, 5, 10],
-}: RetrievalInput): RetrievalMetrics {
+export async function retrievalMetrics(input: RetrievalInput): Promise<RetrievalMetrics> {
+  const { regions, attributes, labels, dimension, ks = [1, 5, 10] } = input;
   const regionCount = rowsOf(regions, dimension, "regions");
   const attributeCount = rowsOf(attributes, dimension, "attributes");
   if (labels.length !== regionCount * attributeCount) {
@@ -65,116 +51,105 @@ export function retrievalMetrics({
     );
   }
   const textToRegion = new RankingAverage(ks);
-  const regionScores = new Float32Array(regionCount);
-  const regionLabels = new Uint8Array(regionCount);
-  const perAttribute: ({ regions: number; rPrecision: number } | null)[] = [];
-  for (let a = 0; a < attributeCount; a++) {
-    for (let r = 0; r < regionCount; r++) {
-      regionScores[r] = dot(regions, r * dimension, attributes, a * dimension, dimension);
-      regionLabels[r] = labels[r * attributeCount + a]!;
-    }
-    const rPrecision = textToRegion.add(regionScores, regionLabels);
-    perAttribute.push(rPrecision === null ? null : { regions: count(regionLabels), rPrecision });
-  }
-
   const regionToText = new RankingAverage(ks);
-  const attributeScores = new Float32Array(attributeCount);
-  for (let r = 0; r < regionCount; r++) {
-    for (let a = 0; a < attributeCount; a++) {
-      attributeScores[a] = dot(regions, r * dimension, attributes, a * dimension, dimension);
+  const perAttribute: ({ regions: number; rPrecision: number } | null)[] = [];
+  const ofRegion = new Float32Array(attributeCount);
+  const addRegions = (scores: Float32Array, { start, count }: Rows): void => {
+    for (let r = 0; r < count; r++) {
+      for (let a = 0; a < attributeCount; a++) ofRegion[a] = scores[a * count + r]!;
+      regionToText.add(ofRegion, labels, (start + r) * attributeCount);
     }
-    regionToText.add(attributeScores, labels.subarray(r * attributeCount, (r + 1) * attributeCount));
+  };
+
+  const everyRegion = { start: 0, count: regionCount };
+  const everyAttribute = { start: 0, count: attributeCount };
+  for (const block of blocks(attributeCount, blockScores / regionCount)) {
+    const scores = await scoreBlock(input, block, everyRegion);
+    if (!areFinite(scores)) throw notFinite(input);
+    for (let a = 0; a < block.count; a++) {
+      const own = scores.subarray(a * regionCount, (a + 1) * regionCount);
+      const added = textToRegion.add(own, labels, block.start + a, attributeCount);
+      perAttribute.push(added && { regions: added.answers, rPrecision: added.rPrecision });
+    }
+    if (block.count === attributeCount) addRegions(scores, everyRegion);
+  }
+  if (regionCount * attributeCount > blockScores) {
+    for (const block of blocks(regionCount, blockScores / attributeCount)) {
+      addRegions(await scoreBlock(input, everyAttribute, block), block);
+    }
   }
   return { textToRegion: textToRegion.result(), regionToText: regionToText.result(), perAttribute };
 }
 
+interface Rows {
+  readonly start: number;
+  readonly count: number;
+}
+
+function blocks(length: number, size: number): Rows[] {
+  const step = Math.max(1, Math.floor(Math.min(size, length)));
+  const starts = Array.from({ length: Math.ceil(length / step) }, (_, i) => i * step);
+  return starts.map((start) => ({ start, count: Math.min(step, length - start) }));
+}
+
 /**
- * Expected number of right answers among the first k of a ranking by descending score, ties in random order.
+ * Scores of some attributes against some regions.
  *
- * @param scores [n] @param relevant [n] 0 or 1 @param sorted [n] the same scores in ascending order
+ * Regions go to the backend in tiles of one size, the last of which overlaps the one before: products of one shape round
+ * alike, so that equal embeddings get equal scores wherever they stand.
+ *
+ * @returns [attributes, regions]
  */
-function expectedHits(scores: Float32Array, relevant: Uint8Array, sorted: Float32Array, k: number): number {
-  const cut = Math.min(k, scores.length);
-  if (cut === 0) return 0;
-  const threshold = sorted[scores.length - cut]!;
-  let above = 0;
-  let hitsAbove = 0;
-  let tied = 0;
-  let hitsTied = 0;
-  for (let i = 0; i < scores.length; i++) {
-    if (scores[i]! > threshold) {
-      above++;
-      hitsAbove += relevant[i]!;
-    } else if (scores[i] === threshold) {
-      tied++;
-      hitsTied += relevant[i]!;
+async function scoreBlock(input: RetrievalInput, attributes: Rows, regions: Rows): Promise<Float32Array> {
+  const { dimension } = input;
+  const scores = new Float32Array(attributes.count * regions.count);
+  const queries = rowsTensor(input.attributes, attributes, dimension);
+  try {
+    const tiles = blocks(regions.count, tileValues / dimension);
+    const count = tiles[0]?.count ?? 0;
+    for (const tile of tiles) {
+      const start = Math.min(tile.start, regions.count - count);
+      const product = tf.tidy(() => {
+        const targets = rowsTensor(input.regions, { start: regions.start + start, count }, dimension);
+        return tf.matMul<tf.Tensor2D>(queries, targets, false, true);
+      });
+      const values = (await product.data()) as Float32Array; // [attributes, count]
+      product.dispose();
+      for (let a = 0; a < attributes.count; a++) {
+        scores.set(values.subarray(a * count, (a + 1) * count), a * regions.count + start);
+      }
+    }
+  } finally {
+    queries.dispose();
+  }
+  return scores;
+}
+
+function rowsTensor(values: Float32Array, { start, count }: Rows, dimension: number): tf.Tensor2D {
+  return tf.tensor2d(values.subarray(start * dimension, (start + count) * dimension), [count, dimension]);
+}
+
+function areFinite(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return false;
+  return true;
+}
+
+function rowsOf(values: Float32Array, dimension: number, name: string): number {
+  if (!(Number.isInteger(dimension) && dimension > 0) || values.length % dimension !== 0) {
+    throw new VillaError("Mismatch", `${values.length} values of "${name}" do not form rows of ${dimension}.`);
+  }
+  return values.length / dimension;
+}
+
+/** Finds the embedding that made a score NaN or infinite. */
+function notFinite({ regions, attributes, dimension }: RetrievalInput): VillaError {
+  for (const [name, values] of Object.entries({ regions, attributes })) {
+    const bad = values.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) {
+      const row = Math.floor(bad / dimension);
+      const message = `Row ${row} of "${name}" holds ${values[bad]}: the model that made it has diverged.`;
+      return new VillaError("NotFinite", message);
     }
   }
-  return hitsAbove + ((cut - above) * hitsTied) / tied;
-}
-
-class RankingAverage {
-  private readonly ks: readonly number[];
-  private readonly hits: Float64Array;
-  private readonly recalls: Float64Array;
-  private rPrecision = 0;
-  private queries = 0;
-
-  constructor(ks: readonly number[]) {
-    this.ks = ks;
-    this.hits = new Float64Array(ks.length);
-    this.recalls = new Float64Array(ks.length);
-  }
-
-  /** @returns the query's R-Precision, or null when it has no right answer and does not count */
-  add(scores: Float32Array, relevant: Uint8Array): number | null {
-    const total = count(relevant);
-    if (total === 0) return null;
-    const sorted = Float32Array.from(scores).sort();
-    const rPrecision = expectedHits(scores, relevant, sorted, total) / total;
-    this.ks.forEach((k, i) => {
-      const hits = expectedHits(scores, relevant, sorted, k);
-      this.hits[i]! += hits / k;
-      this.recalls[i]! += hits / total;
-    });
-    this.rPrecision += rPrecision;
-    this.queries++;
-    return rPrecision;
-  }
-
-  result(): RankingQuality {
-    const mean = (sum: number) => (this.queries === 0 ? 0 : sum / this.queries);
-    return {
-      rPrecision: mean(this.rPrecision),
-      at: this.ks.map((k, i) => ({ k, precision: mean(this.hits[i]!), recall: mean(this.recalls[i]!) })),
-      queries: this.queries,
-    };
-  }
-}
-
-function rowsOf(matrix: Float32Array, dimension: number, name: string): number {
-  if (!(Number.isInteger(dimension) && dimension > 0) || matrix.length % dimension !== 0) {
-    throw new VillaError("Mismatch", `${matrix.length} values of "${name}" do not form rows of ${dimension}.`);
-  }
-  const bad = matrix.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) {
-    const row = Math.floor(bad / dimension);
-    throw new VillaError(
-      "NotFinite",
-      `Row ${row} of "${name}" holds ${matrix[bad]}: the model that made it has diverged.`,
-    );
-  }
-  return matrix.length / dimension;
-}
-
-function dot(a: Float32Array, aStart: number, b: Float32Array, bStart: number, length: number): number {
-  let sum = 0;
-  for (let i = 0; i < length; i++) sum += a[aStart + i]! * b[bStart + i]!;
-  return sum;
-}
-
-function count(flags: Uint8Array): number {
-  let total = 0;
-  for (const flag of flags) total += flag;
-  return total;
+  return new VillaError("NotFinite", "The embeddings are so large that their scores overflow; normalise them first.");
 }

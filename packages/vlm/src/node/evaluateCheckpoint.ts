@@ -88,7 +88,7 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Eval
       ? await storedEmbeddings(dataDir, rows, attributes)
       : await modelEmbeddings(options, dataset, rows);
   const input = { ...embedded, labels };
-  const metrics = retrievalMetrics({ ...input, ...(ks && { ks }) });
+  const metrics = await retrievalMetrics({ ...input, ...(ks && { ks }) });
   const column = new Map(attributes.map((attribute, i) => [attribute, i]));
   return {
     ...metrics,
