@@ -1,7 +1,5 @@
-// Time of scoring every region of a split against its image's attributes. The other side: pytorch/mapping.py.
-import { createTaskPool } from "@villa/backend-node";
-import { initialHead, makeModel, scoreSplit } from "@villa/mapping";
-import { mappingTasks } from "@villa/mapping/node";
+// Time of mapping a split: every region scored against its image's attributes, and assigned. The other side: pytorch/mapping.py.
+import { initialHead, makeModel, mapRegions } from "@villa/mapping";
 import { coin, normals, report, settings, startBackend, timed } from "./common.ts";
 
 const at = settings({ images: 655, regions: 5, attributes: 20, dimension: 1024, repeats: 3 });
@@ -17,12 +15,7 @@ const data = {
   labels,
 };
 const attributeEmbeddings = normals(attributes * dimension, dimension);
-const pool = backend.device === "cpu" ? createTaskPool({ threads: at.threads, threadsPerWorker: 1 }) : undefined;
-const parallel = pool && { pool, tasks: mappingTasks };
-const times = await timed(at.repeats, () =>
-  scoreSplit({ model, data, attributeEmbeddings, ...(parallel && { parallel }) }),
-);
+const times = await timed(at.repeats, () => mapRegions({ ...data, model, attributeEmbeddings }));
 const wanted = labels.reduce((sum, label) => sum + label, 0);
 report(at, backend.name, times, { flops: 4 * wanted * regions * dimension ** 2 });
-await pool?.close();
 await backend.dispose();

@@ -21,7 +21,7 @@ export type { EarlyStopping, HeadState } from "./head-state.ts";
 export { type HeadParameter, type HeadsOptions, type HeadWeights, headParameters, initialHead } from "./heads.ts";
 export { type EpochSummary, summarizeHistory } from "./history.ts";
 export { type AttributeLoss, attributeLoss } from "./loss.ts";
-export { type MapRegionsOptions, mapRegions, scoreSplit } from "./map-regions.ts";
+export { type MapRegionsOptions, mapRegions } from "./map-regions.ts";
 export { mappingRows } from "./mapping-rows.ts";
 export {
   addCounts,

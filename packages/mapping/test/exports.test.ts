@@ -32,7 +32,6 @@ test("exports what is documented", () => {
         "regionTexts",
         "regionsWithin",
         "scoreRegions",
-        "scoreSplit",
         "sentenceRule",
         "sentencesAbout",
         "shardOf",

@@ -4,11 +4,9 @@ import { assignRegions, type Epsilon } from "../assign.ts";
 import type { SplitData } from "../build-data.ts";
 import type { Stage1Config } from "../config.ts";
 import { chooseEpsilon, chooseEpsilonPerAttribute, epsilonSweep, type ScoredSplit } from "../epsilon.ts";
-import { scoreSplit } from "../map-regions.ts";
 import { mappingRows } from "../mapping-rows.ts";
-import type { Parallel } from "../parallel.ts";
 import { type MappingReport, mappingReport } from "../report.ts";
-import type { AttributeScores, HeadSource } from "../scores.ts";
+import { type AttributeScores, type HeadSource, scoreRegions } from "../scores.ts";
 import { sentenceRule } from "../sentences.ts";
 
 /** A split with the scores of its regions. */
@@ -16,24 +14,17 @@ export interface ScoredSplitData extends SplitData {
   readonly scores: readonly AttributeScores[];
 }
 
-/** Scores a split on the workers or the current backend. */
+/** Scores a split on the current backend. */
 export async function scoreSplitData(
   split: SplitData,
   model: HeadSource,
   attributeEmbeddings: Float32Array,
   options: {
-    readonly parallel?: Parallel | undefined;
     readonly onProgress?: ProgressListener | undefined;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<ScoredSplitData> {
-  const { parallel, onProgress, signal } = options;
-  const scores = await scoreSplit({
-    ...{ model, data: split.data, attributeEmbeddings },
-    ...(parallel && { parallel }),
-    ...(onProgress && { onProgress }),
-    ...(signal && { signal }),
-  });
+  const scores = await scoreRegions({ model, data: split.data, attributeEmbeddings, ...options });
   return { ...split, scores };
 }
 
@@ -58,6 +49,11 @@ export function decideEpsilon(
   if (!validation) return 0.2;
   const shared = chooseEpsilon(validation).epsilon;
   return choice === "auto" ? shared : chooseEpsilonPerAttribute(validation, shared);
+}
+
+/** The values of ε that a report compares: those to choose among, where several were given. */
+export function sweepOf({ epsilon, sweep }: Stage1Config["mapping"]): readonly number[] {
+  return typeof epsilon === "object" ? epsilon : sweep;
 }
 
 /** Assigns attributes and sentences, and writes mapping_<split>.feather to every path. */

@@ -23,11 +23,11 @@ import { trainGroups } from "../train-groups.ts";
 import { progressOf } from "../train-mapping.ts";
 import { headSource, loadHeadProgress, saveHeadState } from "./head-files.ts";
 import { loadSplits } from "./load-splits.ts";
-import { decideEpsilon, judgeable, scoreSplitData, writeMapping } from "./map-split.ts";
+import { decideEpsilon, judgeable, scoreSplitData, sweepOf, writeMapping } from "./map-split.ts";
 import { openModel, writeTorchModel } from "./model-files.ts";
 import { requireTrained } from "./require-trained.ts";
 import { fingerprintOf, prepareFolder, type RunFolder, runFolder } from "./run-folder.ts";
-import { EpochLog } from "./stage1-log.ts";
+import { EpochLog, savedHistory } from "./stage1-log.ts";
 import { mappingTasks } from "./task-module.ts";
 import { trainGroupWithFiles } from "./tasks.ts";
 
@@ -106,7 +106,10 @@ export async function runMapping(
   const { attributes, dimension } = input.embeddings;
   const path = options.checkpoint ?? input.folder.directory;
   const model = await openModel(path, { attributes, dimension, adapter: config.model.adapter });
-  return mapSplits(input, model, options, { history: [], checkpoints: [] });
+  const heads = Array.from({ length: headCount(model.oneProj, attributes.length) }, (_, head) => head);
+  // The report of a run that is mapped again keeps its loss curve.
+  const history = options.checkpoint === undefined ? await savedHistory(input.folder.heads, heads) : [];
+  return mapSplits(input, model, options, { history, checkpoints: [] });
 }
 
 interface Stage1Input {
@@ -146,16 +149,16 @@ async function openInput(config: Stage1Config, training: boolean): Promise<Stage
 /** Judging by true attributes needs a validation split that tells them. */
 function requireTruth({ early_stop, mapping }: Stage1Config, validation: SplitData | undefined): void {
   if (validation?.truth) return;
-  const setting =
+  const [setting, instead] =
     early_stop.metric === "f1"
-      ? "early_stop.metric=f1"
+      ? ["early_stop.metric=f1", "early_stop.metric=loss"]
       : typeof mapping.epsilon === "string"
-        ? `mapping.epsilon=${mapping.epsilon}`
-        : undefined;
+        ? [`mapping.epsilon=${mapping.epsilon}`, "a number, such as mapping.epsilon=0.2"]
+        : [];
   if (setting === undefined) return;
   throw new VillaError(
     "InvalidArgument",
-    `${setting} needs a val split whose annotations tell the true attributes (reg_to_attr); give a number for epsilon, or early_stop.metric=loss.`,
+    `${setting} needs a val split whose annotations tell the true attributes (reg_to_attr); give ${instead} instead.`,
   );
 }
 
@@ -225,7 +228,7 @@ async function mapSplits(
 ): Promise<Stage1Result> {
   const { config, folder, dataset, embeddings, splits } = input;
   const { attributes } = embeddings;
-  const running = { parallel: parallelOf(options), onProgress: options.onProgress, signal: options.signal };
+  const running = { onProgress: options.onProgress, signal: options.signal };
   const validation = splits.get("val");
   const scoredValidation = validation && (await scoreSplitData(validation, model, embeddings.values, running));
   const epsilon = decideEpsilon(config.mapping.epsilon, scoredValidation && judgeable(scoredValidation));
@@ -239,7 +242,13 @@ async function mapSplits(
     const paths = [folder.mapping(split), join(dataset.directory, `mapping_${split}.feather`)];
     const { seed, mapping } = config;
     const { vocabulary } = dataset;
-    const report = await writeMapping(scored, attributes, { epsilon, seed, sweep: mapping.sweep, paths, vocabulary });
+    const report = await writeMapping(scored, attributes, {
+      epsilon,
+      seed,
+      sweep: sweepOf(mapping),
+      paths,
+      vocabulary,
+    });
     mappings.push({ split, path: paths[0]!, images: scored.annotations.length, ...(report && { report }) });
   }
   const result = { directory: folder.directory, attributes, epsilon, mappings, ...trained };

@@ -1,21 +1,14 @@
 import type { TaskContext } from "@villa/core";
 import { type HeadState, newHeadState } from "../head-state.ts";
-import { runScoreTask, type ScoreTask } from "../map-regions.ts";
-import type { AttributeScores } from "../scores.ts";
 import { reporting, type TrainGroup, type TrainTask } from "../train-groups.ts";
 import { type HeadResult, trainHeads } from "../train-heads.ts";
 import { loadHeadState, saveHeadState } from "./head-files.ts";
 
-// The functions that workers run; their module is loaded by URL, so these names are part of the contract.
+// What workers run; the module is loaded by URL, so the name is part of the contract.
 
 /** Trains some heads in a worker. */
 export function trainHeadsTask(task: TrainTask, context: TaskContext): Promise<HeadResult[]> {
   return trainGroupWithFiles(task, { post: (message) => context.post(message), signal: context.signal });
-}
-
-/** Scores the attributes of one head in a worker. */
-export function scoreTask(task: ScoreTask): Promise<AttributeScores[]> {
-  return runScoreTask(task);
 }
 
 /** Trains heads in this thread, from their checkpoints where there are some and saving them after every epoch. */
