@@ -10,7 +10,7 @@ const report = (count: number): MappingReport => ({
     ...{ attribute: `<b>${a}</b>`, correct: 6, assigned: 10, truth: 8 },
     ...{ precision: 60, recall: 75, f1: a },
   })),
-  sweep: [0.1, 0.2].map((epsilon) => ({ epsilon, precision: 60, recall: 80, f1: 68.57 })),
+  sweep: [0.125, 0.2].map((epsilon) => ({ epsilon, precision: 60, recall: 80, f1: 68.57 })),
   confusion: Array.from({ length: count }, () => new Array<number>(count).fill(5)),
 });
 const history = [1, 2].map((epoch) => ({ epoch, loss: 3 / epoch, shares: [], validation: { loss: 2 } }));
@@ -27,6 +27,7 @@ test("shows quality, loss, trade-off, attributes and confusions, and escapes tex
   }
   expect(page.match(/<svg/g)).toHaveLength(4);
   expect(page).toContain("68.6");
+  expect(page).toContain(">0.125<");
   expect(page).toContain("checkpoints/a &#38; b");
   expect(page.replace(/"[^"]*"/g, "")).not.toContain("<b>"); // attributes of elements may hold it
   expect(page).not.toMatch(/NaN|undefined|<script|https?:\/\/(?!www\.w3\.org)/);

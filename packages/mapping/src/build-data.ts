@@ -82,7 +82,7 @@ function regionsOf(
       "Mismatch",
       Number.isInteger(own)
         ? `The region embeddings of ${what} have ${own} dimensions but the attribute embeddings have ${dimension}; make both with the same encoder.`
-        : `The region embeddings of ${what} have ${embeddings.length} values, which is not ${numRegions} regions × ${dimension} dimensions.`,
+        : `The region embeddings of ${what} have ${embeddings.length} values, not those of ${numRegions} regions × ${dimension} dimensions; run "villa preprocess" for this dataset again.`,
     );
   }
   refuseNotFinite(embeddings, dimension, (region) => `region ${region} of ${what}`);

@@ -139,6 +139,16 @@ test("early stopping keeps the best epoch of each head, and epsilon can be chose
   expect(each.mappings[1]!.report!.f1).toBeGreaterThanOrEqual(fixed.mappings[1]!.report!.f1);
 });
 
+test("several values of epsilon are compared in the report, whose loss curve mapping again keeps", async () => {
+  const settings = await config({ epochs: 2 });
+  const { history } = await runStage1(settings);
+  const result = await runMapping({ ...settings, mapping: { ...settings.mapping, epsilon: [0.03, 0.125, 0.7] } });
+  const { sweep, f1 } = result.mappings[1]!.report!;
+  expect(sweep.map(({ epsilon }) => epsilon)).toEqual([0.03, 0.125, 0.7]);
+  expect(f1).toBe(Math.max(...sweep.map((each) => each.f1)));
+  expect(result.history).toEqual(history);
+});
+
 test("starting weights can come from a checkpoint", async () => {
   const first = await config({ epochs: 4 });
   await runStage1(first);

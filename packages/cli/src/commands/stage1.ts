@@ -8,6 +8,10 @@ import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 type Stage1Module = typeof import("@villa/mapping/node");
 type Stage1Result = Awaited<ReturnType<Stage1Module["runStage1"]>>;
 
+interface Stage1Flags extends CommonFlags, RuntimeFlags, ShardFlags {
+  readonly attributesShard?: string;
+}
+
 /** `villa stage1` trains the mapping model and maps; `villa map` maps with a trained one. */
 export const registerStage1: RegisterCommand = (program, context) => {
   const stage1 = program
@@ -24,14 +28,14 @@ Examples:
 
 All settings with their defaults: ${settingsPage}`,
     );
-  withShardFlags(stage1, "attributes");
-  withCommonFlags(withRuntimeFlags(stage1)).action(
-    (overrides: string[], flags: CommonFlags & RuntimeFlags & ShardFlags) =>
-      run(context, flags, overrides, ({ runStage1 }, config, options) => {
-        const shard = config.attributes_shard === null ? chosenShard(flags, context.terminal) : undefined;
-        const own = shard ? { ...config, attributes_shard: `${shard.index}/${shard.count}` } : config;
-        return runStage1(own, { ...options, ...(flags.merge && { mergeOnly: true }) });
-      }),
+  withShardFlags(stage1, "attributes").option("--attributes-shard <i/n>", "another name of --shard");
+  withCommonFlags(withRuntimeFlags(stage1)).action((overrides: string[], { attributesShard, ...flags }: Stage1Flags) =>
+    run(context, flags, overrides, ({ runStage1 }, config, options) => {
+      const asked = attributesShard === undefined ? flags : { ...flags, shard: attributesShard };
+      const shard = config.attributes_shard === null ? chosenShard(asked, context.terminal) : undefined;
+      const own = shard ? { ...config, attributes_shard: `${shard.index}/${shard.count}` } : config;
+      return runStage1(own, { ...options, ...(flags.merge && { mergeOnly: true }) });
+    }),
   );
 
   const map = program
@@ -116,8 +120,12 @@ function epsilonAlias(word: string): string {
   return `mapping.epsilon=${match[1]!.includes(",") && !match[1]!.startsWith("[") ? `[${match[1]}]` : match[1]}`;
 }
 
+/** Three decimals, as far as they say something. */
+const epsilonText = (epsilon: number): string => String(Number(epsilon.toFixed(3)));
+
 function describe({
   directory,
+  attributes,
   history,
   mappings,
   epsilon,
@@ -131,14 +139,17 @@ function describe({
     report ? [[split, images, report.precision.toFixed(2), report.recall.toFixed(2), report.f1.toFixed(2)]] : [],
   );
   if (judged.length > 0) lines.push("", table([["split", "images", "precision", "recall", "F1"], ...judged]));
-  const sweep = mappings.find(({ split }) => split === "val")?.report?.sweep ?? mappings.at(-1)?.report?.sweep ?? [];
-  if (sweep.length > 0) {
-    const rows = sweep.map(({ epsilon, precision, recall, f1 }) =>
-      [epsilon, precision, recall, f1].map((n) => n.toFixed(2)),
-    );
-    lines.push("", table([["epsilon", "precision", "recall", "F1"], ...rows]));
+  const swept = mappings.find(({ split }) => split === "val") ?? mappings.at(-1);
+  if (swept?.report && swept.report.sweep.length > 0) {
+    const rows = swept.report.sweep.map(({ epsilon, precision, recall, f1 }) => [
+      epsilonText(epsilon),
+      ...[precision, recall, f1].map((n) => n.toFixed(2)),
+    ]);
+    lines.push("", table([[`epsilon, ${swept.split}`, "precision", "recall", "F1"], ...rows]));
   }
-  if (typeof epsilon === "number") lines.push("", `epsilon ${epsilon}`);
+  if (typeof epsilon === "number") lines.push("", `epsilon ${epsilonText(epsilon)}`);
+  else if (epsilon)
+    lines.push("", `epsilon ${epsilon.map((own, a) => `${attributes[a]} ${epsilonText(own)}`).join(", ")}`);
   if (mappings.length === 0) lines.push("This shard is trained; when all are, villa merge stage1 joins and maps.");
   lines.push("", ...mappings.map(({ path }) => path), ...checkpoints, page ?? directory);
   return lines.join("\n").trim();

@@ -55,7 +55,8 @@ export function lineChart({ description, x, y, series, mark, whole, domain }: Li
             Plot.text([mark], {
               x: "x",
               text: "text",
-              frameAnchor: "top",
+              frameAnchor: "bottom", // where curves of percentages rarely are
+              dy: -6,
               dx: 6,
               textAnchor: mark.x > (low + high) / 2 ? "end" : "start",
               ...(mark.x > (low + high) / 2 && { dx: -6 }),

@@ -28,7 +28,7 @@ export function renderStage1Report({ directory, history, epsilon, mappings }: St
       ? html`<section><h2>ε, ${shown.split} split (%)</h2>${dataTable(
           ["ε", "precision", "recall", "F1"],
           shown.report.sweep.map(({ epsilon: each, precision, recall, f1 }) => [
-            each.toFixed(2),
+            String(Number(each.toFixed(3))),
             ...[precision, recall, f1].map((n) => n.toFixed(1)),
           ]),
         )}</section>

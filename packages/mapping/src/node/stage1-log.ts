@@ -44,11 +44,7 @@ export class EpochLog {
     checkpoints: string,
     onEpoch: (summary: EpochSummary) => void,
   ): Promise<EpochLog> {
-    const histories = new Map<number, History>();
-    for (const head of heads) {
-      const progress = await loadHeadProgress(checkpoints, head);
-      histories.set(head, { losses: [...(progress?.losses ?? [])], validation: [...(progress?.validation ?? [])] });
-    }
+    const histories = await loadHistories(checkpoints, heads);
     const done = summarizeHistory([...histories.values()]);
     await atomicWriteFile(path, done.map(lineOf).join(""));
     return new EpochLog(path, histories, done.length, onEpoch);
@@ -63,10 +59,7 @@ export class EpochLog {
 
   /** Everything, once no head goes on: those that stopped early count with their last values. */
   finish(): EpochSummary[] {
-    const all = summarizeHistory(
-      [...this.#heads.values()],
-      [...this.#heads].map(() => true),
-    );
+    const all = finishedHistory(this.#heads);
     this.#write(all);
     return all;
   }
@@ -78,6 +71,27 @@ export class EpochLog {
     }
     this.#written = Math.max(this.#written, summaries.length);
   }
+}
+
+/** The epochs of a run that has ended, as its checkpoints tell them. */
+export async function savedHistory(checkpoints: string, heads: readonly number[]): Promise<EpochSummary[]> {
+  return finishedHistory(await loadHistories(checkpoints, heads));
+}
+
+async function loadHistories(checkpoints: string, heads: readonly number[]): Promise<Map<number, History>> {
+  const histories = new Map<number, History>();
+  for (const head of heads) {
+    const progress = await loadHeadProgress(checkpoints, head);
+    histories.set(head, { losses: [...(progress?.losses ?? [])], validation: [...(progress?.validation ?? [])] });
+  }
+  return histories;
+}
+
+function finishedHistory(heads: ReadonlyMap<number, History>): EpochSummary[] {
+  return summarizeHistory(
+    [...heads.values()],
+    [...heads].map(() => true),
+  );
 }
 
 function lineOf({ shares, ...summary }: EpochSummary): string {
