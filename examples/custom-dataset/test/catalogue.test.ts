@@ -109,7 +109,12 @@ test("query within a picture, by a picture, and without a question", async () =>
     ...["query", "--checkpoint", checkpoint, "--image", image, "--data-dir", data, "--split", "test", "--top", "3"],
   );
   expect(like.hits).toHaveLength(3);
-  expect(await tryVilla("query", "--checkpoint", checkpoint, "--data-dir", data)).toMatchObject({ code: 2 });
+  const bad = async (...flags: string[]) =>
+    (await tryVilla("query", "--checkpoint", checkpoint, "--data-dir", data, ...flags)).err;
+  expect(await bad()).toMatch(/Give --text, --image or both/);
+  expect(await bad("--text", " . ")).toMatch(/--text is empty/);
+  expect(await bad("--text", "red", "--out", "hits.jpg")).toMatch(/--out ends in .png or .html/);
+  expect(await bad("--image", "nowhere.png")).toMatch(/nowhere.png cannot be read: there is no such file/);
 });
 
 test("annotate writes a line for each region", async () => {

@@ -25,6 +25,9 @@ export function terminalProgress(terminal: Terminal): { listener: ProgressListen
   let bar: SingleBar | undefined;
   let task = "";
   let started = 0;
+  /** Units that were done before the clock started: a run that goes on has its first ones for nothing. */
+  let base = 0;
+  let last = 0;
   let lastLine = 0;
 
   const stop = (): void => {
@@ -34,6 +37,7 @@ export function terminalProgress(terminal: Terminal): { listener: ProgressListen
   const start = (update: ProgressUpdate): void => {
     stop();
     task = update.task;
+    base = update.done;
     started = performance.now();
     lastLine = started;
     if (!terminal.interactive) return;
@@ -43,18 +47,20 @@ export function terminalProgress(terminal: Terminal): { listener: ProgressListen
       fps: 10,
       barsize: 24,
     });
-    bar.start(update.total ?? 0, update.done, payload(update, 0));
+    bar.start(update.total ?? 0, update.done, payload(update, base, 0));
   };
   const listener: ProgressListener = (update) => {
-    if (update.task !== task || (!bar && terminal.interactive)) start(update);
+    // One that counts from the beginning again is another task of the same name, such as the mapping of the next split.
+    if (update.task !== task || update.done < last || (!bar && terminal.interactive)) start(update);
+    last = update.done;
     const now = performance.now();
     const seconds = (now - started) / 1000;
     if (bar) {
       bar.setTotal(update.total ?? update.done);
-      bar.update(update.done, payload(update, seconds));
+      bar.update(update.done, payload(update, base, seconds));
     } else if (now - lastLine >= LINE_INTERVAL_S * 1000 || update.done === update.total) {
       lastLine = now;
-      const { done, rate, left, metrics } = payload(update, seconds);
+      const { done, rate, left, metrics } = payload(update, base, seconds);
       terminal.err([`${update.task}: ${done}`, rate, left, metrics].filter(Boolean).join("  "));
     }
   };
@@ -64,8 +70,8 @@ export function terminalProgress(terminal: Terminal): { listener: ProgressListen
 /** Rate and time left are worked out here, for every task in the same way. */
 const shownElsewhere = new Set(["rate", "imagesPerSecond", "secondsLeft"]);
 
-function payload({ task, done, total, unit, metrics }: ProgressUpdate, seconds: number) {
-  const rate = seconds > 0 ? done / seconds : 0;
+function payload({ task, done, total, unit, metrics }: ProgressUpdate, base: number, seconds: number) {
+  const rate = seconds > 0 ? (done - base) / seconds : 0;
   return {
     task,
     done: total === undefined ? `${done} ${unit}` : `${done}/${total} ${unit}`,
@@ -80,9 +86,10 @@ function payload({ task, done, total, unit, metrics }: ProgressUpdate, seconds: 
 
 /** 75 → "1 min 15 s". */
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 

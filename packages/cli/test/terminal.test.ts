@@ -19,7 +19,7 @@ test("tables align, numbers to the right", () => {
 });
 
 test("durations read naturally", () => {
-  expect([0.2, 59, 75, 3720].map(duration)).toEqual(["1 s", "59 s", "1 min 15 s", "1 h 2 min"]);
+  expect([0.2, 59, 75, 119.7, 3720].map(duration)).toEqual(["1 s", "59 s", "1 min 15 s", "2 min 0 s", "1 h 2 min"]);
 });
 
 test("without a terminal, progress is plain lines on stderr and ends with the last unit", () => {
@@ -30,6 +30,22 @@ test("without a terminal, progress is plain lines on stderr and ends with the la
   stop();
   expect(terminal.stderr.at(-1)).toMatch(/^work: 3\/3 steps .*loss 0\.5$/);
   expect(terminal.stdout).toEqual([]);
+});
+
+test("a rate counts what was done since the first report, and from anew when a task begins again", async () => {
+  const terminal = recorder();
+  const { listener } = terminalProgress(terminal);
+  const report = (done: number) => listener({ task: "work", done, total: 1000, unit: "steps" });
+  report(1000);
+  expect(terminal.stderr.at(-1)).toBe("work: 1000/1000 steps");
+  for (const first of [990, 0]) {
+    report(first);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    report(1000);
+    const rate = Number(/ ([\d.]+) steps\/s/.exec(terminal.stderr.at(-1)!)?.[1]);
+    expect(rate).toBeGreaterThan(0);
+    expect(rate).toBeLessThanOrEqual((1000 - first) / 0.019);
+  }
 });
 
 test("unknown commands and flags are bad usage: one sentence, exit code 2", async () => {

@@ -9,6 +9,7 @@ describe.each([
   ["an image that is missing", { ...good, image: "nowhere.png" }, /image cannot be read: there is no such file/],
   ["an image that is cut short", { ...good, image: "short.jpg" }, /image cannot be read/],
   ["an image that is none", { ...good, image: "words.png" }, /image cannot be read/],
+  ["an image outside of the folder", { ...good, image: "sub/../../table.jsonl" }, /outside of --images/],
   ["no image", { text: "red", attributes: ["red"], image: null }, /names no image/],
   ["an empty text", { ...good, text: " . \n" }, /text is empty/],
   [

@@ -36,6 +36,13 @@ test("no group crosses splits, and rows can be traced back", async () => {
   expect([...sources.rows()][21]).toEqual({ image_id: 21, source: "a.png", id: "21", group: "patient 1" });
 });
 
+test("splits are listed in the order in which they are used", async () => {
+  const folder = await TestFolder.make();
+  const named = ["odd", "test", "val", "train"].map((split) => ({ ...rows[0], id: split, split }));
+  const { splits } = await folder.ingest(await folder.jsonl(named));
+  expect(splits?.map(({ split }) => split)).toEqual(["train", "val", "test", "odd"]);
+});
+
 test("a table that tears a group apart is refused", async () => {
   const folder = await TestFolder.make();
   const torn = rows.map((row, i) => ({ ...row, split: i < 30 ? "train" : "test" }));

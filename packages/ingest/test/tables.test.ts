@@ -1,6 +1,7 @@
 import { openDataset } from "@villa/data/node";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { expect, test } from "vitest";
+import { ingestTable } from "../src/node.ts";
 import { blank, TestFolder } from "./folder.ts";
 
 const expected = [
@@ -157,6 +158,16 @@ test("COCO: boxes, categories as the truth about regions, captions", async () =>
   expect(result).toMatchObject({ images: 2, regions: 2, rows: 2, complete: true });
 });
 
+test("images lie beside the table unless a folder is given; one that is not there is named once", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.write("images/table.csv", "image,text,attributes\na.png,red,red\nb.png,red,red\n");
+  expect(await ingestTable({ table, out: folder.file("data") })).toMatchObject({ images: 2 });
+  await expect(folder.ingest(table, { images: folder.file("elsewhere"), overwrite: true })).rejects.toMatchObject({
+    code: "NotFound",
+    message: expect.stringMatching(/^There is no folder of images .*elsewhere; see --images\.$/),
+  });
+});
+
 test.each([
   [
     "a table that is not utf-8",
@@ -169,6 +180,24 @@ test.each([
     "table.csv",
     "file,text\na.png,red\n",
     /no column "image"; it has file, text.*--columns image=NAME/,
+  ],
+  [
+    "a table of a spreadsheet's Unicode text",
+    "table.csv",
+    Buffer.from("\ufeffimage,text\na.png,red\n", "utf16le"),
+    /Line 1 .*--encoding \(utf-16, as/,
+  ],
+  [
+    "a table without attributes, and no other source of them",
+    "table.csv",
+    "image,text\na.png,red\n",
+    /--attributes FILE/,
+  ],
+  [
+    "COCO whose annotations belong to other images",
+    "table.json",
+    '{"images":[{"id":"1","file_name":"a.png"}],"annotations":[{"image_id":1,"caption":"red"}]}',
+    /None of the annotations .* no image has the id 1/,
   ],
   ["a ragged table", "table.csv", "image,text\na.png,red,blue\n", /not a proper table.*line 2/],
   ["two columns of one name", "table.csv", "image,text,text\na.png,red,blue\n", /two columns "text"/],

@@ -3,7 +3,7 @@ import { attributeNames, type ImageAnnotation } from "@villa/data";
 import { atomicWriteFile, type Dataset, openDataset } from "@villa/data/node";
 import { describeProblem, type IngestSummary } from "@villa/ingest/node";
 import { barChart, barCharts } from "../report/charts.ts";
-import { dataTable, html, type Markup, trusted } from "../report/markup.ts";
+import { dataTable, html, type Markup, sentencesOf, trusted } from "../report/markup.ts";
 import { style } from "../report/style.ts";
 import { pngUrl, thumbnail } from "../report/thumbnail.ts";
 import { type CardFigures, cardFigures } from "./figures.ts";
@@ -112,5 +112,5 @@ async function examples(dataset: Dataset): Promise<Markup[]> {
 async function example(dataset: Dataset, row: ImageAnnotation): Promise<Markup> {
   const source = pngUrl(thumbnail(await dataset.readImage(row), row.regionCoord, 320));
   const chips = row.attributes.map((name) => html`<span class="chip right">${name}</span>`);
-  return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${row.text}<div class="chips">${chips}</div></figcaption></figure>`;
+  return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${sentencesOf(row.text)}<div class="chips">${chips}</div></figcaption></figure>`;
 }

@@ -8,7 +8,7 @@ type IngestModule = typeof import("@villa/ingest/node");
 type IngestResult = Awaited<ReturnType<IngestModule["ingestTable"]>>;
 
 interface IngestFlags extends CommonFlags, ShardFlags {
-  readonly images: string;
+  readonly images?: string;
   readonly table: string;
   readonly out: string;
   readonly regions: string;
@@ -36,8 +36,8 @@ export const registerIngest: RegisterCommand = (program, context) => {
     .command("ingest")
     .description("make a dataset from your own table and images (resumes where it stopped)")
     .requiredOption("--table <file>", ".jsonl, .csv, .tsv, .parquet, or COCO's .json: one row an image")
-    .requiredOption("--images <folder>", "the folder in which the paths of the table begin")
-    .requiredOption("--out <folder>", "the dataset");
+    .requiredOption("--out <folder>", "the dataset")
+    .option("--images <folder>", "the folder in which the paths of the table begin (default: the table's)");
   withRowFlags(command);
   withImageFlags(command);
   withShardFlags(command, "rows")

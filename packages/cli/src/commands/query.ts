@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { QueryHit, QueryResult } from "../retrieval/query.ts";
+import type { QueryHit } from "../retrieval/query.ts";
 import { table } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { anyNumber, onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
@@ -46,24 +46,22 @@ Examples:
   villa query --checkpoint checkpoints/products/best.safetensors --data-dir data/products --text "a red mug" --out mugs.html
   villa query --checkpoint checkpoints/products/best.safetensors --image shelf.jpg --text "a red mug" --regions grid:4x3`,
     );
-  withRetrievalFlags(query).action((flags: QueryFlags) => {
-    let result: QueryResult | undefined;
-    return present(
+  withRetrievalFlags(query).action((flags: QueryFlags) =>
+    present(
       context,
       flags,
       (progress) =>
         onBackend(flags, async () => {
           const { runQuery } = await import("../retrieval/query.ts");
-          result = await runQuery({ ...flags, progress, signal: context.signal });
-          if (flags.out !== undefined) {
-            const { writeHits } = await import("../retrieval/hitPictures.ts");
-            await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
-          }
+          const { checkHitsPath, writeHits } = await import("../retrieval/hitPictures.ts");
+          if (flags.out !== undefined) checkHitsPath(flags.out);
+          const result = await runQuery({ ...flags, progress, signal: context.signal });
+          if (flags.out !== undefined) await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
           return { hits: result.hits, ...(flags.out !== undefined && { out: flags.out }) };
         }),
       ({ hits, out }) => [describeHits(hits), ...(out === undefined ? [] : ["", out])].join("\n"),
-    );
-  });
+    ),
+  );
 
   const annotate = program
     .command("annotate")

@@ -16,6 +16,9 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
 /** HTML from a source that is known to be safe, such as a chart. */
 export const trusted = (source: string): Markup => new Markup(source);
 
+/** A dataset's text as prose: "a red mug . a lid" becomes "a red mug. a lid." */
+export const sentencesOf = (text: string): string => (text === "" ? "" : `${text.replaceAll(" . ", ". ")}.`);
+
 function render(part: Part): string {
   if (part instanceof Markup) return part.html;
   if (Array.isArray(part)) return part.map(render).join("");

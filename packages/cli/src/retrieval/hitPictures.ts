@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { type RgbImage, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { encodePng, montage, type RenderableSample } from "@villa/docmnist";
-import { html, trusted } from "../report/markup.ts";
+import { html, sentencesOf, trusted } from "../report/markup.ts";
 import { style } from "../report/style.ts";
 import { pngUrl, shrunk, thumbnail } from "../report/thumbnail.ts";
 import type { QueryHit, QueryResult } from "./query.ts";
@@ -10,22 +10,27 @@ import type { QueryHit, QueryResult } from "./query.ts";
 /** Pictures are drawn about this wide. */
 const side = 240;
 
+/** @throws VillaError `InvalidArgument` for a picture that {@link writeHits} could not write */
+export function checkHitsPath(path: string): void {
+  if ([".png", ".html"].includes(extname(path).toLowerCase())) return;
+  throw new VillaError("InvalidArgument", `--out ends in .png or .html, not as "${path}" does.`);
+}
+
 /**
  * Draws the answers to a query, each image with its region: a montage as .png, or a page with texts as .html.
  *
  * @throws VillaError `InvalidArgument` for another extension, `FileSystem`
  */
 export async function writeHits(path: string, question: string, { hits, pictures }: QueryResult): Promise<void> {
-  const type = extname(path).toLowerCase();
-  if (type === ".png") {
+  checkHitsPath(path);
+  if (extname(path).toLowerCase() === ".png") {
     const samples = hits.map((hit, i) => sampleOf(hit, pictures[i]!));
     const scale = Math.max(1, Math.min(8, Math.round(side / Math.max(1, ...samples.map((sample) => sample.width)))));
     return atomicWriteFile(path, encodePng(montage(samples, { scale })));
   }
-  if (type !== ".html") throw new VillaError("InvalidArgument", `--out ends in .png or .html, not as "${path}" does.`);
   const figures = hits.map((hit, i) => {
     const source = pngUrl(thumbnail(pictures[i]!, [hit.box], side));
-    return html`<figure><img src="${source}" alt="${title(hit)}"><figcaption><b>${title(hit)}</b><br>${hit.text ?? ""}</figcaption></figure>`;
+    return html`<figure><img src="${source}" alt="${title(hit)}"><figcaption><b>${title(hit)}</b><br>${sentencesOf(hit.text ?? "")}</figcaption></figure>`;
   });
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

@@ -1,5 +1,6 @@
 import type { RgbImage } from "@villa/data";
 import { VillaError } from "@villa/data";
+import { withPath } from "@villa/data/node";
 import { parseRegionRule, ruledRegions } from "@villa/ingest";
 import { readPicture } from "@villa/ingest/node";
 import { embedSplit, SentenceEmbeddings, splitSentences } from "@villa/vlm";
@@ -47,13 +48,19 @@ export async function runQuery(options: QueryOptions): Promise<QueryResult> {
   if (text === undefined && image === undefined) {
     throw new VillaError("InvalidArgument", "Give --text, --image or both.");
   }
-  if (text !== undefined && image !== undefined) return queryPicture(options, text, image);
+  // What is wrong with the question is said before a dataset is embedded.
+  const sentences = text === undefined ? [] : splitSentences(text);
+  if (text !== undefined && sentences.length === 0) {
+    throw new VillaError("InvalidArgument", "--text is empty.");
+  }
+  if (text !== undefined && image !== undefined) return queryPicture(options, sentences, image);
   if (dataDir === undefined) {
     throw new VillaError("InvalidArgument", "Give --data-dir: the dataset whose regions are ranked.");
   }
+  const picture = image === undefined ? undefined : await readPicture(image);
   const { dataset, model, index, sources } = await openRetrieval({ ...options, dataDir });
   try {
-    const query = text === undefined ? await pictureEmbedding(model, image!) : await textEmbedding(model, text);
+    const query = await (picture ? pictureEmbedding(model, picture) : textEmbedding(model, sentences));
     const ranked = await rankRegions(index.parts(), query, options);
     return {
       hits: ranked.map((hit, i) => ({
@@ -69,16 +76,17 @@ export async function runQuery(options: QueryOptions): Promise<QueryResult> {
 }
 
 /** Ranks the regions of one picture. */
-async function queryPicture(options: QueryOptions, text: string, path: string): Promise<QueryResult> {
+async function queryPicture(options: QueryOptions, sentences: string[], path: string): Promise<QueryResult> {
   const { checkpoint, weights, regions = "grid:3x3", top } = options;
   const rule = parseRegionRule(regions);
   if (!rule) throw new VillaError("InvalidArgument", `--regions takes full or grid:3x3 here, not "${regions}".`);
   const picture = await readPicture(path);
+  const boxes = await withPath(path, () => ruledRegions(rule, picture, []));
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
-    const row = pictureRow(picture, ruledRegions(rule, picture, []));
+    const row = pictureRow(picture, boxes);
     const part = { rows: [row], regions: await embedSplit(model.tower, [row], async () => picture) };
-    const ranked = await rankRegions([part], await textEmbedding(model, text), { top });
+    const ranked = await rankRegions([part], await textEmbedding(model, sentences), { top });
     return {
       hits: ranked.map((hit, i) => {
         const { imageId: _, ...own } = asHit(hit, i);
@@ -92,17 +100,14 @@ async function queryPicture(options: QueryOptions, text: string, path: string): 
 }
 
 /** [d] mean of the normalised sentences, normalised: as in training. */
-async function textEmbedding({ encodeText, tower }: VisionLanguageModel, text: string): Promise<Float32Array> {
-  const sentences = splitSentences(text);
-  if (sentences.length === 0) throw new VillaError("InvalidArgument", "--text is empty.");
+async function textEmbedding({ encodeText, tower }: VisionLanguageModel, sentences: string[]): Promise<Float32Array> {
   const embeddings = new SentenceEmbeddings(encodeText, tower.config.embedDim);
   await embeddings.prepare(sentences);
   return embeddings.embed([sentences]);
 }
 
 /** [d] the picture as one region. */
-async function pictureEmbedding({ tower }: VisionLanguageModel, path: string): Promise<Float32Array> {
-  const picture = await readPicture(path);
+async function pictureEmbedding({ tower }: VisionLanguageModel, picture: RgbImage): Promise<Float32Array> {
   const row = pictureRow(picture, [[0, 0, picture.width, picture.height]]);
   return embedSplit(tower, [row], async () => picture);
 }

@@ -60,7 +60,7 @@ export async function assemble(
   const summary: IngestSummary = {
     images: survey.images,
     regions: survey.regions,
-    splits: [...survey.splits].map(([split, images]) => ({ split, images })),
+    splits: [...survey.splits].map(([split, images]) => ({ split, images })).sort(bySplit),
     attributes: known.map((name) => ({ name, ...count(name) })),
     neverSeen: known.filter((name) => count(name).trainImages === 0),
     problems: survey.problems,
@@ -81,6 +81,12 @@ export async function assemble(
 export const sourcesFile = "sources.feather";
 /** Rows that were left out and why, one JSON object a line. */
 export const problemsFile = "problems.jsonl";
+
+/** The usual ones first, as they are used; others as the table has them. */
+const usualSplits = ["train", "val", "test"];
+const place = (split: string): number =>
+  usualSplits.includes(split) ? usualSplits.indexOf(split) : usualSplits.length;
+const bySplit = (a: { split: string }, b: { split: string }): number => place(a.split) - place(b.split);
 
 interface Survey {
   images: number;

@@ -1,4 +1,4 @@
-import { isAbsolute, join } from "node:path";
+import { isAbsolute, join, normalize } from "node:path";
 import { type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
 import { atomicWriteFile, readFileBytes } from "@villa/data/node";
 
@@ -48,7 +48,7 @@ export async function storeImage(
   id: number,
   options: ImageOptions,
 ): Promise<StoredImage> {
-  const input = source.bytes ?? (isAbsolute(source.image) ? source.image : join(source.folder, source.image));
+  const input = source.bytes ?? pathOf(source.image, source.folder);
   const picture = await decodePicture(input, options);
   const { width, height } = picture;
   const write = async (extension: string, contents: Uint8Array): Promise<StoredImage> => {
@@ -67,13 +67,25 @@ export async function storeImage(
   return write("png", await sharp(picture.pixels, { raw }).png({ compressionLevel: 6 }).toBuffer());
 }
 
+/** A table made elsewhere should not reach what its reader did not give it. */
+function pathOf(image: string, folder: string): string {
+  if (isAbsolute(image)) return image;
+  if (/^\.\.(?:[\\/]|$)/.test(normalize(image))) {
+    throw new VillaError(
+      "InvalidFile",
+      "its image lies outside of --images; give a folder that holds all, or absolute paths",
+    );
+  }
+  return join(folder, image);
+}
+
 /**
  * Reads a picture that is not part of a dataset, in any format that {@link storeImage} takes.
  *
  * @throws VillaError `InvalidFile`
  */
 export async function readPicture(path: string): Promise<RgbImage> {
-  const { width, height, pixels } = await decodePicture(path, {});
+  const { width, height, pixels } = await decodePicture(path, {}, path);
   return { width, height, channels: 3, data: planes(pixels) };
 }
 
@@ -100,6 +112,7 @@ interface DecodedPicture extends Size {
 async function decodePicture(
   input: string | Uint8Array,
   { maxSide, autoOrient = false }: Omit<ImageOptions, "format">,
+  name = "its image",
 ): Promise<DecodedPicture> {
   const { default: sharp } = await import("sharp");
   try {
@@ -123,7 +136,7 @@ async function decodePicture(
     const message = (cause as Error).message
       .split("\n")[0]!
       .replace(/^Input file is missing.*/, "there is no such file");
-    throw new VillaError("InvalidFile", `its image cannot be read: ${message}`, { cause });
+    throw new VillaError("InvalidFile", `${name} cannot be read: ${message}`, { cause });
   }
 }
 

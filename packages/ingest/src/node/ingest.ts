@@ -6,7 +6,7 @@ import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
 import { convertRow } from "./convertRow.ts";
 import { type StoredImage, storeImage } from "./images.ts";
 import { type IngestedPart, type IngestedRow, IngestJob, manifestFile, type RowProblem, rowsPerPart } from "./job.ts";
-import { checkColumns, type IngestInput, minedFile, openInput } from "./openInput.ts";
+import { checkColumns, type IngestInput, imagesFolder, minedFile, openInput } from "./openInput.ts";
 import type { IngestOptions } from "./options.ts";
 import type { TableRecord } from "./table/openTable.ts";
 
@@ -63,6 +63,7 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
   const total = Math.min(input.table.expectedRows, limit);
   let batch: TableRecord[] = [];
   let rows = 0;
+  progress?.({ task: "reading rows", done: 0, total, unit: "rows" });
   const flush = async (): Promise<void> => {
     if (batch.length > 0) {
       throwIfAborted(options.signal);
@@ -75,7 +76,7 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
   };
   for await (const record of input.table.records()) {
     if (record.number >= limit) break;
-    if (record.number === 0) checkColumns(record, input.table.format, options);
+    if (record.number === 0) checkColumns(record, input, options);
     const checked = checkId(record, ids, options.columns?.id ?? "id");
     if (isMine(Math.floor(record.number / rowsPerPart))) batch.push(checked);
     rows = record.number + 1;
@@ -115,8 +116,9 @@ async function ingestPart(
 async function ingestRow(
   record: TableRecord,
   { table, convert }: IngestInput,
-  { images, out, columns, boxFormat, image = {}, store = storeImage }: IngestOptions,
+  options: IngestOptions,
 ): Promise<IngestedRow | RowProblem> {
+  const { out, columns, boxFormat, image = {}, store = storeImage } = options;
   let row: TableRow | undefined;
   try {
     if (record.problem) throw record.problem;
@@ -125,7 +127,9 @@ async function ingestRow(
       // COCO's reader has turned its boxes already.
       ...(boxFormat && table.format !== "coco" && { boxFormat }),
     });
-    const stored: StoredImage = await store({ ...row, folder: images }, out, row.number, { format: "png", ...image });
+    const stored: StoredImage = await store({ ...row, folder: imagesFolder(options) }, out, row.number, {
+      ...{ format: "png", ...image },
+    });
     return convertRow(row, stored, convert);
   } catch (error) {
     // What is wrong with a row is listed; a full disk ends the run.

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { type AttributeVocabulary, isVillaError, VillaError } from "@villa/data";
 import { fileError, readFileBytes, withPath } from "@villa/data/node";
 import { parseAttributeFile } from "../attributeFile.ts";
@@ -44,6 +45,7 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
     encoding: options.encoding,
     columns: new Set(names.map((name) => columns[name] ?? name)),
   });
+  await checkFolder(imagesFolder(options));
   const rule = parseRegionRule(regions) ?? (await readProposals(regions, options.boxFormat));
   if (options.attributes !== undefined && options.mine !== undefined) {
     throw new VillaError("InvalidArgument", "Give either a file of attributes or --mine, not both.");
@@ -69,15 +71,27 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
 }
 
 /** A column that is not there at all is a wrong flag, not a bad row. */
-export function checkColumns({ values }: TableRecord, format: Table["format"], options: IngestOptions): void {
+export function checkColumns(
+  { values }: TableRecord,
+  { table: { format }, vocabulary }: IngestInput,
+  options: IngestOptions,
+) {
   if (!values) return;
   const { columns = {}, table } = options;
   // Every row of these has every column; objects may leave out what they have nothing to say about.
   const isRectangular = format === "csv" || format === "parquet";
+  const has = (name: ColumnName): boolean => (columns[name] ?? name) in values;
   const named = isRectangular ? (Object.keys(columns) as ColumnName[]) : [];
   const required: ColumnName[] = ["image", "text", ...named];
-  const missing = required.find((name) => !((columns[name] ?? name) in values));
-  if (missing === undefined) return;
+  const missing = required.find((name) => !has(name));
+  if (missing === undefined) {
+    const isTold = vocabulary || has("attributes") || has("region_attributes") || has("boxes");
+    if (isTold || !isRectangular) return;
+    throw new VillaError(
+      "InvalidFile",
+      `${table} has no column of attributes; give --attributes FILE to look for in the texts, or --mine N for frequent phrases.`,
+    );
+  }
   throw new VillaError(
     "InvalidFile",
     `${table} has no column "${columns[missing] ?? missing}"; it has ${Object.keys(values).join(", ")}. Say which holds what: --columns ${missing}=NAME.`,
@@ -86,6 +100,18 @@ export function checkColumns({ values }: TableRecord, format: Table["format"], o
 
 /** Phrases found by `mine`, in the form of a file of attributes. */
 export const minedFile = "mined-attributes.json";
+
+/** Where paths in the table begin. */
+export const imagesFolder = ({ images, table }: IngestOptions): string => images ?? dirname(table);
+
+/** Better said once than for every row. */
+async function checkFolder(path: string): Promise<void> {
+  const isFolder = await stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new VillaError("NotFound", `There is no folder of images ${path}; see --images.`);
+}
 
 async function mineTable(
   table: IngestInput["table"],

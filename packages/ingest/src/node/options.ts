@@ -5,8 +5,8 @@ import type { SplitShares } from "./split.ts";
 
 /** What is read, and how. */
 export interface IngestOptions {
-  /** Folder that paths in the table start from. */
-  readonly images: string;
+  /** Folder that paths in the table start from. Default: the table's. */
+  readonly images?: string;
   /** `.jsonl`, `.csv`, `.tsv`, `.parquet`, or COCO's `.json`. */
   readonly table: string;
   /** The dataset's folder. */

@@ -20,6 +20,13 @@ interface CocoAnnotation {
 export async function cocoRecords(path: string): Promise<TableRecord[]> {
   const coco = parse(path, await readFileBytes(path));
   const categories = new Map(coco.categories.map(({ id, name }) => [id, String(name)]));
+  const ids = new Set(coco.images.map(({ id }) => id));
+  if (coco.annotations.length > 0 && !coco.annotations.some(({ image_id }) => ids.has(image_id))) {
+    throw new VillaError(
+      "InvalidFile",
+      `None of the annotations in ${path} belongs to one of its images: no image has the id ${JSON.stringify(coco.annotations[0]!.image_id)}, for instance.`,
+    );
+  }
   const byImage = new Map<unknown, CocoAnnotation[]>();
   for (const annotation of coco.annotations) {
     const own = byImage.get(annotation.image_id);

@@ -59,9 +59,11 @@ function decode(
   try {
     return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
   } catch (cause) {
+    const isWide = chunk?.[0] === 0xff && chunk[1] === 0xfe;
+    const likely = isWide ? "utf-16, as its first bytes say" : "windows-1252 for most western spreadsheets";
     throw new VillaError(
       "InvalidFile",
-      `Line ${line()} of ${path} is not ${encoding}; give --encoding (windows-1252 for most western spreadsheets), or convert the file to utf-8.`,
+      `Line ${line()} of ${path} is not ${encoding}; give --encoding (${likely}), or convert the file to utf-8.`,
       { cause },
     );
   }
