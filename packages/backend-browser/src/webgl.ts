@@ -1,5 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate } from "@villa/core";
+import { type DeviceBackend, deviceLoss, releaseDevice, startOnDevice } from "./device.ts";
+
+/** The part of TF.js's WebGL backend that is used here. */
+interface WebGlBackend extends tf.KernelBackend {
+  readonly gpgpu: { readonly gl: WebGL2RenderingContext };
+}
+
+const webgl: DeviceBackend = { name: "webgl", priority: 2, watch: watchContext };
 
 /** The GPU through WebGL, for browsers without WebGPU. Textures must hold float32, or results would be too coarse. */
 export function webglBackend(): BackendCandidate {
@@ -23,10 +31,23 @@ export function webglBackend(): BackendCandidate {
       await import("@tensorflow/tfjs-backend-webgl");
       // Batches differ in their number of regions: without this every new shape would compile its shaders again.
       tf.env().set("WEBGL_USE_SHAPES_UNIFORMS", true);
-      if (!(await tf.setBackend("webgl"))) throw new Error("TF.js's WebGL backend did not start");
-      await tf.ready();
+      await startOnDevice(webgl);
+    },
+    lost: () => deviceLoss(webgl),
+    dispose: () => {
+      if (tf.getBackend() !== "webgl") releaseDevice(webgl);
     },
   };
+}
+
+function watchContext(backend: tf.KernelBackend): Promise<string> {
+  const { gl } = (backend as WebGlBackend).gpgpu;
+  // TF.js polls for the end of its commands, which a lost context never reports: whoever reads a tensor would wait for ever.
+  const wait = gl.clientWaitSync.bind(gl);
+  gl.clientWaitSync = (...fence) => (gl.isContextLost() ? gl.ALREADY_SIGNALED : wait(...fence));
+  return new Promise((resolve) => {
+    gl.canvas.addEventListener("webglcontextlost", () => resolve("the browser lost its WebGL context."));
+  });
 }
 
 function newContext(): WebGL2RenderingContext | null {

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate } from "@villa/core";
+import { type DeviceBackend, deviceLoss, releaseDevice, startOnDevice } from "./device.ts";
 
 /** The little of WebGPU's types that is needed here. */
 interface Gpu {
@@ -9,6 +10,18 @@ interface GpuAdapter {
   readonly info?: { readonly vendor: string; readonly architecture: string; readonly isFallbackAdapter?: boolean };
   readonly isFallbackAdapter?: boolean;
 }
+interface WebGpuBackend extends tf.KernelBackend {
+  readonly device: { readonly lost: Promise<{ readonly message: string }> };
+}
+
+const webgpu: DeviceBackend = {
+  name: "webgpu",
+  priority: 3,
+  watch: async (backend) => {
+    const { message } = await (backend as WebGpuBackend).device.lost;
+    return `the browser lost its WebGPU device${message ? ` (${message})` : ""}.`;
+  },
+};
 
 /** The GPU through the browser's WebGPU. A software adapter counts only when forced. */
 export function webgpuBackend(): BackendCandidate {
@@ -28,11 +41,11 @@ export function webgpuBackend(): BackendCandidate {
     },
     async activate() {
       await import("@tensorflow/tfjs-backend-webgpu");
-      if (!(await tf.setBackend("webgpu"))) throw new Error("TF.js's WebGPU backend did not start");
-      await tf.ready();
+      await startOnDevice(webgpu);
     },
+    lost: () => deviceLoss(webgpu),
     dispose() {
-      if (tf.findBackendFactory("webgpu") && tf.getBackend() !== "webgpu") tf.removeBackend("webgpu");
+      if (tf.getBackend() !== "webgpu") releaseDevice(webgpu);
     },
   };
 }

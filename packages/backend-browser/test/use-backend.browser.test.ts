@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { isVillaError } from "@villa/data";
-import { wasmFiles } from "@villa/testing/backends";
-import { expect, test } from "vitest";
+import { testBackends, wasmFiles } from "@villa/testing/backends";
+import { describe, expect, test } from "vitest";
 import { browserBackends, useBrowserBackend } from "../src/index.ts";
 
 test("candidates come in order, and every probe gives a detail or a reason", async () => {
@@ -21,4 +21,40 @@ test("auto picks one that computes, as in the README", async () => {
 test("an unknown backend is refused", async () => {
   const error = await useBrowserBackend({ name: "native" }).catch((e: unknown) => e);
   expect(isVillaError(error, "InvalidArgument")).toBe(true);
+});
+
+/** Takes the device of the current backend away. */
+const losses: Record<string, (backend: tf.KernelBackend) => void> = {
+  webgl: (backend) =>
+    (backend as unknown as { gpgpu: { gl: WebGL2RenderingContext } }).gpgpu.gl
+      .getExtension("WEBGL_lose_context")!
+      .loseContext(),
+  webgpu: (backend) => (backend as unknown as { device: { destroy(): void } }).device.destroy(),
+};
+
+describe.each(testBackends().filter(({ name }) => name in losses))("$name", ({ name }) => {
+  const product = async (): Promise<Float32Array> => {
+    const values = tf.tidy(() => tf.matMul(tf.ones([3, 4]), tf.ones([4, 2])));
+    return (await values.data()) as Float32Array;
+  };
+  const six = Float32Array.from([4, 4, 4, 4, 4, 4]);
+
+  test("tells that its device went away, lets nobody wait, and starts anew", async () => {
+    const active = await useBrowserBackend({ name });
+    expect(await product()).toEqual(six);
+    losses[name]!(tf.backend());
+    // Void or refused, but not for ever.
+    await product().catch(() => undefined);
+    expect(await active.lost).toMatch(/the browser lost its WebG/);
+    await useBrowserBackend({ name });
+    expect(await product()).toEqual(six);
+  });
+
+  test("can be used again after it was released", async () => {
+    const active = await useBrowserBackend({ name });
+    await useBrowserBackend({ name: "cpu" });
+    await active.dispose();
+    await useBrowserBackend({ name });
+    expect(await product()).toEqual(six);
+  });
 });

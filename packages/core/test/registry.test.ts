@@ -54,6 +54,14 @@ describe("useBackend", () => {
     expect(dispose).toHaveBeenCalledOnce();
   });
 
+  it("hands on how a backend tells that its device went away", async () => {
+    const lost = async (): Promise<string> => "driver reset.";
+    expect(await (await useBackend({ candidates: [candidate("gpu", { lost })], name: "gpu" })).lost).toBe(
+      "driver reset.",
+    );
+    expect((await useBackend({ candidates: [candidate("cpu")], name: "cpu" })).lost).toBeUndefined();
+  });
+
   it("activates plain JavaScript for real", async () => {
     const { getBackend } = await import("@tensorflow/tfjs-core");
     expect((await useBackend({ candidates: [plainCpuBackend()], name: "cpu" })).name).toBe("cpu");

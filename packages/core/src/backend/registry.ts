@@ -16,6 +16,11 @@ export interface BackendCandidate {
   probe(request?: { readonly forced: boolean }): Promise<BackendProbe>;
   /** Makes it the current TF.js backend. */
   activate(): Promise<void>;
+  /**
+   * Asked after `activate`: resolves with the reason when the device goes away, as after a driver's reset. Absent where it
+   * cannot.
+   */
+  lost?(): Promise<string>;
   /** Releases what would keep the process alive or memory occupied. */
   dispose?(): void | Promise<void>;
 }
@@ -25,6 +30,11 @@ export interface ActiveBackend {
   readonly name: string;
   readonly device: "gpu" | "cpu";
   readonly detail?: string;
+  /**
+   * Resolves with the reason when the device goes away: what was computed since is void, and choosing a backend again
+   * starts anew. Absent where that cannot happen.
+   */
+  readonly lost?: Promise<string>;
   /** Releases the backend; the process can then exit. */
   dispose(): Promise<void>;
 }
@@ -97,6 +107,7 @@ async function attempt(candidate: BackendCandidate, forced: boolean): Promise<Ac
     name: candidate.name,
     device: candidate.device,
     ...(probe.detail === undefined ? {} : { detail: probe.detail }),
+    ...(candidate.lost && { lost: candidate.lost() }),
     dispose: async () => candidate.dispose?.(),
   };
 }
