@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
 import { cpus, totalmem } from "node:os";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { build } from "esbuild";
 import { type Measurement, median } from "./ours/common.ts";
 import type { Benchmark } from "./suite.ts";
 
@@ -101,11 +101,27 @@ export function thisMachine(): Machine {
 
 /** Runs one of the programs under src/ours; they load the built packages, as users do. */
 export async function runProgram<T>(args: readonly string[]): Promise<T> {
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
   const [script, ...rest] = args;
-  const command = ["--expose-gc", "--import", tsx, here(`./ours/${script}`), ...rest];
+  compiled ??= compilePrograms();
+  await compiled;
+  const command = ["--expose-gc", here(`../dist/${script!.replace(/ts$/, "js")}`), ...rest];
   const { stdout } = await run(process.execPath, command, { maxBuffer: 2 ** 24 });
   return lastLine<T>(stdout);
+}
+
+let compiled: Promise<unknown> | undefined;
+
+/** To JavaScript: a loader of TypeScript in the measured process would add to its memory. */
+function compilePrograms(): Promise<unknown> {
+  const entryPoints = [here("./ours/*.ts")];
+  return build({
+    entryPoints,
+    outdir: here("../dist"),
+    bundle: true,
+    packages: "external",
+    format: "esm",
+    platform: "node",
+  });
 }
 
 function runOurs({ ours }: Benchmark, backend: string, threads: number): Promise<Measurement> {

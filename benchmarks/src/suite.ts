@@ -27,6 +27,7 @@ export const suite: readonly Benchmark[] = [
     pytorch: ["matmul.py"],
     target: 15,
     onWasm: false,
+    rounds: 1, // of five runs in one process: see the program
     // The original was timed where PyTorch's large products reach 150 to 200 GFLOP/s.
     scaled: { seconds: 13.9, pytorchMatmulGflops: 175 },
   },
