@@ -48,6 +48,7 @@ it("exports nothing by accident", () => {
       "folderCheckpoints",
       "jsonlMetrics",
       "loadCheckpoint",
+      "readCheckpointExtra",
       "readMetrics",
       "resolveConfigFiles",
       "saveCheckpoint",

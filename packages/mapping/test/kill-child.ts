@@ -1,4 +1,4 @@
-// Runs Stage 1 on a dataset folder and reports finished epochs on stdout: run.kill.test.ts kills it in the middle.
+// Runs Stage 1 on a dataset folder and reports finished epochs on stdout: workers.test.ts kills it in the middle.
 import { plainCpuBackend } from "@villa/core";
 import { stage1Config } from "../src/index.ts";
 import { runStage1 } from "../src/node.ts";

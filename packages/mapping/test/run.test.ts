@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isVillaError, loadStateDict, readMappings, saveTorch, type VillaError } from "@villa/data";
 import { testBackends } from "@villa/testing/backends";
@@ -84,7 +84,6 @@ test("the checkpoint of another program, without prefix and nested, is read", as
   });
   const bare = await modelStateDict(model, "");
   const path = join(settings.data_dir, "other.pth");
-  const { writeFile } = await import("node:fs/promises");
   await writeFile(path, saveTorch({ epoch: 3, model_state_dict: bare }));
   const opened = await openModel(path, { attributes, dimension, adapter: false });
   expect(await opened.load(2)).toEqual(await model.load(2));
@@ -107,6 +106,16 @@ test("shards, merged, equal one run", async () => {
   const merged = await runStage1(settings);
   expect(merged.history).toEqual(whole.history);
   expect(merged.mappings.map(({ report }) => report)).toEqual(whole.mappings.map(({ report }) => report));
+});
+
+test("what a killed run left half-written is removed, but not what another shard may be writing", async () => {
+  const settings = await config({ epochs: 1, attributes_shard: "0/2" });
+  const heads = join(settings.checkpoint_dir, "docmnist_stage1", "heads");
+  await mkdir(heads, { recursive: true });
+  const [own, others] = [0, attributes.length - 1].map((head) => `head-0000${head}.safetensors.123-ab.tmp`);
+  for (const name of [own!, others!]) await writeFile(join(heads, name), "half");
+  await runStage1(settings);
+  expect((await readdir(heads)).filter((name) => name.endsWith("tmp"))).toEqual([others]);
 });
 
 test("waves of one head at a time equal one wave", async () => {

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadCheckpoint, saveCheckpoint } from "@villa/core/node";
 import {
   type ImageAnnotation,
   isVillaError,
@@ -122,17 +123,43 @@ test("from files to files: checkpoints, metrics, evaluation with examples, expor
   expect([...loadStateDict(await readFile(exported)).keys()]).toContain("visual.layer4.0.conv1.weight");
 });
 
-test("finished runs are not trained again; more epochs go on; another model is refused", async () => {
-  expect((await runStage2(config())).history).toEqual([]);
-  expect((await runStage2(config({ epochs: 3 }))).history.map(({ epoch }) => epoch)).toEqual([2]);
+test("finished runs are not trained again, and more epochs go on; the history is that of the whole", async () => {
+  const { lastCheckpoint, history } = await runStage2(config());
+  const before = await readFile(lastCheckpoint);
+  expect((await runStage2(config())).history).toEqual(history);
+  expect(await readFile(lastCheckpoint)).toEqual(before);
+  const longer = await runStage2(config({ epochs: 3 }));
+  expect(longer.history.slice(0, 2)).toEqual(history);
+  expect(longer.history.map(({ epoch }) => epoch)).toEqual([0, 1, 2]);
+});
+
+test("the checkpoint of another run is refused, naming what differs; resume=never removes it and nothing else", async () => {
+  const { lastCheckpoint, directory } = await runStage2(config({ task_name: "other", epochs: 1 }));
+  const before = await readFile(lastCheckpoint);
   const wider = { ...config().model, width: 4 };
-  expect(await refusal(runStage2(config({ epochs: 4, model: wider })))).toMatch(/^Mismatch: /);
+  for (const [changed, what] of [
+    [{ pairs: "image" }, /^Mismatch: .*another run \(pairs, the region-text pairs differ\).*resume=never/],
+    [{ optimizer: { lr: 1e-4, weight_decay: 0 } }, /^Mismatch: .*\(optimizer differs\)/],
+    [{ model: wider, epochs: 4 }, /^Mismatch: .*\(model differs\)/],
+  ] as const) {
+    expect(await refusal(runStage2(config({ task_name: "other", epochs: 1, ...changed })))).toMatch(what);
+  }
+  const anew = { task_name: "other", epochs: 1, resume: "never" } as const;
+  await writeFile(join(directory, "notes.txt"), "mine");
+  await refusal(runStage2(config({ ...anew, data_dir: join(folder, "nowhere") })));
+  expect(await readFile(lastCheckpoint)).toEqual(before);
+  await runStage2(config({ ...anew, pairs: "image" }));
+  expect(await readFile(lastCheckpoint)).not.toEqual(before);
+  expect(await readdir(directory)).toContain("notes.txt");
 });
 
 test("a loss that is not finite names the step and leaves the last good checkpoint", async () => {
   const { lastCheckpoint } = await runStage2(config({ task_name: "diverges", epochs: 1 }));
+  const checkpoint = await loadCheckpoint(lastCheckpoint);
+  checkpoint.tensors.get("model.visual.conv1.weight")!.data[0] = Number.NaN;
+  await saveCheckpoint(lastCheckpoint, checkpoint);
   const before = await readFile(lastCheckpoint);
-  const sentence = await refusal(runStage2(config({ task_name: "diverges", epochs: 2, loss: { temp: 1e-42 } })));
+  const sentence = await refusal(runStage2(config({ task_name: "diverges", epochs: 2 })));
   expect(sentence).toMatch(/^NotFinite: The loss became .* in step 1 of epoch 2/);
   expect(await readFile(lastCheckpoint)).toEqual(before);
 });

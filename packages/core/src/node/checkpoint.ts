@@ -1,7 +1,7 @@
 import { copyFile, link, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isVillaError, readSafetensors, VillaError, writeSafetensors } from "@villa/data";
-import { atomicWriteFile, fileError, readFileBytes, withPath } from "@villa/data/node";
+import { isVillaError, openSafetensors, readSafetensors, VillaError, writeSafetensors } from "@villa/data";
+import { atomicWriteFile, fileError, fileSource, readFileBytes, withPath } from "@villa/data/node";
 import type { CheckpointStore } from "../train/options.ts";
 import type { Checkpoint, RunPosition } from "../train/state.ts";
 
@@ -35,19 +35,18 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const bytes = await readFileBytes(path);
   return withPath(path, () => {
     const { tensors, metadata } = readSafetensors(bytes);
-    const version = metadata["villa.format"];
-    const position = metadata["villa.position"];
-    if (version === undefined || position === undefined) {
-      throw new VillaError("InvalidFile", "It is a safetensors file but not a training checkpoint.");
-    }
-    if (version !== format)
-      throw new VillaError("Unsupported", `It is a checkpoint of format ${version}; update @villa.`);
-    return {
-      tensors,
-      position: parseJson(position) as RunPosition,
-      extra: parseJson(metadata["villa.extra"] ?? "{}") as Record<string, unknown>,
-    };
+    return { tensors, ...parseMetadata(metadata) };
   });
+}
+
+/**
+ * What a checkpoint's writer stored beside the weights, which are not read.
+ *
+ * @throws VillaError as {@link loadCheckpoint}
+ */
+export async function readCheckpointExtra(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const source = await fileSource(path);
+  return withPath(path, async () => parseMetadata((await openSafetensors(source)).metadata).extra);
 }
 
 /**
@@ -105,6 +104,20 @@ async function removeLeftovers(folder: string): Promise<void> {
 
 function sidecar(path: string): string {
   return `${path.replace(/\.safetensors$/, "")}.json`;
+}
+
+function parseMetadata(metadata: Readonly<Record<string, string>>): Required<Omit<Checkpoint, "tensors">> {
+  const version = metadata["villa.format"];
+  const position = metadata["villa.position"];
+  if (version === undefined || position === undefined) {
+    throw new VillaError("InvalidFile", "It is a safetensors file but not a training checkpoint.");
+  }
+  if (version !== format)
+    throw new VillaError("Unsupported", `It is a checkpoint of format ${version}; update @villa.`);
+  return {
+    position: parseJson(position) as RunPosition,
+    extra: parseJson(metadata["villa.extra"] ?? "{}") as Record<string, unknown>,
+  };
 }
 
 /** The position without the generators' 1 248 words. */

@@ -21,7 +21,7 @@ import type { MappingReport } from "../report.ts";
 import type { HeadSource } from "../scores.ts";
 import { trainGroups } from "../train-groups.ts";
 import { progressOf } from "../train-mapping.ts";
-import { headSource, loadHeadProgress, saveHeadState } from "./head-files.ts";
+import { headSource, loadHeadProgress, removeLeftovers, saveHeadState } from "./head-files.ts";
 import { loadSplits } from "./load-splits.ts";
 import { decideEpsilon, judgeable, scoreSplitData, sweepOf, writeMapping } from "./map-split.ts";
 import { openModel, writeTorchModel } from "./model-files.ts";
@@ -182,6 +182,7 @@ async function train(input: Stage1Input, options: RunOptions): Promise<EpochSumm
     );
   }
   await prepareFolder(folder, config, fingerprintOf(config, data, embeddings));
+  await removeLeftovers(folder.heads, heads);
   if (config.attributes_shard !== null) await noteShards(folder.heads, shard.count);
   if (config.init_checkpoint !== null) await seedHeads(input, heads, config.init_checkpoint);
   const suffix = config.attributes_shard === null ? "" : `-${shard.index + 1}-of-${shard.count}`;

@@ -4,11 +4,14 @@ import { contrastiveBatch } from "../batch.ts";
 import { type ImagePairs, imagePairs, type PairMode } from "../pairs.ts";
 import type { SentenceEmbeddings } from "../textEmbeddings.ts";
 import type { ContrastiveData } from "../train.ts";
+import { digestPairs } from "./sameRun.ts";
 
 /** A split as training data, and how many of its images had nothing to contribute. */
 export interface SplitPairs extends ContrastiveData {
   readonly skippedImages: number;
   readonly pairs: number;
+  /** sha256 of the pairs. */
+  readonly digest: string;
 }
 
 /**
@@ -34,6 +37,7 @@ export async function splitPairs(
     length: usable.length,
     skippedImages: rows.length - usable.length,
     pairs: usable.reduce((sum, { pairs }) => sum + pairs.boxes.length, 0),
+    digest: digestPairs(usable.map(({ row, pairs }) => ({ imageId: row.imageId, pairs }))),
     async batch(indices) {
       const members = Array.from(indices, (i) => usable[i]!);
       const images = await Promise.all(members.map(({ row }) => dataset.readImage(row)));

@@ -1,7 +1,6 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { EpochResult } from "@villa/core";
-import { folderCheckpoints, jsonlMetrics } from "@villa/core/node";
+import { folderCheckpoints, jsonlMetrics, readMetrics } from "@villa/core/node";
 import { type ProgressListener, saveTorch } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
 import { visionStateDict } from "@villa/preprocess";
@@ -11,6 +10,7 @@ import { SentenceEmbeddings } from "../textEmbeddings.ts";
 import { trainContrastive } from "../train.ts";
 import { splitPairs } from "./datasetPairs.ts";
 import { initialModel, type ModelDescription, openModel } from "./model.ts";
+import { clearRun, requireSameRun, runFingerprint } from "./sameRun.ts";
 
 /** How {@link runStage2} runs. */
 export interface Stage2RunOptions {
@@ -24,6 +24,7 @@ export interface Stage2Result {
   readonly directory: string;
   readonly lastCheckpoint: string;
   readonly bestCheckpoint: string;
+  /** Every epoch, those before an interruption too. */
   readonly history: readonly EpochResult[];
   readonly bestEpoch: number | null;
   readonly bestLoss: number | null;
@@ -47,7 +48,6 @@ export async function runStage2(
 ): Promise<Stage2Result> {
   const checked = parseStage2Config(config);
   const directory = join(checked.checkpoint_dir, checked.task_name);
-  if (checked.resume === "never") await rm(directory, { recursive: true, force: true });
   const dataset = await openDataset(checked.data_dir);
   const model = await initialModel(checked);
   try {
@@ -57,6 +57,10 @@ export async function runStage2(
       ? await splitPairs(dataset, "val", checked.pairs, embeddings)
       : undefined;
     const store = folderCheckpoints(directory);
+    const metrics = join(directory, "metrics.jsonl");
+    const fingerprint = runFingerprint(checked, train.digest);
+    if (checked.resume === "never") await clearRun(directory);
+    else await requireSameRun(store.lastPath, fingerprint);
     const description: ModelDescription = { vision: model.tower.config, text: model.text };
     const result = await trainContrastive(
       model.tower,
@@ -73,8 +77,8 @@ export async function runStage2(
         seed: checked.seed,
         checkpoints: store,
         resume: true,
-        metrics: jsonlMetrics(join(directory, "metrics.jsonl")),
-        extra: { model: description, config: checked },
+        metrics: jsonlMetrics(metrics),
+        extra: { model: description, config: checked, fingerprint },
         ...(progress && { progress }),
         ...(signal && { signal }),
       },
@@ -85,6 +89,7 @@ export async function runStage2(
       lastCheckpoint: store.lastPath,
       bestCheckpoint: store.bestPath,
       ...result,
+      history: await epochsOf(metrics),
       images: train.length,
       pairs: train.pairs,
       skippedImages: train.skippedImages,
@@ -93,6 +98,15 @@ export async function runStage2(
   } finally {
     model.dispose();
   }
+}
+
+async function epochsOf(metrics: string): Promise<EpochResult[]> {
+  const records = await readMetrics(metrics);
+  return records.flatMap(({ kind, epoch, loss, validationLoss, learningRate, improved = false }) =>
+    kind === "epoch"
+      ? [{ epoch, loss, learningRate, improved, ...(validationLoss === undefined ? {} : { validationLoss }) }]
+      : [],
+  );
 }
 
 /**
