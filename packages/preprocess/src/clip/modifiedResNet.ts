@@ -54,12 +54,12 @@ export class ModifiedResNet {
    * A model that cannot be trained and takes half the memory: BatchNorm is folded before the weights reach the backend.
    * Its `parameters` are those of the attention pool alone.
    *
-   * @param weights a checkpoint's arrays in torch layout
+   * @param weights a checkpoint's arrays in torch layout; some backends keep them, so they must not change afterwards
    */
   static forInference(config: ModifiedResNetConfig, weights: ReadonlyMap<string, WeightArray>): ModifiedResNet {
     const pool = new Map<string, tf.Tensor>();
     for (const [name, { shape, data }] of weights) {
-      if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(tf.tensor(data.slice(), [...shape])));
+      if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(tf.tensor(data, [...shape])));
     }
     const model = new ModifiedResNet(config, pool);
     model.folded = FoldedLayers.fromArrays(pool, weights, model.convolutions());

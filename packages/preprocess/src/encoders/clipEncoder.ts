@@ -13,9 +13,9 @@ export interface ClipEncoderOptions {
    * by the number of regions, blind to their surroundings, but as CLIP was trained. Default `roi-align`.
    */
   readonly regions?: "roi-align" | "crop";
-  /** Pixels that run through the backbone at once; bounds memory. Default 16 images of 84 × 84. */
+  /** Pixels that run through the backbone at once; bounds memory. Default 8 images of 84 × 84. */
   readonly pixelsPerBatch?: number;
-  /** Regions that run through layer4 at once. Default 40. */
+  /** Regions that run through layer4 at once. Default 20. */
   readonly regionsPerBatch?: number;
   /**
    * Images of more pixels are refused: they run at their own size and need about 500 bytes a pixel. Default 4 million.
@@ -27,7 +27,7 @@ const textsPerBatch = 64;
 
 /** CLIP as an {@link Encoder}. Images go in as value / 255, without CLIP's mean and deviation, as in the original. */
 export function clipEncoder(model: ClipModel, options: ClipEncoderOptions = {}): Encoder {
-  const { regions = "roi-align", pixelsPerBatch = 16 * 84 * 84, regionsPerBatch = 40 } = options;
+  const { regions = "roi-align", pixelsPerBatch = 8 * 84 * 84, regionsPerBatch = 20 } = options;
   const { largestImage = 4_000_000 } = options;
   const { layers, width, embedDim } = model.config.vision;
   const isRn50 = `${layers}` === "3,4,6,3" && width === 64;
