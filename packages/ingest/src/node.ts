@@ -13,4 +13,5 @@ export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
 export { minedFile } from "./node/openInput.ts";
 export type { IngestOptions } from "./node/options.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
+export type { DatasetFigures } from "./node/survey.ts";
 export { type TarSample, writeTarShard } from "./node/tarShards.ts";

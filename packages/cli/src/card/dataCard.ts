@@ -1,37 +1,30 @@
 import { basename, join } from "node:path";
-import { attributeNames, type ImageAnnotation } from "@villa/data";
-import { atomicWriteFile, type Dataset, openDataset } from "@villa/data/node";
+import { decodeImage, type ImageAnnotation } from "@villa/data";
+import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
 import { describeProblem, type IngestSummary } from "@villa/ingest/node";
 import { barChart, barCharts } from "../report/charts.ts";
 import { dataTable, html, type Markup, sentencesOf, trusted } from "../report/markup.ts";
 import { style } from "../report/style.ts";
 import { pngUrl, thumbnail } from "../report/thumbnail.ts";
-import { type CardFigures, cardFigures } from "./figures.ts";
+import { histogram } from "./histogram.ts";
 
 /** In the dataset's folder. */
 export const cardFile = "card.html";
 
-const examplePictures = 6;
 /** Attributes with a bar; a table of thousands helps nobody. */
 const mostBars = 40;
 
 /** Writes a page about a dataset: counts, complexity, attributes, example pictures, what was left out. @returns its path */
-export async function writeDataCard(directory: string, summary: Partial<IngestSummary>): Promise<string> {
-  const dataset = await openDataset(directory);
-  const figures = cardFigures(dataset.annotations, attributeNames(dataset.vocabulary));
+export async function writeDataCard(directory: string, summary: IngestSummary): Promise<string> {
   const path = join(directory, cardFile);
-  await atomicWriteFile(path, renderCard(directory, figures, await examples(dataset), summary).html);
+  const pictures = await Promise.all(summary.examples.map((row) => example(directory, row)));
+  await atomicWriteFile(path, renderCard(directory, pictures, summary).html);
   return path;
 }
 
-function renderCard(
-  directory: string,
-  figures: CardFigures,
-  pictures: readonly Markup[],
-  summary: Partial<IngestSummary>,
-): Markup {
+function renderCard(directory: string, pictures: readonly Markup[], summary: IngestSummary): Markup {
   const name = basename(directory);
-  const { images, regions, attributes, splits } = figures;
+  const { images, regions, attributes, splits } = summary;
   const headline: [number, string][] = [
     [images, "images"],
     [regions, "regions"],
@@ -46,36 +39,34 @@ function renderCard(
 <h1>${name}</h1>
 <p class="lead">Data card, written by <code>villa ingest</code>.</p>
 <div class="figures">${headline.map(([count, what]) => html`<div><b>${count}</b><span>${what}</span></div>`)}</div>
-${[countsSection(figures), attributesSection(figures, summary), examplesSection(pictures), problemsSection(summary), goingOn(directory)]}
+${[countsSection(summary), attributesSection(summary), examplesSection(pictures), problemsSection(summary), goingOn(directory)]}
 </main></body></html>
 `;
 }
 
-function countsSection({ splits, sizes, complexities, hasTruth }: CardFigures): Markup {
-  const bars = complexities.map(({ label, share }) => ({
+function countsSection(summary: IngestSummary): Markup {
+  const { images: total, splits, sizes, distinctSizes, complexities, hasTruth } = summary;
+  const bars = histogram(complexities, total).map(({ label, share }) => ({
     label,
     bars: [{ value: 100 * share, color: "var(--mapped)" as const }],
   }));
   const what = hasTruth ? "region-attribute pairs" : "attributes (a lower bound: its pairs are not known)";
-  const shown = sizes.slice(0, 5).map(({ size, images }) => `${size} (${images})`);
+  const shown = sizes.map(({ width, height, images }) => `${width} × ${height} (${images})`);
   return html`<section id="counts"><h2>Images and their complexity</h2>
 ${dataTable(
   ["split", "images", "regions", "average complexity"],
   splits.map(({ split, images, regions, complexity }) => [split, images, regions, complexity.toFixed(1)]),
 )}
-<p class="soft">Sizes in pixels: ${shown.join(", ")}${sizes.length > 5 ? `, and ${sizes.length - 5} more` : ""}.</p>
+<p class="soft">Sizes in pixels: ${shown.join(", ")}${distinctSizes > sizes.length ? `, and ${distinctSizes - sizes.length} more` : ""}.</p>
 <h3>Complexity of a sample: its number of ${what}, share of the images</h3>
 <div class="card" style="max-width: 560px">${trusted(barChart("Histogram of the complexity of samples", bars))}</div></section>`;
 }
 
-function attributesSection(
-  { attributes, withoutAttributes }: CardFigures,
-  { neverSeen = [] }: Partial<IngestSummary>,
-): Markup {
+function attributesSection({ images: total, attributes, withoutAttributes, neverSeen }: IngestSummary): Markup {
   const frequent = [...attributes].sort((a, b) => b.images - a.images).slice(0, mostBars);
-  const bars = frequent.map(({ name, share }) => ({
+  const bars = frequent.map(({ name, images }) => ({
     label: name,
-    bars: [{ value: 100 * share, color: "var(--mapped)" as const }],
+    bars: [{ value: (100 * images) / total, color: "var(--mapped)" as const }],
   }));
   return html`<section id="attributes"><h2>Attributes</h2>
 <p>Share of the images whose text or row has each attribute${attributes.length > mostBars ? `; the ${mostBars} most frequent of ${attributes.length}` : ""}.</p>
@@ -88,7 +79,7 @@ function examplesSection(pictures: readonly Markup[]): Markup {
   return html`<section id="examples"><h2>Examples</h2><div class="samples">${pictures}</div></section>`;
 }
 
-function problemsSection({ problems = [], skippedRows = 0 }: Partial<IngestSummary>): Markup {
+function problemsSection({ problems, skippedRows }: IngestSummary): Markup {
   if (skippedRows === 0) return html``;
   const shown = problems.slice(0, 20).map((problem) => html`<li>${describeProblem(problem)}</li>`);
   return html`<section id="left-out"><h2>Left out</h2>
@@ -101,16 +92,10 @@ villa stage1 data_dir=${directory} task_name=mapping
 villa stage2 data_dir=${directory} task_name=model model.weights=RN50.pt</code></pre></section>`;
 }
 
-/** Images spread evenly over the dataset. */
-async function examples(dataset: Dataset): Promise<Markup[]> {
-  const { annotations } = dataset;
-  const count = Math.min(examplePictures, annotations.length);
-  const rows = Array.from({ length: count }, (_, i) => annotations[Math.floor((i * annotations.length) / count)]!);
-  return Promise.all(rows.map((row) => example(dataset, row)));
-}
-
-async function example(dataset: Dataset, row: ImageAnnotation): Promise<Markup> {
-  const source = pngUrl(thumbnail(await dataset.readImage(row), row.regionCoord, 320));
+async function example(directory: string, row: ImageAnnotation): Promise<Markup> {
+  const path = join(directory, row.imageFilepath);
+  const image = await withPath(path, async () => decodeImage(await readFileBytes(path)));
+  const source = pngUrl(thumbnail(image, row.regionCoord, 320));
   const chips = row.attributes.map((name) => html`<span class="chip right">${name}</span>`);
   return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${sentencesOf(row.text)}<div class="chips">${chips}</div></figcaption></figure>`;
 }

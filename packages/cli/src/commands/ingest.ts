@@ -82,7 +82,8 @@ Examples:
         });
         if (!result.complete) return result;
         const { writeDataCard } = await import("../card/dataCard.ts");
-        return { ...result, card: await writeDataCard(result.directory, result) };
+        const { examples: _, ...counts } = result;
+        return { ...counts, card: await writeDataCard(result.directory, result) };
       },
       describe,
     ),
@@ -137,10 +138,13 @@ function given<Flags extends object, Key extends keyof Flags>(flags: Flags, keys
   return Object.fromEntries(entries) as Pick<Flags, Key>;
 }
 
-function describe({ directory, rows, complete, card, ...summary }: IngestResult & { readonly card?: string }): string {
-  if (!complete)
+type Printed = Omit<Extract<IngestResult, { complete: true }>, "examples"> & { readonly card: string };
+
+function describe(result: Printed | Extract<IngestResult, { complete: false }>): string {
+  const { directory, rows } = result;
+  if (!result.complete)
     return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
-  const { images = 0, regions = 0, splits = [], attributes = [], neverSeen = [], skippedRows = 0 } = summary;
+  const { images, regions, splits, attributes, neverSeen, skippedRows, card } = result;
   return [
     `${images} images with ${regions} regions in ${directory}`,
     "",
@@ -154,6 +158,7 @@ function describe({ directory, rows, complete, card, ...summary }: IngestResult 
           `Warning: no image of the train split has ${neverSeen.map((name) => `"${name}"`).join(", ")}; nothing can be learned about that.`,
         ]
       : []),
-    ...(card === undefined ? [] : ["", `Data card: ${card}`]),
+    "",
+    `Data card: ${card}`,
   ].join("\n");
 }

@@ -88,7 +88,7 @@ export interface BarRow {
 export function barChart(description: string, rows: readonly BarRow[]): string {
   const perRow = Math.max(...rows.map(({ bars }) => bars.length));
   const bars = rows.flatMap(({ label, bars: own }) =>
-    own.map(({ value, color }, i) => ({ label, value, color, order: i, text: value.toFixed(0) })),
+    own.map(({ value, color }, i) => ({ label, value, color, order: i, text: rounded(value) })),
   );
   const step = perRow > 1 ? 15 : 20;
   const [barX, textX] = [
@@ -97,19 +97,31 @@ export function barChart(description: string, rows: readonly BarRow[]): string {
   ];
   return drawn(description, {
     height: rows.length * (perRow * step + (perRow > 1 ? 8 : 2)) + 34,
-    marginLeft: 84,
+    marginLeft: Math.max(84, ...rows.map(({ label }) => 12 + 6.2 * shortened(label).length)),
     marginRight: 30,
     marginTop: 6,
     marginBottom: 28,
     x: { domain: [0, 100], label: null, ticks: [0, 25, 50, 75, 100], grid: true, tickFormat: (d: number) => `${d} %` },
     y: { axis: null, padding: 0.12, domain: Array.from({ length: perRow }, (_, i) => i) },
-    fy: { label: null, domain: rows.map(({ label }) => label), padding: perRow > 1 ? 0.16 : 0.06, axis: "left" },
+    fy: {
+      ...{ label: null, domain: rows.map(({ label }) => label), tickFormat: shortened },
+      ...{ padding: perRow > 1 ? 0.16 : 0.06, axis: "left" },
+    },
     marks: [
       Plot.barX(bars, { ...barX, fill: (bar: { color: string }) => bar.color, rx: 1.5 }),
       Plot.text(bars, { ...textX, textAnchor: "start", dx: 4, fontSize: 11 }),
     ],
     color: { type: "identity" },
   });
+}
+
+/** Labels share the width with the bars. */
+const shortened = (label: string): string => (label.length > 28 ? `${label.slice(0, 27)}…` : label);
+
+/** What is rare is not nothing. */
+function rounded(value: number): string {
+  if (value === 0 || value >= 1) return value.toFixed(0);
+  return value < 0.05 ? "<0.1" : value.toFixed(1);
 }
 
 /** {@link barChart} of many rows as two charts, to stand side by side. */

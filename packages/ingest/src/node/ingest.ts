@@ -10,14 +10,15 @@ import { checkColumns, type IngestInput, imagesFolder, minedFile, openInput } fr
 import type { IngestOptions } from "./options.ts";
 import type { TableRecord } from "./table/openTable.ts";
 
-/** What an ingestion did. */
-export interface IngestResult extends Partial<IngestSummary> {
+/** What an ingestion did. `complete` is false after a shard: a run with `mergeOnly` has to join them. */
+export type IngestResult = {
   readonly directory: string;
   /** Rows of the table. */
   readonly rows: number;
-  /** False after a shard: a run with `mergeOnly` has to join them. */
-  readonly complete: boolean;
-}
+} & (
+  | ({ readonly complete: true } & IngestSummary)
+  | ({ readonly complete: false } & { readonly [Key in keyof IngestSummary]?: undefined })
+);
 
 /** Images decoded at the same time. */
 const atOnce = 8;
