@@ -6,7 +6,8 @@
         --weights tower.pth --out trained.pth
     villa evaluate --data-dir data/mine --checkpoint trained.pth
 
-Needs torch and torchvision. Each process takes every n-th tar, and contrasts the pairs of its own batch.
+Needs torch and torchvision. Each process takes every n-th tar of a new order each epoch, and contrasts the pairs
+of its own batch. The weights are written after each epoch; a run that was cut off goes on with --weights trained.pth.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import json
 import os
 import tarfile
 from collections import OrderedDict, defaultdict
+from random import Random
 
 import torch
 import torch.distributed as dist
@@ -103,7 +105,7 @@ class ModifiedResNet(nn.Module):
 
 
 def samples(paths):
-    """(image, record) of every sample; a sample's files follow each other."""
+    """(image file, record) of every sample; a sample's files follow each other."""
     for path in paths:
         with tarfile.open(path) as tar:
             image = None
@@ -112,13 +114,23 @@ def samples(paths):
                 if member.name.endswith(".json"):
                     yield image, json.loads(contents)
                 else:
-                    raw = torch.frombuffer(bytearray(contents), dtype=torch.uint8)
-                    image = decode_image(raw, ImageReadMode.RGB).float() / 255
+                    image = contents
 
 
-def batches(paths, size):
+def shuffled(items, random, size=1000):
+    """Items in random order, as far as a buffer allows."""
+    buffer = []
+    for item in items:
+        buffer.append(item)
+        if len(buffer) == size:
+            yield buffer.pop(random.randrange(size))
+    random.shuffle(buffer)
+    yield from buffer
+
+
+def batches(paths, size, random):
     batch = []
-    for sample in samples(paths):
+    for sample in shuffled(samples(paths), random):
         batch.append(sample)
         if len(batch) == size:
             yield batch
@@ -130,7 +142,9 @@ def batches(paths, size):
 def collate(batch, sentences, device):
     """Groups of equally large images, and the text embedding of each pair, in the same order."""
     sizes = defaultdict(list)
-    for image, record in batch:
+    for contents, record in batch:
+        raw = torch.frombuffer(bytearray(contents), dtype=torch.uint8)
+        image = decode_image(raw, ImageReadMode.RGB).float() / 255
         sizes[image.shape].append((image, record["pairs"]))
     groups, texts = [], []
     for members in sizes.values():
@@ -156,23 +170,27 @@ def main():
     parser.add_argument("--batch-size", type=int, default=32, help="images a process")
     parser.add_argument("--lr", type=float, default=5e-5)
     parser.add_argument("--weight-decay", type=float, default=0.2)
+    parser.add_argument("--seed", type=int, default=23, help="of the order of samples")
     args = parser.parse_args()
 
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if torch.cuda.is_available() else torch.device("cpu")
-    paths = sorted(glob.glob(args.tars))[rank::world]
-    if not paths:
-        raise SystemExit(f"{args.tars} gives no tar to process {rank} of {world}; export with a smaller --samples-per-tar.")
+    paths = sorted(glob.glob(args.tars))
+    if len(paths) < world:
+        raise SystemExit(f"{args.tars} gives {len(paths)} tars to {world} processes; export with a smaller --samples-per-tar.")
     sentences = torch.load(args.sentences, map_location="cpu")
     model = ModifiedResNet(torch.load(args.weights, map_location="cpu")).to(device)
     parallel = nn.parallel.DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
     # Adam with L2 decay, as villa stage2 and the original have it.
     optimiser = torch.optim.Adam(parallel.parameters(), lr=args.lr, weight_decay=args.weight_decay)
     for epoch in range(args.epochs):
+        # All processes shuffle the tars alike, and each takes its own; other batches each epoch.
+        random = Random(args.seed + epoch)
+        order = random.sample(paths, len(paths))[rank::world]
         total = steps = 0
         with parallel.join():  # processes may have unequally many batches
-            for batch in batches(paths, args.batch_size):
+            for batch in batches(order, args.batch_size, random):
                 groups, texts = collate(batch, sentences, device)
                 loss = info_nce(parallel(groups), texts)
                 optimiser.zero_grad()
@@ -181,10 +199,9 @@ def main():
                 total, steps = total + loss.item(), steps + 1
         if rank == 0:
             print(f"epoch {epoch + 1}: loss {total / max(1, steps):.4f}", flush=True)
-    if rank == 0:
-        state = {f"visual.{name}": value.cpu() for name, value in model.state_dict().items()}
-        torch.save(state, f"{args.out}.tmp")
-        os.replace(f"{args.out}.tmp", args.out)
+            state = {f"visual.{name}": value.cpu() for name, value in model.state_dict().items()}
+            torch.save(state, f"{args.out}.tmp")
+            os.replace(f"{args.out}.tmp", args.out)
     dist.destroy_process_group()
 
 

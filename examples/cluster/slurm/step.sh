@@ -4,7 +4,7 @@ step() {
   local weights=(--weights "$WEIGHTS")
   # Merging computes nothing but needs the same settings.
   case $1 in
-    ingest) villa ${2:-} ingest $INGEST ;;
+    ingest) villa ${2:-} ingest "${INGEST[@]}" ;;
     preprocess) villa ${2:-} preprocess --data-dir "$DATA" "${weights[@]}" "${threads[@]}" ;;
     stage1) villa ${2:-} stage1 data_dir="$DATA" checkpoint_dir="$RUNS" task_name=mapping "${threads[@]}" ;;
     stage2) villa stage2 data_dir="$DATA" checkpoint_dir="$RUNS" task_name=model model.weights="$WEIGHTS" "${threads[@]}" ;;

@@ -68,11 +68,40 @@ describe.each(manifests)("kubernetes/%s", (name) => {
   test("the command is right", () => isWellFormed(container.args));
 });
 
+describe("kubernetes/pipeline.sh", () => {
+  /** Runs it with a stand-in for `kubectl` that knows how a Job has ended. */
+  const run = (state: string) => {
+    const log = join(folder, `kubectl-${state}.log`);
+    const say = `echo "$*" >> ${log}; case "$*" in *get*1-ingest.yaml*) echo ${state} ;; *get*) echo SuccessCriteriaMet Complete ;; esac`;
+    writeFileSync(join(folder, "kubectl"), `#!/usr/bin/env bash\n${say}\n`, { mode: 0o755 });
+    const { status, stderr } = spawnSync("bash", [join(here, "kubernetes/pipeline.sh"), "mine"], {
+      env: { PATH: `${folder}:${process.env.PATH}` },
+      encoding: "utf8",
+    });
+    const applied = readFileSync(log, "utf8").match(/(?<=apply --filename )\S+/g) ?? [];
+    return { status, stderr, applied };
+  };
+
+  test("applies every manifest in order, each when the one before is complete", () => {
+    const { status, stderr, applied } = run("Complete");
+    expect(status, stderr).toBe(0);
+    const order = (name: string) => name.replace(".yaml", "");
+    expect(applied).toEqual([...manifests].sort((a, b) => (order(a) < order(b) ? -1 : 1)));
+  });
+
+  test("stops at a Job that has failed", () => {
+    const { status, stderr, applied } = run("Failed");
+    expect(status).toBe(1);
+    expect(stderr).toContain("The Job of 1-ingest.yaml has failed");
+    expect(applied).toEqual(["1-ingest.yaml"]);
+  });
+});
+
 describe("SLURM", () => {
   /** Runs a script with stand-ins for `villa` and `sbatch` that print how they were called. */
   const run = (script: string, args: readonly string[], environment: Record<string, string> = {}): string[] => {
     for (const command of ["villa", "sbatch"]) {
-      const say = command === "sbatch" ? 'echo "sbatch $*" >&2; echo $RANDOM' : 'echo "$*" >&2';
+      const say = command === "sbatch" ? 'echo "sbatch $*" >&2; echo $RANDOM' : `echo "\${*// /␠}" >&2`;
       writeFileSync(join(folder, command), `#!/usr/bin/env bash\n${say}\n`, { mode: 0o755 });
     }
     const { status, stderr } = spawnSync("bash", [join(here, "slurm", script), ...args], {
@@ -94,6 +123,14 @@ describe("SLURM", () => {
     expect(merge).toBe(`merge ${command}`);
     await isWellFormed(command!.split(" "));
     await isWellFormed(merge!.split(" "));
+  });
+
+  test("paths may have spaces", () => {
+    for (const step of ["ingest", "preprocess", "stage1", "evaluate"]) {
+      const [command] = run("array.sh", [step], { HOME: "/home/my self" });
+      expect(command).toContain("/home/my␠self/");
+      expect(command).not.toContain(" self");
+    }
   });
 
   test("stage2 calls villa rightly", () => isWellFormed(run("stage2.sh", [])[0]!.split(" ")));
