@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { RemoteLaboratory } from "./laboratory/connect.ts";
+import { startLaboratory } from "./laboratory/connect.ts";
 import type { DatasetSettings, DatasetSummary } from "./laboratory/protocol.ts";
 import { AskPanel } from "./parts/askPanel.tsx";
 import { DatasetPanel } from "./parts/datasetPanel.tsx";
@@ -18,17 +18,18 @@ export const defaultDataset: DatasetSettings = {
   shapes: ["circle", "rectangle", "none"],
 };
 
-export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
+export function App() {
   const [settings, setSettings] = useState(defaultDataset);
   const [dataset, setDataset] = useState<DatasetSummary>();
   const [isGenerated, setGenerated] = useState(true);
   const [problem, setProblem] = useState("");
+  const [laboratory] = useState(() => startLaboratory(setProblem));
   const [busy, setBusy] = useState(true);
   const [image, setImage] = useState(0);
   const [epsilon, setEpsilon] = useState(0.2);
   const training = useTraining(laboratory);
   // A new dataset numbers its images anew.
-  const pictures = useMemo(() => new PictureStore(laboratory), [dataset, laboratory]);
+  const pictures = useMemo(() => new PictureStore(laboratory, setProblem), [dataset, laboratory]);
 
   const select = useCallback(
     (chosen: number) => {
@@ -90,9 +91,16 @@ export function App({ laboratory }: { readonly laboratory: RemoteLaboratory }) {
         </nav>
       </header>
       <main>
-        <p class="problem" role="alert">
-          {problem}
-        </p>
+        <div class="problem" role="alert">
+          {problem && (
+            <>
+              {problem}
+              <button type="button" aria-label="Dismiss this message" onClick={() => setProblem("")}>
+                ×
+              </button>
+            </>
+          )}
+        </div>
         <DatasetPanel
           {...{ settings, dataset, busy, isGenerated, pictures, image, select, change }}
           locked={training.state.kind === "running"}

@@ -1,8 +1,11 @@
 import { docMnistVocabulary, writeAnnotations } from "@villa/data";
+import { unzipSync, zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
+import { pictureOf } from "../src/laboratory/dataset.ts";
 import { zipDataset } from "../src/laboratory/exportDataset.ts";
 import { generateDataset } from "../src/laboratory/generate.ts";
 import { importDataset } from "../src/laboratory/importDataset.ts";
+import { Laboratory } from "../src/laboratory/laboratory.ts";
 import { withOwnImage } from "../src/laboratory/ownImage.ts";
 import { parseQuery } from "../src/laboratory/query.ts";
 
@@ -47,6 +50,32 @@ describe("datasets as files", () => {
       "ZIP archive is damaged",
     );
   });
+});
+
+test("an image that cannot be read is named, and hides no other", async () => {
+  const members = unzipSync(await zipDataset(dataset));
+  members[`${dataset.name}/images/1.npz`] = Uint8Array.of(1, 2, 3);
+  const laboratory = new Laboratory();
+  await laboratory.importFiles([{ path: "any.zip", contents: new Blob([new Uint8Array(zipSync(members))]) }]);
+  const { pictures, problem } = await laboratory.pictures([0, 1, 2]);
+  expect(pictures.map(({ image }) => image)).toEqual([0, 2]);
+  expect(problem).toContain("images/1.npz cannot be read.");
+});
+
+test("a large image is drawn coarser", async () => {
+  const [width, height] = [2000, 3];
+  const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => i % width);
+  const [first] = dataset.rows;
+  const large = {
+    ...dataset,
+    rows: [{ ...first!, imageSize: [height, width] as const }],
+    readImage: async () => ({ width, height, channels: 3 as const, data }),
+  };
+  const { rgba, reduction, ...picture } = await pictureOf(large, 0);
+  expect(picture).toMatchObject({ width, height });
+  expect(reduction).toBe(2);
+  expect(rgba.length).toBe(4 * 1000 * 2);
+  expect([...rgba.subarray(4 * 7, 4 * 8)]).toEqual([14, 14, 14, 255]);
 });
 
 test("an own image joins the dataset, with the attributes that its text names", async () => {

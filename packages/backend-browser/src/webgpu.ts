@@ -11,15 +11,15 @@ interface GpuAdapter {
   readonly isFallbackAdapter?: boolean;
 }
 interface WebGpuBackend extends tf.KernelBackend {
-  readonly device: { readonly lost: Promise<{ readonly message: string }> };
+  readonly device: { readonly lost: Promise<unknown> };
 }
 
 const webgpu: DeviceBackend = {
   name: "webgpu",
   priority: 3,
   watch: async (backend) => {
-    const { message } = await (backend as WebGpuBackend).device.lost;
-    return `the browser lost its WebGPU device${message ? ` (${message})` : ""}.`;
+    await (backend as WebGpuBackend).device.lost;
+    return "the browser lost its WebGPU device.";
   },
 };
 

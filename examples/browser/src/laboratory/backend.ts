@@ -12,8 +12,14 @@ const wasmFiles = {
   "tfjs-backend-wasm-threaded-simd.wasm": threaded,
 };
 
+/** A backend, as the page is told of it, and what tells that its device went away. */
+export interface ChosenBackend {
+  readonly backend: BackendInUse;
+  readonly lost: Promise<string> | undefined;
+}
+
 /** Makes a backend the current one; "auto" takes the fastest. @throws VillaError `BackendUnavailable` */
-export async function chooseBackend(name: BackendName): Promise<BackendInUse> {
+export async function chooseBackend(name: BackendName): Promise<ChosenBackend> {
   const active = await useBrowserBackend({ name, wasmFiles });
   const reports = name === "auto" ? await probeBackends(browserBackends({ wasmFiles })) : [];
   const passedOver = reports
@@ -22,5 +28,5 @@ export async function chooseBackend(name: BackendName): Promise<BackendInUse> {
       reports.findIndex((report) => report.name === active.name),
     )
     .flatMap(({ name: other, probe }) => (probe.available ? [] : [`${other}: ${probe.reason}`]));
-  return { name: active.name, detail: active.detail ?? "", passedOver };
+  return { backend: { name: active.name, detail: active.detail ?? "", passedOver }, lost: active.lost };
 }

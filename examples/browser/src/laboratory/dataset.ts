@@ -13,6 +13,9 @@ export interface Dataset {
   imageFile(row: number): Promise<Uint8Array>;
 }
 
+/** More pixels than this, across or down, no screen of the page shows. */
+const longestSide = 1024;
+
 /** Row numbers of each split, in order of appearance. */
 export function splitRows({ rows }: Dataset): Map<string, number[]> {
   const splits = new Map<string, number[]>();
@@ -38,8 +41,10 @@ export function summarize(dataset: Dataset): DatasetSummary {
 export async function pictureOf(dataset: Dataset, image: number): Promise<Picture> {
   const row = dataset.rows[image]!;
   const { width, height, data } = await dataset.readImage(image);
+  const reduction = Math.ceil(Math.max(width, height) / longestSide);
+  const rgba = toRgba({ width, height, data }, reduction);
   return {
-    ...{ image, split: row.split, width, height, rgba: toRgba(data), boxes: row.regionCoord, text: row.text },
+    ...{ image, split: row.split, width, height, rgba, reduction, boxes: row.regionCoord, text: row.text },
     ...(row.regToAttr && { truth: row.regToAttr }),
     attributes: inVocabularyOrder(row.attributes, dataset.vocabulary),
   };
@@ -49,12 +54,20 @@ function inVocabularyOrder(attributes: readonly string[], vocabulary: AttributeV
   return attributeNames(vocabulary).filter((name) => attributes.includes(name));
 }
 
-/** @param planes [3, height, width] */
-function toRgba(planes: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
-  const area = planes.length / 3;
-  const rgba = new Uint8ClampedArray(4 * area).fill(255);
+/** Every `reduction`-th pixel of every `reduction`-th row. @param data [3, height, width] */
+function toRgba(
+  { width, height, data }: Pick<RgbImage, "width" | "height" | "data">,
+  reduction: number,
+): Uint8ClampedArray<ArrayBuffer> {
+  const [columns, rows] = [Math.ceil(width / reduction), Math.ceil(height / reduction)];
+  const rgba = new Uint8ClampedArray(4 * columns * rows).fill(255);
   for (let channel = 0; channel < 3; channel++) {
-    for (let pixel = 0; pixel < area; pixel++) rgba[4 * pixel + channel] = planes[channel * area + pixel]!;
+    for (let row = 0; row < rows; row++) {
+      const from = (channel * height + row * reduction) * width;
+      for (let column = 0; column < columns; column++) {
+        rgba[4 * (row * columns + column) + channel] = data[from + column * reduction]!;
+      }
+    }
   }
   return rgba;
 }

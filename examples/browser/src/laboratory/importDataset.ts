@@ -41,7 +41,7 @@ export async function importDataset(input: readonly InputFile[]): Promise<Datase
     vocabulary: vocabulary ? parseVocabulary(await vocabulary.text()) : docMnistIfItFits(rows),
     rows,
     imageFile,
-    readImage: async (row) => checkSize(await decodeImage(await imageFile(row)), rows[row]!),
+    readImage: async (row) => checkSize(await decoded(await imageFile(row), rows[row]!), rows[row]!),
   };
 }
 
@@ -91,6 +91,14 @@ function docMnistIfItFits(rows: readonly ImageAnnotation[]): typeof docMnistVoca
     "NotFound",
     `The folder has no attributes.json, and its attribute "${unknown}" is not one of DocMNIST's; add that file.`,
   );
+}
+
+async function decoded(file: Uint8Array, { imageFilepath }: ImageAnnotation): Promise<RgbImage> {
+  try {
+    return await decodeImage(file);
+  } catch (cause) {
+    throw new VillaError("InvalidFile", `${imageFilepath} cannot be read. ${(cause as Error).message}`, { cause });
+  }
 }
 
 function checkSize(image: RgbImage, { imageSize: [height, width], imageFilepath }: ImageAnnotation): RgbImage {

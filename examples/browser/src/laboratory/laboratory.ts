@@ -13,6 +13,7 @@ import type {
   OutputFile,
   OwnImage,
   Picture,
+  Pictures,
   TrainEvent,
   TrainingResult,
   TrainSettings,
@@ -43,12 +44,21 @@ export class Laboratory implements LaboratoryApi {
     return summarize(dataset);
   }
 
-  async pictures(images: readonly number[]): Promise<Picture[]> {
+  async pictures(images: readonly number[]): Promise<Pictures> {
     const dataset = this.#current();
-    const known = images.filter((image) => image < dataset.rows.length);
-    const pictures = await Promise.all(known.map((image) => pictureOf(dataset, image)));
+    const pictures: Picture[] = [];
+    let problem: string | undefined;
+    for (const image of images) {
+      if (image >= dataset.rows.length) continue;
+      try {
+        pictures.push(await pictureOf(dataset, image));
+      } catch (error) {
+        // One that cannot be read does not hide the others.
+        problem ??= (error as Error).message;
+      }
+    }
     return transfer(
-      pictures,
+      { pictures, ...(problem && { problem }) },
       pictures.map(({ rgba }) => rgba.buffer),
     );
   }

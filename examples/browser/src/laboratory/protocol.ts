@@ -39,13 +39,22 @@ export interface Picture {
   readonly split: string;
   readonly width: number;
   readonly height: number;
+  /** [height / reduction, width / reduction, 4], rounded up. */
   readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+  /** How many pixels of the image, across and down, one of `rgba` stands for: large images are drawn coarser. */
+  readonly reduction: number;
   readonly boxes: readonly Box[];
   /** True attributes of each region, where they are known. */
   readonly truth?: readonly (readonly string[])[];
   readonly text: string;
   /** Attributes that the text mentions. */
   readonly attributes: readonly string[];
+}
+
+export interface Pictures {
+  readonly pictures: readonly Picture[];
+  /** What is wrong with the first of those that cannot be read. */
+  readonly problem?: string;
 }
 
 export const backendNames = ["auto", "webgpu", "webgl", "wasm", "cpu"] as const;
@@ -71,6 +80,8 @@ export interface BackendInUse {
 /** What happens while the worker trains. */
 export type TrainEvent =
   | { readonly kind: "backend"; readonly backend: BackendInUse }
+  /** All regions are embedded, as vectors of `dimension` numbers. */
+  | { readonly kind: "embedded"; readonly regions: number; readonly dimension: number; readonly seconds: number }
   | { readonly kind: "progress"; readonly task: string; readonly done: number; readonly total: number }
   /** A head has finished an epoch and scores the regions of the watched image. */
   | { readonly kind: "scores"; readonly attribute: string; readonly image: number; readonly scores: Float32Array }
@@ -149,7 +160,7 @@ export interface LaboratoryApi {
   generate(settings: DatasetSettings): Promise<DatasetSummary>;
   importFiles(files: readonly InputFile[]): Promise<DatasetSummary>;
   addImage(image: OwnImage): Promise<DatasetSummary>;
-  pictures(images: readonly number[]): Promise<Picture[]>;
+  pictures(images: readonly number[]): Promise<Pictures>;
   train(settings: TrainSettings, listen: (event: TrainEvent) => void): Promise<TrainingResult>;
   /** Ends the training after the current step. */
   stop(): void;

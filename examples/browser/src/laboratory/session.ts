@@ -15,9 +15,11 @@ import { type Encoder, pixelsEncoder } from "@villa/preprocess";
 import { chooseBackend } from "./backend.ts";
 import { breathe } from "./breathe.ts";
 import type { Dataset } from "./dataset.ts";
+import { whileDeviceLasts } from "./device.ts";
 import { type EmbeddedDataset, type EmbeddedSplit, embedDataset, embedSplit } from "./embed.ts";
 import { ownSplit } from "./ownImage.ts";
 import {
+  type BackendName,
   epsilons,
   type ImageMapping,
   type QueryAnswer,
@@ -43,26 +45,23 @@ export interface SessionOptions {
   readonly watched: () => number;
 }
 
+/** What a session knows. */
+interface SessionParts {
+  readonly dataset: Dataset;
+  readonly embedded: EmbeddedDataset;
+  readonly encoder: Encoder;
+  readonly model: MappingModel;
+  readonly splits: ReadonlyMap<string, ScoredSplit>;
+  /** The backend that was asked for. */
+  readonly backend: BackendName;
+}
+
 /** A model trained on a dataset, with the scores of all its regions. */
 export class Session {
-  readonly #dataset: Dataset;
-  readonly #embedded: EmbeddedDataset;
-  readonly #encoder: Encoder;
-  readonly #model: MappingModel;
-  readonly #splits: Map<string, ScoredSplit>;
+  readonly #parts: SessionParts;
 
-  private constructor(
-    dataset: Dataset,
-    embedded: EmbeddedDataset,
-    encoder: Encoder,
-    model: MappingModel,
-    splits: Map<string, ScoredSplit>,
-  ) {
-    this.#dataset = dataset;
-    this.#embedded = embedded;
-    this.#encoder = encoder;
-    this.#model = model;
-    this.#splits = splits;
+  private constructor(parts: SessionParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -71,48 +70,58 @@ export class Session {
    * @throws VillaError `BackendUnavailable`, `Aborted`, and as the packages do
    */
   static async train(dataset: Dataset, options: SessionOptions): Promise<{ session: Session; result: TrainingResult }> {
-    const { settings, listen, signal } = options;
-    const { dimension, epochs, batchSize, learningRate, seed } = settings;
-    if (!dataset.rows.some(({ split }) => split === "train")) {
-      throw new VillaError("InvalidArgument", "This dataset has no train split to learn from.");
-    }
-    const backend = await chooseBackend(settings.backend);
+    const { settings, listen } = options;
+    const { dimension, epochs, learningRate, seed } = settings;
+    const trainImages = dataset.rows.filter(({ split }) => split === "train").length;
+    if (trainImages === 0) throw new VillaError("InvalidArgument", "This dataset has no train split to learn from.");
+    const { backend, lost } = await chooseBackend(settings.backend);
     listen({ kind: "backend", backend });
     const started = performance.now();
+    const elapsed = (): number => (performance.now() - started) / 1000;
     const onProgress = throttled(listen);
     const encoder = pixelsEncoder({ dimension, seed });
-    try {
-      const embedded = await embedDataset(dataset, encoder, { onProgress, signal });
-      const { model, history, complete } = await train(
-        embedded,
-        { ...defaultTrainOptions, epochs, batchSize, learningRate, seed },
-        {
-          ...{ onProgress, signal },
-          onHead: async (head, weights) => {
-            await reportScores(dataset, embedded, head, weights, options);
-            await breathe();
+    return whileDeviceLasts(lost, options.signal, async (signal) => {
+      try {
+        const embedded = await embedDataset(dataset, encoder, { onProgress, signal });
+        const regions = dataset.rows.reduce((sum, { numRegions }) => sum + numRegions, 0);
+        listen({ kind: "embedded", regions, dimension, seconds: elapsed() });
+        // A few complex images use up a small budget: they make one batch.
+        const batchSize = Math.min(settings.batchSize, trainImages);
+        const { model, history, complete } = await train(
+          embedded,
+          { ...defaultTrainOptions, epochs, batchSize, learningRate, seed },
+          {
+            ...{ onProgress, signal },
+            onHead: async (head, weights) => {
+              await reportScores(dataset, embedded, head, weights, options);
+              await breathe();
+            },
+            onEpoch: (epoch) => listen({ kind: "epoch", epoch }),
           },
-          onEpoch: (epoch) => listen({ kind: "epoch", epoch }),
-        },
-      );
-      const splits = new Map<string, ScoredSplit>();
-      for (const [split, each] of embedded.splits) splits.set(split, await scored(each, model, embedded));
-      const seconds = (performance.now() - started) / 1000;
-      const session = new Session(dataset, embedded, encoder, model, splits);
-      return { session, result: { complete, backend, history, seconds, ...session.#judge() } };
-    } finally {
-      // What an encoder keeps belongs to the backend of now; the next use makes it anew.
-      encoder.dispose();
-    }
+        );
+        const splits = new Map<string, ScoredSplit>();
+        for (const [split, each] of embedded.splits) splits.set(split, await scored(each, model, embedded));
+        const session = new Session({ dataset, embedded, encoder, model, splits, backend: settings.backend });
+        return { session, result: { complete, backend, history, seconds: elapsed(), ...session.#judge() } };
+      } finally {
+        // What an encoder keeps belongs to the backend of now; the next use makes it anew.
+        encoder.dispose();
+      }
+    });
   }
 
   /** The session with one more image of the visitor's own. @param dataset the old one with the image at its end */
   async withOwnImage(dataset: Dataset): Promise<Session> {
+    const { embedded, encoder, model, splits, backend } = this.#parts;
     const images = [...dataset.rows.keys()].filter((row) => dataset.rows[row]!.split === ownSplit);
-    const own = await embedSplit(dataset, this.#encoder, ownSplit, images, this.#embedded.attributes);
-    this.#encoder.dispose();
-    const splits = new Map(this.#splits).set(ownSplit, await scored(own, this.#model, this.#embedded));
-    return new Session(dataset, this.#embedded, this.#encoder, this.#model, splits);
+    // Chosen once more: the device of the training may have gone away since.
+    const { lost } = await chooseBackend(backend);
+    return whileDeviceLasts(lost, new AbortController().signal, async () => {
+      const own = await embedSplit(dataset, encoder, ownSplit, images, embedded.attributes);
+      encoder.dispose();
+      const all = new Map(splits).set(ownSplit, await scored(own, model, embedded));
+      return new Session({ ...this.#parts, dataset, splits: all });
+    });
   }
 
   mapping(image: number, epsilon: number): ImageMapping {
@@ -120,7 +129,7 @@ export class Session {
     const assigned = assignRegions(split.mentioned, split.data.counts, epsilon)[position]!;
     const first = firstRegion(split, position);
     const count = split.data.counts[position]!;
-    const names = this.#embedded.attributes;
+    const names = this.#parts.embedded.attributes;
     const scores = names.flatMap((name, a) =>
       split.annotations[position]!.attributes.includes(name)
         ? [[name, [...split.all.byAttribute[a]!.subarray(first, first + count)]] as const]
@@ -135,9 +144,9 @@ export class Session {
 
   /** The best regions of a split for a query. One that asks for several attributes wants all: the lowest score counts. */
   query(text: string, splitName: string, limit: number): QueryAnswer {
-    const { attributes, hint } = parseQuery(text, this.#dataset.vocabulary);
-    const names = attributes.map((a) => this.#embedded.attributes[a]!);
-    const split = this.#splits.get(splitName);
+    const { attributes, hint } = parseQuery(text, this.#parts.dataset.vocabulary);
+    const names = attributes.map((a) => this.#parts.embedded.attributes[a]!);
+    const split = this.#parts.splits.get(splitName);
     if (attributes.length === 0 || !split) return { attributes: names, ...(hint && { hint }), hits: [] };
     const hits: QueryHit[] = [];
     let row = 0;
@@ -156,27 +165,27 @@ export class Session {
 
   /** `mapping_<split>.feather`, as `villa stage1` writes it. */
   async mappingFile(splitName: string, epsilon: number, seed: number): Promise<Uint8Array> {
-    const split = this.#splits.get(splitName);
+    const split = this.#parts.splits.get(splitName);
     if (!split) throw new VillaError("NotFound", `There is no split "${splitName}" in this dataset.`);
     const assigned = assignRegions(split.mentioned, split.data.counts, epsilon);
-    return writeAnnotations(mappingRows(split.annotations, assigned, this.#embedded.attributes, seed));
+    return writeAnnotations(mappingRows(split.annotations, assigned, this.#parts.embedded.attributes, seed));
   }
 
   /** `last.pkl`, as `villa stage1` writes it. */
   async modelFile(): Promise<Uint8Array> {
-    return saveTorch(await modelStateDict(this.#model), { archiveName: "last" });
+    return saveTorch(await modelStateDict(this.#parts.model), { archiveName: "last" });
   }
 
   #judge(): Pick<TrainingResult, "judgedOn" | "sweep" | "best"> {
-    const judgedOn = this.#splits.has("val") ? "val" : "train";
-    const { mentioned: scores, truth, data } = this.#splits.get(judgedOn)!;
+    const judgedOn = this.#parts.splits.has("val") ? "val" : "train";
+    const { mentioned: scores, truth, data } = this.#parts.splits.get(judgedOn)!;
     if (!truth?.includes(1)) return { judgedOn, sweep: [] };
     const known = { scores, truth, counts: data.counts };
     return { judgedOn, sweep: epsilonSweep(known, epsilons), best: chooseEpsilon(known) };
   }
 
   #find(image: number): { split: ScoredSplit; position: number } {
-    const split = this.#splits.get(this.#dataset.rows[image]?.split ?? "");
+    const split = this.#parts.splits.get(this.#parts.dataset.rows[image]?.split ?? "");
     const position = split?.images.indexOf(image) ?? -1;
     if (!split || position < 0) throw new VillaError("NotFound", "The model has not seen this image; train again.");
     return { split, position };

@@ -103,7 +103,8 @@ export function DatasetPanel(props: DatasetPanelProps) {
       {isGenerated && (
         <details class="soft">
           <summary>The same dataset on the command line</summary>
-          <pre>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
+          <pre tabIndex={0}>
             <code>{commandFor(settings)}</code>
           </pre>
         </details>

@@ -2,9 +2,10 @@ import { useState } from "preact/hooks";
 import type { RemoteLaboratory } from "../laboratory/connect.ts";
 import type { DatasetSummary, InputFile, OutputFile } from "../laboratory/protocol.ts";
 import { canKeepFiles, keepEverything } from "../offline.ts";
-import { droppedFiles, isPicture, pickedFiles } from "./inputFiles.ts";
+import { isPicture, pickedFiles, pictureTypes } from "./inputFiles.ts";
 import { OwnImageDialog } from "./ownImageDialog.tsx";
 import { Panel } from "./panel.tsx";
+import { useDrop } from "./useDrop.ts";
 import type { Training } from "./useTraining.ts";
 
 interface FilesPanelProps {
@@ -21,7 +22,6 @@ interface FilesPanelProps {
 
 export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem, open, added }: FilesPanelProps) {
   const [own, setOwn] = useState<readonly InputFile[]>([]);
-  const [isOver, setOver] = useState(false);
   const running = training.state.kind === "running";
   const { result } = training.state;
 
@@ -32,6 +32,15 @@ export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem,
     if (files.every(({ path }) => isPicture(path))) setOwn(files);
     else open(files);
   };
+  const takePictures = (files: readonly InputFile[]): void => {
+    const other = files.find(({ path }) => !isPicture(path));
+    if (other) setProblem(`${other.path} is not a picture of a kind that this page reads: ${pictureTypes.join(", ")}.`);
+    else take(files);
+  };
+  const isOver = useDrop((files) => {
+    if (running) setProblem("A training is running; stop it before you open other data.");
+    else if (own.length === 0) files.then(take, (error: Error) => setProblem(error.message));
+  });
   const save = async (file: Promise<OutputFile>): Promise<void> => {
     try {
       offerDownload(await file);
@@ -71,30 +80,23 @@ export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem,
         </>
       }
     >
-      <fieldset
-        class={isOver ? "drop over" : "drop"}
-        onDragOver={(event) => {
-          event.preventDefault();
-          setOver(!running);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={(event) => {
-          event.preventDefault();
-          setOver(false);
-          if (running || !event.dataTransfer) return;
-          droppedFiles(event.dataTransfer).then(take, (error: Error) => setProblem(error.message));
-        }}
-      >
+      <fieldset class={isOver && !running ? "drop over" : "drop"}>
         <legend class="unseen">Bring data</legend>
         <p>
-          Drop a dataset folder, its ZIP archive, or pictures of your own here. A dataset is{" "}
+          Drop a dataset folder, its ZIP archive, or pictures of your own on this page. A dataset is{" "}
           <code>annotations.feather</code>, <code>images/</code> and, unless it is DocMNIST,{" "}
           <code>attributes.json</code>.
         </p>
         <div class="buttons">
           <FileButton label="Open a folder" directory disabled={running} take={take} />
           <FileButton label="Open a .zip" accept=".zip" disabled={running} take={take} />
-          <FileButton label="Add pictures" accept="image/*" multiple disabled={running || !dataset} take={take} />
+          <FileButton
+            label="Add pictures"
+            accept={pictureTypes.map((type) => `.${type}`).join()}
+            multiple
+            disabled={running || !dataset}
+            take={takePictures}
+          />
         </div>
       </fieldset>
       <p class="soft">

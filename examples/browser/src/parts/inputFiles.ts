@@ -1,6 +1,10 @@
 import type { InputFile } from "../laboratory/protocol.ts";
 
-export const isPicture = (path: string): boolean => /\.(png|jpe?g|webp|gif|avif|bmp)$/i.test(path);
+/** Kinds of pictures that browsers decode, by the ends of their names. */
+export const pictureTypes = ["png", "jpg", "jpeg", "webp", "gif", "avif", "bmp"];
+
+export const isPicture = (path: string): boolean =>
+  pictureTypes.some((type) => path.toLowerCase().endsWith(`.${type}`));
 
 /** Files of an `<input type="file">`, with their folders where one was chosen. */
 export function pickedFiles(files: FileList | null): InputFile[] {

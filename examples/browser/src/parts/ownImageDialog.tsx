@@ -115,6 +115,7 @@ function BoxCanvas({ pixels, boxes, setBoxes }: BoxCanvasProps) {
   const picture: Picture = {
     ...{ image: 0, split: "own", width, height, boxes, text: "", attributes: [] },
     rgba: pixels.data as Uint8ClampedArray<ArrayBuffer>,
+    reduction: 1,
   };
   const at = (event: PointerEvent): [number, number] => {
     const { left, top, width: w, height: h } = (event.currentTarget as Element).getBoundingClientRect();

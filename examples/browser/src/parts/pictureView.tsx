@@ -16,15 +16,22 @@ interface PictureViewProps {
 /** An image with its regions, as large as its container. */
 export function PictureView({ picture, label, crop, boxes = true, children }: PictureViewProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const { reduction } = picture;
   const [x0, y0, x1, y1] = crop ?? [0, 0, picture.width, picture.height];
   const [width, height] = [Math.max(1, Math.round(x1 - x0)), Math.max(1, Math.round(y1 - y0))];
   useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
-    context?.putImageData(new ImageData(picture.rgba, picture.width, picture.height), -Math.round(x0), -Math.round(y0));
+    const pixels = new ImageData(picture.rgba, Math.ceil(picture.width / reduction));
+    context?.putImageData(pixels, -Math.round(x0 / reduction), -Math.round(y0 / reduction));
   }, [picture, x0, y0]);
   return (
     <div class="picture" role="img" aria-label={label}>
-      <canvas ref={canvas} width={width} height={height} class={width <= 256 ? "pixels" : ""} />
+      <canvas
+        ref={canvas}
+        width={Math.ceil(width / reduction)}
+        height={Math.ceil(height / reduction)}
+        class={width <= 256 ? "pixels" : ""}
+      />
       {/* Letters are as large on every image, whatever its pixels. */}
       <svg viewBox={`${x0} ${y0} ${width} ${height}`} aria-hidden="true" style={{ fontSize: `${width * 0.06}px` }}>
         {boxes && picture.boxes.map((box) => <BoxOutline key={box.join()} box={box} />)}

@@ -108,7 +108,8 @@ function Figures({ epochs }: Pick<TrainingState, "epochs">) {
   return (
     <details class="soft">
       <summary>Figures of every epoch</summary>
-      <div class="scroll">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
+      <section class="scroll" tabIndex={0} aria-label="Figures of every epoch">
         <table data-test="epochs">
           <thead>
             <tr>
@@ -133,13 +134,13 @@ function Figures({ epochs }: Pick<TrainingState, "epochs">) {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </details>
   );
 }
 
 function Progress({ state }: { readonly state: TrainingState }) {
-  const { kind, progress, backend, problem, epochs, result } = state;
+  const { kind, progress, backend, embedded, problem, epochs, result } = state;
   return (
     <div class="progress">
       {kind === "running" && (
@@ -163,6 +164,12 @@ function Progress({ state }: { readonly state: TrainingState }) {
           {problem}
         </p>
       )}
+      {embedded && (
+        <p class="soft" data-test="embedded">
+          {embedded.regions.toLocaleString("en")} regions embedded as {embedded.dimension} numbers each, in{" "}
+          {embedded.seconds.toFixed(1)} s
+        </p>
+      )}
       {backend && (
         <details class="soft">
           <summary data-test="backend">{backend.name}</summary>
@@ -178,9 +185,9 @@ function Progress({ state }: { readonly state: TrainingState }) {
 }
 
 /** Said aloud by screen readers: few changes only. */
-function announce({ kind, result, backend }: TrainingState): string {
+function announce({ kind, result, backend, notice = "" }: TrainingState): string {
   if (kind === "running") return backend ? `Training on ${backend.name}.` : "Starting.";
-  if (!result) return "";
+  if (!result) return notice;
   const how = result.complete ? "Trained" : "Stopped after";
   const f1 = result.history.at(-1)?.validation?.f1;
   return `${how} ${result.history.length} epochs in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1 ${f1.toFixed(1)} %`}.`;

@@ -8,11 +8,15 @@ import { canKeepFiles, keepEverything } from "../offline.ts";
 export interface TrainingState {
   readonly kind: "idle" | "running" | "done";
   readonly backend?: BackendInUse;
+  readonly embedded?: { readonly regions: number; readonly dimension: number; readonly seconds: number };
   readonly progress?: { readonly task: string; readonly done: number; readonly total: number };
   readonly epochs: readonly EpochSummary[];
   /** Scores of the watched image's regions by attribute, as they come in. */
   readonly live: { readonly image: number; readonly scores: Readonly<Record<string, readonly number[]>> };
   readonly result?: TrainingResult;
+  /** What was asked for, such as a stop before there was a result. */
+  readonly notice?: string;
+  /** What went wrong. */
   readonly problem?: string;
 }
 
@@ -30,6 +34,7 @@ export function useTraining(laboratory: RemoteLaboratory): Training {
   const [state, setState] = useState(idle);
   const newest = useRef(idle);
   const frame = useRef(0);
+  const stopping = useRef(false);
 
   const show = useCallback((next: TrainingState) => {
     newest.current = next;
@@ -42,6 +47,7 @@ export function useTraining(laboratory: RemoteLaboratory): Training {
   const start = useCallback(
     (settings: TrainSettings) => {
       if (newest.current.kind === "running") return;
+      stopping.current = false;
       show({ ...idle, kind: "running" });
       trainIn(laboratory, settings, (event) => show(afterEvent(newest.current, event))).then(
         (result) => {
@@ -50,12 +56,15 @@ export function useTraining(laboratory: RemoteLaboratory): Training {
           // The training's files were loaded anyway: keep all there are, for the next time without a network.
           if (canKeepFiles()) keepEverything().catch(() => undefined);
         },
-        (error: Error) => show({ ...idle, problem: error.message }),
+        (error: Error) => show({ ...idle, [stopping.current ? "notice" : "problem"]: error.message }),
       );
     },
     [laboratory, show],
   );
-  const stop = useCallback(() => void laboratory.stop(), [laboratory]);
+  const stop = useCallback(() => {
+    stopping.current = true;
+    laboratory.stop();
+  }, [laboratory]);
   const reset = useCallback(() => show(idle), [show]);
   return useMemo(() => ({ state, start, stop, reset }), [state, start, stop, reset]);
 }
@@ -66,6 +75,8 @@ function afterEvent(state: TrainingState, event: TrainEvent): TrainingState {
   switch (event.kind) {
     case "backend":
       return { ...state, backend: event.backend };
+    case "embedded":
+      return { ...state, embedded: event };
     case "progress":
       return { ...state, progress: event };
     case "epoch":
