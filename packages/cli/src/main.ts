@@ -1,5 +1,6 @@
 import { isVillaError } from "@villa/data";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Help, type Option } from "commander";
+import { normalizeArguments } from "./arguments.ts";
 import { commands } from "./commands/index.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
@@ -27,6 +28,7 @@ export async function runVilla(argv: readonly string[], terminal: Terminal = pro
     .exitOverride()
     .addHelpText("after", examples)
     .showHelpAfterError("Run the command with --help to see how it is used.")
+    .configureHelp({ optionDescription })
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
@@ -43,17 +45,18 @@ export async function runVilla(argv: readonly string[], terminal: Terminal = pro
   }
   try {
     if (argv.length === 0) program.outputHelp();
-    else await program.parseAsync(argv, { from: "user" });
+    else await program.parseAsync(normalizeArguments(argv, program), { from: "user" });
     return exitCode;
   } catch (error) {
-    return report(error, argv.includes("--verbose"), terminal);
+    return await report(error, argv.includes("--verbose"), terminal);
   } finally {
     process.off("SIGINT", onInterrupt);
   }
 }
 
-function report(error: unknown, verbose: boolean, terminal: Terminal): ExitCode {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+async function report(thrown: unknown, verbose: boolean, terminal: Terminal): Promise<ExitCode> {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
+  const error = await described(thrown);
   const message = error instanceof Error ? error.message : String(error);
   if (verbose && error instanceof Error && error.stack) terminal.err(error.stack);
   if (isVillaError(error)) {
@@ -62,6 +65,22 @@ function report(error: unknown, verbose: boolean, terminal: Terminal): ExitCode 
   }
   terminal.err(`villa: ${message.split("\n")[0]} (--verbose shows where)`);
   return 1;
+}
+
+/** What the system refused, such as a folder that cannot be written, in a sentence; anything else as it is. */
+async function described(error: unknown): Promise<unknown> {
+  const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (isVillaError(error) || syscall === undefined || path === undefined) return error;
+  const { fileError } = await import("@villa/data/node");
+  return fileError(error, path, readCalls.has(syscall) ? "read" : "write");
+}
+
+const readCalls: ReadonlySet<string> = new Set(["scandir", "stat", "lstat", "read", "access", "readlink", "realpath"]);
+
+/** Help marks the flags that a command cannot do without. */
+function optionDescription(option: Option): string {
+  const description = new Help().optionDescription(option);
+  return option.mandatory ? `${description} (required)` : description;
 }
 
 const examples = `

@@ -1,4 +1,7 @@
 // Mistakes as a user makes them: one sentence that says what to do, on stderr, and the right exit code.
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runVilla } from "../src/main.ts";
 
@@ -37,6 +40,37 @@ test.each([
   expect(err).toMatch(message);
   expect(out).toBe("");
   expect(exitCode).toBe(2);
+});
+
+test("flags in the original's snake_case mean the same", async () => {
+  const { exitCode, err } = await villa("preprocess", "--data_dir=no_such_folder", "--encoder", "pixels");
+  expect(err).toBe("villa: There is no dataset folder no_such_folder.");
+  expect(exitCode).toBe(1);
+});
+
+test.each([["quickstart"], ["preprocess", "--data-dir", "x"]])(
+  "a seed that is no number is refused by %s",
+  async (...argv) => {
+    const { exitCode, err } = await villa(...argv, "--seed", "lucky");
+    expect(err).toMatch(/'lucky' is invalid. Give a whole number of at least 0/);
+    expect(exitCode).toBe(2);
+  },
+);
+
+test("help of a command, asked for either way", async () => {
+  const [before, after] = [await villa("help", "evaluate"), await villa("evaluate", "--help")];
+  expect(before).toEqual(after);
+  expect(after.out).toMatch(/--checkpoint <file>[\s\S]*\(required\)/);
+  expect((await villa("stag1", "--help")).err).toMatch(/Unknown command 'stag1'/);
+  expect((await villa("help", "stag1")).exitCode).toBe(2);
+});
+
+test("what the system refuses is said in a sentence", async () => {
+  const file = join(await mkdtemp(join(tmpdir(), "villa-errors-")), "file");
+  await writeFile(file, "");
+  const { exitCode, err } = await villa("quickstart", "--out", join(file, "folder"), "--backend", "cpu");
+  expect(err).toMatch(/^villa: Cannot write .*: part of its path is not a folder\.$/);
+  expect(exitCode).toBe(1);
 });
 
 test.each([

@@ -171,6 +171,14 @@ describe("docmnist generate", () => {
 });
 
 describe("docmnist digest", () => {
+  it("prints the same JSON over many lines, or with --json as one", async () => {
+    const { directory } = JSON.parse((await generate("--json")).out);
+    const [many, one] = [(await run("digest", directory)).out, (await run("digest", directory, "--json")).out];
+    expect(one.trimEnd().split("\n")).toHaveLength(1);
+    expect(many.trimEnd().split("\n").length).toBeGreaterThan(10);
+    expect(JSON.parse(one)).toEqual(JSON.parse(many));
+  });
+
   it("answers folders that are no DocMNIST dataset", async () => {
     expect(await run("digest", join(out, "nowhere"))).toMatchObject({
       code: 1,

@@ -120,6 +120,7 @@ test("from files to files: checkpoints, metrics, evaluation with examples, expor
 
   const exported = join(folder, "tower.pth");
   await exportModel(result.lastCheckpoint, exported);
+  await expect(exportModel(result.lastCheckpoint, join(folder, "encoder.tflite"))).rejects.toThrow(/\.onnx or \.pth/);
   expect([...loadStateDict(await readFile(exported)).keys()]).toContain("visual.layer4.0.conv1.weight");
 });
 

@@ -1,7 +1,7 @@
 import { VillaError } from "@villa/data";
 import { Option } from "commander";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
+import { onBackend, type RuntimeFlags, seedNumber, wholeNumber, withRuntimeFlags } from "./runtime.ts";
 import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
 interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
@@ -33,7 +33,7 @@ export const registerPreprocess: RegisterCommand = (program, context) => {
         .default("roi-align"),
     )
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)
-    .option("--seed <n>", "of the pixels encoder", Number, 23)
+    .option("--seed <n>", "of the pixels encoder", seedNumber, 23)
     .addOption(new Option("--format <name>", "file format").choices(["original", "safetensors"]).default("original"))
     .option("--overwrite", "replace embeddings that are there already")
     .addHelpText(

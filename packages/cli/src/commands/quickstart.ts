@@ -1,6 +1,6 @@
 import { duration } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
+import { onBackend, type RuntimeFlags, seedNumber, withRuntimeFlags } from "./runtime.ts";
 
 interface QuickstartFlags extends CommonFlags, RuntimeFlags {
   readonly out: string;
@@ -15,7 +15,7 @@ export const registerQuickstart: RegisterCommand = (program, context) => {
     .description("run the whole pipeline, small and offline, and write an HTML report of it")
     .option("--out <folder>", "where everything goes; replaced when an earlier quickstart made it", "villa-quickstart")
     .option("--digits <source>", "glyphs, mnist (from the cache), a folder with MNIST's files, or auto", "auto")
-    .option("--seed <n>", "of everything that is drawn at random", Number, 23)
+    .option("--seed <n>", "of everything that is drawn at random", seedNumber, 23)
     .addHelpText(
       "after",
       `

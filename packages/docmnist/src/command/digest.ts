@@ -8,10 +8,10 @@ export function digestCommand(io: CommandIo, signal: AbortSignal): Command {
   return new Command("digest")
     .description("Print a dataset's fingerprint as JSON: counts and SHA-256 of pixels, boxes, labels and sentences.")
     .argument("<folder>", "dataset folder, ours or the reference implementation's")
-    .option("--json", "accepted for uniformity: the output is always JSON")
+    .option("--json", "print the JSON as one line")
     .option("--verbose", "show where an error arose")
     .addHelpText("after", examples("digest data/docmnist_30000_15.2"))
-    .action(async (folder: string) => {
-      io.out(`${JSON.stringify(await digestDataset(folder, { signal }), null, 2)}\n`);
+    .action(async (folder: string, { json }: { json?: boolean }) => {
+      io.out(`${JSON.stringify(await digestDataset(folder, { signal }), null, json ? 0 : 2)}\n`);
     });
 }

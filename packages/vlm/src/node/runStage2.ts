@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { EpochResult } from "@villa/core";
 import { folderCheckpoints, jsonlMetrics, readMetrics } from "@villa/core/node";
-import { type ProgressListener, saveTorch } from "@villa/data";
+import { type ProgressListener, saveTorch, VillaError } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
 import { visionStateDict } from "@villa/preprocess";
 import { parseStage2Config, type Stage2Config } from "../config.ts";
@@ -110,16 +110,19 @@ async function epochsOf(metrics: string): Promise<EpochResult[]> {
 }
 
 /**
- * Writes a trained image tower for use elsewhere: `.onnx` (images and boxes in, embeddings out), else a torch state dict
- * with the original's names.
+ * Writes a trained image tower for use elsewhere: `.onnx` (images and boxes in, embeddings out), or `.pth`: a torch state
+ * dict with the original's names.
  *
- * @throws VillaError as the file readers
+ * @throws VillaError `InvalidArgument` for another ending; as the file readers
  */
 export async function exportModel(checkpoint: string, path: string): Promise<void> {
+  if (!/\.(onnx|pth|pt|pkl)$/i.test(path)) {
+    throw new VillaError("InvalidArgument", `The exported file must end in .onnx or .pth, not "${path}".`);
+  }
   const model = await openModel(checkpoint);
   try {
     const stateDict = await visionStateDict(model.tower.parameters);
-    const isOnnx = path.endsWith(".onnx");
+    const isOnnx = /\.onnx$/i.test(path);
     await atomicWriteFile(path, isOnnx ? exportRegionEncoder(stateDict, model.tower.config) : saveTorch(stateDict));
   } finally {
     model.dispose();
