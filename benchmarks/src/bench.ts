@@ -23,7 +23,7 @@ const extras = ["limits", "scaling"];
 const names = suite.map(({ name }) => name);
 const program = new Command("bench")
   .description("ViLLA's hot paths side by side with PyTorch, in turn, on this machine")
-  .argument("[names...]", `of ${[...names, ...extras].join(", ")}; default: all but scaling`)
+  .argument("[names...]", `of ${[...names, ...extras].join(", ")}, or how they begin; default: all but scaling`)
   .option("--rounds <n>", "runs of each side", positive, 3)
   .option("--threads <n>", "threads of both sides", positive, availableParallelism())
   .option("--backend <name>", "ours: auto, cuda, webgpu, native, wasm", "auto")
@@ -34,9 +34,11 @@ const program = new Command("bench")
   .parse();
 
 const flags = program.opts<Flags>();
-const chosen = program.args.length > 0 ? program.args : [...names, "limits"];
-const unknown = chosen.filter((name) => !names.includes(name) && !extras.includes(name));
+const asked = program.args.length > 0 ? program.args : [...names, "limits"];
+const named = asked.map((beginning) => [...names, ...extras].filter((name) => name.startsWith(beginning)));
+const unknown = asked.filter((_, i) => named[i]!.length === 0);
 if (unknown.length > 0) program.error(`There is no benchmark ${unknown.join(", ")}; see --help.`, { exitCode: 2 });
+const chosen = named.flat();
 
 const say = (line: string): void => console.error(line);
 const python = await findPyTorch();

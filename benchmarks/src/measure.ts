@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -85,7 +86,8 @@ export interface Machine {
   readonly processor: string;
   readonly cores: number;
   readonly memoryGiB: number;
-  readonly node: string;
+  /** Of Node.js and of the libraries that compute. */
+  readonly versions: Readonly<Record<string, string>>;
   readonly platform: string;
 }
 
@@ -94,8 +96,18 @@ export function thisMachine(): Machine {
     processor: cpus()[0]?.model.trim() ?? "unknown",
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
+    versions: { "Node.js": process.version.slice(1), ...libraryVersions() },
     platform: `${process.platform} ${process.arch}`,
+  };
+}
+
+function libraryVersions(): Record<string, string> {
+  const require = createRequire(import.meta.url);
+  const ofBackend = createRequire(require.resolve("@villa/backend-node/package.json"));
+  const version = (from: NodeJS.Require, name: string) => (from(`${name}/package.json`) as { version: string }).version;
+  return {
+    "TensorFlow.js": version(require, "@tensorflow/tfjs-core"),
+    "ONNX Runtime": version(ofBackend, "onnxruntime-node"),
   };
 }
 

@@ -58,7 +58,10 @@ export function speedPage(report: Report): string {
     "[`benchmarks/`](../benchmarks), the raw figures in [`benchmarks/results/`](../benchmarks/results).",
     "",
     `${date.slice(0, 10)}: ${machine.processor}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, ` +
-      `Node.js ${machine.node}, ${pytorch ?? "no PyTorch"}, ${threads} threads, medians of ${rounds} rounds.`,
+      `${Object.entries(machine.versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(", ")}, ` +
+      `${pytorch ?? "no PyTorch"}, ${threads} threads, medians of ${rounds} rounds.`,
     "",
     markdownTable(comparisonRows(report)),
     "",

@@ -63,7 +63,7 @@ export const suite: readonly Benchmark[] = [
     unit: "s",
     ours: ["stage1.ts", "--steps", "41", "--epoch", "41"],
     pytorch: ["stage1.py", "--steps", "41", "--epoch", "41"],
-    onWasm: false,
+    onWasm: true,
     rounds: 1,
   },
   {
@@ -83,7 +83,7 @@ export const suite: readonly Benchmark[] = [
     ours: ["stage2.ts"],
     pytorch: ["stage2.py"],
     target: 1.3,
-    onWasm: false,
+    onWasm: true,
   },
   {
     name: "evaluate",
@@ -91,6 +91,6 @@ export const suite: readonly Benchmark[] = [
     unit: "s",
     ours: ["evaluate.ts"],
     pytorch: ["evaluate.py"],
-    onWasm: false,
+    onWasm: true,
   },
 ];
