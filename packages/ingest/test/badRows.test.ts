@@ -7,6 +7,7 @@ const good = { image: "a.png", text: "red", attributes: ["red"] };
 
 describe.each([
   ["an image that is missing", { ...good, image: "nowhere.png" }, /image cannot be read: there is no such file/],
+  ["an image that is a folder", { ...good, image: "." }, /image cannot be read: it is not a file/],
   ["an image that is cut short", { ...good, image: "short.jpg" }, /image cannot be read/],
   ["an image that is none", { ...good, image: "words.png" }, /image cannot be read/],
   ["an image outside of the folder", { ...good, image: "sub/../../table.jsonl" }, /outside of --images/],

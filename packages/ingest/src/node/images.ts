@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
 import { type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
 import { atomicWriteFile, readFileBytes } from "@villa/data/node";
@@ -133,10 +134,20 @@ async function decodePicture(
     const plain = isRgb && format === "png" ? "png" : isRgb && format === "jpeg" ? "jpg" : undefined;
     return { source, width: info.width, height: info.height, pixels: data, plain };
   } catch (cause) {
-    const message = (cause as Error).message
-      .split("\n")[0]!
-      .replace(/^Input file is missing.*/, "there is no such file");
-    throw new VillaError("InvalidFile", `${name} cannot be read: ${message}`, { cause });
+    const why = (await fileProblem(input)) ?? (cause as Error).message.split("\n")[0]!;
+    throw new VillaError("InvalidFile", `${name} cannot be read: ${why}`, { cause });
+  }
+}
+
+/** libvips takes what is not there for another format now and then. */
+async function fileProblem(input: string | Uint8Array): Promise<string | undefined> {
+  if (typeof input !== "string") return undefined;
+  try {
+    const entry = await stat(input);
+    return entry.isFile() ? undefined : "it is not a file";
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? "there is no such file" : message;
   }
 }
 

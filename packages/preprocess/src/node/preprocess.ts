@@ -171,6 +171,7 @@ function splitByImage(
 function progressReport(progress: ProgressListener | undefined, total: number): (done: number) => void {
   const started = performance.now();
   return (done) => {
+    if (total === 0) return; // a merge embeds nothing
     const seconds = (performance.now() - started) / 1000;
     const rate = seconds > 0 ? done / seconds : 0;
     const metrics = done > 0 ? { imagesPerSecond: rate, secondsLeft: (total - done) / rate } : {};
