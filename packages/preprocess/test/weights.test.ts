@@ -162,7 +162,7 @@ describe("weights that do not fit are refused", () => {
     return () => loadClip(weights);
   };
 
-  test("all missing, unexpected and wrongly shaped tensors are listed", () => {
+  test("missing, unexpected and wrongly shaped tensors are named", () => {
     const load = changed((weights) => {
       weights.delete("visual.layer2.0.conv2.weight");
       weights.delete("visual.attnpool.v_proj.bias");
@@ -177,6 +177,18 @@ describe("weights that do not fit are refused", () => {
         ),
       }),
     );
+  });
+
+  test("of weights of another size a few are named", () => {
+    const load = changed((weights) => {
+      for (const [name, { dtype, shape }] of reference) {
+        if (!name.includes(".bn")) continue;
+        const wider = shape.map((side) => side + 1);
+        const elements = wider.reduce((a, b) => a * b, 1);
+        weights.set(name, { dtype, shape: wider, data: new Float32Array(elements) });
+      }
+    });
+    expect(load).toThrow(/wrong shape \(\d{2,}\): (\S+ \[\d+\] instead of \[\d+\], ){4}…\.$/);
   });
 
   test("a vision transformer and something else altogether", () => {

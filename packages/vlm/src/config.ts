@@ -7,7 +7,11 @@ const whole = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(
 const layers = v.pipe(
   v.union([v.string(), v.array(v.number())]),
   v.transform((value) => (typeof value === "string" ? value.split(",").map(Number) : value)),
-  v.strictTuple([whole(1), whole(1), whole(1), whole(1)]),
+  v.check(
+    (blocks) => blocks.length === 4 && blocks.every((count) => Number.isSafeInteger(count) && count >= 1),
+    "expected four whole numbers of at least 1, such as 3,4,6,3",
+  ),
+  v.tuple([v.number(), v.number(), v.number(), v.number()]),
 );
 
 /**

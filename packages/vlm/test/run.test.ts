@@ -165,6 +165,13 @@ test("a loss that is not finite names the step and leaves the last good checkpoi
   expect(await readFile(lastCheckpoint)).toEqual(before);
 });
 
+test("layers that are not four whole numbers are refused", () => {
+  for (const layers of ["1,1,1", "a,1,1,1", [1, 1, 1, 0]]) {
+    const wrong = () => parseStage2Config({ ...config(), model: { ...config().model, layers } });
+    expect(wrong).toThrow(/model\.layers .*four whole numbers/);
+  }
+});
+
 test("a step of one pair is refused", async () => {
   const one = config({ task_name: "one", pairs: "image", batch_size: 1 });
   expect(await refusal(runStage2(one))).toMatch(/^Mismatch: .*at least two region-text pairs/);

@@ -71,6 +71,10 @@ Examples:
           const own = result.perAttribute[i];
           return [name, own?.regions ?? 0, own ? percent(own.rPrecision) : ""];
         });
+        const groups = result.perGroup.map(({ group, rPrecision }) => [
+          group,
+          rPrecision === null ? "" : percent(rPrecision),
+        ]);
         return [
           `${result.regions} regions of ${result.images} images, split ${result.split}`,
           "",
@@ -79,6 +83,8 @@ Examples:
             row("text → region", result.textToRegion),
             row("region → text", result.regionToText),
           ]),
+          "",
+          table([["group", "R-Precision"], ...groups]),
           "",
           table([["attribute", "regions", "R-Precision"], ...attributes]),
           ...("report" in result ? ["", result.report] : []),

@@ -1,6 +1,6 @@
 import { type Dataset, openDataset } from "@villa/data/node";
 import type { Evaluation, FoundAttribute, FoundRegion } from "@villa/vlm/node";
-import { barCharts } from "./charts.ts";
+import { barChart, barCharts } from "./charts.ts";
 import { minute, selfContainedPage } from "./frame.ts";
 import { dataTable, html, type Markup, trusted } from "./markup.ts";
 import { cropped, pngUrl, thumbnail } from "./thumbnail.ts";
@@ -21,7 +21,8 @@ export async function renderEvaluation(
   evaluation: Evaluation,
   { dataDir, checkpoint, finished }: { dataDir: string; checkpoint: string; finished: string },
 ): Promise<string> {
-  const { split, images, regions, attributes, perAttribute, textToRegion, regionToText, examples } = evaluation;
+  const { split, images, regions, attributes, perAttribute, perGroup, textToRegion, regionToText, examples } =
+    evaluation;
   const dataset = await openDataset(dataDir);
   const pictures = new RegionPictures(dataset);
   const percent = (fraction: number): string => (100 * fraction).toFixed(1);
@@ -34,6 +35,10 @@ export async function renderEvaluation(
   const bars = attributes.map((label, i) => ({
     label,
     bars: [{ value: 100 * (perAttribute[i]?.rPrecision ?? 0), color: "var(--mapped)" as const }],
+  }));
+  const groups = perGroup.map(({ group, rPrecision }) => ({
+    label: group,
+    bars: [{ value: 100 * (rPrecision ?? 0), color: "var(--mapped)" as const }],
   }));
   const found: Markup[] = [];
   for (const { attribute, regions: best } of examples?.byAttribute ?? []) {
@@ -49,7 +54,10 @@ export async function renderEvaluation(
 <section><h2>Retrieval (%)</h2>
 ${dataTable(["", "R-Precision", ...cutOffs.flatMap((k) => [`P@${k}`, `R@${k}`])], [row("text → region", textToRegion), row("region → text", regionToText)])}
 <p class="soft">R-Precision is the precision among the first R answers, R being the number of right ones. Equal scores count as their expectation.</p></section>
-<section><h2>Text → region, each attribute (%)</h2>
+<section><h2>Text → region, R-Precision (%)</h2>
+<h3>Each kind of attribute</h3>
+<div class="card" style="max-width:520px">${trusted(barChart("Text to region R-Precision of each group", groups))}</div>
+<h3 style="margin-top:30px">Each attribute</h3>
 <div class="two">${barCharts("Text to region R-Precision of each attribute", bars).map((chart) => html`<div class="card">${trusted(chart)}</div>`)}</div></section>
 <section><h2>Best regions of each attribute</h2><p class="soft">From the best to the worse, with their cosine; a green frame where the region truly has the attribute, a red one where not.</p>${found}</section>
 <section><h2>Attributes of the regions of some images</h2><p class="soft">As many attributes as a region truly has, the best first. Regions are numbered from the top left.</p><div class="samples">${shown}</div></section>

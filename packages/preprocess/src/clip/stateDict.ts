@@ -18,7 +18,7 @@ export interface CheckedClip {
  * optionally under `text.`), either under `module.`, `model.` or `clip.`, and a vision tower alone with or without
  * `visual.`.
  *
- * @throws VillaError `Mismatch` listing missing, unexpected and wrongly shaped tensors; `NotFinite` naming a tensor
+ * @throws VillaError `Mismatch` naming some of the missing, unexpected and wrongly shaped tensors; `NotFinite` naming a tensor
  */
 export function checkClipStateDict(
   stateDict: ReadonlyMap<string, TensorData>,
@@ -81,8 +81,13 @@ function isBookkeeping(name: string): boolean {
   );
 }
 
+/** Weights of another size fit nowhere: a few names tell that as well as all of them. */
+const namesShown = 4;
+
 function section(title: string, names: readonly string[]): string[] {
-  return names.length > 0 ? [`${title} (${names.length}): ${names.join(", ")}`] : [];
+  if (names.length === 0) return [];
+  const rest = names.length > namesShown ? ", …" : "";
+  return [`${title} (${names.length}): ${names.slice(0, namesShown).join(", ")}${rest}`];
 }
 
 function checkFinite(name: string, { dtype, data }: TensorData): void {
