@@ -20,8 +20,15 @@ export const processTerminal: Terminal = {
 /** Seconds between two plain progress lines, when no terminal is there to draw a bar on. */
 const LINE_INTERVAL_S = 5;
 
-/** Progress as a bar with rate and time left on a terminal, else as a line every few seconds. Call `stop()` at the end. */
-export function terminalProgress(terminal: Terminal): { listener: ProgressListener; stop: () => void } {
+/**
+ * Progress as a bar with rate and time left on a terminal, else as a line every few seconds. `heading` writes a line
+ * above what follows. Call `stop()` at the end.
+ */
+export function terminalProgress(terminal: Terminal): {
+  readonly listener: ProgressListener;
+  readonly heading: (text: string) => void;
+  readonly stop: () => void;
+} {
   let bar: SingleBar | undefined;
   let task = "";
   let started = 0;
@@ -64,7 +71,12 @@ export function terminalProgress(terminal: Terminal): { listener: ProgressListen
       terminal.err([`${update.task}: ${done}`, rate, left, metrics].filter(Boolean).join("  "));
     }
   };
-  return { listener, stop };
+  const heading = (text: string): void => {
+    stop();
+    task = ""; // the same task under another heading starts anew
+    terminal.err(text);
+  };
+  return { listener, heading, stop };
 }
 
 /** Rate and time left are worked out here, for every task in the same way. */

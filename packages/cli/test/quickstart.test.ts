@@ -23,12 +23,16 @@ let folder = "";
 let out = "";
 let result: QuickstartResult;
 let page = "";
+const begun: string[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "villa-quickstart-"));
   out = join(folder, "with space");
   const backend = await useNodeBackend();
-  result = await runQuickstart({ out, digits: "glyphs", seed: 5, sizes, threads: 1 }, backend);
+  result = await runQuickstart(
+    { out, digits: "glyphs", seed: 5, sizes, threads: 1, onStep: (name) => begun.push(name) },
+    backend,
+  );
   await backend.dispose();
   page = await readFile(result.report, "utf8");
 }, 120_000);
@@ -52,6 +56,7 @@ test("both models and the untrained floor are judged on the same regions", () =>
   expect(result.stage1.splits.map(({ split }) => split)).toEqual(["train", "val", "test"]);
   expect(result.stage1.history).toHaveLength(2);
   expect(result.steps.length).toBeGreaterThanOrEqual(7);
+  expect(begun).toEqual(result.steps.map(({ name }) => name));
 });
 
 test("quickstart.json holds the figures, and texts are escaped", async () => {

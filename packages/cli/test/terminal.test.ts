@@ -32,6 +32,16 @@ test("without a terminal, progress is plain lines on stderr and ends with the la
   expect(terminal.stdout).toEqual([]);
 });
 
+test("a heading stands above the progress that follows, which counts from anew", () => {
+  const terminal = recorder();
+  const { listener, heading } = terminalProgress(terminal);
+  for (const name of ["first", "second"]) {
+    heading(name);
+    listener({ task: "work", done: 2, total: 2, unit: "steps" });
+  }
+  expect(terminal.stderr).toEqual(["first", "work: 2/2 steps", "second", "work: 2/2 steps"]);
+});
+
 test("a rate counts what was done since the first report, and from anew when a task begins again", async () => {
   const terminal = recorder();
   const { listener } = terminalProgress(terminal);

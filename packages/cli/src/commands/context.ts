@@ -25,17 +25,19 @@ export function withCommonFlags(command: Command): Command {
     .option("--verbose", "show a stack trace when something fails");
 }
 
+type Progress = ReturnType<typeof terminalProgress>;
+
 /** Runs the work of a command with progress shown, then prints its result as text, or as JSON when asked. */
 export async function present<T>(
   { terminal }: CommandContext,
   { json = false }: CommonFlags,
-  work: (listener: ReturnType<typeof terminalProgress>["listener"]) => Promise<T>,
+  work: (listener: Progress["listener"], heading: Progress["heading"]) => Promise<T>,
   describe: (result: T) => string,
 ): Promise<void> {
   const progress = terminalProgress(terminal);
   let result: T;
   try {
-    result = await work(progress.listener);
+    result = await work(progress.listener, progress.heading);
   } finally {
     progress.stop();
   }

@@ -27,11 +27,12 @@ Examples:
     present(
       context,
       flags,
-      (progress) =>
+      (progress, heading) =>
         onBackend(flags, async (backend) => {
           const { runQuickstart } = await import("../quickstart/run.ts");
           const { out, digits, seed, threads } = flags;
-          return runQuickstart({ out, digits, seed, threads, progress, signal: context.signal }, backend);
+          const running = { progress, onStep: heading, signal: context.signal };
+          return runQuickstart({ out, digits, seed, threads, ...running }, backend);
         }),
       ({ report, seconds, stage1, models }) => {
         const test = stage1.splits.find(({ split }) => split === "test")?.report;

@@ -29,6 +29,8 @@ export interface QuickstartOptions {
   /** Threads for Stage 1; default every core. */
   readonly threads?: number | undefined;
   readonly progress?: ProgressListener;
+  /** Told the name of each step as it begins. */
+  readonly onStep?: (name: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -50,7 +52,7 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
   const running = { ...(progress && { progress }), ...(signal && { signal }) };
   const folder = await freshFolder(options.out);
   const checkpoints = join(folder, "checkpoints");
-  const timeline = new Timeline();
+  const timeline = new Timeline(options.onStep);
   const where = backend.name;
 
   const digits = await quickstartDigits(options.digits, { seed, glyphs: sizes.glyphs });

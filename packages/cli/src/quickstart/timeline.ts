@@ -10,7 +10,11 @@ export interface TimedStep {
 export class Timeline {
   readonly steps: TimedStep[] = [];
 
+  /** @param onStart told the name of each step as it begins */
+  constructor(private readonly onStart: (name: string) => void = () => {}) {}
+
   async time<T>(name: string, where: string, work: () => Promise<T>): Promise<T> {
+    this.onStart(name);
     const started = performance.now();
     const result = await work();
     this.steps.push({ name, where, seconds: (performance.now() - started) / 1000 });

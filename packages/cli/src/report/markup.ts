@@ -25,8 +25,12 @@ function render(part: Part): string {
   return String(part).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** A table with a head; all columns but the first to the right when they hold numbers. */
+/** A table with a head; columns of words to the left, of numbers to the right. */
 export function dataTable(head: readonly string[], rows: readonly (readonly (string | number | Markup)[])[]): Markup {
-  return html`<div class="scroll"><table><thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
-<tbody>${rows.map((row) => html`<tr>${row.map((cell, i) => (i === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>`)}</tbody></table></div>`;
+  const side = head.map((_, column) => (column > 0 && rows.every((row) => isNumeric(row[column])) ? "" : "text"));
+  return html`<div class="scroll"><table><thead><tr>${head.map((cell, i) => html`<th scope="col" class="${side[i]!}">${cell}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map((cell, i) => (i === 0 ? html`<th scope="row">${cell}</th>` : html`<td class="${side[i]!}">${cell}</td>`))}</tr>`)}</tbody></table></div>`;
 }
+
+const isNumeric = (cell: string | number | Markup | undefined): boolean =>
+  typeof cell === "number" || (typeof cell === "string" && /^[-+\d.,%±\s–]*$/.test(cell));

@@ -34,11 +34,14 @@ ${dataTable(
 )}
 <div class="samples">${samples.map(
     ({ png, text, regions }) =>
-      html`<figure><img src="${png}" alt="A DocMNIST image with ${regions} boxed regions"><figcaption>${text}</figcaption></figure>`,
+      html`<figure><img src="${png}" alt="A DocMNIST image with ${regions} boxed regions"><figcaption>${sentences(text)}</figcaption></figure>`,
   )}</div>
 <p class="soft">The attributes are ${attributeGroups.map(({ name, attributes }, i) => `${i > 0 ? "; " : ""}${name}: ${attributes.join(", ")}`)}.</p>
 </section>`;
 }
+
+/** A full stop stays on the line of its sentence. */
+const sentences = (text: string): string => text.replaceAll(" . ", "\u00a0. ");
 
 export function ranSection({ steps, seconds, machine, parameters, dimension }: ReportData): Markup {
   return html`<section id="ran"><h2>What ran where, and for how long</h2>
@@ -59,7 +62,7 @@ export function ranSection({ steps, seconds, machine, parameters, dimension }: R
 
 export function goingOnSection({ dataset }: ReportData): Markup {
   return html`<section id="going-on"><h2>How to go on</h2>
-<p>The quickstart stands in for CLIP with a fixed random projection of pixels, and trains a tiny tower from random weights. With real digits and CLIP's weights, at the size of the paper:</p>
+<p>The quickstart stands in for CLIP with a fixed random projection of pixels, and trains a tiny tower from random weights. With real digits and CLIP's weights, at the size of the paper (<code>npm i -g @villa/cli</code> installs <code>villa</code>; in a clone, write <code>npm run -s villa --</code> for it):</p>
 <pre><code># MNIST is downloaded once and kept in the cache
 villa docmnist generate --attribute-budget 30000 --target-sample-complexity 16 \\
   --test-attribute-budget 10000 --digits mnist --out data
@@ -72,8 +75,10 @@ villa evaluate --data-dir data/docmnist_30000_15.2 \\
 <p>Or play with what this run made:</p>
 <pre><code>villa map ${quoted(`data_dir=${dataset}`)} epsilon=0.05,0.1,0.2 \\
   task_name=stage1 ${quoted(`checkpoint_dir=${checkpointsOf(dataset)}`)}
-villa visualize ${quoted(dataset)} --mapping ${quoted(`${dataset}/mapping_test.feather`)} --out mapped.html
-villa doctor</code></pre>
+villa visualize ${quoted(dataset)} \\
+  --mapping ${quoted(`${dataset}/mapping_test.feather`)} --out mapped.html
+villa query --data-dir ${quoted(dataset)} --text "a red seven" --out found.html \\
+  --checkpoint ${quoted(`${checkpointsOf(dataset)}/stage2_mapping/best.safetensors`)}</code></pre>
 <p><code>villa doctor</code> tells which backends this machine has and how to get a faster one; <code>villa --help</code> lists every command.</p>
 </section>`;
 }

@@ -20,7 +20,7 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .soft, figcaption, .legend { color: var(--soft); font-size: 15px; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 14px; margin: 30px 0 0; }
 .figures > div, .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 18px 20px; }
-.figures b { display: block; font-size: 32px; line-height: 1.15; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
+.figures b { display: block; font-size: 32px; line-height: 1.15; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .figures span { color: var(--soft); font-size: 14px; line-height: 1.35; display: block; margin-top: 4px; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 18px; margin: 20px 0; align-items: start; }
 .samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 20px; margin: 22px 0; }
@@ -29,7 +29,7 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .samples figcaption { margin-top: 8px; font-size: 14px; line-height: 1.5; }
 .regions { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; margin: 14px 0 26px; }
 .regions figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 12px; }
-.regions img { display: block; width: 100%; height: auto; border-radius: 6px; image-rendering: pixelated; background: #000; }
+.regions img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px; image-rendering: pixelated; background: #000; }
 .hits { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 10px; margin: 8px 0 26px; }
 .hits figure { margin: 0; } .hits figcaption { font-size: 13px; text-align: center; font-variant-numeric: tabular-nums; }
 .hits img { display: block; width: 100%; height: auto; border: 3px solid; border-radius: 8px; image-rendering: pixelated; background: #000; }
@@ -47,9 +47,9 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .scroll { overflow-x: auto; margin: 12px 0 20px; }
 table { border-collapse: collapse; font-size: 15px; font-variant-numeric: tabular-nums; min-width: min(100%, 420px); }
 th, td { padding: 8px 18px 8px 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td.text { text-align: left; } thead th { color: var(--soft); font-weight: 500; font-size: 14px; }
+th:first-child, .text { text-align: left; } thead th { color: var(--soft); font-weight: 500; font-size: 14px; }
 tbody th { font-weight: 500; } td b { color: var(--accent); }
-.wide table { width: 100%; } table.left td { text-align: left; white-space: normal; }
+.wide table { width: 100%; }
 pre { background: var(--code); border-radius: 10px; padding: 16px 18px; overflow-x: auto; font-size: 14px; line-height: 1.6; margin: 12px 0 22px; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 0.92em; overflow-wrap: anywhere; }
 pre code { font-size: inherit; overflow-wrap: normal; }
@@ -57,7 +57,8 @@ footer { margin-top: 64px; padding-top: 18px; border-top: 1px solid var(--line);
 @media (max-width: 560px) {
   .hits { grid-template-columns: repeat(4, minmax(0, 1fr)); } main { padding: 32px 16px 56px; } body { font-size: 16px; } .lead { font-size: 18px; } h2 { margin-top: 52px; }
   .figures { grid-template-columns: 1fr 1fr; gap: 10px; } .figures > div, .card { padding: 14px; }
-  .figures b { font-size: 26px; } .regions { grid-template-columns: 1fr 1fr; gap: 10px; } .scroll th, .scroll td { padding-right: 14px; }
+  .figures b { font-size: 24px; } .regions { grid-template-columns: 1fr 1fr; gap: 10px; } .scroll th, .scroll td { padding: 8px 7px 8px 0; font-size: 13.5px; } .scroll :is(th, td):last-child { padding-right: 0; } .scroll thead th { font-size: 12px; white-space: normal; vertical-align: bottom; }
+  .scroll tbody th { white-space: normal; min-width: 66px; } .scroll table { width: 100%; min-width: 0; }
   .wide th, .wide td { white-space: normal; } .wide table { min-width: 0; }
 }
 @media print { main { padding: 0; } .card, .regions figure, .samples figure { break-inside: avoid; } }

@@ -1,4 +1,4 @@
-// `npm run quickstart`: the `villa quickstart` command, from the sources, nothing built.
+// `npm run -s villa -- …`: the `villa` command, from the sources, nothing built; `npm run quickstart` is one of its uses.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
@@ -7,12 +7,12 @@ const { status } = spawnSync(
   process.execPath,
   [
     "--import",
-    "tsx",
+    import.meta.resolve("tsx"),
     "--conditions=@villa/source",
     join(root, "packages/cli/src/cli.ts"),
-    "quickstart",
     ...process.argv.slice(2),
   ],
-  { stdio: "inherit", cwd: root },
+  // Paths count from where the user stands; npm itself goes to the repository's root.
+  { stdio: "inherit", cwd: process.env.INIT_CWD ?? process.cwd() },
 );
 process.exit(status ?? 1);
