@@ -1,11 +1,13 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { startLaboratory } from "./laboratory/connect.ts";
 import type { DatasetSettings, DatasetSummary } from "./laboratory/protocol.ts";
+import { registerServiceWorker } from "./offline.ts";
 import { AskPanel } from "./parts/askPanel.tsx";
 import { DatasetPanel } from "./parts/datasetPanel.tsx";
 import { FilesPanel } from "./parts/filesPanel.tsx";
 import { MapPanel } from "./parts/mapPanel.tsx";
 import { PictureStore } from "./parts/pictures.ts";
+import { problemOf } from "./parts/problem.ts";
 import { TrainPanel } from "./parts/trainPanel.tsx";
 import { useTraining } from "./parts/useTraining.ts";
 
@@ -50,7 +52,7 @@ export function App() {
         setGenerated(generated);
         select(firstShown(summary));
       } catch (error) {
-        setProblem((error as Error).message);
+        setProblem(problemOf(error));
       }
     },
     [select, training.reset],
@@ -62,6 +64,7 @@ export function App() {
   );
 
   useEffect(() => generate(defaultDataset), [generate]);
+  useEffect(() => void registerServiceWorker(laboratory), [laboratory]);
 
   // A click on the button may come before the page has been drawn with a number just typed.
   const newest = useRef(settings);

@@ -1,3 +1,5 @@
+import type { RemoteLaboratory } from "./laboratory/connect.ts";
+
 /** What the service worker is asked to keep. */
 export interface KeepFiles {
   readonly keep: readonly string[];
@@ -5,14 +7,15 @@ export interface KeepFiles {
   readonly all: boolean;
 }
 
-/** Lets the page start without a network: what it has loaded is kept. In development nothing is. */
-export async function registerServiceWorker(): Promise<void> {
+/** Lets the page start without a network: what it and its worker have loaded is kept. In development nothing is. */
+export async function registerServiceWorker(laboratory: RemoteLaboratory): Promise<void> {
   if (!import.meta.env.PROD || !("serviceWorker" in navigator)) return;
   try {
     await navigator.serviceWorker.register("./sw.js");
-    // The first visit loads the page before there is a service worker to see it.
+    // The first visit loads the page before there is a service worker to see it. Once the worker answers, it is loaded too.
+    const byWorker = await laboratory.loadedFiles();
     const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
-    await keep({ keep: [document.baseURI, ...loaded], all: false });
+    await keep({ keep: [document.baseURI, ...loaded, ...byWorker], all: false });
   } catch (error) {
     console.warn(`This page will not work offline: ${error}`);
   }

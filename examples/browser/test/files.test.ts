@@ -49,6 +49,8 @@ describe("datasets as files", () => {
     await expect(importDataset([{ path: "a.zip", contents: new Blob(["a"]) }])).rejects.toThrow(
       "ZIP archive is damaged",
     );
+    const empty = new Blob([new Uint8Array(await writeAnnotations([]))]);
+    await expect(importDataset([{ path: "annotations.feather", contents: empty }])).rejects.toThrow("name no image");
   });
 });
 

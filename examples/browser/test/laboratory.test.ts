@@ -60,6 +60,19 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     expect(loaded.filter((name) => /session|wasm|plots|Arrow/.test(name))).toEqual([]);
   });
 
+  test("starts again without a network, after one visit", async () => {
+    const context = await laboratory.browser.newContext();
+    const visit = await context.newPage();
+    await visit.goto(laboratory.url);
+    await expect.poll(() => keptFiles(visit), soon).toEqual(expect.arrayContaining(["", "worker"]));
+    await context.setOffline(true);
+    await visit.reload();
+    await visit.locator(".gallery li").first().waitFor();
+    await visit.getByRole("button", { name: "Train", exact: true }).click();
+    await visit.getByText("connect to the network and try again").waitFor();
+    await context.close();
+  });
+
   test("generates the dataset that Node generates, byte for byte", async () => {
     await page.getByLabel("Attribute budget, train").fill(String(settings.attributeBudget));
     await page.getByLabel("Attribute budget, val").fill(String(settings.valAttributeBudget));
@@ -203,7 +216,7 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     expect(await dialog.getByLabel("right").nth(0).inputValue()).toBe("28");
     await dialog.getByLabel("Sentences").fill("the number is a seven . the color is red");
     await dialog.getByRole("button", { name: "Add to the dataset" }).click();
-    await page.getByText("1 own images, 2 regions").waitFor();
+    await page.getByText("1 own image, 2 regions").waitFor();
     expect(await page.locator("[data-test=assignments]").textContent()).toContain("red");
     await page.getByLabel("Among").selectOption("own");
     await expect.poll(() => page.locator("[data-test=hits] li").count(), soon).toBe(2);
@@ -267,6 +280,13 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
 
 const colours = (page: Page) => page.getByRole("group", { name: "Colours" });
 const trainingState = (page: Page) => page.locator("[data-test=training]").getAttribute("data-state");
+
+/** Names of the files that the service worker keeps, without their hashes. */
+const keptFiles = (page: Page): Promise<string[]> =>
+  page.evaluate(async () => {
+    const requests = await (await caches.open("laboratory")).keys();
+    return requests.map(({ url }) => url.split("/").at(-1)!.replace(/-.*/, ""));
+  });
 
 async function train(page: Page, backend: string): Promise<void> {
   await page.getByLabel("Compute on").selectOption(backend);

@@ -33,6 +33,7 @@ export async function importDataset(input: readonly InputFile[]): Promise<Datase
   }
   const folder = annotations.slice(0, -"annotations.feather".length);
   const rows = await readAnnotations(await bytesOf(files.get(annotations)!));
+  if (rows.length === 0) throw new VillaError("InvalidFile", "The annotations name no image.");
   const paths = rows.map((row) => findImage(files, folder, row.imageFilepath));
   const vocabulary = files.get(`${folder}attributes.json`);
   const imageFile = async (row: number): Promise<Uint8Array> => bytesOf(files.get(paths[row]!)!);

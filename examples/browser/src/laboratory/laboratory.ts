@@ -28,6 +28,10 @@ export class Laboratory implements LaboratoryApi {
   #watched = 0;
   #training: AbortController | undefined;
 
+  loadedFiles(): string[] {
+    return performance.getEntriesByType("resource").map(({ name }) => name);
+  }
+
   async generate(settings: DatasetSettings): Promise<DatasetSummary> {
     return this.#open(generateDataset(settings));
   }

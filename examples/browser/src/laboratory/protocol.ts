@@ -157,6 +157,8 @@ export interface OutputFile {
 
 /** The worker's side. Every call rejects with a sentence for people. */
 export interface LaboratoryApi {
+  /** Addresses of the files that the worker has loaded. */
+  loadedFiles(): string[];
   generate(settings: DatasetSettings): Promise<DatasetSummary>;
   importFiles(files: readonly InputFile[]): Promise<DatasetSummary>;
   addImage(image: OwnImage): Promise<DatasetSummary>;

@@ -72,8 +72,13 @@ export class Session {
   static async train(dataset: Dataset, options: SessionOptions): Promise<{ session: Session; result: TrainingResult }> {
     const { settings, listen } = options;
     const { dimension, epochs, learningRate, seed } = settings;
-    const trainImages = dataset.rows.filter(({ split }) => split === "train").length;
-    if (trainImages === 0) throw new VillaError("InvalidArgument", "This dataset has no train split to learn from.");
+    const trainRows = dataset.rows.filter(({ split }) => split === "train");
+    if (!trainRows.some(({ attributes }) => attributes.length > 0)) {
+      throw new VillaError(
+        "InvalidArgument",
+        "No image of a train split mentions an attribute: nothing can be learned.",
+      );
+    }
     const { backend, lost } = await chooseBackend(settings.backend);
     listen({ kind: "backend", backend });
     const started = performance.now();
@@ -86,7 +91,7 @@ export class Session {
         const regions = dataset.rows.reduce((sum, { numRegions }) => sum + numRegions, 0);
         listen({ kind: "embedded", regions, dimension, seconds: elapsed() });
         // A few complex images use up a small budget: they make one batch.
-        const batchSize = Math.min(settings.batchSize, trainImages);
+        const batchSize = Math.min(settings.batchSize, trainRows.length);
         const { model, history, complete } = await train(
           embedded,
           { ...defaultTrainOptions, epochs, batchSize, learningRate, seed },

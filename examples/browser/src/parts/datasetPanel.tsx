@@ -93,7 +93,8 @@ export function DatasetPanel(props: DatasetPanelProps) {
         {dataset
           ? dataset.splits.map(({ split, images, regions, sampleComplexity }) => (
               <span key={split}>
-                <b>{images.length.toLocaleString("en")}</b> {split} images, {regions.toLocaleString("en")} regions
+                <b>{images.length.toLocaleString("en")}</b> {split} {images.length === 1 ? "image" : "images"},{" "}
+                {regions.toLocaleString("en")} {regions === 1 ? "region" : "regions"}
                 {sampleComplexity !== undefined && `, ${sampleComplexity.toFixed(1)} pairs each`}
               </span>
             ))

@@ -5,6 +5,7 @@ import { canKeepFiles, keepEverything } from "../offline.ts";
 import { isPicture, pickedFiles, pictureTypes } from "./inputFiles.ts";
 import { OwnImageDialog } from "./ownImageDialog.tsx";
 import { Panel } from "./panel.tsx";
+import { problemOf } from "./problem.ts";
 import { useDrop } from "./useDrop.ts";
 import type { Training } from "./useTraining.ts";
 
@@ -45,7 +46,7 @@ export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem,
     try {
       offerDownload(await file);
     } catch (error) {
-      setProblem((error as Error).message);
+      setProblem(problemOf(error));
     }
   };
 

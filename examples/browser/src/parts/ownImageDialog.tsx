@@ -2,6 +2,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Box, InputFile, OwnImage, Picture } from "../laboratory/protocol.ts";
 import { NumberField } from "./fields.tsx";
 import { BoxOutline, PictureView } from "./pictureView.tsx";
+import { problemOf } from "./problem.ts";
 
 interface OwnImageDialogProps {
   readonly file: InputFile;
@@ -36,7 +37,7 @@ export function OwnImageDialog({ file, add, close }: OwnImageDialogProps) {
       const rgba = new Uint8ClampedArray(data);
       await add({ name: file.path, width, height, rgba, boxes, text: text.trim() });
     } catch (error) {
-      setProblem((error as Error).message);
+      setProblem(problemOf(error));
     }
   };
 

@@ -3,6 +3,7 @@ import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { type RemoteLaboratory, trainIn } from "../laboratory/connect.ts";
 import type { BackendInUse, TrainEvent, TrainingResult, TrainSettings } from "../laboratory/protocol.ts";
 import { canKeepFiles, keepEverything } from "../offline.ts";
+import { problemOf } from "./problem.ts";
 
 /** What is known of a training. */
 export interface TrainingState {
@@ -56,7 +57,7 @@ export function useTraining(laboratory: RemoteLaboratory): Training {
           // The training's files were loaded anyway: keep all there are, for the next time without a network.
           if (canKeepFiles()) keepEverything().catch(() => undefined);
         },
-        (error: Error) => show({ ...idle, [stopping.current ? "notice" : "problem"]: error.message }),
+        (error) => show({ ...idle, [stopping.current ? "notice" : "problem"]: problemOf(error) }),
       );
     },
     [laboratory, show],
