@@ -109,6 +109,10 @@ test("query within a picture, by a picture, and without a question", async () =>
     ...["query", "--checkpoint", checkpoint, "--image", image, "--data-dir", data, "--split", "test", "--top", "3"],
   );
   expect(like.hits).toHaveLength(3);
+  const odd = await villa<{ unknownWords: string[] }>(
+    ...["query", "--checkpoint", checkpoint, "--data-dir", data, "--text", "a Red unicorn", "--top", "1"],
+  );
+  expect(odd.unknownWords).toEqual(["unicorn"]);
   const bad = async (...flags: string[]) =>
     (await tryVilla("query", "--checkpoint", checkpoint, "--data-dir", data, ...flags)).err;
   expect(await bad()).toMatch(/Give --text, --image or both/);

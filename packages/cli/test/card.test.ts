@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { histogram } from "../src/card/histogram.ts";
+import { trainNote } from "../src/card/trainNote.ts";
 import { barChart } from "../src/report/charts.ts";
 import { sentencesOf } from "../src/report/markup.ts";
 
@@ -38,4 +39,15 @@ test("long names of attributes are cut in charts, and rare ones are not zero", (
 test("texts of a dataset read as prose", () => {
   expect(sentencesOf("a red mug . no lid")).toBe("a red mug. no lid.");
   expect(sentencesOf("")).toBe("");
+});
+
+test("what the train split lacks is one sentence", () => {
+  const [train, val] = ["train", "val"].map((split) => ({ split, images: 1, regions: 1, complexity: 1 }));
+  expect(trainNote({ splits: [train!], neverSeen: [] })).toBeUndefined();
+  expect(trainNote({ splits: [train!], neverSeen: ["red"] })).toBe(
+    'No image of the train split has "red"; nothing can be learned about that.',
+  );
+  const many = Array.from({ length: 25 }, (_, i) => `a${i}`);
+  expect(trainNote({ splits: [train!], neverSeen: many })).toMatch(/"a19" and 5 more;/);
+  expect(trainNote({ splits: [val!], neverSeen: many })).toMatch(/^No image is in the split "train"/);
 });

@@ -7,6 +7,7 @@ import { dataTable, html, type Markup, sentencesOf, trusted } from "../report/ma
 import { style } from "../report/style.ts";
 import { pngUrl, thumbnail } from "../report/thumbnail.ts";
 import { histogram } from "./histogram.ts";
+import { trainNote } from "./trainNote.ts";
 
 /** In the dataset's folder. */
 export const cardFile = "card.html";
@@ -62,7 +63,9 @@ ${dataTable(
 <div class="card" style="max-width: 560px">${trusted(barChart("Histogram of the complexity of samples", bars))}</div></section>`;
 }
 
-function attributesSection({ images: total, attributes, withoutAttributes, neverSeen }: IngestSummary): Markup {
+function attributesSection(summary: IngestSummary): Markup {
+  const { images: total, attributes, withoutAttributes } = summary;
+  const note = trainNote(summary);
   const frequent = [...attributes].sort((a, b) => b.images - a.images).slice(0, mostBars);
   const bars = frequent.map(({ name, images }) => ({
     label: name,
@@ -71,7 +74,7 @@ function attributesSection({ images: total, attributes, withoutAttributes, never
   return html`<section id="attributes"><h2>Attributes</h2>
 <p>Share of the images whose text or row has each attribute${attributes.length > mostBars ? `; the ${mostBars} most frequent of ${attributes.length}` : ""}.</p>
 <div class="two">${barCharts("Share of images with each attribute", bars).map((chart) => html`<div class="card">${trusted(chart)}</div>`)}</div>
-${neverSeen.length > 0 ? html`<p><b>Never seen in the train split</b>, so nothing can be learned about: ${neverSeen.join(", ")}.</p>` : ""}
+${note === undefined ? "" : html`<p><b>${note}</b></p>`}
 ${withoutAttributes > 0 ? html`<p>${withoutAttributes} images have no attribute at all.</p>` : ""}</section>`;
 }
 

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { trainNote } from "../card/trainNote.ts";
 import { table } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { seedNumber, wholeNumber } from "./runtime.ts";
@@ -144,7 +145,8 @@ function describe(result: Printed | Extract<IngestResult, { complete: false }>):
   const { directory, rows } = result;
   if (!result.complete)
     return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
-  const { images, regions, splits, attributes, neverSeen, skippedRows, card } = result;
+  const { images, regions, splits, attributes, skippedRows, card } = result;
+  const note = trainNote(result);
   return [
     `${images} images with ${regions} regions in ${directory}`,
     "",
@@ -152,12 +154,7 @@ function describe(result: Printed | Extract<IngestResult, { complete: false }>):
     "",
     table([["attribute", "images"], ...attributes.map(({ name, images: own }) => [name, own])]),
     ...(skippedRows > 0 ? ["", `Left out: ${skippedRows} of ${rows} rows; problems.jsonl says why.`] : []),
-    ...(neverSeen.length > 0
-      ? [
-          "",
-          `Warning: no image of the train split has ${neverSeen.map((name) => `"${name}"`).join(", ")}; nothing can be learned about that.`,
-        ]
-      : []),
+    ...(note === undefined ? [] : ["", `Warning: ${note}`]),
     "",
     `Data card: ${card}`,
   ].join("\n");

@@ -57,9 +57,17 @@ Examples:
           if (flags.out !== undefined) checkHitsPath(flags.out);
           const result = await runQuery({ ...flags, progress, signal: context.signal });
           if (flags.out !== undefined) await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
-          return { hits: result.hits, ...(flags.out !== undefined && { out: flags.out }) };
+          const { hits, unknownWords } = result;
+          return { hits, unknownWords, ...(flags.out !== undefined && { out: flags.out }) };
         }),
-      ({ hits, out }) => [describeHits(hits), ...(out === undefined ? [] : ["", out])].join("\n"),
+      ({ hits, unknownWords, out }) =>
+        [
+          describeHits(hits),
+          ...(unknownWords.length > 0
+            ? ["", `No text of the dataset has ${quoted(unknownWords)}: this model cannot know what that looks like.`]
+            : []),
+          ...(out === undefined ? [] : ["", out]),
+        ].join("\n"),
     ),
   );
 
@@ -97,6 +105,8 @@ function withRetrievalFlags(command: Command): Command {
     .option("--weights <file>", "CLIP weights of the text side, when they have moved");
   return withCommonFlags(withRuntimeFlags(command));
 }
+
+const quoted = (words: readonly string[]): string => words.map((word) => `"${word}"`).join(", ");
 
 function describeHits(hits: readonly QueryHit[]): string {
   const rows = hits.map(({ rank, score, imageId, source, box, text = "" }) => [

@@ -7,6 +7,7 @@ import { embedSplit, SentenceEmbeddings, splitSentences } from "@villa/vlm";
 import { openModel, type VisionLanguageModel } from "@villa/vlm/node";
 import { openRetrieval, type RetrievalOptions } from "./openRetrieval.ts";
 import { type RankedRegion, rankRegions } from "./rank.ts";
+import { unknownWords } from "./unknownWords.ts";
 
 export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
   readonly dataDir?: string;
@@ -36,6 +37,8 @@ export interface QueryResult {
   readonly hits: readonly QueryHit[];
   /** The picture of each hit. */
   readonly pictures: readonly RgbImage[];
+  /** Words of the question that a model of hashed words cannot know. */
+  readonly unknownWords: readonly string[];
 }
 
 /**
@@ -69,6 +72,7 @@ export async function runQuery(options: QueryOptions): Promise<QueryResult> {
         text: hit.row.text,
       })),
       pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
+      unknownWords: model.text.kind === "hashed" ? unknownWords(text ?? "", dataset.annotations) : [],
     };
   } finally {
     model.dispose();
@@ -93,6 +97,7 @@ async function queryPicture(options: QueryOptions, sentences: string[], path: st
         return { ...own, source: path };
       }),
       pictures: ranked.map(() => picture),
+      unknownWords: [],
     };
   } finally {
     model.dispose();

@@ -5,6 +5,7 @@ import {
   createAnnotationWriter,
   createFeatherWriter,
   formatVocabulary,
+  type ProgressListener,
   VillaError,
 } from "@villa/data";
 import { atomicWriteFile, datasetFiles } from "@villa/data/node";
@@ -20,6 +21,10 @@ export interface IngestSummary extends DatasetFigures {
   readonly neverSeen: readonly string[];
 }
 
+type Parts = AsyncIterable<IngestedPart>;
+
+/** Times that all parts are read: to be counted, for their sources, for the annotations. */
+const passes = 3;
 /** Rows that are turned into columns at once. */
 const rowsAtOnce = 2048;
 
@@ -32,11 +37,20 @@ export async function assemble(
     readonly vocabulary: AttributeVocabulary | undefined;
     readonly negation: boolean;
     readonly settings: JobSettings;
+    readonly progress?: ProgressListener | undefined;
   },
 ): Promise<IngestSummary> {
   const { directory } = job;
+  const total = passes * parts;
+  let done = 0;
+  const eachPart = async function* (): AsyncGenerator<IngestedPart> {
+    for (let index = 0; index < parts; index++) {
+      yield await job.readPart(index);
+      options.progress?.({ task: "joining parts", done: Math.min(++done, total), total, unit: "parts" });
+    }
+  };
   const survey = new DatasetSurvey();
-  for await (const part of eachPart(job, parts)) survey.add(part);
+  for await (const part of eachPart()) survey.add(part);
   if (survey.images === 0) throw new VillaError("InvalidFile", `None of the table's ${rows} rows became an image.`);
   const vocabulary =
     options.vocabulary ?? tableVocabulary([...survey.attributes.keys()], { negation: options.negation });
@@ -48,12 +62,12 @@ export async function assemble(
     neverSeen: known.filter((name) => count(name).trainImages === 0),
   };
   await atomicWriteFile(join(directory, datasetFiles.vocabulary), formatVocabulary(vocabulary));
-  await atomicWriteFile(join(directory, sourcesFile), sources(job, parts));
+  await atomicWriteFile(join(directory, sourcesFile), sources(eachPart()));
   await job.forgetProblems();
-  if (summary.skippedRows > 0) await atomicWriteFile(join(directory, problemsFile), problemLines(job, parts));
+  if (summary.skippedRows > 0) await atomicWriteFile(join(directory, problemsFile), problemLines(eachPart()));
   const manifest = { format: 1, settings: options.settings, rows, summary };
   await atomicWriteFile(join(directory, manifestFile), `${JSON.stringify(manifest, null, 1)}\n`);
-  await atomicWriteFile(join(directory, datasetFiles.annotations), annotations(job, parts, survey.someTruth));
+  await atomicWriteFile(join(directory, datasetFiles.annotations), annotations(eachPart(), survey.someTruth));
   await job.finish();
   return summary;
 }
@@ -63,14 +77,10 @@ export const sourcesFile = "sources.feather";
 /** Rows that were left out and why, one JSON object a line. */
 export const problemsFile = "problems.jsonl";
 
-async function* eachPart(job: IngestJob, parts: number): AsyncGenerator<IngestedPart> {
-  for (let index = 0; index < parts; index++) yield await job.readPart(index);
-}
-
 /** Rows of several parts at once: each piece of a Feather file has a cost of its own. */
-async function* eachBatch(job: IngestJob, parts: number): AsyncGenerator<readonly IngestedRow[]> {
+async function* eachBatch(parts: Parts): AsyncGenerator<readonly IngestedRow[]> {
   let batch: IngestedRow[] = [];
-  for await (const { rows } of eachPart(job, parts)) {
+  for await (const { rows } of parts) {
     batch.push(...rows);
     if (batch.length < rowsAtOnce) continue;
     yield batch;
@@ -79,15 +89,15 @@ async function* eachBatch(job: IngestJob, parts: number): AsyncGenerator<readonl
   if (batch.length > 0) yield batch;
 }
 
-async function* annotations(job: IngestJob, parts: number, truth: boolean): AsyncGenerator<Uint8Array> {
+async function* annotations(parts: Parts, truth: boolean): AsyncGenerator<Uint8Array> {
   const writer = await createAnnotationWriter({ truth });
-  for await (const rows of eachBatch(job, parts)) yield writer.append(rows.map(({ annotation }) => annotation));
+  for await (const rows of eachBatch(parts)) yield writer.append(rows.map(({ annotation }) => annotation));
   yield writer.finish();
 }
 
-async function* sources(job: IngestJob, parts: number): AsyncGenerator<Uint8Array> {
+async function* sources(parts: Parts): AsyncGenerator<Uint8Array> {
   const writer = await createFeatherWriter();
-  for await (const rows of eachBatch(job, parts)) {
+  for await (const rows of eachBatch(parts)) {
     yield writer.append([
       { name: "image_id", type: "int64", values: rows.map(({ annotation }) => annotation.imageId) },
       { name: "source", type: "string", values: rows.map(({ source }) => source) },
@@ -98,8 +108,8 @@ async function* sources(job: IngestJob, parts: number): AsyncGenerator<Uint8Arra
   yield writer.finish();
 }
 
-async function* problemLines(job: IngestJob, parts: number): AsyncGenerator<Uint8Array> {
-  for await (const { problems } of eachPart(job, parts)) {
+async function* problemLines(parts: Parts): AsyncGenerator<Uint8Array> {
+  for await (const { problems } of parts) {
     yield new TextEncoder().encode(problems.map((problem) => `${JSON.stringify(problem)}\n`).join(""));
   }
 }

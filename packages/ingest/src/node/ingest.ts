@@ -49,6 +49,7 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
   if (shard && !options.mergeOnly) return { directory: out, rows, complete: false };
   const summary = await assemble(job, rows, Math.ceil(rows / rowsPerPart), {
     ...{ vocabulary: input.vocabulary, negation, settings: input.settings },
+    progress: options.progress,
   });
   return { directory: out, rows, complete: true, ...summary };
 }
