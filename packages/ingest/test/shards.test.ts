@@ -53,6 +53,18 @@ test("a missing shard is named; a shard that was killed goes on", async () => {
   expect(contents(folder.file("data"))).toEqual(contents(folder.file("whole")));
 });
 
+test("neither a shard nor a merge overwrites what shards have made", async () => {
+  const { folder, shard } = await prepare();
+  await shard(0);
+  const table = folder.file("table.jsonl");
+  for (const own of [{ mergeOnly: true }, { shard: { index: 1, count: 3 } }]) {
+    const options = { attributes: folder.file("words.json"), seed: 4, ...own };
+    await expect(folder.ingest(table, options)).rejects.toThrow("other settings (seed)");
+    await expect(folder.ingest(table, { ...options, overwrite: true })).rejects.toThrow("would delete");
+  }
+  expect(readdirSync(folder.file("data/ingest"))).toContain("part-000000.json");
+});
+
 test("a run that was stopped goes on where it was", async () => {
   const folder = await TestFolder.make();
   const attributes = await folder.attributes(["red", "lid"]);

@@ -38,8 +38,11 @@ const mostProblems = 1000;
 export async function ingestTable(options: IngestOptions): Promise<IngestResult> {
   const { out, shard, skipBad = false, negation = true, overwrite = false } = options;
   throwIfAborted(options.signal);
-  if (shard && overwrite) {
-    throw new VillaError("InvalidArgument", "A shard cannot overwrite: it would delete what other shards have made.");
+  if ((shard || options.mergeOnly) && overwrite) {
+    throw new VillaError(
+      "InvalidArgument",
+      "Neither a shard nor a merge can overwrite: it would delete what other shards have made.",
+    );
   }
   const input = await openInput(options);
   const job = new IngestJob(out, input.settings);
