@@ -21,7 +21,7 @@ const word = (text: string): string | number => {
   return trimmed === "" || Number.isNaN(Number(trimmed)) ? trimmed : Number(trimmed);
 };
 
-/** ε: a number, several to choose the best of, or "auto": the best of all on the validation split. */
+/** ε: a number, several to choose the best of, "auto" or "auto-per-attribute": the best of all on the validation split. */
 const epsilonChoice = v.union(
   [epsilonValue, v.picklist(["auto", "auto-per-attribute"]), v.pipe(listOf(epsilonValue), v.minLength(1))],
   'expected a number above 0 and at most 2, several separated by commas, "auto" or "auto-per-attribute"',
@@ -58,6 +58,14 @@ export const stage1Schema = v.strictObject({
   }),
   mapping: v.strictObject({
     epsilon: epsilonChoice,
+    /**
+     * Groups whose attributes exclude each other, so that a region gets at most one of them: true (all groups), false, or
+     * names of groups of `attributes.json`.
+     */
+    exclusive: v.union(
+      [v.boolean(), v.pipe(listOf(v.string()), v.minLength(1))],
+      "expected true, false or names of groups",
+    ),
     /** Values of ε in the report's trade-off table. */
     sweep: listOf(epsilonValue),
     /** Splits to map; null: all of train, val and test that there are. */
@@ -102,7 +110,7 @@ export const stage1Defaults: Omit<Stage1Config, "data_dir"> = {
     schedule: defaultTrainOptions.schedule,
     warmup_steps: defaultTrainOptions.warmupSteps,
   },
-  mapping: { epsilon: 0.2, sweep: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5], splits: null },
+  mapping: { epsilon: 0.2, exclusive: false, sweep: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5], splits: null },
   validate: false,
   early_stop: { metric: "none", patience: 5 },
   resume: "auto",

@@ -52,53 +52,88 @@ export function countAtEpsilon(split: ScoredSplit, epsilon: Epsilon): MappingCou
  * @throws VillaError InvalidArgument when no region of the split has a true attribute
  */
 export function chooseEpsilon(split: ScoredSplit): EpsilonResult {
-  return bestEpsilon(
-    split,
-    split.scores.map((_, attribute) => attribute),
-  );
-}
-
-/** The best ε of each attribute on its own; attributes without truth get `fallback`. */
-export function chooseEpsilonPerAttribute(split: ScoredSplit, fallback: number): number[] {
-  return split.scores.map((_, attribute) =>
-    trueRegions(split.truth, split.scores.length, attribute) === 0 ? fallback : bestEpsilon(split, [attribute]).epsilon,
-  );
-}
-
-function bestEpsilon(split: ScoredSplit, chosen: readonly number[]): EpsilonResult {
-  const attributes = split.scores.length;
-  const offsets = regionOffsets(split.counts);
-  const pairs: { gap: number; correct: number }[] = [];
-  let truth = 0;
-  for (const attribute of chosen) {
-    truth += trueRegions(split.truth, attributes, attribute);
-    forEachImage(split.scores[attribute]!, offsets, (image, values) => {
-      const best = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-      values.forEach((value, r) => {
-        pairs.push({ gap: best - value, correct: split.truth[(offsets[image]! + r) * attributes + attribute]! });
-      });
-    });
-  }
+  const truth = split.truth.reduce((sum, value) => sum + value, 0);
   if (truth === 0) {
     throw new VillaError(
       "InvalidArgument",
       "epsilon cannot be chosen automatically: no region of this split has a true attribute; give epsilon=0.2 instead.",
     );
   }
-  pairs.sort((a, b) => a.gap - b.gap);
+  const choices = choicesOf(split.scores.flatMap((_, attribute) => gapsOf(split, attribute)));
+  const f1 = ({ correct, assigned }: Choice) => (2 * correct) / (assigned + truth);
+  const best = choices.reduce((best, each) => (f1(each) > f1(best) ? each : best), choices[0]!);
+  return { epsilon: best.epsilon, ...metricsFromCounts({ ...best, truth }) };
+}
 
-  let correct = 0;
-  let best = { f1: -1, epsilon: 0.2, counts: { correct: 0, assigned: 0, truth } };
-  pairs.forEach(({ gap, correct: isCorrect }, i) => {
-    correct += isCorrect;
-    const next = pairs[i + 1]?.gap ?? gap + 0.02;
-    if (next <= gap) return; // equal gaps are assigned together
-    const f1 = (2 * correct) / (i + 1 + truth);
-    // Half-way to the next gap: the choice that keeps clear of both.
-    const epsilon = Math.min(2, (gap + next) / 2);
-    if (f1 > best.f1 && epsilon > gap) best = { f1, epsilon, counts: { correct, assigned: i + 1, truth } };
+/**
+ * An ε for each attribute, such that F1 over all of them is the best possible. Attributes without truth get `fallback` and
+ * do not count.
+ *
+ * F1 = 2 Σ correct / Σ (assigned + truth) is a ratio of sums over attributes. It exceeds F exactly where
+ * Σ (2 correct − F assigned − F truth) > 0, which every attribute maximises by itself; F rises to the optimum in a few
+ * rounds (Dinkelbach's method).
+ */
+export function chooseEpsilonPerAttribute(split: ScoredSplit, fallback: number): number[] {
+  const attributes = split.scores.length;
+  const candidates = split.scores.map((_, attribute) => {
+    const truth = trueRegions(split.truth, attributes, attribute);
+    return { truth, choices: truth === 0 ? [] : choicesOf(gapsOf(split, attribute)) };
   });
-  return { epsilon: best.epsilon, ...metricsFromCounts(best.counts) };
+  const truth = candidates.reduce((sum, each) => sum + each.truth, 0);
+  for (let f1 = 0; ; ) {
+    const worth = ({ correct, assigned }: Choice) => 2 * correct - f1 * assigned;
+    const chosen = candidates.map(({ choices }) =>
+      choices.reduce<Choice | undefined>((best, each) => (best && worth(best) >= worth(each) ? best : each), undefined),
+    );
+    const [correct, assigned] = chosen.reduce(
+      ([c, n], each) => [c + (each?.correct ?? 0), n + (each?.assigned ?? 0)],
+      [0, 0],
+    );
+    const reached = truth === 0 ? 0 : (2 * correct) / (assigned + truth);
+    if (reached <= f1) return chosen.map((each) => each?.epsilon ?? fallback);
+    f1 = reached;
+  }
+}
+
+/** How far a region's score is below the image's best for an attribute, and whether the region truly has it. */
+interface Gap {
+  readonly gap: number;
+  readonly correct: number;
+}
+
+function gapsOf(split: ScoredSplit, attribute: number): Gap[] {
+  const attributes = split.scores.length;
+  const offsets = regionOffsets(split.counts);
+  const gaps: Gap[] = [];
+  forEachImage(split.scores[attribute]!, offsets, (image, values) => {
+    const best = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    values.forEach((value, r) => {
+      gaps.push({ gap: best - value, correct: split.truth[(offsets[image]! + r) * attributes + attribute]! });
+    });
+  });
+  return gaps;
+}
+
+/** A value of ε and what it assigns. */
+interface Choice {
+  readonly epsilon: number;
+  readonly correct: number;
+  readonly assigned: number;
+}
+
+/** Every choice that ε has among some gaps, by rising ε; each is half-way between two gaps, to keep clear of both. */
+function choicesOf(gaps: Gap[]): Choice[] {
+  gaps.sort((a, b) => a.gap - b.gap);
+  const choices: Choice[] = [];
+  let correct = 0;
+  gaps.forEach(({ gap, correct: isCorrect }, i) => {
+    correct += isCorrect;
+    const next = gaps[i + 1]?.gap ?? gap + 0.02;
+    const epsilon = Math.min(2, (gap + next) / 2);
+    // Equal gaps are assigned together, and no ε reaches a gap of 2.
+    if (next > gap && epsilon > gap) choices.push({ epsilon, correct, assigned: i + 1 });
+  });
+  return choices;
 }
 
 function trueRegions(truth: Uint8Array, attributes: number, attribute: number): number {

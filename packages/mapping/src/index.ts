@@ -17,6 +17,7 @@ export {
   epsilonSweep,
   type ScoredSplit,
 } from "./epsilon.ts";
+export { excludeWithinGroups } from "./exclusive.ts";
 export type { EarlyStopping, HeadState } from "./head-state.ts";
 export { type HeadParameter, type HeadsOptions, type HeadWeights, headParameters, initialHead } from "./heads.ts";
 export { type EpochSummary, summarizeHistory } from "./history.ts";

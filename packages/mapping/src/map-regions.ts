@@ -2,6 +2,7 @@ import type { ProgressListener } from "@villa/data";
 import { assignRegions, type Epsilon } from "./assign.ts";
 import type { MappingData } from "./batches.ts";
 import { checkMappingData } from "./check-data.ts";
+import { excludeWithinGroups } from "./exclusive.ts";
 import { type AttributeScores, type HeadSource, scoreRegions } from "./scores.ts";
 
 export interface MapRegionsOptions extends MappingData {
@@ -10,6 +11,8 @@ export interface MapRegionsOptions extends MappingData {
   readonly attributeEmbeddings: Float32Array;
   /** ε, or one for each attribute. Default 0.2. */
   readonly epsilon?: Epsilon;
+  /** Groups of attributes that exclude each other; see {@link excludeWithinGroups}. Default none, as in the reference. */
+  readonly exclusive?: readonly (readonly number[])[];
   readonly onProgress?: ProgressListener;
   readonly signal?: AbortSignal;
 }
@@ -23,9 +26,9 @@ export interface MapRegionsOptions extends MappingData {
 export async function mapRegions(
   options: MapRegionsOptions,
 ): Promise<{ assigned: number[][][]; scores: AttributeScores[] }> {
-  const { model, regions, counts, labels, attributeEmbeddings, epsilon = 0.2 } = options;
+  const { model, regions, counts, labels, attributeEmbeddings, epsilon = 0.2, exclusive = [] } = options;
   const data = { regions, counts, labels };
   checkMappingData(data, attributeEmbeddings, model.attributes);
-  const scores = await scoreRegions({ ...options, data });
+  const scores = excludeWithinGroups(await scoreRegions({ ...options, data }), counts, exclusive);
   return { assigned: assignRegions(scores, counts, epsilon), scores };
 }

@@ -68,18 +68,28 @@ test("no epsilon beats the chosen one, and its quality is as told", () => {
   );
 });
 
-test("an epsilon for each attribute applies to each", () => {
-  const known = split("each");
-  const epsilons = chooseEpsilonPerAttribute(known, 0.2);
-  known.scores.forEach((_, a) => {
-    const alone = {
-      ...known,
-      scores: known.scores.map((each, b) =>
-        a === b ? each : { images: new Int32Array(0), values: new Float32Array(0) },
-      ),
-    };
-    expect(measured(alone, epsilons).f1).toBeGreaterThanOrEqual(measured(alone, 0.2).f1);
-  });
+test("no epsilons of single attributes beat the chosen ones together", () => {
+  fc.assert(
+    fc.property(fc.string(), (salt) => {
+      const known = split(salt, 12, 3);
+      const epsilons = chooseEpsilonPerAttribute(known, 0.2);
+      const { f1 } = measured(known, epsilons);
+      expect(f1).toBeGreaterThanOrEqual(chooseEpsilon(known).f1);
+      const values = Array.from({ length: 24 }, (_, i) => 0.03 * (i + 1));
+      for (const a of [0, 1, 2]) {
+        for (const value of values) {
+          expect(measured(known, epsilons.with(a, value)).f1).toBeLessThanOrEqual(f1);
+        }
+      }
+    }),
+    { numRuns: 10 },
+  );
+});
+
+test("an attribute that no region truly has keeps the usual epsilon", () => {
+  const known = split("absent");
+  const truth = known.truth.map((value, i) => (i % 4 === 2 ? 0 : value));
+  expect(chooseEpsilonPerAttribute({ ...known, truth }, 0.2)[2]).toBe(0.2);
 });
 
 test("larger epsilons recall more", () => {

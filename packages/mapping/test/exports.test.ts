@@ -17,6 +17,7 @@ test("exports what is documented", () => {
         "defaultTrainOptions",
         "epochBatches",
         "epsilonSweep",
+        "excludeWithinGroups",
         "headParameters",
         "initialHead",
         "makeBatch",

@@ -1,9 +1,10 @@
-import { type AttributeVocabulary, type ProgressListener, writeAnnotations } from "@villa/data";
+import { type AttributeVocabulary, type ProgressListener, VillaError, writeAnnotations } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { assignRegions, type Epsilon } from "../assign.ts";
 import type { SplitData } from "../build-data.ts";
 import type { Stage1Config } from "../config.ts";
 import { chooseEpsilon, chooseEpsilonPerAttribute, epsilonSweep, type ScoredSplit } from "../epsilon.ts";
+import { excludeWithinGroups } from "../exclusive.ts";
 import { mappingRows } from "../mapping-rows.ts";
 import { type MappingReport, mappingReport } from "../report.ts";
 import { type AttributeScores, type HeadSource, scoreRegions } from "../scores.ts";
@@ -20,12 +21,35 @@ export async function scoreSplitData(
   model: HeadSource,
   attributeEmbeddings: Float32Array,
   options: {
+    /** From {@link exclusiveGroups}. */
+    readonly exclusive: readonly (readonly number[])[];
     readonly onProgress?: ProgressListener | undefined;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<ScoredSplitData> {
   const scores = await scoreRegions({ model, data: split.data, attributeEmbeddings, ...options });
-  return { ...split, scores };
+  return { ...split, scores: excludeWithinGroups(scores, split.data.counts, options.exclusive) };
+}
+
+/** The attributes of the vocabulary's groups that `mapping.exclusive` names. @throws VillaError InvalidArgument */
+export function exclusiveGroups(
+  choice: Stage1Config["mapping"]["exclusive"],
+  { groups }: AttributeVocabulary,
+  attributes: readonly string[],
+): number[][] {
+  if (choice === false) return [];
+  const names = choice === true ? groups.map(({ name }) => name) : choice;
+  return names.map((name) => {
+    const group = groups.find((each) => each.name === name);
+    if (!group) {
+      const known = groups.map((each) => each.name).join(", ");
+      throw new VillaError(
+        "InvalidArgument",
+        `mapping.exclusive names "${name}", but the dataset's groups are ${known}.`,
+      );
+    }
+    return group.attributes.map((attribute) => attributes.indexOf(attribute)).filter((index) => index >= 0);
+  });
 }
 
 /** The split in the form that judging needs, where its true attributes are known. */

@@ -23,7 +23,7 @@ import { trainGroups } from "../train-groups.ts";
 import { progressOf } from "../train-mapping.ts";
 import { headSource, loadHeadProgress, removeLeftovers, saveHeadState } from "./head-files.ts";
 import { loadSplits } from "./load-splits.ts";
-import { decideEpsilon, judgeable, scoreSplitData, sweepOf, writeMapping } from "./map-split.ts";
+import { decideEpsilon, exclusiveGroups, judgeable, scoreSplitData, sweepOf, writeMapping } from "./map-split.ts";
 import { openModel, writeTorchModel } from "./model-files.ts";
 import { requireTrained } from "./require-trained.ts";
 import { fingerprintOf, prepareFolder, type RunFolder, runFolder } from "./run-folder.ts";
@@ -229,7 +229,8 @@ async function mapSplits(
 ): Promise<Stage1Result> {
   const { config, folder, dataset, embeddings, splits } = input;
   const { attributes } = embeddings;
-  const running = { onProgress: options.onProgress, signal: options.signal };
+  const exclusive = exclusiveGroups(config.mapping.exclusive, dataset.vocabulary, attributes);
+  const running = { exclusive, onProgress: options.onProgress, signal: options.signal };
   const validation = splits.get("val");
   const scoredValidation = validation && (await scoreSplitData(validation, model, embeddings.values, running));
   const epsilon = decideEpsilon(config.mapping.epsilon, scoredValidation && judgeable(scoredValidation));
