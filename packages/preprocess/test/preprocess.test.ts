@@ -247,9 +247,11 @@ describe("bad input", () => {
     await expect(preprocessDataset({ ...base, shard: { index: 2, count: 2 } })).rejects.toMatchObject({
       code: "InvalidArgument",
     });
-    await expect(preprocessDataset({ ...base, shard: { index: 0, count: 2 }, overwrite: true })).rejects.toMatchObject({
-      code: "InvalidArgument",
-    });
+    for (const part of [{ shard: { index: 0, count: 2 } }, { mergeOnly: true }]) {
+      await expect(preprocessDataset({ ...base, ...part, overwrite: true })).rejects.toMatchObject({
+        code: "InvalidArgument",
+      });
+    }
     await expect(run(join(folder, "nowhere"))).rejects.toMatchObject({ code: "NotFound" });
   });
 });

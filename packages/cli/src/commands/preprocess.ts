@@ -75,7 +75,7 @@ Examples:
       (result) =>
         result.complete
           ? `${result.regions} regions of ${result.images} images and ${result.attributes} attributes, ${result.dimension} dimensions (${result.encoder}, ${result.backend}), ${result.seconds.toFixed(1)} s`
-          : `${result.encodedImages} images encoded; run the other shards, then once without --shard to join them.`,
+          : `${result.encodedImages} images encoded; when all shards are done, villa merge preprocess with the same flags joins them.`,
     ),
   );
 };

@@ -55,10 +55,10 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
   const { dataDirectory, encoder, weights, shard, format = "original", overwrite = false, progress, signal } = options;
   const started = performance.now();
   if (shard) checkShard(shard);
-  if (shard && overwrite) {
+  if ((shard || options.mergeOnly) && overwrite) {
     throw new VillaError(
       "InvalidArgument",
-      "A shard cannot overwrite: it would delete what other shards have computed.",
+      "Neither a shard nor a merge can overwrite: it would delete what other shards have computed.",
     );
   }
   throwIfAborted(signal);
