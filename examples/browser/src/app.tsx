@@ -13,7 +13,7 @@ import { useTraining } from "./parts/useTraining.ts";
 
 export const defaultDataset: DatasetSettings = {
   seed: 23,
-  attributeBudget: 3000,
+  attributeBudget: 6000,
   valAttributeBudget: 1000,
   targetSampleComplexity: 12,
   colors: ["red", "yellow", "green", "blue", "purple"],

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import type { DatasetSettings, DatasetSummary, Picture } from "../laboratory/protocol.ts";
-import { Choices, NumberField, RadioChips, Slider } from "./fields.tsx";
+import { Button, Choices, NumberField, RadioChips, Slider } from "./fields.tsx";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
 import { describePicture, PictureView, sentencesOf } from "./pictureView.tsx";
@@ -83,9 +83,9 @@ export function DatasetPanel(props: DatasetPanelProps) {
             {...{ value: settings.seed, min: 0, max: 4_294_967_295, disabled: locked }}
             change={(seed) => change({ seed: Math.round(seed) })}
           />
-          <button type="submit" class="primary" disabled={locked || busy}>
+          <Button type="submit" class="primary" disabled={locked || busy}>
             Generate
-          </button>
+          </Button>
         </form>
       }
     >
@@ -128,25 +128,15 @@ function Gallery({ dataset, pictures, image, select }: DatasetPanelProps & { rea
       <div class="bar">
         <RadioChips legend="Split" options={names} chosen={split?.split ?? ""} change={setChosen} />
         <div class="pager">
-          <button
-            type="button"
-            disabled={current === 0}
-            onClick={() => setPage(current - 1)}
-            aria-label="Previous images"
-          >
+          <Button disabled={current === 0} onClick={() => setPage(current - 1)} aria-label="Previous images">
             ‹
-          </button>
+          </Button>
           <span>
             {current + 1} / {pages}
           </span>
-          <button
-            type="button"
-            disabled={current >= pages - 1}
-            onClick={() => setPage(current + 1)}
-            aria-label="Next images"
-          >
+          <Button disabled={current >= pages - 1} onClick={() => setPage(current + 1)} aria-label="Next images">
             ›
-          </button>
+          </Button>
         </div>
       </div>
       <ul class="gallery">

@@ -1,3 +1,4 @@
+import type { ComponentProps } from "preact";
 import { useId, useState } from "preact/hooks";
 
 interface SliderProps {
@@ -31,6 +32,23 @@ export function Slider({ label, value, min, max, step, disabled, hint, format = 
         </small>
       )}
     </div>
+  );
+}
+
+type ButtonProps = ComponentProps<"button"> & { readonly disabled: boolean };
+
+/** A button that keeps the keyboard's focus while it is off: what starts some work is off until the work is done. */
+export function Button({ disabled, onClick, type = "button", ...rest }: ButtonProps) {
+  return (
+    <button
+      {...rest}
+      type={type}
+      aria-disabled={disabled}
+      onClick={(event) => {
+        if (disabled) event.preventDefault();
+        else onClick?.(event);
+      }}
+    />
   );
 }
 

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { RemoteLaboratory } from "../laboratory/connect.ts";
 import { type DatasetSummary, epsilons, type ImageMapping, type Picture } from "../laboratory/protocol.ts";
 import { Chart } from "./chart.tsx";
-import { Slider } from "./fields.tsx";
+import { Button, Slider } from "./fields.tsx";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
 import { ScoredPicture } from "./scoredPicture.tsx";
@@ -107,12 +107,12 @@ function Neighbours({ dataset, image, select }: Pick<MapPanelProps, "dataset" | 
   };
   return (
     <div class="buttons">
-      <button type="button" disabled={at <= 0} onClick={() => step(-1)}>
+      <Button disabled={at <= 0} onClick={() => step(-1)}>
         ‹ Previous image
-      </button>
-      <button type="button" disabled={at < 0 || at >= images.length - 1} onClick={() => step(1)}>
+      </Button>
+      <Button disabled={at < 0 || at >= images.length - 1} onClick={() => step(1)}>
         Next image ›
-      </button>
+      </Button>
     </div>
   );
 }

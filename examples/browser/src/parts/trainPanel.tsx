@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { backendNames, type DatasetSummary, type TrainSettings } from "../laboratory/protocol.ts";
 import { Chart } from "./chart.tsx";
-import { Select, Slider } from "./fields.tsx";
+import { Button, Select, Slider } from "./fields.tsx";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
 import { ScoredPicture } from "./scoredPicture.tsx";
@@ -10,7 +10,7 @@ import type { Training, TrainingState } from "./useTraining.ts";
 const defaultTraining: TrainSettings = {
   backend: "auto",
   dimension: 128,
-  epochs: 12,
+  epochs: 6,
   batchSize: 32,
   learningRate: 1e-3,
   seed: 23,
@@ -75,12 +75,12 @@ export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }
             />
           </details>
           <div class="buttons">
-            <button type="submit" class="primary" disabled={running || busy || !dataset}>
+            <Button type="submit" class="primary" disabled={running || busy || !dataset}>
               Train
-            </button>
-            <button type="button" disabled={!running} onClick={training.stop}>
+            </Button>
+            <Button disabled={!running} onClick={training.stop}>
               Stop
-            </button>
+            </Button>
           </div>
           <Progress {...{ state }} />
         </form>
@@ -172,7 +172,9 @@ function Progress({ state }: { readonly state: TrainingState }) {
       )}
       {backend && (
         <details class="soft">
-          <summary data-test="backend">{backend.name}</summary>
+          <summary>
+            Computed on <b data-test="backend">{backend.name}</b>
+          </summary>
           <p>{backend.detail}</p>
           {backend.passedOver.map((reason) => (
             <p key={reason}>{reason}</p>
