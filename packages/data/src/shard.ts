@@ -63,7 +63,7 @@ function slurmTasks(number: (key: string) => number | undefined): number | undef
   if (count !== undefined && first !== undefined && last !== undefined && last - first + 1 !== count) {
     throw new VillaError(
       "InvalidArgument",
-      `This SLURM array has ${count} tasks numbered ${first} to ${last}, with gaps; set VILLA_SHARD_COUNT to the number of shares, or submit --array=0-${count - 1}.`,
+      `This SLURM array has ${count} tasks numbered ${first} to ${last}, with gaps; submit --array=0-${count - 1}, or, to run single shares again, set VILLA_SHARD_COUNT to the number of all shares.`,
     );
   }
   return count;

@@ -31,7 +31,7 @@ test("no array, an array of one, and one task of an array again", () => {
 
 test.each([
   ["Kubernetes without the number of tasks", { JOB_COMPLETION_INDEX: "2" }, "VILLA_SHARD_COUNT"],
-  ["an array with gaps", { ...slurm(0, 6, 2), SLURM_ARRAY_TASK_COUNT: "4" }, "gaps"],
+  ["an array with gaps", { ...slurm(0, 6, 2), SLURM_ARRAY_TASK_COUNT: "4" }, "submit --array=0-3, or"],
   ["something that is not a number", { VILLA_SHARD_INDEX: "two", VILLA_SHARD_COUNT: "4" }, "two"],
   ["no task at all", { VILLA_SHARD_INDEX: "0", VILLA_SHARD_COUNT: "0" }, "at least 1"],
 ])("%s is refused", (_, environment, word) => {
