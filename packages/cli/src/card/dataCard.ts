@@ -23,6 +23,9 @@ export async function writeDataCard(directory: string, summary: IngestSummary): 
   return path;
 }
 
+/** A chart alone would fill the page. */
+const narrow = trusted(' style="max-width: 560px"');
+
 function renderCard(directory: string, pictures: readonly Markup[], summary: IngestSummary): Markup {
   const name = basename(directory);
   const { images, regions, attributes, splits } = summary;
@@ -60,7 +63,7 @@ ${dataTable(
 )}
 <p class="soft">Sizes in pixels: ${shown.join(", ")}${distinctSizes > sizes.length ? `, and ${distinctSizes - sizes.length} more` : ""}.</p>
 <h3>Complexity of a sample: its number of ${what}, share of the images</h3>
-<div class="card" style="max-width: 560px">${trusted(barChart("Histogram of the complexity of samples", bars))}</div></section>`;
+<div class="card"${narrow}>${trusted(barChart("Histogram of the complexity of samples", bars))}</div></section>`;
 }
 
 function attributesSection(summary: IngestSummary): Markup {
@@ -73,7 +76,7 @@ function attributesSection(summary: IngestSummary): Markup {
   }));
   return html`<section id="attributes"><h2>Attributes</h2>
 <p>Share of the images whose text or row has each attribute${attributes.length > mostBars ? `; the ${mostBars} most frequent of ${attributes.length}` : ""}.</p>
-<div class="two">${barCharts("Share of images with each attribute", bars).map((chart) => html`<div class="card">${trusted(chart)}</div>`)}</div>
+<div class="two">${barCharts("Share of images with each attribute", bars).map((chart) => html`<div class="card"${narrow}>${trusted(chart)}</div>`)}</div>
 ${note === undefined ? "" : html`<p><b>${note}</b></p>`}
 ${withoutAttributes > 0 ? html`<p>${withoutAttributes} images have no attribute at all.</p>` : ""}</section>`;
 }
