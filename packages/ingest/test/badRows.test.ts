@@ -80,6 +80,16 @@ test("mended images are picked up by the same call; other settings are refused",
   await expect(folder.ingest(table, { seed: 5, overwrite: true })).resolves.toMatchObject({ images: 2 });
 });
 
+test("a dataset of another version is named as such", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.jsonl([good]);
+  await folder.ingest(table);
+  const manifest = JSON.parse(readFileSync(folder.file("data/ingest.json"), "utf8"));
+  await folder.write("data/ingest.json", JSON.stringify({ ...manifest, format: 1 }));
+  await expect(folder.ingest(table)).rejects.toThrow("another version of villa ingest");
+  expect(await folder.ingest(table, { overwrite: true })).toMatchObject({ images: 1 });
+});
+
 test("a folder of something else is never replaced", async () => {
   const folder = await TestFolder.make();
   const table = await folder.jsonl([good]);

@@ -10,7 +10,14 @@ import {
 } from "@villa/data";
 import { atomicWriteFile, datasetFiles } from "@villa/data/node";
 import { tableVocabulary } from "../attributeFile.ts";
-import { type IngestedPart, type IngestedRow, type IngestJob, type JobSettings, manifestFile } from "./job.ts";
+import {
+  type IngestedPart,
+  type IngestedRow,
+  type IngestJob,
+  type JobSettings,
+  manifestFile,
+  manifestFormat,
+} from "./job.ts";
 import { type DatasetFigures, DatasetSurvey } from "./survey.ts";
 
 /** What a dataset holds. */
@@ -65,7 +72,7 @@ export async function assemble(
   await atomicWriteFile(join(directory, sourcesFile), sources(eachPart()));
   await job.forgetProblems();
   if (summary.skippedRows > 0) await atomicWriteFile(join(directory, problemsFile), problemLines(eachPart()));
-  const manifest = { format: 1, settings: options.settings, rows, summary };
+  const manifest = { format: manifestFormat, settings: options.settings, rows, summary };
   await atomicWriteFile(join(directory, manifestFile), `${JSON.stringify(manifest, null, 1)}\n`);
   await atomicWriteFile(join(directory, datasetFiles.annotations), annotations(eachPart(), survey.someTruth));
   await job.finish();

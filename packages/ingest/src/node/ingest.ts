@@ -5,7 +5,15 @@ import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
 import { convertRow } from "./convertRow.ts";
 import { type StoredImage, storeImage } from "./images.ts";
-import { type IngestedPart, type IngestedRow, IngestJob, manifestFile, type RowProblem, rowsPerPart } from "./job.ts";
+import {
+  type IngestedPart,
+  type IngestedRow,
+  IngestJob,
+  manifestFile,
+  manifestFormat,
+  type RowProblem,
+  rowsPerPart,
+} from "./job.ts";
 import { checkColumns, type IngestInput, imagesFolder, minedFile, openInput } from "./openInput.ts";
 import type { IngestOptions } from "./options.ts";
 import type { TableRecord } from "./table/openTable.ts";
@@ -182,6 +190,14 @@ export function describeProblem({ row, image, problem }: RowProblem): string {
 
 async function readSummary(out: string): Promise<IngestSummary & { rows: number }> {
   const bytes = await readFileBytes(join(out, manifestFile));
-  const { rows, summary } = JSON.parse(new TextDecoder().decode(bytes)) as { rows: number; summary: IngestSummary };
-  return { rows, ...summary };
+  const { format, rows, summary } = JSON.parse(new TextDecoder().decode(bytes)) as {
+    format: number;
+    rows: number;
+    summary: IngestSummary;
+  };
+  if (format === manifestFormat) return { rows, ...summary };
+  throw new VillaError(
+    "AlreadyExists",
+    `${out} is complete, made by another version of villa ingest; use it as it is, or pass --overwrite to make it anew.`,
+  );
 }

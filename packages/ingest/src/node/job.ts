@@ -159,6 +159,8 @@ export class IngestJob {
 
 /** In a finished dataset: where it comes from. */
 export const manifestFile = "ingest.json";
+/** Of that file's summary. */
+export const manifestFormat = 2;
 
 function partName(index: number, hasProblems: boolean): string {
   return `part-${String(index).padStart(6, "0")}${hasProblems ? "-bad" : ""}.json`;
