@@ -224,6 +224,15 @@ try {
         run(npm, ["exec", "--offline", "--", command, "--help"], { cwd: project, env: npmEnv });
       });
     }
+    if (name === "@villa/docmnist") {
+      await check("npx @villa/docmnist with the original's flags", () => {
+        const flags = ["--attribute_budget=300", "--target_sample_complexity=16", "--digits=glyphs", "--out=data"];
+        run(npm, ["exec", "--offline", "--", name, ...flags], { cwd: project, env: npmEnv });
+        const [folder] = readdirSync(join(project, "data"));
+        if (!/^docmnist_300_\d+\.\d$/.test(folder)) throw new Error(`wrote ${folder}`);
+        return folder;
+      });
+    }
   }
 
   if (names.length === 0 || names.includes("apps")) {

@@ -17,14 +17,17 @@ const scripts: Record<string, { readonly prints: readonly RegExp[]; readonly fil
   "core.ts": { prints: [/as \[ 1, 4, 4, 3 \]/, /step 49: loss 0\.0/] },
   "data.ts": { prints: [/0\.666988/, /\{ word: 'seven' \}/], files: ["weights.npz", "model.pth", "words.feather"] },
   "docmnist.ts": { prints: [/regions: .* \. /, /train: \{ images: 26/], files: ["docmnist.png"] },
+  "ingest.ts": { prints: [/26 images, 120 regions/, /round: \d+ images/], files: ["own/annotations.feather"] },
   "mapping.ts": { prints: [/image 0: \[ \[ 'cat' \], \[ 'dog' \] \] \{ precision: 100, recall: 100, f1: 100 \}/] },
   "preprocess.ts": { prints: [/57 regions of 13 images, 20 attributes/, /49406/] },
   "train.ts": { prints: [/mapping \{ precision: [56]/, /R-Precision: text → region [23]\d/] },
   "vlm.ts": { prints: [/R-Precision by chance: 0\.[12]/], files: ["tower.onnx"] },
 };
 
-test("every script is tested", () => {
+test("every package has a script, and every script is tested", () => {
   const found = readdirSync(folder).filter((name) => name.endsWith(".ts"));
+  const packages = readdirSync(join(folder, "../../packages")).map((name) => `${name}.ts`);
+  expect(found).toEqual(expect.arrayContaining(packages));
   expect(found.sort()).toEqual([...Object.keys(scripts), "backend-browser.ts"].sort());
 });
 
