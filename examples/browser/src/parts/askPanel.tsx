@@ -3,6 +3,7 @@ import type { RemoteLaboratory } from "../laboratory/connect.ts";
 import type { DatasetSummary, QueryAnswer } from "../laboratory/protocol.ts";
 import { Select } from "./fields.tsx";
 import { Verdict } from "./mapPanel.tsx";
+import { cosine } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
 import { PictureView } from "./pictureView.tsx";
@@ -110,7 +111,7 @@ function Hits({
                 label={`Region ${region + 1} of image ${image}${truth ? `: ${truth.join(" ")}` : ""}`}
               />
               <span>
-                {score.toFixed(2)} {correct !== undefined && <Verdict name="" correct={correct} />}
+                {cosine(score)} {correct !== undefined && <Verdict name="" correct={correct} />}
               </span>
             </button>
           </li>

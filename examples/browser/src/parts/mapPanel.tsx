@@ -3,6 +3,7 @@ import type { RemoteLaboratory } from "../laboratory/connect.ts";
 import { type DatasetSummary, epsilons, type ImageMapping, type Picture } from "../laboratory/protocol.ts";
 import { Chart } from "./chart.tsx";
 import { Button, Slider } from "./fields.tsx";
+import { percent } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
 import { ScoredPicture } from "./scoredPicture.tsx";
@@ -42,7 +43,7 @@ export function MapPanel(props: MapPanelProps) {
             {(["precision", "recall", "f1"] as const).map((name) => (
               <div key={name} class={name}>
                 <dt>{name === "f1" ? "F1" : name}</dt>
-                <dd>{now ? `${now[name].toFixed(1)} %` : "–"}</dd>
+                <dd>{now ? percent(now[name]) : "–"}</dd>
               </div>
             ))}
           </dl>
@@ -108,10 +109,10 @@ function Neighbours({ dataset, image, select }: Pick<MapPanelProps, "dataset" | 
   return (
     <div class="buttons">
       <Button disabled={at <= 0} onClick={() => step(-1)}>
-        ‹ Previous image
+        ‹ Previous <span class="unseen">image</span>
       </Button>
       <Button disabled={at < 0 || at >= images.length - 1} onClick={() => step(1)}>
-        Next image ›
+        Next <span class="unseen">image</span> ›
       </Button>
     </div>
   );

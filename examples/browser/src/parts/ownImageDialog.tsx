@@ -78,7 +78,7 @@ export function OwnImageDialog({ file, add, close }: OwnImageDialogProps) {
           ))}
         </ol>
         <div class="field">
-          <label for={textId}>Sentences, if you like, divided by “ . ”</label>
+          <label for={textId}>Sentences, if you like, divided by “&nbsp;.&nbsp;”</label>
           <textarea
             id={textId}
             rows={3}

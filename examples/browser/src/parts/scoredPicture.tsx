@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Picture } from "../laboratory/protocol.ts";
 import { RadioChips } from "./fields.tsx";
+import { cosine } from "./numbers.ts";
 import { BoxOutline, PictureView } from "./pictureView.tsx";
 
 interface ScoredPictureProps {
@@ -36,7 +37,7 @@ export function ScoredPicture({ picture, scores, epsilon, empty }: ScoredPicture
                 <BoxOutline box={box} class={isRight === false ? "chosen wrong" : "chosen"} />
               )}
               <text class="score" x={(x0 + x1) / 2} y={y1} dy="-0.4em">
-                {score.toFixed(2)}
+                {cosine(score)}
               </text>
             </g>
           );
@@ -63,6 +64,6 @@ function brightness(score: number, all: readonly number[], epsilon: number): num
 }
 
 function inWords(attribute: string, scores: readonly number[], chosen: readonly number[]): string {
-  const list = scores.map((score, region) => `region ${region + 1} ${score.toFixed(2)}`).join(", ");
+  const list = scores.map((score, region) => `region ${region + 1} ${cosine(score)}`).join(", ");
   return `Scores for ${attribute}: ${list}. Assigned: ${chosen.map((region) => region + 1).join(", ")}.`;
 }

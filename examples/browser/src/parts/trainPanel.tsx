@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { backendNames, type DatasetSummary, type TrainSettings } from "../laboratory/protocol.ts";
 import { Chart } from "./chart.tsx";
 import { Button, Select, Slider } from "./fields.tsx";
+import { percent } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
 import { ScoredPicture } from "./scoredPicture.tsx";
@@ -192,7 +193,7 @@ function announce({ kind, result, backend, notice = "" }: TrainingState): string
   if (!result) return notice;
   const how = result.complete ? "Trained" : "Stopped after";
   const f1 = result.history.at(-1)?.validation?.f1;
-  return `${how} ${result.history.length} epochs in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1 ${f1.toFixed(1)} %`}.`;
+  return `${how} ${result.history.length} epochs in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1\u00a0${percent(f1)}`}.`;
 }
 
 function lossInWords({ epochs }: TrainingState): string {
