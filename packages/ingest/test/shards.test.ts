@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { storeImage } from "../src/node.ts";
 import { TestFolder } from "./folder.ts";
 
 const count = 150; // three parts
@@ -50,6 +51,30 @@ test("a missing shard is named; a shard that was killed goes on", async () => {
   await expect(merge()).rejects.toThrow("Missing: shard 1/3 (1 of 3 parts are not there); run it again");
   await shard(1);
   await merge();
+  expect(contents(folder.file("data"))).toEqual(contents(folder.file("whole")));
+});
+
+test("two whole runs at once, and two merges, end with the same dataset", async () => {
+  const { folder, shard, merge } = await prepare();
+  const table = folder.file("table.jsonl");
+  const attributes = folder.file("words.json");
+  const out = folder.file("twice");
+  // The second is held back until the first has finished and cleaned up.
+  let first: Promise<unknown> | undefined;
+  const store: typeof storeImage = async (...row) => {
+    await first;
+    return storeImage(...row);
+  };
+  const second = folder.ingest(table, { attributes, out, store });
+  first = folder.ingest(table, { attributes, out });
+  for (const { complete, images } of await Promise.all([second, first as typeof second])) {
+    expect({ complete, images }).toEqual({ complete: true, images: count });
+  }
+  expect(contents(out)).toEqual(contents(folder.file("whole")));
+
+  await Promise.all([shard(0), shard(1), shard(2)]);
+  const merges = await Promise.all([merge(), merge()]);
+  expect(merges.map(({ images }) => images)).toEqual([count, count]);
   expect(contents(folder.file("data"))).toEqual(contents(folder.file("whole")));
 });
 

@@ -44,7 +44,7 @@ const mostProblems = 1000;
  *   `InvalidArgument`, `AlreadyExists`, `Mismatch` when shards are missing, `NotFound`, `FileSystem`, `Aborted`
  */
 export async function ingestTable(options: IngestOptions): Promise<IngestResult> {
-  const { out, shard, skipBad = false, negation = true, overwrite = false } = options;
+  const { out, shard, overwrite = false } = options;
   throwIfAborted(options.signal);
   if ((shard || options.mergeOnly) && overwrite) {
     throw new VillaError(
@@ -54,15 +54,27 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
   }
   const input = await openInput(options);
   const job = new IngestJob(out, input.settings);
-  if (await job.begin(overwrite)) return { directory: out, complete: true, ...(await readSummary(out)) };
-  if (input.mined) await atomicWriteFile(join(out, minedFile), `${JSON.stringify(input.mined, null, 1)}\n`);
-  const rows = options.mergeOnly ? await job.checkShards(skipBad) : await ingestRows(job, input, options);
-  if (shard && !options.mergeOnly) return { directory: out, rows, complete: false };
+  if (await job.begin(overwrite)) return finished(out);
+  try {
+    const result = await work(job, input, options);
+    if (result.complete || !(await job.isComplete())) return result;
+  } catch (error) {
+    if (!(await job.isComplete())) throw error;
+  }
+  // Another process was at the same work, has finished it, and taken away what this one was looking for.
+  await job.finish();
+  return finished(out);
+}
+
+async function work(job: IngestJob, input: IngestInput, options: IngestOptions): Promise<IngestResult> {
+  const { out: directory, shard, mergeOnly = false, skipBad = false, negation = true, progress } = options;
+  if (input.mined) await atomicWriteFile(join(directory, minedFile), `${JSON.stringify(input.mined, null, 1)}\n`);
+  const rows = mergeOnly ? await job.checkShards(skipBad) : await ingestRows(job, input, options);
+  if (shard && !mergeOnly) return { directory, rows, complete: false };
   const summary = await assemble(job, rows, Math.ceil(rows / rowsPerPart), {
-    ...{ vocabulary: input.vocabulary, negation, settings: input.settings },
-    progress: options.progress,
+    ...{ vocabulary: input.vocabulary, negation, settings: input.settings, progress },
   });
-  return { directory: out, rows, complete: true, ...summary };
+  return { directory, rows, complete: true, ...summary };
 }
 
 /** @returns number of rows of the table */
@@ -188,14 +200,15 @@ export function describeProblem({ row, image, problem }: RowProblem): string {
   return `row ${row}${image === undefined ? "" : ` (${image})`}: ${problem}`;
 }
 
-async function readSummary(out: string): Promise<IngestSummary & { rows: number }> {
+/** @throws VillaError `AlreadyExists` for a dataset of another version */
+async function finished(out: string): Promise<IngestResult> {
   const bytes = await readFileBytes(join(out, manifestFile));
   const { format, rows, summary } = JSON.parse(new TextDecoder().decode(bytes)) as {
     format: number;
     rows: number;
     summary: IngestSummary;
   };
-  if (format === manifestFormat) return { rows, ...summary };
+  if (format === manifestFormat) return { directory: out, rows, complete: true, ...summary };
   throw new VillaError(
     "AlreadyExists",
     `${out} is complete, made by another version of villa ingest; use it as it is, or pass --overwrite to make it anew.`,

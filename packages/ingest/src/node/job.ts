@@ -55,16 +55,16 @@ export class IngestJob {
    * @throws VillaError `AlreadyExists` when it is of other settings and `overwrite` is not set
    */
   async begin(overwrite: boolean): Promise<boolean> {
-    const complete = existsSync(join(this.directory, datasetFiles.annotations));
+    const complete = this.#hasAnnotations();
     const path = complete ? join(this.directory, manifestFile) : join(this.#folder, "job.json");
     if (overwrite && (existsSync(join(this.directory, manifestFile)) || existsSync(this.#folder))) {
       await rm(this.directory, { recursive: true, force: true });
     } else if (existsSync(path)) {
-      const known = JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as { settings: JobSettings };
-      if (JSON.stringify(known.settings) === this.#settings) return complete;
+      const settings = await readSettings(path);
+      if (JSON.stringify(settings) === this.#settings) return complete;
       throw new VillaError(
         "AlreadyExists",
-        `${this.directory} was made with other settings (${differences(known.settings, JSON.parse(this.#settings) as JobSettings)}); pass --overwrite to replace it, or another --out.`,
+        `${this.directory} was made with other settings (${differences(settings, JSON.parse(this.#settings) as JobSettings)}); pass --overwrite to replace it, or another --out.`,
       );
     } else if (complete || (await this.#hasOthers())) {
       throw new VillaError(
@@ -74,6 +74,12 @@ export class IngestJob {
     }
     await atomicWriteFile(join(this.#folder, "job.json"), `{"settings":${this.#settings}}\n`);
     return false;
+  }
+
+  /** Whether the dataset is there, made with the same settings. */
+  async isComplete(): Promise<boolean> {
+    if (!this.#hasAnnotations()) return false;
+    return JSON.stringify(await readSettings(join(this.directory, manifestFile))) === this.#settings;
   }
 
   /** Numbers of the finished parts; those with bad rows count only when bad rows are skipped. */
@@ -152,6 +158,10 @@ export class IngestJob {
     return (await readdir(this.directory)).some((name) => name !== basename(this.#folder));
   }
 
+  #hasAnnotations(): boolean {
+    return existsSync(join(this.directory, datasetFiles.annotations));
+  }
+
   async #names(): Promise<string[]> {
     return existsSync(this.#folder) ? readdir(this.#folder) : [];
   }
@@ -161,6 +171,11 @@ export class IngestJob {
 export const manifestFile = "ingest.json";
 /** Of that file's summary. */
 export const manifestFormat = 2;
+
+async function readSettings(path: string): Promise<JobSettings> {
+  const { settings } = JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as { settings: JobSettings };
+  return settings;
+}
 
 function partName(index: number, hasProblems: boolean): string {
   return `part-${String(index).padStart(6, "0")}${hasProblems ? "-bad" : ""}.json`;
