@@ -114,7 +114,7 @@ async function writePage(result: Stage1Result): Promise<string | undefined> {
 }
 
 /** `epsilon=0.05,0.1` is short for `mapping.epsilon=[0.05, 0.1]`. */
-function epsilonAlias(word: string): string {
+export function epsilonAlias(word: string): string {
   const match = /^(?:mapping\.)?epsilon=(.*)$/.exec(word);
   if (!match) return word;
   return `mapping.epsilon=${match[1]!.includes(",") && !match[1]!.startsWith("[") ? `[${match[1]}]` : match[1]}`;
