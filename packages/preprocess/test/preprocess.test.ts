@@ -118,6 +118,36 @@ describe("a run in pieces equals one in one go", () => {
     expect(await results(resumed)).toEqual(await results(whole));
   });
 
+  test("after a kill between the index and the manifest", async () => {
+    const [folder, other] = [await dataset(70), await dataset(70)];
+    const run = (dataDirectory: string) => preprocessDataset({ dataDirectory, encoder: sumEncoder() });
+    await run(other);
+    await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder(), shard: { index: 0, count: 1 } });
+    const index = "region_embs/region_emb_mapping.feather";
+    await writeFile(join(folder, index), await readFile(join(other, index)));
+    expect(await run(folder)).toMatchObject({ encodedImages: 0, complete: true });
+    expect(await results(folder)).toEqual(await results(other));
+  });
+
+  test("of two at the same work, the slower one takes the result of the faster", async () => {
+    const [folder, other] = [await dataset(150), await dataset(150)];
+    await preprocessDataset({ dataDirectory: other, encoder: sumEncoder() });
+    const encoder = sumEncoder();
+    let first: Promise<unknown> | undefined;
+    const slow: Encoder = {
+      ...encoder,
+      async encodeRegions(images, boxes) {
+        await first;
+        return encoder.encodeRegions(images, boxes);
+      },
+    };
+    const second = preprocessDataset({ dataDirectory: folder, encoder: slow });
+    first = preprocessDataset({ dataDirectory: folder, encoder });
+    expect(await second).toMatchObject({ complete: true, images: 150 });
+    expect(await results(folder)).toEqual(await results(other));
+    expect(await readdir(join(folder, "region_embs"))).not.toContain("parts");
+  });
+
   test("with another encoder an unfinished run is not continued", async () => {
     const folder = await dataset(200);
     await expect(preprocessDataset({ dataDirectory: folder, encoder: failing(sumEncoder(), 2) })).rejects.toThrow();

@@ -67,14 +67,15 @@ export class EmbeddingJob {
    * @throws VillaError `AlreadyExists` when other embeddings are there and `overwrite` is not set
    */
   async begin(overwrite: boolean): Promise<boolean> {
+    const jobPath = join(this.partsFolder, "job.json");
     if (overwrite) {
       await rm(this.folder, { recursive: true, force: true });
     } else if (existsSync(join(this.folder, embeddingFiles.index))) {
+      if (await this.isComplete()) return true;
       const done = await readEmbeddingManifest(this.dataDirectory);
-      if (done && sameWork(done, this.manifest)) return true;
-      throw conflict(this.folder, done);
+      // A run that was killed while it joined its parts has written the index already.
+      if (done || !existsSync(jobPath)) throw conflict(this.folder, done);
     }
-    const jobPath = join(this.partsFolder, "job.json");
     if (existsSync(jobPath)) {
       const job = await readJob(jobPath);
       if (!sameWork(job, this.manifest)) throw conflict(this.folder, job);
@@ -82,6 +83,12 @@ export class EmbeddingJob {
       await atomicWriteFile(jobPath, `${JSON.stringify(this.manifest, null, 2)}\n`);
     }
     return false;
+  }
+
+  /** Whether all embeddings are there, made by the same encoder from the same annotations. */
+  async isComplete(): Promise<boolean> {
+    const done = await readEmbeddingManifest(this.dataDirectory);
+    return done !== undefined && sameWork(done, this.manifest);
   }
 
   /** The parts of a shard that are not there yet. */
@@ -121,10 +128,13 @@ export class EmbeddingJob {
     return vectors;
   }
 
-  /** Writes the manifest, which makes the embeddings count as complete, and deletes the parts. */
+  /** Writes the manifest, which makes the embeddings count as complete. */
   async finish(): Promise<void> {
     const path = join(this.folder, embeddingFiles.manifest);
     await atomicWriteFile(path, `${JSON.stringify(this.manifest, null, 2)}\n`);
+  }
+
+  async forgetParts(): Promise<void> {
     await rm(this.partsFolder, { recursive: true, force: true });
   }
 }

@@ -1,4 +1,4 @@
-import { type ImageAnnotation, type ProgressListener, type Shard, VillaError } from "@villa/data";
+import { attributeNames, type ImageAnnotation, type ProgressListener, type Shard, VillaError } from "@villa/data";
 import { type Dataset, openDataset, throwIfAborted } from "@villa/data/node";
 import { attributeEmbeddings, type Encoder } from "../encoders/encoder.ts";
 import { assembleRegions, type EmbeddingFormat, writeAttributes } from "./assemble.ts";
@@ -52,7 +52,7 @@ export interface PreprocessResult {
  *   embeddings in its folder, `NotFinite` when the encoder fails, `Aborted`
  */
 export async function preprocessDataset(options: PreprocessOptions): Promise<PreprocessResult> {
-  const { dataDirectory, encoder, weights, shard, format = "original", overwrite = false, progress, signal } = options;
+  const { dataDirectory, encoder, weights, shard, overwrite = false, signal } = options;
   const started = performance.now();
   if (shard) checkShard(shard);
   if ((shard || options.mergeOnly) && overwrite) {
@@ -66,36 +66,51 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
   const { annotations } = dataset;
   if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDirectory} has no images.`);
   const job = new EmbeddingJob(dataset, encoder, weights);
-  const complete = await job.begin(overwrite);
-  if (shard && !complete) await job.noteShards(shard);
-  const parts = complete ? [] : job.missing(shard ?? { index: 0, count: 1 });
-  const todo = parts.reduce((sum, part) => sum + part.to - part.from, 0);
-  checkDataset(
-    dataset,
-    parts.flatMap((part) => annotations.slice(part.from, part.to)),
-  );
-  if (options.mergeOnly) job.requireAll(parts);
-  const attributes = await attributeEmbeddings(encoder, dataset.vocabulary);
-  if (!complete) await writeAttributes(dataDirectory, attributes, format);
-
-  const encoded = await encodeParts(dataset, job, parts, options, progressReport(progress, todo));
-  if (!complete && !shard) {
-    throwIfAborted(signal);
-    await assembleRegions(job, annotations, format);
-    await job.finish();
+  let complete = await job.begin(overwrite);
+  let encoded = 0;
+  if (!complete) {
+    try {
+      encoded = await work(dataset, job, options);
+      complete = !shard || (await job.isComplete());
+    } catch (error) {
+      complete = await job.isComplete();
+      if (!complete) throw error;
+    }
+    // Another process may have been at the same work, have finished it, and have taken away what this one looked for.
+    if (complete) await job.forgetParts();
   }
   const seconds = (performance.now() - started) / 1000;
   return {
     images: annotations.length,
     regions: job.manifest.dataset.regions,
-    attributes: attributes.size,
+    attributes: attributeNames(dataset.vocabulary).length,
     dimension: encoder.dimension,
     encoder: encoder.name,
     encodedImages: encoded,
     seconds,
     imagesPerSecond: encoded / seconds,
-    complete: !shard || complete,
+    complete,
   };
+}
+
+/** @returns images encoded */
+async function work(dataset: Dataset, job: EmbeddingJob, options: PreprocessOptions): Promise<number> {
+  const { dataDirectory, encoder, shard, format = "original", progress, signal } = options;
+  const { annotations } = dataset;
+  if (shard) await job.noteShards(shard);
+  const parts = job.missing(shard ?? { index: 0, count: 1 });
+  const todo = parts.flatMap((part) => annotations.slice(part.from, part.to));
+  checkDataset(dataset, todo);
+  if (options.mergeOnly) job.requireAll(parts);
+  const attributes = await attributeEmbeddings(encoder, dataset.vocabulary);
+  await writeAttributes(dataDirectory, attributes, format);
+  const encoded = await encodeParts(dataset, job, parts, options, progressReport(progress, todo.length));
+  if (!shard) {
+    throwIfAborted(signal);
+    await assembleRegions(job, annotations, format);
+    await job.finish();
+  }
+  return encoded;
 }
 
 /** @returns images encoded */
