@@ -2,7 +2,16 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expectAllClose, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, describe, expect, it } from "vitest";
-import { avgPool2d, batchNormTrain, conv2d, infoNCE, l2Normalize, logSumExp, lossAndGradients } from "../src/index.ts";
+import {
+  avgPool2d,
+  batchNormTrain,
+  conv2d,
+  infoNCE,
+  l2Normalize,
+  logSumExp,
+  lossAndGradients,
+  sumRows,
+} from "../src/index.ts";
 
 describe.each(testBackends())("layers on $name", ({ activate }) => {
   beforeAll(activate);
@@ -27,6 +36,16 @@ describe.each(testBackends())("layers on $name", ({ activate }) => {
       expectAllClose([(await runningVar.data())[c]!], [0.9 + 0.1 * unbiased], { rtol: 1e-4 });
     }
     tf.dispose([x, y, gamma, beta, runningMean, runningVar]);
+  });
+
+  it("sumRows of many rows is as exact as of few", async () => {
+    for (const rows of [1, 13, 100_000]) {
+      // Odd multiples of 2⁻²³ above 1: every addition of a running sum rounds.
+      const values = Float32Array.from({ length: rows }, (_, i) => 1 + (2 * (i % 1000) + 1) * 2 ** -23);
+      const exact = values.reduce((sum, value) => sum + value, 0);
+      const [sum] = await sumRows(tf.tensor2d(values, [rows, 1])).data();
+      expect(Math.abs(sum! / exact - 1)).toBeLessThan(1e-6);
+    }
   });
 
   it("batchNormTrain refuses a single value per channel", () => {

@@ -95,7 +95,7 @@ describe.each(testBackends())("stage 1 on $name", (backend) => {
     const d = golden.emb_dim;
     const counts = Int32Array.from(golden.num_regions);
     const trainer = new HeadTrainer(
-      [0, 1].map((head) => ({
+      [0, 1].slice(0, golden.attributes).map((head) => ({
         head,
         epoch: 0,
         steps: 0,
