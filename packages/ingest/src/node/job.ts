@@ -142,7 +142,8 @@ export class IngestJob {
     const images = join(this.directory, datasetFiles.images);
     const names = existsSync(images) ? await readdir(images) : [];
     for (const name of names) if (name.endsWith(".tmp")) await rm(join(images, name), { force: true });
-    await rm(this.#folder, { recursive: true, force: true });
+    // Retried, since another process at the same work may still be writing.
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 10 });
   }
 
   /** Removes the lists of bad rows that earlier runs have left. */

@@ -135,7 +135,8 @@ export class EmbeddingJob {
   }
 
   async forgetParts(): Promise<void> {
-    await rm(this.partsFolder, { recursive: true, force: true });
+    // Retried, since another process at the same work may still be writing.
+    await rm(this.partsFolder, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
