@@ -57,9 +57,11 @@ const verbs = new Set("are has have is remain remains seen show shows there was 
  */
 export function deniedStretches(words: readonly string[]): DeniedStretch[] {
   const text = words.join(" ");
+  let [at, seen] = [0, 0];
   return [...text.matchAll(cues)].flatMap(({ 0: phrase, index, groups }) => {
+    at += text.slice(seen, index).split(" ").length - 1;
+    seen = index;
     if (groups?.harmless !== undefined) return [];
-    const at = index === 0 ? 0 : text.slice(0, index - 1).split(" ").length;
     const cue = { from: at, to: at + phrase.split(" ").length };
     if (groups?.back === undefined) return [{ from: cue.to, to: words.length, cue }];
     const from = beginningOf(words, at);
