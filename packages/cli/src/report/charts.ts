@@ -47,7 +47,7 @@ export function lineChart({ description, x, y, series, mark, whole, domain }: Li
       domain: low < high ? [low, high] : [low, low + 1],
       ...ticks,
     },
-    y: { label: y, labelArrow: "none", grid: true, nice: true, ticks: 5, ...(domain && { domain: [...domain] }) },
+    y: { label: y, labelArrow: "none", grid: true, nice: true, ticks: 5, ...yDomain(rows, domain) },
     marks: [
       ...(mark
         ? [
@@ -77,6 +77,13 @@ export function lineChart({ description, x, y, series, mark, whole, domain }: Li
         .map(({ points, color }) => Plot.dot(points, { x: "0", y: "1", fill: color, r: 2.5 })),
     ],
   });
+}
+
+/** One value alone needs room around it. */
+function yDomain(rows: readonly { readonly py: number }[], domain?: readonly [number, number]) {
+  const [low, high] = domain ?? [Math.min(...rows.map(({ py }) => py)), Math.max(...rows.map(({ py }) => py))];
+  if (low === high) return { domain: [low - 0.5, high + 0.5] };
+  return domain ? { domain: [...domain] } : {};
 }
 
 export interface BarRow {

@@ -9,7 +9,7 @@ export const style = `
     --right-bg: #1d3527; --wrong-bg: #40211f; --code: #24272e; }
 }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); -webkit-text-size-adjust: 100%;
+body { margin: 0; background: var(--paper); color: var(--ink); -webkit-text-size-adjust: 100%; overflow-wrap: break-word;
   font: 17px/1.55 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 56px 28px 80px; }
 h1 { font-size: clamp(30px, 5vw, 46px); line-height: 1.12; letter-spacing: -0.02em; margin: 0 0 14px; text-wrap: balance; }
@@ -32,7 +32,7 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .regions img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px; image-rendering: pixelated; background: #000; }
 .hits { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 10px; margin: 8px 0 26px; }
 .hits figure { margin: 0; } .hits figcaption { font-size: 13px; text-align: center; font-variant-numeric: tabular-nums; }
-.hits img { display: block; width: 100%; height: auto; border: 3px solid; border-radius: 8px; image-rendering: pixelated; background: #000; }
+.hits img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border: 3px solid; border-radius: 8px; image-rendering: pixelated; background: #000; }
 .hits .right img { border-color: var(--right); } .hits .wrong img { border-color: var(--wrong); }
 .chips { display: flex; flex-wrap: wrap; gap: 5px; margin-top: 10px; }
 .chip { font-size: 13px; line-height: 1.3; padding: 2px 8px; border-radius: 99px; border: 1px solid transparent; white-space: nowrap; }

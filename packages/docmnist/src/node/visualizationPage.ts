@@ -17,13 +17,16 @@ export function visualizationPage(
 <meta name="viewport" content="width=device-width">
 <title>${escapeHtml(title)}</title>
 <style>
-  body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222 }
+  :root { color-scheme: light dark; --line: #ddd; --right: #0a7d33; --wrong: #c0261c; --missed: #777 }
+  @media (prefers-color-scheme: dark) { :root { --line: #3a3d44; --right: #6fd39b; --wrong: #ff8d84; --missed: #9a9fa8 } }
+  body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; overflow-wrap: break-word }
+  h1 { font-size: clamp(1.3rem, 4vw, 2rem) }
   section { display: flex; gap: 1.5rem; margin: 2rem 0; flex-wrap: wrap }
-  section > div { flex: 1; min-width: 20rem }
+  section > div { flex: 1; min-width: min(20rem, 100%) }
   img { image-rendering: pixelated; align-self: flex-start; max-width: 100% }
   table { border-collapse: collapse; width: 100% }
-  th, td { text-align: left; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #ddd; vertical-align: top }
-  .right { color: #0a7d33 } .wrong { color: #c0261c; text-decoration: line-through } .missed { color: #888 }
+  th, td { text-align: left; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
+  .right { color: var(--right) } .wrong { color: var(--wrong); text-decoration: line-through } .missed { color: var(--missed) }
 </style>
 <h1>${escapeHtml(title)}</h1>
 ${sections.join("\n")}
