@@ -29,8 +29,8 @@ export function webglBackend(): BackendCandidate {
     },
     async activate() {
       await import("@tensorflow/tfjs-backend-webgl");
-      // Batches differ in their number of regions: without this every new shape would compile its shaders again.
-      tf.env().set("WEBGL_USE_SHAPES_UNIFORMS", true);
+      // Left as it is: TF.js's WEBGL_USE_SHAPES_UNIFORMS, which lets shapes share shaders, mixes up those of [1, a, b] whose
+      // textures are [a, b] with others, and values come out wrong.
       await startOnDevice(webgl);
     },
     lost: () => deviceLoss(webgl),

@@ -23,6 +23,26 @@ test("an unknown backend is refused", async () => {
   expect(isVillaError(error, "InvalidArgument")).toBe(true);
 });
 
+test.each(testBackends())("products are right whatever textures their factors have, on $name", async ({ name }) => {
+  await useBrowserBackend({ name, wasmFiles });
+  const columnSums = (x: tf.Tensor): Float32Array => {
+    const sums = tf.matMul(tf.ones([1, x.shape[0]!]), x as tf.Tensor2D);
+    return sums.dataSync() as Float32Array;
+  };
+  const [actual, factor] = tf.tidy(() => {
+    // A texture of the factor's own shape, then one of another shape.
+    columnSums(tf.cumsum(tf.ones([5, 8]), 1));
+    const rows = tf.cumsum(tf.ones([48, 21]), 1);
+    return [columnSums(tf.reshape(rows, [8, 126])), rows.dataSync()] as const;
+  });
+  const expected = actual.map((_, column) => {
+    let sum = 0;
+    for (let row = 0; row < 8; row++) sum += factor[row * 126 + column]!;
+    return sum;
+  });
+  expect(actual).toEqual(expected);
+});
+
 /** Takes the device of the current backend away. */
 const losses: Record<string, (backend: tf.KernelBackend) => void> = {
   webgl: (backend) =>
