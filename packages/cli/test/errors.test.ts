@@ -34,7 +34,7 @@ test.each([
   [["stage1", "experiment=foo"], /There is no experiment "foo"; give a YAML file or one of the built-in ones/],
   [["stage1", "data_dir=x", "epsilon=5"], /mapping.epsilon: expected a number above 0 and at most 2/],
   [["stage1", "data_dir=x", "--attributes-shard", "5/4"], /--shard takes i\/n.*not "5\/4"/],
-  [["stage2", "data_dir=x", "pairs=foo"], /pairs: .*"mapping" \| "image" \| "oracle"/],
+  [["stage2", "data_dir=x", "pairs=foo"], /pairs: expected "mapping" or "image" or "oracle", not "foo"/],
 ])("%j is refused with exit code 2", async (argv, message) => {
   const { exitCode, out, err } = await villa(...argv);
   expect(err).toMatch(message);

@@ -142,10 +142,37 @@ function validate<Schema extends v.GenericSchema>(schema: Schema, values: unknow
   const sentences = result.issues.map((issue) => {
     const path = v.getDotPath(issue);
     if (path && issue.received === "undefined") return `${path} is missing; give ${path}=VALUE`;
-    return path ? `${path}: ${issue.message}` : issue.message;
+    return path ? `${path}: ${explain(issue)}` : explain(issue);
   });
   throw new VillaError("InvalidArgument", `The configuration is not valid: ${sentences.join("; ")}.`);
 }
+
+/** Valibot's own "Invalid type: Expected number but received "ten"" in plainer words; a schema's words as they are. */
+function explain({ message, expected, received, type }: v.BaseIssue<unknown>): string {
+  if (!message.startsWith("Invalid ")) return message;
+  const [, sign = "", limit = ""] = /^([<>]=?)(\S+)$/.exec(expected ?? "") ?? [];
+  const choices = (expected ?? "something else").replace(/^\((.*)\)$/, "$1").split(" | ");
+  const wanted = /integer$/.test(type)
+    ? "a whole number"
+    : sign
+      ? `${signs[sign]} ${limit}`
+      : choices.map((choice) => kinds[choice] ?? choice).join(" or ");
+  return `expected ${wanted}, not ${received === "Array" ? "a list" : received}`;
+}
+
+const signs: Readonly<Record<string, string>> = {
+  ">=": "at least",
+  ">": "more than",
+  "<=": "at most",
+  "<": "less than",
+};
+const kinds: Readonly<Record<string, string>> = {
+  number: "a number",
+  boolean: "true or false",
+  string: "text",
+  Array: "a list",
+  Object: "a group of settings",
+};
 
 function isGroup(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
