@@ -91,3 +91,17 @@ test("a second run replaces its own folder and nobody else's", async () => {
   await expect(freshFolder(other)).rejects.toMatchObject({ code: "AlreadyExists" });
   expect(await readdir(other)).toEqual(["thesis.txt"]);
 });
+
+test("Ctrl-C stops at a safe point and says how the next one begins", async () => {
+  const said: string[] = [];
+  const terminal: Terminal = {
+    out: (line) => said.push(line),
+    err: (line) => {
+      said.push(line);
+      if (line.startsWith("Generate")) process.emit("SIGINT");
+    },
+    interactive: false,
+  };
+  expect(await runVilla(["quickstart", "--out", join(folder, "stopped"), "--digits", "glyphs"], terminal)).toBe(1);
+  expect(said.at(-1)).toBe("villa: Stopped. The next quickstart begins anew.");
+});

@@ -1,3 +1,4 @@
+import { isVillaError, VillaError } from "@villa/data";
 import { duration } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { onBackend, type RuntimeFlags, seedNumber, withRuntimeFlags } from "./runtime.ts";
@@ -32,7 +33,10 @@ Examples:
           const { runQuickstart } = await import("../quickstart/run.ts");
           const { out, digits, seed, threads } = flags;
           const running = { progress, onStep: heading, signal: context.signal };
-          return runQuickstart({ out, digits, seed, threads, ...running }, backend);
+          return runQuickstart({ out, digits, seed, threads, ...running }, backend).catch((error: unknown) => {
+            if (!isVillaError(error, "Aborted")) throw error;
+            throw new VillaError("Aborted", "Stopped. The next quickstart begins anew.", { cause: error });
+          });
         }),
       ({ report, seconds, stage1, models }) => {
         const test = stage1.splits.find(({ split }) => split === "test")?.report;
