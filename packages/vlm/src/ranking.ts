@@ -1,3 +1,5 @@
+import { FloatSorter } from "./floatSorter.ts";
+
 /** Precision and recall of a ranking at one cut-off, as fractions in 0 … 1. */
 export interface CutOff {
   readonly k: number;
@@ -18,14 +20,13 @@ export interface RankingQuality {
  * Averages the quality of rankings by descending score.
  *
  * Equal scores count as their expectation over all orders of the tied items: of a group of t equal scores behind a better
- * ones, each stands among the first k with probability (k − a) / t, held between 0 and 1.
+ * ones, (k − a) / t are expected among the first k where k cuts through the group.
  */
 export class RankingAverage {
   readonly #ks: readonly number[];
   readonly #hits: Float64Array;
   readonly #recalls: Float64Array;
-  readonly #queryHits: Float64Array;
-  #sorted = new Float32Array();
+  readonly #sorter = new FloatSorter();
   #answers = new Int32Array();
   #rPrecision = 0;
   #queries = 0;
@@ -35,7 +36,6 @@ export class RankingAverage {
     this.#ks = ks;
     this.#hits = new Float64Array(ks.length);
     this.#recalls = new Float64Array(ks.length);
-    this.#queryHits = new Float64Array(ks.length);
   }
 
   /**
@@ -51,31 +51,14 @@ export class RankingAverage {
     let answers = 0;
     for (let i = 0; i < length; i++) if (labels[first + i * step] !== 0) this.#answers[answers++] = i;
     if (answers === 0) return null;
-    // A few answers are placed by counting, many by searching the sorted scores.
-    const sorted = answers < 16 ? undefined : this.#sort(scores);
-    const hits = this.#queryHits.fill(0);
-    let hitsAmongR = 0;
-    for (let answer = 0; answer < answers; answer++) {
-      const score = scores[this.#answers[answer]!]!;
-      let above = 0;
-      let tied = 0;
-      if (sorted) {
-        const end = upperBound(sorted, score);
-        above = length - end;
-        tied = end - lowerBound(sorted, score);
-      } else {
-        for (let i = 0; i < length; i++) {
-          if (scores[i]! > score) above++;
-          else if (scores[i]! === score) tied++;
-        }
-      }
-      hitsAmongR += share(answers, above, tied);
-      for (let j = 0; j < hits.length; j++) hits[j]! += share(this.#ks[j]!, above, tied);
-    }
-    for (let j = 0; j < hits.length; j++) {
-      this.#hits[j]! += hits[j]! / this.#ks[j]!;
-      this.#recalls[j]! += hits[j]! / answers;
-    }
+    const sorted = this.#sorter.sort(scores);
+    const hitsAmong = (k: number): number => expectedHits(scores, sorted, this.#answers.subarray(0, answers), k);
+    const hitsAmongR = hitsAmong(answers);
+    this.#ks.forEach((k, i) => {
+      const hits = hitsAmong(k);
+      this.#hits[i]! += hits / k;
+      this.#recalls[i]! += hits / answers;
+    });
     const rPrecision = hitsAmongR / answers;
     this.#rPrecision += rPrecision;
     this.#queries++;
@@ -90,39 +73,39 @@ export class RankingAverage {
       queries: this.#queries,
     };
   }
-
-  #sort(scores: Float32Array): Float32Array {
-    if (this.#sorted.length !== scores.length) this.#sorted = new Float32Array(scores.length);
-    this.#sorted.set(scores);
-    return this.#sorted.sort();
-  }
 }
 
-/** Expected hits among the first k from one answer, with `above` better scores and `tied` equal ones, its own among them. */
-function share(k: number, above: number, tied: number): number {
-  return Math.min(1, Math.max(0, (k - above) / tied));
+/**
+ * Right answers to expect among the first k: those above the score at place k, and their share of the ones equal to it.
+ *
+ * @param sorted the scores in ascending order
+ * @param answers which scores are right answers'
+ */
+function expectedHits(scores: Float32Array, sorted: Float32Array, answers: Int32Array, k: number): number {
+  const cut = Math.min(k, sorted.length);
+  const threshold = sorted[sorted.length - cut]!;
+  let hitsAbove = 0;
+  let hitsTied = 0;
+  for (let i = 0; i < answers.length; i++) {
+    const score = scores[answers[i]!]!;
+    if (score > threshold) hitsAbove++;
+    else if (score === threshold) hitsTied++;
+  }
+  const end = firstAbove(sorted, threshold);
+  const above = sorted.length - end;
+  let tied = cut - above;
+  while (tied < end && sorted[end - 1 - tied] === threshold) tied++;
+  return hitsAbove + ((cut - above) * hitsTied) / tied;
 }
 
 /** @returns how many of the ascending values are at most `value` */
-function upperBound(sorted: Float32Array, value: number): number {
+function firstAbove(sorted: Float32Array, value: number): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (sorted[middle]! > value) high = middle;
     else low = middle + 1;
-  }
-  return low;
-}
-
-/** @returns how many of the ascending values are less than `value` */
-function lowerBound(sorted: Float32Array, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (sorted[middle]! < value) low = middle + 1;
-    else high = middle;
   }
   return low;
 }
