@@ -14,6 +14,7 @@ import argparse
 import glob
 import json
 import os
+import sys
 import tarfile
 from collections import OrderedDict, defaultdict
 from random import Random
@@ -202,8 +203,11 @@ def main():
             state = {f"visual.{name}": value.cpu() for name, value in model.state_dict().items()}
             torch.save(state, f"{args.out}.tmp")
             os.replace(f"{args.out}.tmp", args.out)
-    dist.destroy_process_group()
+    dist.barrier()  # nobody leaves while others still need it
 
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    # Without taking the process group down: PyTorch 1.13 can wait for ever there, for a thread that waits for Python's lock.
+    os._exit(0)

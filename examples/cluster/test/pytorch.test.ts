@@ -126,6 +126,8 @@ function ddp(rank: number, port: number): Promise<void> {
   const child = spawn(process.env.VILLA_PYTHON ?? "/usr/bin/python3", [script, ...files, ...settings], {
     env: { ...process.env, ...environment, OMP_NUM_THREADS: "1" },
     stdio: ["ignore", "ignore", "pipe"],
+    timeout: 200_000, // or a process that hangs would outlive the test
+    killSignal: "SIGKILL",
   });
   let errors = "";
   child.stderr.on("data", (piece: Buffer) => {
