@@ -66,7 +66,7 @@ export function speedPage(report: Report): string {
     markdownTable(comparisonRows(report)),
     "",
     "Times are seconds a unit of work, ratio is PyTorch's time over ours, GFLOP/s the arithmetic that our side does, wasm the",
-    "same without ONNX Runtime, on one thread.",
+    "same without ONNX Runtime, which is one thread, or in Stage 1 one a worker.",
     "",
     "¹ The original's generator was timed once, 13.9 s, where PyTorch multiplies large matrices at about 175 GFLOP/s; its time is",
     "scaled to this machine by that product. Ours writes to memory (`/dev/shm`) where there is room, as fast as to an idle disk.",
