@@ -9,12 +9,16 @@ import type { AttributeScores } from "./scores.ts";
  * @returns indices of the chosen regions, ascending
  */
 export function regionsWithin(scores: ArrayLike<number>, epsilon: number): number[] {
-  let best = Number.NEGATIVE_INFINITY;
-  for (let r = 0; r < scores.length; r++) best = Math.max(best, scores[r]!);
-  const threshold = best - epsilon;
+  const threshold = largest(scores) - epsilon;
   const chosen: number[] = [];
   for (let r = 0; r < scores.length; r++) if (scores[r]! > threshold) chosen.push(r);
   return chosen;
+}
+
+export function largest(values: ArrayLike<number>): number {
+  let most = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, values[i]!);
+  return most;
 }
 
 /** One ε for every attribute, or one of its own for each (index = attribute). */

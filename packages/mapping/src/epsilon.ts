@@ -1,7 +1,7 @@
 import { VillaError } from "@villa/data";
-import { checkEpsilon, type Epsilon, epsilonOf, forEachImage } from "./assign.ts";
+import { checkEpsilon, type Epsilon, epsilonOf, forEachImage, largest, regionsWithin } from "./assign.ts";
 import { regionOffsets } from "./batches.ts";
-import { type MappingCounts, type MappingMetrics, metricsFromCounts } from "./metrics.ts";
+import { addCounts, type MappingCounts, type MappingMetrics, metricsFromCounts, noCounts } from "./metrics.ts";
 import type { AttributeScores } from "./scores.ts";
 
 /** Scores of a split with the truth to judge them by. */
@@ -21,7 +21,7 @@ export interface EpsilonResult extends MappingMetrics {
 export function epsilonSweep(split: ScoredSplit, epsilons: readonly number[]): EpsilonResult[] {
   return epsilons.map((epsilon) => ({
     epsilon,
-    ...metricsFromCounts(countAtEpsilon(split, epsilon).reduce(sum, { correct: 0, assigned: 0, truth: 0 })),
+    ...metricsFromCounts(countAtEpsilon(split, epsilon).reduce(addCounts, noCounts)),
   }));
 }
 
@@ -33,10 +33,7 @@ export function countAtEpsilon(split: ScoredSplit, epsilon: Epsilon): MappingCou
   return split.scores.map((scores, attribute) => {
     const counts = { correct: 0, assigned: 0, truth: trueRegions(split.truth, attributes, attribute) };
     forEachImage(scores, offsets, (image, values) => {
-      const threshold =
-        values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY) - epsilonOf(epsilon, attribute);
-      for (let r = 0; r < values.length; r++) {
-        if (!(values[r]! > threshold)) continue;
+      for (const r of regionsWithin(values, epsilonOf(epsilon, attribute))) {
         counts.assigned++;
         counts.correct += split.truth[(offsets[image]! + r) * attributes + attribute]!;
       }
@@ -61,7 +58,9 @@ export function chooseEpsilon(split: ScoredSplit): EpsilonResult {
   }
   const choices = choicesOf(split.scores.flatMap((_, attribute) => gapsOf(split, attribute)));
   const f1 = ({ correct, assigned }: Choice) => (2 * correct) / (assigned + truth);
-  const best = choices.reduce((best, each) => (f1(each) > f1(best) ? each : best), choices[0]!);
+  // Where no image mentions anything there is nothing to choose from.
+  const [first = { epsilon: 0.2, correct: 0, assigned: 0 }] = choices;
+  const best = choices.reduce((best, each) => (f1(each) > f1(best) ? each : best), first);
   return { epsilon: best.epsilon, ...metricsFromCounts({ ...best, truth }) };
 }
 
@@ -106,7 +105,7 @@ function gapsOf(split: ScoredSplit, attribute: number): Gap[] {
   const offsets = regionOffsets(split.counts);
   const gaps: Gap[] = [];
   forEachImage(split.scores[attribute]!, offsets, (image, values) => {
-    const best = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    const best = largest(values);
     values.forEach((value, r) => {
       gaps.push({ gap: best - value, correct: split.truth[(offsets[image]! + r) * attributes + attribute]! });
     });
@@ -141,9 +140,3 @@ function trueRegions(truth: Uint8Array, attributes: number, attribute: number): 
   for (let i = attribute; i < truth.length; i += attributes) count += truth[i]!;
   return count;
 }
-
-const sum = (a: MappingCounts, b: MappingCounts): MappingCounts => ({
-  correct: a.correct + b.correct,
-  assigned: a.assigned + b.assigned,
-  truth: a.truth + b.truth,
-});

@@ -1,5 +1,5 @@
 import { VillaError } from "@villa/data";
-import { forEachImage } from "./assign.ts";
+import { forEachImage, largest } from "./assign.ts";
 import { regionOffsets } from "./batches.ts";
 import type { AttributeScores } from "./scores.ts";
 
@@ -12,8 +12,7 @@ const outOfReach = 4;
  * the best of its image keeps the attribute in any case. Mapping, sweeps and the choice of ε work on the result as on any
  * other scores.
  *
- * The reference has no such step. It needs no region labels, only the groups, and it trades no recall for its precision:
- * see docs/accuracy.md for figures.
+ * The reference has no such step. It needs no region labels, only the groups; docs/accuracy.md has figures.
  *
  * @param counts [N] regions of each image
  * @param groups attribute indices that exclude each other
@@ -33,7 +32,7 @@ export function excludeWithinGroups(
     const visit = (attribute: number, each: (region: number, gap: number, place: number) => void): void => {
       let place = 0;
       forEachImage(scores[attribute]!, offsets, (image, values) => {
-        const best = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+        const best = largest(values);
         values.forEach((value, r) => {
           each(offsets[image]! + r, Math.fround(best - value), place++);
         });

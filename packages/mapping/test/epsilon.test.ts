@@ -104,6 +104,12 @@ test("without truth there is nothing to choose by", () => {
   );
 });
 
+test("where no image mentions an attribute, the usual epsilon is kept", () => {
+  const known = split("silent");
+  const scores = known.scores.map(() => ({ images: new Int32Array(0), values: new Float32Array(0) }));
+  expect(chooseEpsilon({ ...known, scores })).toEqual({ epsilon: 0.2, precision: 0, recall: 0, f1: 0 });
+});
+
 test("the report adds up", () => {
   const known = split("report");
   const assigned = assignRegions(known.scores, known.counts, 0.2);

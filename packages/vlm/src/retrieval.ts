@@ -34,8 +34,8 @@ const tileValues = 2 ** 22;
  * Region ↔ text retrieval by cosine similarity.
  *
  * Equal scores are counted as their expectation over all orders of the tied items, so that the result depends neither on
- * the order of the rows nor on the sort. Scores are computed on the active backend in blocks: memory beyond the inputs is
- * at most 100 MB, or a few scores per region where that is more.
+ * the order of the rows nor on the sort. Scores are computed on the active backend in blocks: memory beyond the inputs and
+ * a copy of the attributes is some 200 MB at most, or a few scores per region where that is more.
  *
  * @throws VillaError `Mismatch` for sizes that do not fit, `NotFinite` for an embedding with NaN or infinity
  * @see ViLLA paper, section 4 (retrieval on DocMNIST)
