@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { epsilonText } from "../report/epsilonText.ts";
 import { table } from "../terminal.ts";
 import { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { readExperiment, settingsPage } from "./experimentFile.ts";
@@ -119,9 +120,6 @@ export function epsilonAlias(word: string): string {
   if (!match) return word;
   return `mapping.epsilon=${match[1]!.includes(",") && !match[1]!.startsWith("[") ? `[${match[1]}]` : match[1]}`;
 }
-
-/** Three decimals, as far as they say something. */
-const epsilonText = (epsilon: number): string => String(Number(epsilon.toFixed(3)));
 
 function describe({
   directory,

@@ -1,4 +1,5 @@
 import type { EpochSummary, Epsilon, MappingReport } from "@villa/mapping";
+import { epsilonText } from "./epsilonText.ts";
 import { minute, selfContainedPage } from "./frame.ts";
 import { attributeBars, confusionCard, lossCard, qualityTable, tradeOffCard } from "./mappingCards.ts";
 import { dataTable, html } from "./markup.ts";
@@ -28,7 +29,7 @@ export function renderStage1Report({ directory, history, epsilon, mappings }: St
       ? html`<section><h2>ε, ${shown.split} split (%)</h2>${dataTable(
           ["ε", "precision", "recall", "F1"],
           shown.report.sweep.map(({ epsilon: each, precision, recall, f1 }) => [
-            String(Number(each.toFixed(3))),
+            epsilonText(each),
             ...[precision, recall, f1].map((n) => n.toFixed(1)),
           ]),
         )}</section>
