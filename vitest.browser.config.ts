@@ -9,11 +9,11 @@ import { defineConfig } from "vitest/config";
 const root = fileURLToPath(new URL(".", import.meta.url));
 const executablePath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 
-/** As `golden()` of tools/testing: `VILLA_GOLDEN_DIR` first, then the package's fixtures. */
-function goldenFile(name: string, fixtures: string): unknown {
+/** As `golden()` of tools/testing: `VILLA_GOLDEN_DIR` first, then the committed fixtures. */
+function goldenFile(name: string): unknown {
   const folder = process.env.VILLA_GOLDEN_DIR;
   const overridden = folder && existsSync(`${folder}/${name}`) ? `${folder}/${name}` : undefined;
-  return JSON.parse(readFileSync(overridden ?? `${root}${fixtures}/${name}`, "utf8"));
+  return JSON.parse(readFileSync(overridden ?? `${root}tools/testing/fixtures/${name}`, "utf8"));
 }
 
 /**
@@ -59,7 +59,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     fileParallelism: false,
-    provide: { villaGolden: { "training.json": goldenFile("training.json", "packages/core/test/fixtures") } },
+    provide: { villaGolden: { "training.json": goldenFile("training.json") } },
     browser: {
       enabled: true,
       headless: true,

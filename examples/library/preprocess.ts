@@ -2,7 +2,7 @@
 //   const encoder = clipEncoder(await loadClipFile(await downloadClipWeights(), { inference: true }));
 import { useNodeBackend } from "@villa/backend-node";
 import { attributeVocabulary, generateDocMnist, glyphDigits } from "@villa/docmnist";
-import { attributeEmbeddings, ClipTokenizer, pixelsEncoder } from "@villa/preprocess";
+import { attributeEmbeddings, ClipTokenizer, pixelsEncoder } from "@villa/encoders";
 
 const backend = await useNodeBackend();
 const digits = { train: glyphDigits(1, 500) };

@@ -9,8 +9,8 @@ import {
   glyphDigits,
   sampleAnnotation,
 } from "@villa/docmnist";
+import { attributeEmbeddings, initModifiedResNet, pixelsEncoder } from "@villa/encoders";
 import { buildSplit, mappingMetrics, mapRegions, regionTexts, trainMapping } from "@villa/mapping";
-import { attributeEmbeddings, initModifiedResNet, pixelsEncoder } from "@villa/preprocess";
 import {
   contrastiveBatch,
   embedSplit,

@@ -3,8 +3,14 @@
 import { writeFile } from "node:fs/promises";
 import { useNodeBackend } from "@villa/backend-node";
 import { attributeVocabulary, generateDocMnist, glyphDigits, sampleAnnotation } from "@villa/docmnist";
-import { attributeEmbeddings, initModifiedResNet, pixelsEncoder, visionStateDict } from "@villa/preprocess";
-import { embedSplit, exportRegionEncoder, imagePairs, regionLabels, retrievalMetrics } from "@villa/vlm";
+import {
+  attributeEmbeddings,
+  exportRegionEncoder,
+  initModifiedResNet,
+  pixelsEncoder,
+  visionStateDict,
+} from "@villa/encoders";
+import { embedSplit, imagePairs, regionLabels, retrievalMetrics } from "@villa/vlm";
 
 const backend = await useNodeBackend();
 const digits = { train: glyphDigits(1, 500) };

@@ -11,16 +11,17 @@ const allowed: Record<string, readonly string[]> = {
   docmnist: ["data"],
   ingest: ["data"],
   core: ["data"],
-  preprocess: ["data", "core"],
+  encoders: ["data", "core"],
+  preprocess: ["data", "encoders"],
   mapping: ["data", "core"],
-  vlm: ["data", "core", "preprocess"],
+  vlm: ["data", "core", "encoders"],
   "backend-node": ["data", "core"],
   "backend-browser": ["data", "core"],
-  cli: ["data", "docmnist", "ingest", "core", "preprocess", "mapping", "vlm", "backend-node"],
+  cli: ["data", "docmnist", "ingest", "core", "encoders", "preprocess", "mapping", "vlm", "backend-node"],
 };
 
 /** Packages whose main entry must load in a browser: `node:` imports only behind `src/node.ts` and the command line. */
-const browserSafe = ["data", "docmnist", "ingest", "core", "preprocess", "mapping", "vlm", "backend-browser"];
+const browserSafe = ["data", "docmnist", "ingest", "core", "encoders", "mapping", "vlm", "backend-browser"];
 
 interface Manifest {
   readonly dependencies?: Record<string, string>;

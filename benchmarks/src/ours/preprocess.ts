@@ -11,7 +11,7 @@ import {
   TextTransformer,
   textParameterShapes,
   visionParameterShapes,
-} from "@villa/preprocess";
+} from "@villa/encoders";
 import { report, settings, startBackend, timed } from "./common.ts";
 import { countFlops } from "./flops.ts";
 

@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs-core";
 import { Adam } from "@villa/core";
-import { initModifiedResNet, rn50Config } from "@villa/preprocess";
+import { initModifiedResNet, rn50Config } from "@villa/encoders";
 import { contrastiveBatch, contrastiveGradients, disposeBatch } from "@villa/vlm";
 import { normals, report, settings, startBackend, timed } from "./common.ts";
 import { countFlops } from "./flops.ts";

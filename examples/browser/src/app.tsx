@@ -2,14 +2,14 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { startLaboratory } from "./laboratory/connect.ts";
 import type { DatasetSettings, DatasetSummary } from "./laboratory/protocol.ts";
 import { registerServiceWorker } from "./offline.ts";
-import { AskPanel } from "./parts/askPanel.tsx";
-import { DatasetPanel } from "./parts/datasetPanel.tsx";
-import { FilesPanel } from "./parts/filesPanel.tsx";
-import { MapPanel } from "./parts/mapPanel.tsx";
+import { AskPanel } from "./parts/ask-panel.tsx";
+import { DatasetPanel } from "./parts/dataset-panel.tsx";
+import { FilesPanel } from "./parts/files-panel.tsx";
+import { MapPanel } from "./parts/map-panel.tsx";
 import { PictureStore } from "./parts/pictures.ts";
 import { problemOf } from "./parts/problem.ts";
-import { TrainPanel } from "./parts/trainPanel.tsx";
-import { useTraining } from "./parts/useTraining.ts";
+import { TrainPanel } from "./parts/train-panel.tsx";
+import { useTraining } from "./parts/use-training.ts";
 
 export const defaultDataset: DatasetSettings = {
   seed: 23,

@@ -2,11 +2,11 @@ import { docMnistVocabulary, writeAnnotations } from "@villa/data";
 import { unzipSync, zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
 import { pictureOf } from "../src/laboratory/dataset.ts";
-import { zipDataset } from "../src/laboratory/exportDataset.ts";
+import { zipDataset } from "../src/laboratory/export-dataset.ts";
 import { generateDataset } from "../src/laboratory/generate.ts";
-import { importDataset } from "../src/laboratory/importDataset.ts";
+import { importDataset } from "../src/laboratory/import-dataset.ts";
 import { Laboratory } from "../src/laboratory/laboratory.ts";
-import { withOwnImage } from "../src/laboratory/ownImage.ts";
+import { withOwnImage } from "../src/laboratory/own-image.ts";
 import { parseQuery } from "../src/laboratory/query.ts";
 
 const dataset = generateDataset({

@@ -13,10 +13,10 @@ import {
   sampleAnnotation,
 } from "@villa/docmnist";
 import { digestDataset, visualizeDataset, writeDataset } from "@villa/docmnist/node";
+import { attributeEmbeddings, pixelsEncoder } from "@villa/encoders";
 import { buildSplit, stage1Config, trainMapping } from "@villa/mapping";
 import { runMapping } from "@villa/mapping/node";
-import { attributeEmbeddings, pixelsEncoder } from "@villa/preprocess";
-import { preprocessDataset } from "@villa/preprocess/node";
+import { preprocessDataset } from "@villa/preprocess";
 import { unzipSync } from "fflate";
 import type { Download, Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { histogram } from "../src/card/histogram.ts";
-import { trainNote } from "../src/card/trainNote.ts";
+import { trainNote } from "../src/card/train-note.ts";
 import { barChart } from "../src/report/charts.ts";
 import { sentencesOf } from "../src/report/markup.ts";
 

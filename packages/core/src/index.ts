@@ -1,4 +1,4 @@
-import "./gradients/register.ts";
+import "./ops/gradients/register.ts";
 
 export { plainCpuBackend } from "./backend/cpu.ts";
 export { type FusedAttributes, type FusedKernelName, hasFused, runFused } from "./backend/fused.ts";
@@ -15,7 +15,6 @@ export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.t
 export { activateRepairedWasm } from "./backend/wasm/repair.ts";
 export { editDistance, nearestName } from "./config/nearest.ts";
 export { type ConfigValues, type ResolveConfigOptions, resolveConfig } from "./config/resolve.ts";
-export { infoNCE } from "./loss/info-nce.ts";
 export { avgPool2d } from "./ops/avg-pool.ts";
 export {
   type BatchNormParameters,
@@ -24,16 +23,17 @@ export {
   batchNormTrain,
 } from "./ops/batch-norm.ts";
 export { type Conv2dOptions, conv2d } from "./ops/conv.ts";
+export { infoNCE } from "./ops/info-nce.ts";
 export { linear } from "./ops/linear.ts";
 export { l2Normalize, logSumExp } from "./ops/normalize.ts";
 export { sumRows } from "./ops/reduce.ts";
 export { prepareRoiAlign, type RoiAlignOptions, roiAlign } from "./ops/roi-align.ts";
 export { type RoiGeometry, roiAxisWeights } from "./ops/roi-weights.ts";
+export { readTensor, toTensor } from "./ops/tensor-data.ts";
 export { Adam, type AdamOptions, AdamW } from "./optim/adam.ts";
-export { EarlyStopping, type EarlyStoppingState } from "./optim/early-stopping.ts";
 export type { Optimizer, OptimizerState } from "./optim/optimizer.ts";
 export { ReduceLROnPlateau, type ReduceLROnPlateauOptions, type ReduceLROnPlateauState } from "./optim/plateau.ts";
-export { readTensor, toTensor } from "./tensor-data.ts";
+export { EarlyStopping, type EarlyStoppingState } from "./run/early-stopping.ts";
 export { type BatchOptions, epochBatches, stepsPerEpoch } from "./train/batches.ts";
 export { type LossAndGradients, lossAndGradients, parameterGradients } from "./train/gradients.ts";
 export { trainLoop } from "./train/loop.ts";

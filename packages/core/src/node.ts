@@ -1,3 +1,3 @@
-export { folderCheckpoints, loadCheckpoint, readCheckpointExtra, saveCheckpoint } from "./node/checkpoint.ts";
-export { resolveConfigFiles } from "./node/config.ts";
-export { jsonlMetrics, readMetrics } from "./node/metrics.ts";
+export { resolveConfigFiles } from "./config/config-files.ts";
+export { folderCheckpoints, loadCheckpoint, readCheckpointExtra, saveCheckpoint } from "./run/node/checkpoint.ts";
+export { jsonlMetrics, readMetrics } from "./run/node/metrics.ts";

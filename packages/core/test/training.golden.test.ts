@@ -30,7 +30,7 @@ interface PlateauCase {
   early_stop_after_epoch_index: number | null;
 }
 
-const { json } = golden(import.meta.url);
+const { json } = golden();
 const { roi_align, optimizers, plateau } = json<{
   roi_align: RoiCase[];
   optimizers: OptimizerCase[];

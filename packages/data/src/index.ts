@@ -8,6 +8,14 @@ export {
   writeAnnotations,
 } from "./dataset/annotations.ts";
 export { AttributeMentions } from "./dataset/mentions.ts";
+export type { ProgressListener, ProgressUpdate } from "./dataset/progress.ts";
+export {
+  decodeRegionNpz,
+  decodeRegionSafetensors,
+  encodeRegionNpz,
+  encodeRegionSafetensors,
+} from "./dataset/region-file.ts";
+export { parseShard, type Shard, shardFromEnvironment } from "./dataset/shard.ts";
 export {
   type AttributeGroup,
   type AttributePrompts,
@@ -18,14 +26,8 @@ export {
   formatVocabulary,
   parseVocabulary,
 } from "./dataset/vocabulary.ts";
-export {
-  decodeRegionNpz,
-  decodeRegionSafetensors,
-  encodeRegionNpz,
-  encodeRegionSafetensors,
-} from "./embeddings/regionFile.ts";
 export { isVillaError, VillaError, type VillaErrorCode } from "./errors.ts";
-export { type FeatherTable, readFeather } from "./feather/read.ts";
+export { type FeatherTable, readFeather } from "./formats/feather/read.ts";
 export {
   createFeatherWriter,
   type FeatherColumn,
@@ -33,9 +35,9 @@ export {
   type FeatherWriteOptions,
   type FeatherWriter,
   writeFeather,
-} from "./feather/write.ts";
-export { decodeImage, type RgbImage } from "./image/decode.ts";
-export type { ReadLimits } from "./limits.ts";
+} from "./formats/feather/write.ts";
+export { decodeImage, type RgbImage } from "./formats/image/decode.ts";
+export type { ReadLimits } from "./formats/limits.ts";
 export {
   type ComplexArray,
   expectTensor,
@@ -43,12 +45,12 @@ export {
   type NpyArray,
   type ObjectArray,
   type TextArray,
-} from "./numpy/array.ts";
-export { type NpyOptions, readNpy, writeNpy } from "./numpy/npy.ts";
-export { type NpzWriteOptions, readNpz, writeNpz } from "./numpy/npz.ts";
-export { PythonFloat } from "./pickle/writer.ts";
-export type { ProgressListener, ProgressUpdate } from "./progress.ts";
-export { RandomState, type RandomStateSnapshot } from "./random.ts";
+} from "./formats/numpy/array.ts";
+export { type NpyOptions, readNpy, writeNpy } from "./formats/numpy/npy.ts";
+export { type NpzWriteOptions, readNpz, writeNpz } from "./formats/numpy/npz.ts";
+export { readSparseCoo, type SparseWriteOptions, writeSparseCoo } from "./formats/numpy/sparse.ts";
+export { PythonFloat } from "./formats/pickle/writer.ts";
+export { RandomState, type RandomStateSnapshot } from "./formats/random.ts";
 export {
   openSafetensors,
   type RangeSource,
@@ -57,9 +59,7 @@ export {
   type SafetensorsFile,
   type SafetensorsOptions,
   writeSafetensors,
-} from "./safetensors.ts";
-export { parseShard, type Shard, shardFromEnvironment } from "./shard.ts";
-export { readSparseCoo, type SparseWriteOptions, writeSparseCoo } from "./sparse.ts";
+} from "./formats/safetensors.ts";
 export {
   type DataType,
   elementCount,
@@ -69,10 +69,10 @@ export {
   type TensorData,
   type TypedArray,
   toFloat32,
-} from "./tensor.ts";
-export { TorchObject } from "./torch/globals.ts";
-export { loadTorch, type TorchReadOptions } from "./torch/read.ts";
-export { loadStateDict } from "./torch/stateDict.ts";
-export { saveTorch, type TorchWriteOptions } from "./torch/write.ts";
-export { crc32, crcTables } from "./zip/crc32.ts";
-export type { CompressionLevel } from "./zip/writer.ts";
+} from "./formats/tensor.ts";
+export { TorchObject } from "./formats/torch/globals.ts";
+export { loadTorch, type TorchReadOptions } from "./formats/torch/read.ts";
+export { loadStateDict } from "./formats/torch/state-dict.ts";
+export { saveTorch, type TorchWriteOptions } from "./formats/torch/write.ts";
+export { crc32, crcTables } from "./formats/zip/crc32.ts";
+export type { CompressionLevel } from "./formats/zip/writer.ts";

@@ -1,12 +1,11 @@
-export { cacheDirectory } from "./node/cache.ts";
-export { type Dataset, datasetFiles, openDataset } from "./node/dataset.ts";
-export { type DownloadOptions, downloadFile, hashFile } from "./node/download.ts";
+export { cacheDirectory } from "./dataset/node/cache.ts";
+export { type DownloadOptions, downloadFile, hashFile } from "./dataset/node/download.ts";
 export {
   annotationsFingerprint,
   checkEmbeddingManifest,
   type EmbeddingManifest,
   readEmbeddingManifest,
-} from "./node/embeddingManifest.ts";
+} from "./dataset/node/embedding-manifest.ts";
 export {
   type AttributeEmbeddings,
   embeddingFiles,
@@ -14,6 +13,14 @@ export {
   readAttributeEmbeddings,
   readRegionEmbeddings,
   visitRegionEmbeddings,
-} from "./node/embeddings.ts";
-export { atomicWriteFile, fileError, fileSource, readFileBytes, throwIfAborted, withPath } from "./node/files.ts";
-export { noteShards, requireParts } from "./node/shards.ts";
+} from "./dataset/node/embeddings.ts";
+export {
+  atomicWriteFile,
+  fileError,
+  fileSource,
+  readFileBytes,
+  throwIfAborted,
+  withPath,
+} from "./dataset/node/files.ts";
+export { type Dataset, datasetFiles, openDataset } from "./dataset/node/open-dataset.ts";
+export { noteShards, requireParts } from "./dataset/node/shards.ts";

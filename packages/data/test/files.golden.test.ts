@@ -22,7 +22,7 @@ interface FileDescriptions {
   readonly "state_dict.pth": { readonly keys: readonly string[]; readonly values: string };
 }
 
-const { json, path } = golden(import.meta.url);
+const { json, path } = golden();
 const described = json<FileDescriptions>("files/files.json");
 const read = (name: string): Uint8Array => new Uint8Array(readFileSync(path(join("files", name))));
 

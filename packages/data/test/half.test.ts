@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from "../src/half.ts";
+import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from "../src/formats/half.ts";
 
 const all = Uint16Array.from({ length: 65_536 }, (_, i) => i);
 const isNan16 = (half: number): boolean => (half & 0x7fff) > 0x7c00;

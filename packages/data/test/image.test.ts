@@ -152,7 +152,7 @@ describe("hostile and damaged images", () => {
 });
 
 test("the decoders still work when they have been bundled, as in the published package", async () => {
-  const entry = fileURLToPath(new URL("../src/image/decode.ts", import.meta.url));
+  const entry = fileURLToPath(new URL("../src/formats/image/decode.ts", import.meta.url));
   const outdir = join(folder, "bundle");
   const options = { bundle: true, splitting: true, format: "esm", platform: "node" } as const;
   await build({ ...options, entryPoints: [entry], outdir, outExtension: { ".js": ".mjs" } });

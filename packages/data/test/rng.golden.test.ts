@@ -44,7 +44,7 @@ function draw(random: RandomState, key: string, expected: number | string | numb
   throw new Error(`rng.json has a draw this test does not know: ${key}`);
 }
 
-const cases = golden(import.meta.url).json<RngCase[]>("rng.json");
+const cases = golden().json<RngCase[]>("rng.json");
 
 describe("RandomState equals numpy.random.RandomState", () => {
   it.each(cases)("seed $seed", (expected) => {

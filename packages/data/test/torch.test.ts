@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { findPython, golden } from "@villa/testing";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
+import { writeZip, zipMember } from "../src/formats/zip/writer.ts";
 import {
   isVillaError,
   loadStateDict,
@@ -12,13 +13,12 @@ import {
   type TensorData,
   TorchObject,
 } from "../src/index.ts";
-import { writeZip, zipMember } from "../src/zip/writer.ts";
 import { exactTypes, tensors } from "./arbitraries.ts";
 import { temporaryFolder, thrown } from "./temporary.ts";
 
 const folder = temporaryFolder();
 const python = findPython("torch");
-const { path: goldenPath } = golden(import.meta.url);
+const { path: goldenPath } = golden();
 const bytesOf = (path: string): Uint8Array => new Uint8Array(readFileSync(path));
 const torchTypes = exactTypes.filter((dtype) => !["uint64", "uint32", "uint16"].includes(dtype));
 const f4 = (shape: number[], ...values: number[]): TensorData => ({

@@ -5,9 +5,9 @@ import { findPython } from "@villa/testing";
 import fc from "fast-check";
 import { zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
+import { openZip } from "../src/formats/zip/reader.ts";
+import { writeZip, zipMember } from "../src/formats/zip/writer.ts";
 import { crc32, isVillaError } from "../src/index.ts";
-import { openZip } from "../src/zip/reader.ts";
-import { writeZip, zipMember } from "../src/zip/writer.ts";
 import { temporaryFolder, thrown } from "./temporary.ts";
 
 const folder = temporaryFolder();

@@ -2,7 +2,7 @@ import { type ProgressListener, RandomState, VillaError } from "@villa/data";
 import { checkAttributes, type DocMnistAttributes, docMnistAttributes, largestRegionComplexity } from "./attributes.ts";
 import { cellSize, checkDigits, type DigitSet, type DigitSource, indicesWithLabels } from "./digits.ts";
 import type { DocMnistSample, SplitName } from "./sample.ts";
-import { SampleBuilder } from "./sampleBuilder.ts";
+import { SampleBuilder } from "./sample-builder.ts";
 
 /** What to generate. The defaults are the reference's. */
 export interface DocMnistOptions {

@@ -10,4 +10,9 @@ export {
   mnistMirrors,
 } from "./node/mnist.ts";
 export { type VisualizeOptions, visualizeDataset } from "./node/visualize.ts";
-export { type SplitSummary, type WriteDatasetOptions, type WrittenDataset, writeDataset } from "./node/writeDataset.ts";
+export {
+  type SplitSummary,
+  type WriteDatasetOptions,
+  type WrittenDataset,
+  writeDataset,
+} from "./node/write-dataset.ts";

@@ -1,7 +1,7 @@
 import { attributeNames, docMnistVocabulary, isVillaError } from "@villa/data";
 import { describe, expect, it } from "vitest";
 import { attributeVocabulary, chooseAttributes, docMnistAttributes, generateDocMnist } from "../src/index.ts";
-import { namedDigits } from "./goldenDataset.ts";
+import { namedDigits } from "./golden-dataset.ts";
 
 const digits = { train: namedDigits("attributes", 300) };
 const options = { digits, attributeBudget: 3000, targetSampleComplexity: 12, valAttributeBudget: 200 };

@@ -4,9 +4,9 @@ import { decodeImage, type MappingAnnotation, writeAnnotations } from "@villa/da
 import { openDataset } from "@villa/data/node";
 import { beforeEach, describe, expect, it } from "vitest";
 import { runDocmnist } from "../src/node.ts";
-import { namedDigits } from "./goldenDataset.ts";
-import { idx, writeIdxFiles } from "./idxFiles.ts";
-import { temporaryFolders } from "./temporaryFolder.ts";
+import { namedDigits } from "./golden-dataset.ts";
+import { idx, writeIdxFiles } from "./idx-files.ts";
+import { temporaryFolders } from "./temporary-folder.ts";
 
 const folder = temporaryFolders();
 let out: string;

@@ -3,9 +3,9 @@ import { golden } from "@villa/testing";
 import { describe, expect, it } from "vitest";
 import { type DigitSource, generateDocMnist } from "../src/index.ts";
 import { loadMnist } from "../src/node.ts";
-import { expectSplit, type GoldenDataset, mnistDirectory, namedDigits } from "./goldenDataset.ts";
+import { expectSplit, type GoldenDataset, mnistDirectory, namedDigits } from "./golden-dataset.ts";
 
-const { json } = golden(import.meta.url);
+const { json } = golden();
 
 function expectDataset(digits: DigitSource, expected: GoldenDataset): void {
   const random = new RandomState(expected.seed);

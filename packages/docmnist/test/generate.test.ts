@@ -2,7 +2,7 @@ import { isVillaError, type ProgressUpdate } from "@villa/data";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chooseAttributes, type DocMnistOptions, generateDocMnist, streamDocMnist } from "../src/index.ts";
-import { namedDigits } from "./goldenDataset.ts";
+import { namedDigits } from "./golden-dataset.ts";
 
 const digits = { train: namedDigits("generate", 200) };
 const options: DocMnistOptions = {

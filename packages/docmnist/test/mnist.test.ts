@@ -8,9 +8,9 @@ import { isVillaError } from "@villa/data";
 import { afterEach, describe, expect, it } from "vitest";
 import { parseIdx } from "../src/index.ts";
 import { downloadMnist, loadMnist } from "../src/node.ts";
-import { namedDigits } from "./goldenDataset.ts";
-import { idx, writeIdxFiles } from "./idxFiles.ts";
-import { temporaryFolders } from "./temporaryFolder.ts";
+import { namedDigits } from "./golden-dataset.ts";
+import { idx, writeIdxFiles } from "./idx-files.ts";
+import { temporaryFolders } from "./temporary-folder.ts";
 
 const folder = temporaryFolders();
 const train = namedDigits("mnist:train", 20);

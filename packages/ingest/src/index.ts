@@ -1,4 +1,4 @@
-export { defaultTemplates, parseAttributeFile, tableVocabulary } from "./attributeFile.ts";
+export { defaultTemplates, parseAttributeFile, tableVocabulary } from "./attribute-file.ts";
 export { fitBox, parseRegionRule, type RegionRule, ruledRegions } from "./regions.ts";
 export {
   type Box,

@@ -10,8 +10,8 @@ export {
 export { describeProblem, type IngestResult, ingestTable } from "./node/ingest.ts";
 export type { RowProblem } from "./node/job.ts";
 export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
-export { minedFile } from "./node/openInput.ts";
+export { minedFile } from "./node/open-input.ts";
 export type { IngestOptions } from "./node/options.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
 export type { DatasetFigures } from "./node/survey.ts";
-export { type TarSample, writeTarShard } from "./node/tarShards.ts";
+export { type TarSample, writeTarShard } from "./node/tar-shards.ts";

@@ -1,6 +1,6 @@
 import { VillaError } from "@villa/data";
 import * as v from "valibot";
-import { defaultTrainOptions, type TrainOptions } from "./train-options.ts";
+import { defaultTrainOptions, type TrainOptions } from "./train/train-options.ts";
 
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 const whole = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(least));

@@ -1,7 +1,16 @@
-export { assignRegions, type Epsilon, regionsWithin } from "./assign.ts";
-export { type Batch, epochBatches, type MappingData, makeBatch } from "./batches.ts";
-export { buildSplit, type SplitData } from "./build-data.ts";
-export { checkMappingData } from "./check-data.ts";
+export { assignRegions, type Epsilon, regionsWithin } from "./assign/assign.ts";
+export {
+  chooseEpsilon,
+  chooseEpsilonPerAttribute,
+  type EpsilonResult,
+  epsilonSweep,
+  type ScoredSplit,
+} from "./assign/epsilon.ts";
+export { excludeWithinGroups } from "./assign/exclusive.ts";
+export { type MapRegionsOptions, mapRegions } from "./assign/map-regions.ts";
+export { mappingRows } from "./assign/mapping-rows.ts";
+export { type AttributeReport, type MappingReport, mappingReport } from "./assign/report.ts";
+export { regionTexts, type SentenceRule, sentenceRule, sentencesAbout, splitSentences } from "./assign/sentences.ts";
 export {
   parseStage1Config,
   type Stage1Config,
@@ -10,20 +19,9 @@ export {
   stage1Experiments,
   stage1Schema,
 } from "./config.ts";
-export {
-  chooseEpsilon,
-  chooseEpsilonPerAttribute,
-  type EpsilonResult,
-  epsilonSweep,
-  type ScoredSplit,
-} from "./epsilon.ts";
-export { excludeWithinGroups } from "./exclusive.ts";
-export type { EarlyStopping, HeadState } from "./head-state.ts";
-export { type HeadParameter, type HeadsOptions, type HeadWeights, headParameters, initialHead } from "./heads.ts";
-export { type EpochSummary, summarizeHistory } from "./history.ts";
-export { type AttributeLoss, attributeLoss } from "./loss.ts";
-export { type MapRegionsOptions, mapRegions } from "./map-regions.ts";
-export { mappingRows } from "./mapping-rows.ts";
+export { type Batch, epochBatches, type MappingData, makeBatch } from "./data/batches.ts";
+export { buildSplit, type SplitData } from "./data/build-data.ts";
+export { checkMappingData } from "./data/check-data.ts";
 export {
   addCounts,
   countMapping,
@@ -32,12 +30,14 @@ export {
   mappingMetrics,
   metricsFromCounts,
 } from "./metrics.ts";
-export { type MappingModel, makeModel, modelFromStateDict, modelStateDict } from "./model.ts";
-export { type Parallel, shardOf } from "./parallel.ts";
-export { type AttributeReport, type MappingReport, mappingReport } from "./report.ts";
-export { type AttributeScores, type HeadSource, scoreRegions } from "./scores.ts";
-export { regionTexts, type SentenceRule, sentenceRule, sentencesAbout, splitSentences } from "./sentences.ts";
-export { type HeadEpoch, type TrainHeadsOptions, trainHeads } from "./train-heads.ts";
-export { type TrainedMapping, type TrainMappingOptions, trainMapping } from "./train-mapping.ts";
-export { defaultTrainOptions, type TrainOptions } from "./train-options.ts";
-export type { HeadValidation, ValidationSplit } from "./validate.ts";
+export type { EarlyStopping, HeadState } from "./model/head-state.ts";
+export { type HeadParameter, type HeadsOptions, type HeadWeights, headParameters, initialHead } from "./model/heads.ts";
+export { type AttributeLoss, attributeLoss } from "./model/loss.ts";
+export { type MappingModel, makeModel, modelFromStateDict, modelStateDict } from "./model/model.ts";
+export { type AttributeScores, type HeadSource, scoreRegions } from "./model/scores.ts";
+export { type EpochSummary, summarizeHistory } from "./train/history.ts";
+export { type Parallel, shardOf } from "./train/parallel.ts";
+export { type HeadEpoch, type TrainHeadsOptions, trainHeads } from "./train/train-heads.ts";
+export { type TrainedMapping, type TrainMappingOptions, trainMapping } from "./train/train-mapping.ts";
+export { defaultTrainOptions, type TrainOptions } from "./train/train-options.ts";
+export type { HeadValidation, ValidationSplit } from "./train/validate.ts";

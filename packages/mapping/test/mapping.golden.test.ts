@@ -1,9 +1,9 @@
 import { RandomState } from "@villa/data";
 import { golden } from "@villa/testing";
 import { expect, test } from "vitest";
-import { regionsWithin } from "../src/assign.ts";
+import { regionsWithin } from "../src/assign/assign.ts";
+import { regionTexts, sentencesAbout, splitSentences } from "../src/assign/sentences.ts";
 import { mappingMetrics } from "../src/metrics.ts";
-import { regionTexts, sentencesAbout, splitSentences } from "../src/sentences.ts";
 
 interface MappingCase {
   salt: string;
@@ -22,7 +22,7 @@ interface MappingCase {
   }[];
 }
 
-const cases = golden(import.meta.url).json<MappingCase[]>("mapping.json");
+const cases = golden().json<MappingCase[]>("mapping.json");
 
 test.each(cases)("$salt, epsilon $epsilon: assignment, sentences and metrics equal the reference's", (golden) => {
   const random = new RandomState(23);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { shardOf, shardOwning } from "../src/parallel.ts";
+import { shardOf, shardOwning } from "../src/train/parallel.ts";
 
 test("every attribute belongs to the one shard that trains it", () => {
   fc.assert(

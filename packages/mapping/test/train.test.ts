@@ -3,10 +3,10 @@ import { expectAllClose, tensorValues, unit } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { HeadState } from "../src/head-state.ts";
 import { mapRegions, trainMapping } from "../src/index.ts";
-import { type TrainHeadsOptions, trainHeads } from "../src/train-heads.ts";
-import { defaultTrainOptions } from "../src/train-options.ts";
+import type { HeadState } from "../src/model/head-state.ts";
+import { type TrainHeadsOptions, trainHeads } from "../src/train/train-heads.ts";
+import { defaultTrainOptions } from "../src/train/train-options.ts";
 
 const d = 8;
 const names = ["a", "b", "c", "d", "e"];

@@ -2,10 +2,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../src/batches.ts";
-import { HeadTrainer } from "../src/head-trainer.ts";
-import { headCount, headFrom, headParameters, parameterShape } from "../src/heads.ts";
-import { defaultTrainOptions } from "../src/train-options.ts";
+import { type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../src/data/batches.ts";
+import { HeadTrainer } from "../src/model/head-trainer.ts";
+import { headCount, headFrom, headParameters, parameterShape } from "../src/model/heads.ts";
+import { defaultTrainOptions } from "../src/train/train-options.ts";
 
 interface Stage1Case {
   salt: string;
@@ -24,7 +24,7 @@ interface Stage1Case {
   params_after: Record<string, Summary>;
 }
 
-const { stage1 } = golden(import.meta.url).json<{ stage1: Stage1Case[] }>("training.json");
+const { stage1 } = golden().json<{ stage1: Stage1Case[] }>("training.json");
 
 /** Heads in stacks of one (as on a CPU) and in one stack (as on a GPU). */
 const groupings = [

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import { crc32, type ImageAnnotation, type RgbImage, writeFeather, writeSparseCoo } from "@villa/data";
+import type { Box, Encoder } from "@villa/encoders";
 import { bytes } from "@villa/testing";
-import type { Box, Encoder } from "../src/index.ts";
 
 /** A folder of `count` images of changing sizes, file kinds and numbers of regions. */
 export async function makeDataset(

@@ -1,17 +1,11 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { attributeNames, docMnistVocabulary, formatVocabulary, writeFeather } from "@villa/data";
-import { openDataset } from "@villa/data/node";
+import { attributeNames, docMnistVocabulary, formatVocabulary, parseShard, writeFeather } from "@villa/data";
+import { openDataset, readAttributeEmbeddings, readEmbeddingManifest } from "@villa/data/node";
+import { attributeEmbeddings, type Encoder } from "@villa/encoders";
 import { findPython } from "@villa/testing/python";
 import { afterAll, describe, expect, test } from "vitest";
-import { attributeEmbeddings, type Encoder } from "../src/index.ts";
-import {
-  parseShard,
-  preprocessDataset,
-  readAttributeEmbeddings,
-  readEmbeddingManifest,
-  readRegionEmbeddings,
-} from "../src/node.ts";
+import { preprocessDataset, readRegionEmbeddings } from "../src/index.ts";
 import { makeDataset, sumEncoder } from "./dataset.ts";
 
 const folders: string[] = [];

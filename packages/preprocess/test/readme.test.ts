@@ -1,19 +1,28 @@
 import { readFileSync } from "node:fs";
-import * as core from "@villa/core";
+import { rm } from "node:fs/promises";
+import * as backendNode from "@villa/backend-node";
+import * as encoders from "@villa/encoders";
 import { expect, test, vi } from "vitest";
 import * as preprocess from "../src/index.ts";
+import { makeDataset } from "./dataset.ts";
 
 test("the README's example runs", async () => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-  const code = /```ts\n([\s\S]*?)```/.exec(readme)![1]!;
-  const modules: Record<string, unknown> = { "@villa/core": core, "@villa/preprocess": preprocess };
-  const body = code.replace(/import (\{[^}]*\}) from (".*?");/g, "const $1 = modules[$2];").replaceAll(" as const", "");
+  const folder = await makeDataset(5);
+  const code = /```ts\n([\s\S]*?)```/.exec(readme)![1]!.replace("data/docmnist_30000_15.2", folder);
+  const modules: Record<string, unknown> = {
+    "@villa/backend-node": backendNode,
+    "@villa/encoders": encoders,
+    "@villa/preprocess": preprocess,
+  };
+  const body = code.replace(/import (\{[^}]*\}) from (".*?");/g, "const $1 = modules[$2];");
   const log = vi.spyOn(console, "log").mockImplementation(() => {});
   try {
     await new Function("modules", `return (async () => {${body}})()`)(modules);
-    expect(log).toHaveBeenLastCalledWith(2, ["red", "blue"]);
+    expect(log.mock.lastCall?.[0]).toMatch(/^5 images, \d+ regions$/);
   } finally {
     log.mockRestore();
+    await rm(folder, { recursive: true, force: true });
   }
 });
 

@@ -1,14 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
-import { groupRegions, type Regions } from "@villa/preprocess";
+import type { RgbImage } from "@villa/data";
+import { groupRegions, imageTensor, type Regions } from "@villa/encoders";
 import type { ImagePairs } from "./pairs.ts";
-
-/** A decoded picture: [3, height, width] bytes, channels first, as DocMNIST files hold them. */
-export interface RgbImage {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
-}
 
 /** Pictures of one size and their regions. */
 export interface ImageGroup {
@@ -34,7 +27,7 @@ export interface ContrastiveBatch {
  * @returns tensors that the caller disposes with {@link disposeBatch}
  */
 export function contrastiveBatch(
-  images: readonly RgbImage[],
+  images: readonly Omit<RgbImage, "channels">[],
   pairs: readonly ImagePairs[],
   embedText: (sentences: readonly (readonly string[])[]) => Float32Array,
 ): ContrastiveBatch {
@@ -62,25 +55,4 @@ export function contrastiveBatch(
 /** Frees the tensors of a batch. */
 export function disposeBatch({ groups, text }: ContrastiveBatch): void {
   tf.dispose([text, ...groups.map(({ images }) => images)]);
-}
-
-/** [3, h, w] bytes of equally large pictures → [B, h, w, 3] float32 in 0 … 1. */
-export function imageTensor(images: readonly RgbImage[]): tf.Tensor4D {
-  const { width, height } = images[0] ?? { width: 0, height: 0 };
-  const plane = width * height;
-  const values = new Float32Array(images.length * plane * 3);
-  images.forEach(({ data, ...size }, i) => {
-    if (size.width !== width || size.height !== height || data.length !== 3 * plane) {
-      throw new VillaError(
-        "Mismatch",
-        `Image ${i} of the batch is not of ${width} × ${height} pixels with 3 channels.`,
-      );
-    }
-    const start = i * plane * 3;
-    for (let channel = 0; channel < 3; channel++) {
-      const from = channel * plane;
-      for (let p = 0; p < plane; p++) values[start + p * 3 + channel] = data[from + p]! / 255;
-    }
-  });
-  return tf.tensor4d(values, [images.length, height, width, 3]);
 }

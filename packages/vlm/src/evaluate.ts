@@ -1,8 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type ProgressListener, VillaError } from "@villa/data";
-import { groupRegions, type ModifiedResNet } from "@villa/preprocess";
-import { imageTensor, type RgbImage } from "./batch.ts";
-import { embedRegions } from "./regionEncoder.ts";
+import { type ProgressListener, type RgbImage, VillaError } from "@villa/data";
+import { groupRegions, imageTensor, type ModifiedResNet } from "@villa/encoders";
+import { embedRegions } from "./region-encoder.ts";
 
 /** What evaluation needs to know of an image. */
 export interface LabelledImage {
@@ -56,7 +55,7 @@ export function regionLabels(images: readonly LabelledImage[], attributes: reado
 export async function embedSplit<Image extends LabelledImage>(
   tower: ModifiedResNet,
   images: readonly Image[],
-  load: (image: Image) => Promise<RgbImage>,
+  load: (image: Image) => Promise<Omit<RgbImage, "channels">>,
   { batchSize = 16, progress, signal }: { batchSize?: number; progress?: ProgressListener; signal?: AbortSignal } = {},
 ): Promise<Float32Array> {
   const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);

@@ -1,4 +1,4 @@
-export { type SplitPairs, splitPairs } from "./node/datasetPairs.ts";
+export { type SplitPairs, splitPairs } from "./node/dataset-pairs.ts";
 export {
   type EvaluateOptions,
   type Evaluation,
@@ -7,7 +7,7 @@ export {
   type FoundRegion,
   type RetrievalExamples,
   vocabularyEmbeddings,
-} from "./node/evaluateCheckpoint.ts";
+} from "./node/evaluate-checkpoint.ts";
 export {
   initialModel,
   type ModelDescription,
@@ -15,5 +15,5 @@ export {
   type TextSide,
   type VisionLanguageModel,
 } from "./node/model.ts";
-export { type IndexedPart, RegionIndex } from "./node/regionIndex.ts";
-export { exportModel, runStage2, type Stage2Result, type Stage2RunOptions } from "./node/runStage2.ts";
+export { type IndexedPart, RegionIndex } from "./node/region-index.ts";
+export { exportModel, runStage2, type Stage2Result, type Stage2RunOptions } from "./node/run-stage2.ts";

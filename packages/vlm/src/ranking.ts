@@ -1,4 +1,4 @@
-import { FloatSorter } from "./floatSorter.ts";
+import { FloatSorter } from "./float-sorter.ts";
 
 /** Precision and recall of a ranking at one cut-off, as fractions in 0 … 1. */
 export interface CutOff {

@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { contrastiveMicroBatch, infoNCE, type LossAndGradients } from "@villa/core";
 import { VillaError } from "@villa/data";
-import type { ModifiedResNet } from "@villa/preprocess";
+import type { ModifiedResNet } from "@villa/encoders";
 import type { ContrastiveBatch, ImageGroup } from "./batch.ts";
-import { embedRegions } from "./regionEncoder.ts";
+import { embedRegions } from "./region-encoder.ts";
 
 /**
  * Symmetric InfoNCE of a batch and its gradients by torch parameter name.

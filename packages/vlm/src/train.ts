@@ -8,7 +8,7 @@ import {
   trainLoop,
 } from "@villa/core";
 import { type ProgressListener, RandomState, VillaError } from "@villa/data";
-import type { ModifiedResNet } from "@villa/preprocess";
+import type { ModifiedResNet } from "@villa/encoders";
 import { type ContrastiveBatch, disposeBatch } from "./batch.ts";
 import { contrastiveGradients, contrastiveLoss } from "./step.ts";
 

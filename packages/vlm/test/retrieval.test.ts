@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { testBackends } from "../../../tools/testing/backends.ts";
 import { retrievalMetrics } from "../src/retrieval.ts";
-import { topAttributes, topRegions } from "../src/retrievalExamples.ts";
+import { topAttributes, topRegions } from "../src/retrieval-examples.ts";
 
 /** Every order of the indices that sorts the scores descending. */
 function tiedOrders(scores: readonly number[]): number[][] {

@@ -1,12 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { Adam } from "@villa/core";
-import { ModifiedResNet, visionVariables } from "@villa/preprocess";
+import { imageTensor, ModifiedResNet, visionVariables } from "@villa/encoders";
 import { bytes, expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
+import { clipConfig, type GoldenClipConfig, namedStateDict } from "@villa/testing/clip-weights";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { clipConfig, type GoldenClipConfig, namedStateDict } from "../../preprocess/test/clipWeights.ts";
-import { type ContrastiveBatch, disposeBatch, imageTensor } from "../src/batch.ts";
-import { embedRegions } from "../src/regionEncoder.ts";
+import { type ContrastiveBatch, disposeBatch } from "../src/batch.ts";
+import { embedRegions } from "../src/region-encoder.ts";
 import { contrastiveGradients, contrastiveLoss } from "../src/step.ts";
 
 interface GoldenStep {
@@ -28,7 +28,7 @@ interface GoldenStage2 {
   eval_loss_last_batch: number;
 }
 
-const { json } = golden(import.meta.url);
+const { json } = golden();
 const stage2 = json<{ stage2: GoldenStage2 | GoldenStage2[] }>("training.json").stage2;
 const clipCases = json<{ kind: string; config: GoldenClipConfig }[] | { kind: string; config: GoldenClipConfig }>(
   "clip.json",

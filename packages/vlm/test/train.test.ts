@@ -1,14 +1,14 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Checkpoint, CheckpointStore } from "@villa/core";
 import { isVillaError, RandomState } from "@villa/data";
-import { initModifiedResNet } from "@villa/preprocess";
+import { initModifiedResNet } from "@villa/encoders";
 import { bytes } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, expect, test } from "vitest";
 import { contrastiveBatch } from "../src/batch.ts";
 import { embedSplit, regionLabels } from "../src/evaluate.ts";
 import { imagePairs } from "../src/pairs.ts";
-import { SentenceEmbeddings } from "../src/textEmbeddings.ts";
+import { SentenceEmbeddings } from "../src/text-embeddings.ts";
 import { type ContrastiveData, trainContrastive } from "../src/train.ts";
 
 const side = 32;

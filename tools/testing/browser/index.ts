@@ -12,7 +12,7 @@ declare module "vitest" {
   }
 }
 
-export function golden(_testUrl: string): GoldenSource {
+export function golden(): GoldenSource {
   return {
     json<T>(name: string): T {
       const files = inject("villaGolden");

@@ -1,6 +1,6 @@
 import { attributeNames, type ProgressListener } from "@villa/data";
+import { attributeEmbeddings, type Encoder } from "@villa/encoders";
 import { buildSplit, type SplitData } from "@villa/mapping";
-import { attributeEmbeddings, type Encoder } from "@villa/preprocess";
 import { breathe } from "./breathe.ts";
 import { type Dataset, splitRows } from "./dataset.ts";
 

@@ -1,10 +1,10 @@
 import { VillaError } from "@villa/data";
 import { transfer } from "comlink";
 import { type Dataset, pictureOf, summarize } from "./dataset.ts";
-import { zipDataset } from "./exportDataset.ts";
+import { zipDataset } from "./export-dataset.ts";
 import { generateDataset } from "./generate.ts";
-import { importDataset } from "./importDataset.ts";
-import { withOwnImage } from "./ownImage.ts";
+import { importDataset } from "./import-dataset.ts";
+import { withOwnImage } from "./own-image.ts";
 import type {
   DatasetSettings,
   DatasetSummary,

@@ -1,5 +1,6 @@
 // Everything that needs TensorFlow.js. The worker imports this module when the first training starts.
 import { saveTorch, VillaError, writeAnnotations } from "@villa/data";
+import { type Encoder, pixelsEncoder } from "@villa/encoders";
 import {
   type AttributeScores,
   assignRegions,
@@ -11,13 +12,12 @@ import {
   mappingRows,
   modelStateDict,
 } from "@villa/mapping";
-import { type Encoder, pixelsEncoder } from "@villa/preprocess";
 import { chooseBackend } from "./backend.ts";
 import { breathe } from "./breathe.ts";
 import type { Dataset } from "./dataset.ts";
 import { whileDeviceLasts } from "./device.ts";
 import { type EmbeddedDataset, type EmbeddedSplit, embedDataset, embedSplit } from "./embed.ts";
-import { ownSplit } from "./ownImage.ts";
+import { ownSplit } from "./own-image.ts";
 import {
   type BackendName,
   epsilons,
@@ -29,7 +29,7 @@ import {
   type TrainSettings,
 } from "./protocol.ts";
 import { parseQuery } from "./query.ts";
-import { mentionedScores, type RegionScores, scoreAll } from "./regionScores.ts";
+import { mentionedScores, type RegionScores, scoreAll } from "./region-scores.ts";
 import { train } from "./train.ts";
 
 interface ScoredSplit extends EmbeddedSplit {

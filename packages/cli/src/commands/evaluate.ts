@@ -39,7 +39,7 @@ Examples:
           const { evaluateCheckpoint } = await import("@villa/vlm/node");
           const shard = flags.checkpoint === "embeddings" ? undefined : chosenShard(flags, context.terminal);
           if (shard) return embedShard(flags, shard, progress, context.signal);
-          const page = flags.report === undefined ? undefined : await import("../report/evaluationPage.ts");
+          const page = flags.report === undefined ? undefined : await import("../report/evaluation-page.ts");
           const evaluation = await evaluateCheckpoint({
             dataDir: flags.dataDir,
             checkpoint: flags.checkpoint,

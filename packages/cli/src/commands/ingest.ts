@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { trainNote } from "../card/trainNote.ts";
+import { trainNote } from "../card/train-note.ts";
 import { table } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { seedNumber, wholeNumber } from "./runtime.ts";
@@ -82,7 +82,7 @@ Examples:
           signal: context.signal,
         });
         if (!result.complete) return result;
-        const { writeDataCard } = await import("../card/dataCard.ts");
+        const { writeDataCard } = await import("../card/data-card.ts");
         const { examples: _, ...counts } = result;
         return { ...counts, card: await writeDataCard(result.directory, result) };
       },

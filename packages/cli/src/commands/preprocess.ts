@@ -50,7 +50,7 @@ Examples:
       flags,
       (progress) =>
         onBackend(flags, async (backend) => {
-          const { preprocessDataset } = await import("@villa/preprocess/node");
+          const { preprocessDataset } = await import("@villa/preprocess");
           const shard = chosenShard(flags, context.terminal);
           const { openDataset } = await import("@villa/data/node");
           await openDataset(flags.dataDir); // a wrong folder is found before the weights are downloaded
@@ -85,12 +85,12 @@ async function makeEncoder(
   progress: Parameters<Parameters<typeof present>[2]>[0],
   signal: AbortSignal,
 ) {
-  const { clipEncoder, pixelsEncoder } = await import("@villa/preprocess");
+  const { clipEncoder, pixelsEncoder } = await import("@villa/encoders");
   if (flags.encoder === "pixels") {
     if (flags.weights) throw new VillaError("InvalidArgument", "The pixels encoder takes no --weights.");
     return { encoder: pixelsEncoder({ dimension: flags.dimension, seed: flags.seed }) };
   }
-  const { downloadClipWeights, hashWeights, loadClipFile } = await import("@villa/preprocess/node");
+  const { downloadClipWeights, hashWeights, loadClipFile } = await import("@villa/encoders/node");
   const path = flags.weights ?? (await downloadClipWeights({ progress, signal }));
   const model = await loadClipFile(path, { inference: true });
   return { encoder: clipEncoder(model, { regions: flags.regions }), weights: await hashWeights(path) };

@@ -53,7 +53,7 @@ Examples:
       (progress) =>
         onBackend(flags, async () => {
           const { runQuery } = await import("../retrieval/query.ts");
-          const { checkHitsPath, writeHits } = await import("../retrieval/hitPictures.ts");
+          const { checkHitsPath, writeHits } = await import("../retrieval/hit-pictures.ts");
           if (flags.out !== undefined) checkHitsPath(flags.out);
           const result = await runQuery({ ...flags, progress, signal: context.signal });
           if (flags.out !== undefined) await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { epsilonText } from "../report/epsilonText.ts";
+import { epsilonText } from "../report/epsilon-text.ts";
 import { table } from "../terminal.ts";
 import { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { readExperiment, settingsPage } from "./experimentFile.ts";
+import { readExperiment, settingsPage } from "./experiment-file.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
@@ -106,7 +106,7 @@ function run(
 async function writePage(result: Stage1Result): Promise<string | undefined> {
   if (result.mappings.length === 0) return undefined;
   const [{ renderStage1Report }, { atomicWriteFile }] = await Promise.all([
-    import("../report/stage1Page.ts"),
+    import("../report/stage1-page.ts"),
     import("@villa/data/node"),
   ]);
   const path = join(result.directory, "report.html");

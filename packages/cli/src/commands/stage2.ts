@@ -1,6 +1,6 @@
 import { table } from "../terminal.ts";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { readExperiment, settingsPage } from "./experimentFile.ts";
+import { readExperiment, settingsPage } from "./experiment-file.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 /** `villa stage2` trains the vision-language model; `villa export` writes it for use elsewhere. */

@@ -44,7 +44,7 @@ Example:
       flags,
       (progress) =>
         onBackend(flags, async () => {
-          const { exportWebDataset } = await import("../webdataset/exportWebDataset.ts");
+          const { exportWebDataset } = await import("../webdataset/export-web-dataset.ts");
           const shard = chosenShard(flags, context.terminal);
           const { shard: _, ...rest } = flags;
           const result = await exportWebDataset({ ...rest, ...(shard && { shard }), progress, signal: context.signal });

@@ -2,10 +2,10 @@ import { mkdir, rm } from "node:fs/promises";
 import { openDataset } from "@villa/data/node";
 import type { DigitSource } from "@villa/docmnist";
 import { writeDataset } from "@villa/docmnist/node";
+import { pixelsEncoder } from "@villa/encoders";
 import { stage1Config } from "@villa/mapping";
 import { runStage1 } from "@villa/mapping/node";
-import { pixelsEncoder } from "@villa/preprocess";
-import { preprocessDataset } from "@villa/preprocess/node";
+import { preprocessDataset } from "@villa/preprocess";
 import { imagePairs, type PairMode, parseStage2Config, stage2Defaults, stage2Experiments } from "@villa/vlm";
 import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
 import {

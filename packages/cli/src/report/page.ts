@@ -1,9 +1,9 @@
 import type { ReportData, ReportPictures } from "./data.ts";
 import { minute, selfContainedPage } from "./frame.ts";
-import { mappingSection } from "./mappingSection.ts";
+import { mappingSection } from "./mapping-section.ts";
 import { html } from "./markup.ts";
 import { dataSection, goingOnSection, headSection, ranSection } from "./sections.ts";
-import { vlmSection } from "./vlmSection.ts";
+import { vlmSection } from "./vlm-section.ts";
 
 /** The report of a quickstart. */
 export function renderReport(data: ReportData, pictures: ReportPictures): string {

@@ -5,9 +5,9 @@ import { parseRegionRule, ruledRegions } from "@villa/ingest";
 import { readPicture } from "@villa/ingest/node";
 import { embedSplit, SentenceEmbeddings, splitSentences } from "@villa/vlm";
 import { openModel, type VisionLanguageModel } from "@villa/vlm/node";
-import { openRetrieval, type RetrievalOptions } from "./openRetrieval.ts";
+import { openRetrieval, type RetrievalOptions } from "./open-retrieval.ts";
 import { type RankedRegion, rankRegions } from "./rank.ts";
-import { unknownWords } from "./unknownWords.ts";
+import { unknownWords } from "./unknown-words.ts";
 
 export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
   readonly dataDir?: string;

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { VillaError } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
-import { readTensor, toTensor } from "../tensor-data.ts";
+import { readTensor, toTensor } from "../ops/tensor-data.ts";
 import type { Optimizer, OptimizerState } from "./optimizer.ts";
 
 /** Settings of {@link Adam} and {@link AdamW}; the defaults are torch's. */

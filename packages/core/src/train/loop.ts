@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { isVillaError, VillaError } from "@villa/data";
-import { EarlyStopping } from "../optim/early-stopping.ts";
+import { EarlyStopping } from "../run/early-stopping.ts";
 import { epochBatches, stepsPerEpoch } from "./batches.ts";
 import type { EpochResult, TrainOptions, TrainResult } from "./options.ts";
 import { Breather, Pace } from "./pace.ts";

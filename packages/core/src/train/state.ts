@@ -1,9 +1,9 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { type RandomState, type RandomStateSnapshot, type TensorData, VillaError } from "@villa/data";
-import type { EarlyStopping, EarlyStoppingState } from "../optim/early-stopping.ts";
+import { readTensor, toTensor } from "../ops/tensor-data.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { ReduceLROnPlateau, ReduceLROnPlateauState } from "../optim/plateau.ts";
-import { readTensor, toTensor } from "../tensor-data.ts";
+import type { EarlyStopping, EarlyStoppingState } from "../run/early-stopping.ts";
 
 /** Where a run stands, as JSON. */
 export interface RunPosition {

@@ -1,13 +1,13 @@
 import { VillaError } from "../errors.ts";
-import { type FeatherTable, readFeather } from "../feather/read.ts";
+import { type FeatherTable, readFeather } from "../formats/feather/read.ts";
 import {
   createFeatherWriter,
   type FeatherColumn,
   type FeatherType,
   type FeatherWriteOptions,
   writeFeather,
-} from "../feather/write.ts";
-import type { ReadLimits } from "../limits.ts";
+} from "../formats/feather/write.ts";
+import type { ReadLimits } from "../formats/limits.ts";
 
 /** One image of a dataset: a row of `annotations.feather`, whose columns have these names in snake_case. */
 export interface ImageAnnotation {

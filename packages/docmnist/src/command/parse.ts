@@ -1,5 +1,5 @@
 import { VillaError } from "@villa/data";
-import type { AttributeChoice } from "../chooseAttributes.ts";
+import type { AttributeChoice } from "../choose-attributes.ts";
 
 /** Reads a flag's value as a whole number. @throws VillaError `InvalidArgument` naming the flag */
 export function wholeNumber(flag: string): (text: string) => number {

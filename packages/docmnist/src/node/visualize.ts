@@ -3,7 +3,7 @@ import { type ImageAnnotation, type MappingAnnotation, readMappings, VillaError 
 import { atomicWriteFile, type Dataset, openDataset, readFileBytes, withPath } from "@villa/data/node";
 import { encodePng } from "../png.ts";
 import { montage, type RenderableSample, renderSample } from "../render.ts";
-import { visualizationPage } from "./visualizationPage.ts";
+import { visualizationPage } from "./visualization-page.ts";
 
 /** What to draw. */
 export interface VisualizeOptions {

@@ -9,7 +9,7 @@ import {
   VillaError,
 } from "@villa/data";
 import { atomicWriteFile, datasetFiles } from "@villa/data/node";
-import { tableVocabulary } from "../attributeFile.ts";
+import { tableVocabulary } from "../attribute-file.ts";
 import {
   type IngestedPart,
   type IngestedRow,

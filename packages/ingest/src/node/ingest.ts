@@ -3,7 +3,7 @@ import { isVillaError, VillaError } from "@villa/data";
 import { atomicWriteFile, readFileBytes, throwIfAborted } from "@villa/data/node";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
-import { convertRow } from "./convertRow.ts";
+import { convertRow } from "./convert-row.ts";
 import { type StoredImage, storeImage } from "./images.ts";
 import {
   type IngestedPart,
@@ -14,9 +14,9 @@ import {
   type RowProblem,
   rowsPerPart,
 } from "./job.ts";
-import { checkColumns, type IngestInput, imagesFolder, minedFile, openInput } from "./openInput.ts";
+import { checkColumns, type IngestInput, imagesFolder, minedFile, openInput } from "./open-input.ts";
 import type { IngestOptions } from "./options.ts";
-import type { TableRecord } from "./table/openTable.ts";
+import type { TableRecord } from "./table/open-table.ts";
 
 /** What an ingestion did. `complete` is false after a shard: a run with `mergeOnly` has to join them. */
 export type IngestResult = {

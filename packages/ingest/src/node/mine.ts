@@ -1,5 +1,5 @@
 import { AttributeMentions } from "@villa/data";
-import { defaultTemplates } from "../attributeFile.ts";
+import { defaultTemplates } from "../attribute-file.ts";
 
 /** A phrase that many texts have, as an entry of a file of attributes. */
 export interface MinedAttribute {

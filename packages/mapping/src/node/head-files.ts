@@ -9,9 +9,9 @@ import {
   writeSafetensors,
 } from "@villa/data";
 import { atomicWriteFile, fileSource, withPath } from "@villa/data/node";
-import type { HeadState } from "../head-state.ts";
-import { type HeadsOptions, type HeadWeights, headFrom, headParameters, parameterShape } from "../heads.ts";
-import type { HeadSource } from "../scores.ts";
+import type { HeadState } from "../model/head-state.ts";
+import { type HeadsOptions, type HeadWeights, headFrom, headParameters, parameterShape } from "../model/heads.ts";
+import type { HeadSource } from "../model/scores.ts";
 
 // One file per head: heads are independent, so a run that was killed resumes each of them where it stood, and shards are
 // merged by putting their files into one folder.

@@ -1,6 +1,6 @@
 import type { ImageAnnotation } from "@villa/data";
 import { type AttributeEmbeddings, checkEmbeddingManifest, visitRegionEmbeddings } from "@villa/data/node";
-import { buildSplit, type SplitData } from "../build-data.ts";
+import { buildSplit, type SplitData } from "../data/build-data.ts";
 
 /**
  * Loads splits of a dataset folder with their region embeddings, in one pass over the embedding files.

@@ -1,14 +1,14 @@
 import { type AttributeVocabulary, type ProgressListener, VillaError, writeAnnotations } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
-import { assignRegions, type Epsilon } from "../assign.ts";
-import type { SplitData } from "../build-data.ts";
+import { assignRegions, type Epsilon } from "../assign/assign.ts";
+import { chooseEpsilon, chooseEpsilonPerAttribute, epsilonSweep, type ScoredSplit } from "../assign/epsilon.ts";
+import { excludeWithinGroups } from "../assign/exclusive.ts";
+import { mappingRows } from "../assign/mapping-rows.ts";
+import { type MappingReport, mappingReport } from "../assign/report.ts";
+import { sentenceRule } from "../assign/sentences.ts";
 import type { Stage1Config } from "../config.ts";
-import { chooseEpsilon, chooseEpsilonPerAttribute, epsilonSweep, type ScoredSplit } from "../epsilon.ts";
-import { excludeWithinGroups } from "../exclusive.ts";
-import { mappingRows } from "../mapping-rows.ts";
-import { type MappingReport, mappingReport } from "../report.ts";
-import { type AttributeScores, type HeadSource, scoreRegions } from "../scores.ts";
-import { sentenceRule } from "../sentences.ts";
+import type { SplitData } from "../data/build-data.ts";
+import { type AttributeScores, type HeadSource, scoreRegions } from "../model/scores.ts";
 
 /** A split with the scores of its regions. */
 export interface ScoredSplitData extends SplitData {

@@ -3,9 +3,9 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { loadStateDict, readSafetensors, saveTorch, VillaError } from "@villa/data";
 import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
-import { headCount } from "../heads.ts";
-import { modelFromStateDict, modelStateDict } from "../model.ts";
-import type { HeadSource } from "../scores.ts";
+import { headCount } from "../model/heads.ts";
+import { modelFromStateDict, modelStateDict } from "../model/model.ts";
+import type { HeadSource } from "../model/scores.ts";
 import { headFile, headSource } from "./head-files.ts";
 import { readRunForm } from "./run-folder.ts";
 

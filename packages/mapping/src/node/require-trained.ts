@@ -1,6 +1,6 @@
 import { requireParts } from "@villa/data/node";
 import type { Stage1Config } from "../config.ts";
-import { shardOwning } from "../parallel.ts";
+import { shardOwning } from "../train/parallel.ts";
 import { loadHeadProgress } from "./head-files.ts";
 
 /**

@@ -4,8 +4,8 @@ import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { VillaError } from "@villa/data";
 import { type AttributeEmbeddings, atomicWriteFile } from "@villa/data/node";
-import type { SplitData } from "../build-data.ts";
 import type { Stage1Config } from "../config.ts";
+import type { SplitData } from "../data/build-data.ts";
 import { clearHeads } from "./head-files.ts";
 
 /** Where a run keeps its files. */

@@ -10,17 +10,17 @@ import {
   openDataset,
   readAttributeEmbeddings,
 } from "@villa/data/node";
-import type { Epsilon } from "../assign.ts";
-import type { SplitData } from "../build-data.ts";
-import { checkMappingData } from "../check-data.ts";
+import type { Epsilon } from "../assign/assign.ts";
+import type { MappingReport } from "../assign/report.ts";
 import { parseShard, parseStage1Config, type Stage1Config, trainOptionsOfConfig } from "../config.ts";
-import { type HeadsOptions, headCount, headFrom } from "../heads.ts";
-import type { EpochSummary } from "../history.ts";
-import { type Parallel, shardOf } from "../parallel.ts";
-import type { MappingReport } from "../report.ts";
-import type { HeadSource } from "../scores.ts";
-import { trainGroups } from "../train-groups.ts";
-import { progressOf } from "../train-mapping.ts";
+import type { SplitData } from "../data/build-data.ts";
+import { checkMappingData } from "../data/check-data.ts";
+import { type HeadsOptions, headCount, headFrom } from "../model/heads.ts";
+import type { HeadSource } from "../model/scores.ts";
+import type { EpochSummary } from "../train/history.ts";
+import { type Parallel, shardOf } from "../train/parallel.ts";
+import { trainGroups } from "../train/train-groups.ts";
+import { progressOf } from "../train/train-mapping.ts";
 import { headSource, loadHeadProgress, removeLeftovers, saveHeadState } from "./head-files.ts";
 import { loadSplits } from "./load-splits.ts";
 import { decideEpsilon, exclusiveGroups, judgeable, scoreSplitData, sweepOf, writeMapping } from "./map-split.ts";

@@ -1,8 +1,8 @@
 import { appendFileSync } from "node:fs";
 import { atomicWriteFile } from "@villa/data/node";
-import { type EpochSummary, summarizeHistory } from "../history.ts";
-import type { HeadEpoch } from "../train-heads.ts";
-import type { HeadValidation } from "../validate.ts";
+import { type EpochSummary, summarizeHistory } from "../train/history.ts";
+import type { HeadEpoch } from "../train/train-heads.ts";
+import type { HeadValidation } from "../train/validate.ts";
 import { loadHeadProgress } from "./head-files.ts";
 
 interface History {

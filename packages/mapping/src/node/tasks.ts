@@ -1,7 +1,7 @@
 import type { TaskContext } from "@villa/core";
-import { type HeadState, newHeadState } from "../head-state.ts";
-import { reporting, type TrainGroup, type TrainTask } from "../train-groups.ts";
-import { type HeadResult, trainHeads } from "../train-heads.ts";
+import { type HeadState, newHeadState } from "../model/head-state.ts";
+import { reporting, type TrainGroup, type TrainTask } from "../train/train-groups.ts";
+import { type HeadResult, trainHeads } from "../train/train-heads.ts";
 import { loadHeadState, saveHeadState } from "./head-files.ts";
 
 // What workers run; the module is loaded by URL, so the name is part of the contract.

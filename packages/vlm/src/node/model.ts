@@ -11,10 +11,10 @@ import {
   type ModifiedResNet,
   type ModifiedResNetConfig,
   pixelsEncoder,
-} from "@villa/preprocess";
-import { loadClipFile } from "@villa/preprocess/node";
+} from "@villa/encoders";
+import { loadClipFile } from "@villa/encoders/node";
 import type { Stage2Config } from "../config.ts";
-import type { SentenceEncoder } from "../textEmbeddings.ts";
+import type { SentenceEncoder } from "../text-embeddings.ts";
 
 /** Both sides of Stage 2: the tower that is trained and the frozen text encoder. */
 export interface VisionLanguageModel {

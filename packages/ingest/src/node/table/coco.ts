@@ -1,6 +1,6 @@
 import { VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
-import type { TableRecord } from "./openTable.ts";
+import type { TableRecord } from "./open-table.ts";
 
 interface CocoAnnotation {
   readonly image_id?: unknown;

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isVillaError, VillaError } from "@villa/data";
-import type { TableRecord } from "./openTable.ts";
+import type { TableRecord } from "./open-table.ts";
 import { decodedText } from "./text.ts";
 
 /** Records of a CSV or TSV file whose first line names the columns, with commas, semicolons or tabs between them. */

@@ -1,5 +1,5 @@
 import { VillaError } from "@villa/data";
-import type { TableRecord } from "./openTable.ts";
+import type { TableRecord } from "./open-table.ts";
 import { decodedText, linesOf } from "./text.ts";
 
 /** Records of a file with one JSON object a line; a line that is none gives the error in its place. */

@@ -1,5 +1,5 @@
 import { VillaError } from "@villa/data";
-import type { TableRecord } from "./openTable.ts";
+import type { TableRecord } from "./open-table.ts";
 
 /** Rows decoded at once, within a row group. */
 const rowsAtOnce = 1024;

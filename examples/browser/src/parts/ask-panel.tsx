@@ -1,0 +1,122 @@
+import { useEffect, useId, useState } from "preact/hooks";
+import type { RemoteLaboratory } from "../laboratory/connect.ts";
+import type { DatasetSummary, QueryAnswer } from "../laboratory/protocol.ts";
+import { Select } from "./fields.tsx";
+import { Verdict } from "./map-panel.tsx";
+import { cosine } from "./numbers.ts";
+import { Panel } from "./panel.tsx";
+import { PictureView } from "./picture-view.tsx";
+import { type PictureStore, usePictures } from "./pictures.ts";
+import type { Training } from "./use-training.ts";
+
+interface AskPanelProps {
+  readonly laboratory: RemoteLaboratory;
+  readonly training: Training;
+  readonly dataset: DatasetSummary | undefined;
+  readonly pictures: PictureStore;
+  readonly select: (image: number) => void;
+}
+
+const hitsShown = 12;
+
+export function AskPanel({ laboratory, training, dataset, pictures, select }: AskPanelProps) {
+  const id = useId();
+  const [text, setText] = useState("a red seven");
+  const names = dataset?.splits.map(({ split }) => split) ?? [];
+  const [chosen, setChosen] = useState("val");
+  const split = names.includes(chosen) ? chosen : (names[0] ?? "");
+  const { result } = training.state;
+  const answer = useAnswer(laboratory, result && dataset, text, split);
+  return (
+    <Panel
+      id="ask"
+      title="Ask for regions"
+      controls={
+        <>
+          <div class="field">
+            <label for={id}>What to look for</label>
+            <input
+              id={id}
+              type="search"
+              value={text}
+              disabled={!result}
+              autocomplete="off"
+              onInput={({ currentTarget }) => setText(currentTarget.value)}
+            />
+          </div>
+          <Select label="Among" value={split} options={names} disabled={!result} change={setChosen} />
+          <p role="status" class="soft" data-test="answer">
+            {answer?.hint} {answer && inWords(answer)}
+          </p>
+        </>
+      }
+    >
+      {answer ? (
+        <Hits {...{ answer, pictures, select }} />
+      ) : (
+        <p class="soft">Train a model first: then “a red seven” finds red sevens, in any image.</p>
+      )}
+    </Panel>
+  );
+}
+
+function useAnswer(laboratory: RemoteLaboratory, ready: unknown, text: string, split: string): QueryAnswer | undefined {
+  const [answer, setAnswer] = useState<QueryAnswer>();
+  useEffect(() => {
+    if (!ready) {
+      setAnswer(undefined);
+      return;
+    }
+    let current = true;
+    laboratory.query(text, split, hitsShown).then(
+      (next) => current && setAnswer(next),
+      () => current && setAnswer(undefined),
+    );
+    return () => {
+      current = false;
+    };
+  }, [laboratory, ready, text, split]);
+  return answer;
+}
+
+function inWords({ attributes, hits, relevant }: QueryAnswer): string {
+  if (attributes.length === 0) return "";
+  const asked = attributes.join(" + ");
+  if (relevant === undefined) return `The best regions for ${asked}.`;
+  const best = hits.slice(0, Math.max(1, relevant));
+  const right = best.filter(({ correct }) => correct).length;
+  return relevant === 0
+    ? `No region is truly ${asked}; these come nearest.`
+    : `${asked}: ${right} of the best ${best.length} are right; ${relevant} regions truly are.`;
+}
+
+function Hits({
+  answer,
+  pictures,
+  select,
+}: Pick<AskPanelProps, "pictures" | "select"> & { readonly answer: QueryAnswer }) {
+  const found = usePictures(pictures, [...new Set(answer.hits.map(({ image }) => image))]);
+  return (
+    <ol class="hits" data-test="hits">
+      {answer.hits.map(({ image, region, score, correct }) => {
+        const picture = found.find((each) => each.image === image);
+        const box = picture?.boxes[region];
+        if (!picture || !box) return null;
+        const truth = picture.truth?.[region];
+        return (
+          <li key={`${image} ${region}`} class={correct === undefined ? "" : correct ? "right" : "wrong"}>
+            <button type="button" onClick={() => select(image)}>
+              <PictureView
+                {...{ picture, crop: box, boxes: false }}
+                label={`Region ${region + 1} of image ${image}${truth ? `: ${truth.join(" ")}` : ""}`}
+              />
+              <span>
+                {cosine(score)} {correct !== undefined && <Verdict name="" correct={correct} />}
+              </span>
+            </button>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}

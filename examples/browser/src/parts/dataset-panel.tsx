@@ -1,0 +1,206 @@
+import { useState } from "preact/hooks";
+import type { DatasetSettings, DatasetSummary, Picture } from "../laboratory/protocol.ts";
+import { Button, Choices, NumberField, RadioChips, Slider } from "./fields.tsx";
+import { Panel } from "./panel.tsx";
+import { describePicture, PictureView, sentencesOf } from "./picture-view.tsx";
+import { type PictureStore, usePictures } from "./pictures.ts";
+
+interface DatasetPanelProps {
+  readonly settings: DatasetSettings;
+  readonly dataset: DatasetSummary | undefined;
+  /** Being generated. */
+  readonly busy: boolean;
+  /** The dataset comes from the settings, not from a file. */
+  readonly isGenerated: boolean;
+  /** While a training runs the dataset stays. */
+  readonly locked: boolean;
+  readonly pictures: PictureStore;
+  readonly image: number;
+  readonly select: (image: number) => void;
+  readonly change: (part: Partial<DatasetSettings>) => void;
+  readonly generate: () => void;
+}
+
+const colorDots: Readonly<Record<string, string>> = {
+  red: "rgb(255 0 0)",
+  yellow: "rgb(208 255 0)",
+  green: "rgb(0 255 92)",
+  blue: "rgb(0 116 255)",
+  purple: "rgb(184 0 255)",
+};
+const shapeNames = ["circle", "rectangle", "triangle", "cross", "none"];
+const perPage = 12;
+
+export function DatasetPanel(props: DatasetPanelProps) {
+  const { settings, dataset, busy, isGenerated, locked, change, generate } = props;
+  return (
+    <Panel
+      id="generate"
+      title="Generate"
+      controls={
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            generate();
+          }}
+        >
+          <Slider
+            label="Attribute budget, train"
+            hint="(region, attribute) pairs of all images together"
+            {...{ value: settings.attributeBudget, min: 500, max: 20_000, step: 100, disabled: locked }}
+            format={(value) => value.toLocaleString("en")}
+            change={(attributeBudget) => change({ attributeBudget })}
+          />
+          <Slider
+            label="Attribute budget, val"
+            {...{ value: settings.valAttributeBudget, min: 200, max: 5000, step: 100, disabled: locked }}
+            format={(value) => value.toLocaleString("en")}
+            change={(valAttributeBudget) => change({ valAttributeBudget })}
+          />
+          <Slider
+            label="Sample complexity"
+            hint="pairs of one image at most: more make the puzzle harder"
+            {...{ value: settings.targetSampleComplexity, min: 4, max: 36, step: 1, disabled: locked }}
+            change={(targetSampleComplexity) => change({ targetSampleComplexity })}
+          />
+          <Choices
+            legend="Colours"
+            options={Object.keys(colorDots)}
+            chosen={settings.colors}
+            disabled={locked}
+            dot={(color) => colorDots[color]}
+            change={(colors) => change({ colors })}
+          />
+          <Choices
+            legend="Shapes"
+            options={shapeNames}
+            chosen={settings.shapes}
+            disabled={locked}
+            change={(shapes) => change({ shapes })}
+          />
+          <NumberField
+            label="Seed"
+            {...{ value: settings.seed, min: 0, max: 4_294_967_295, disabled: locked }}
+            change={(seed) => change({ seed: Math.round(seed) })}
+          />
+          <Button type="submit" class="primary" disabled={locked || busy}>
+            Generate
+          </Button>
+        </form>
+      }
+    >
+      <p role="status" class="figures" data-test="dataset" aria-busy={busy}>
+        {dataset
+          ? dataset.splits.map(({ split, images, regions, sampleComplexity }) => (
+              <span key={split}>
+                <b>{images.length.toLocaleString("en")}</b> {split} {images.length === 1 ? "image" : "images"},{" "}
+                {regions.toLocaleString("en")} {regions === 1 ? "region" : "regions"}
+                {sampleComplexity !== undefined && `, ${sampleComplexity.toFixed(1)} pairs each`}
+              </span>
+            ))
+          : "Generating…"}
+      </p>
+      {dataset && <Gallery {...props} dataset={dataset} />}
+      {isGenerated && (
+        <details class="soft">
+          <summary>The same dataset on the command line</summary>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
+          <pre tabIndex={0}>
+            <code>{commandFor(settings)}</code>
+          </pre>
+        </details>
+      )}
+    </Panel>
+  );
+}
+
+function Gallery({ dataset, pictures, image, select }: DatasetPanelProps & { readonly dataset: DatasetSummary }) {
+  const names = dataset.splits.map(({ split }) => split);
+  const [chosen, setChosen] = useState("val");
+  const [page, setPage] = useState(0);
+  const split = dataset.splits.find(({ split }) => split === chosen) ?? dataset.splits[0];
+  const pages = Math.max(1, Math.ceil((split?.images.length ?? 0) / perPage));
+  const current = Math.min(page, pages - 1);
+  const shown = usePictures(pictures, split?.images.slice(current * perPage, (current + 1) * perPage) ?? []);
+  const [selected] = usePictures(pictures, [image]);
+  return (
+    <>
+      <div class="bar">
+        <RadioChips legend="Split" options={names} chosen={split?.split ?? ""} change={setChosen} />
+        <div class="pager">
+          <Button disabled={current === 0} onClick={() => setPage(current - 1)} aria-label="Previous images">
+            ‹
+          </Button>
+          <span>
+            {current + 1} / {pages}
+          </span>
+          <Button disabled={current >= pages - 1} onClick={() => setPage(current + 1)} aria-label="Next images">
+            ›
+          </Button>
+        </div>
+      </div>
+      <ul class="gallery">
+        {shown.map((picture) => (
+          <li key={picture.image}>
+            <button type="button" aria-pressed={picture.image === image} onClick={() => select(picture.image)}>
+              <PictureView picture={picture} label={describePicture(picture)} />
+            </button>
+          </li>
+        ))}
+      </ul>
+      {selected && <Details picture={selected} />}
+    </>
+  );
+}
+
+/** A picture with its sentences and what is known of its regions. */
+function Details({ picture }: { readonly picture: Picture }) {
+  const sentences = sentencesOf(picture.text);
+  return (
+    <div class="details" data-test="details">
+      <PictureView picture={picture} label={describePicture(picture)}>
+        {picture.boxes.map(([x0, y0], region) => (
+          <text key={`${x0} ${y0}`} x={x0} y={y0} dx="0.4em" dy="1.1em">
+            {region + 1}
+          </text>
+        ))}
+      </PictureView>
+      <div>
+        <h3>
+          Image {picture.image}, {picture.split}
+        </h3>
+        <ul class="sentences">
+          {sentences.map((sentence) => (
+            <li key={sentence}>{sentence}</li>
+          ))}
+        </ul>
+        {picture.truth && (
+          <details>
+            <summary>What the regions truly are</summary>
+            <ol>
+              {picture.truth.map((attributes, region) => (
+                <li key={region}>{attributes.join(", ")}</li>
+              ))}
+            </ol>
+          </details>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function commandFor({
+  seed,
+  attributeBudget,
+  valAttributeBudget,
+  targetSampleComplexity,
+  colors,
+  shapes,
+}: DatasetSettings) {
+  return [
+    `npx @villa/docmnist --digits glyphs --seed ${seed}`,
+    `--attribute-budget ${attributeBudget} --val-attribute-budget ${valAttributeBudget}`,
+    `--target-sample-complexity ${targetSampleComplexity}`,
+    `--colors ${colors.join()} --shapes ${shapes.join()}`,
+  ].join(" \\\n  ");
+}

@@ -1,0 +1,183 @@
+import { useState } from "preact/hooks";
+import type { RemoteLaboratory } from "../laboratory/connect.ts";
+import type { DatasetSummary, InputFile, OutputFile } from "../laboratory/protocol.ts";
+import { canKeepFiles, keepEverything } from "../offline.ts";
+import { isPicture, pickedFiles, pictureTypes } from "./input-files.ts";
+import { OwnImageDialog } from "./own-image-dialog.tsx";
+import { Panel } from "./panel.tsx";
+import { problemOf } from "./problem.ts";
+import { useDrop } from "./use-drop.ts";
+import type { Training } from "./use-training.ts";
+
+interface FilesPanelProps {
+  readonly laboratory: RemoteLaboratory;
+  readonly training: Training;
+  readonly dataset: DatasetSummary | undefined;
+  readonly epsilon: number;
+  readonly setProblem: (problem: string) => void;
+  /** Opens files as a new dataset. */
+  readonly open: (files: readonly InputFile[]) => void;
+  /** An image was added to the dataset. */
+  readonly added: (dataset: DatasetSummary) => void;
+}
+
+export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem, open, added }: FilesPanelProps) {
+  const [own, setOwn] = useState<readonly InputFile[]>([]);
+  const running = training.state.kind === "running";
+  const { result } = training.state;
+
+  const take = (files: readonly InputFile[]): void => {
+    if (files.length === 0) return;
+    setProblem("");
+    // Pictures alone are the visitor's own; anything else has to be a dataset.
+    if (files.every(({ path }) => isPicture(path))) setOwn(files);
+    else open(files);
+  };
+  const takePictures = (files: readonly InputFile[]): void => {
+    const other = files.find(({ path }) => !isPicture(path));
+    if (other) setProblem(`${other.path} is not a picture of a kind that this page reads: ${pictureTypes.join(", ")}.`);
+    else take(files);
+  };
+  const isOver = useDrop((files) => {
+    if (running) setProblem("A training is running; stop it before you open other data.");
+    else if (own.length === 0) files.then(take, (error: Error) => setProblem(error.message));
+  });
+  const save = async (file: Promise<OutputFile>): Promise<void> => {
+    try {
+      offerDownload(await file);
+    } catch (error) {
+      setProblem(problemOf(error));
+    }
+  };
+
+  return (
+    <Panel
+      id="files"
+      title="Bring and take data"
+      controls={
+        <>
+          <div>
+            <h3>Take</h3>
+            <div class="buttons column">
+              <button type="button" disabled={!dataset} onClick={() => save(laboratory.exportDataset())}>
+                Dataset (.zip)
+              </button>
+              {dataset?.splits.map(({ split }) => (
+                <button
+                  key={split}
+                  type="button"
+                  disabled={!result}
+                  onClick={() => save(laboratory.exportMapping(split, epsilon))}
+                >
+                  Mapping of {split} (.feather)
+                </button>
+              ))}
+              <button type="button" disabled={!result} onClick={() => save(laboratory.exportModel())}>
+                Model (.pkl)
+              </button>
+            </div>
+          </div>
+          <KeepButton />
+        </>
+      }
+    >
+      <fieldset class={isOver && !running ? "drop over" : "drop"}>
+        <legend class="unseen">Bring data</legend>
+        <p>
+          Drop a dataset folder, its ZIP archive, or pictures of your own on this page. A dataset is{" "}
+          <code>annotations.feather</code>, <code>images/</code> and, unless it is DocMNIST,{" "}
+          <code>attributes.json</code>.
+        </p>
+        <div class="buttons">
+          <FileButton label="Open a folder" directory disabled={running} take={take} />
+          <FileButton label="Open a .zip" accept=".zip" disabled={running} take={take} />
+          <FileButton
+            label="Add pictures"
+            accept={pictureTypes.map((type) => `.${type}`).join()}
+            multiple
+            disabled={running || !dataset}
+            take={takePictures}
+          />
+        </div>
+      </fieldset>
+      <p class="soft">
+        The command line reads what you take: unpack the dataset, put the mappings beside its{" "}
+        <code>annotations.feather</code>, then for example{" "}
+        <code>villa visualize FOLDER --mapping mapping_val.feather --out mapped.html</code>, or train Stage 2 on{" "}
+        <code>pairs=mapping</code>.
+      </p>
+      {own[0] && (
+        <OwnImageDialog
+          key={own[0].path}
+          file={own[0]}
+          add={async (image) => {
+            added(await laboratory.addImage(image));
+            setOwn(own.slice(1));
+          }}
+          close={() => setOwn(own.slice(1))}
+        />
+      )}
+    </Panel>
+  );
+}
+
+interface FileButtonProps {
+  readonly label: string;
+  readonly accept?: string;
+  readonly multiple?: boolean;
+  readonly directory?: boolean;
+  readonly disabled: boolean;
+  readonly take: (files: readonly InputFile[]) => void;
+}
+
+function FileButton({ label, accept, multiple, directory, disabled, take }: FileButtonProps) {
+  return (
+    <label class={disabled ? "button disabled" : "button"}>
+      {label}
+      <input
+        {...{ accept, multiple, disabled }}
+        {...(directory && { webkitdirectory: true })}
+        class="unseen"
+        type="file"
+        onChange={({ currentTarget }) => {
+          take(pickedFiles(currentTarget.files));
+          // The same file may be chosen again.
+          currentTarget.value = "";
+        }}
+      />
+    </label>
+  );
+}
+
+/** Fetches what is not loaded yet, for use without a network. */
+function KeepButton() {
+  const [said, say] = useState("");
+  if (!canKeepFiles()) return null;
+  const keep = async (): Promise<void> => {
+    say("Fetching…");
+    try {
+      say(`${await keepEverything()} files are kept: this page works offline.`);
+    } catch (error) {
+      say(`Not all files could be kept: ${(error as Error).message}`);
+    }
+  };
+  return (
+    <div>
+      <h3>Offline</h3>
+      <button type="button" onClick={keep}>
+        Keep this page for offline use
+      </button>
+      <p role="status" class="soft" data-test="kept">
+        {said}
+      </p>
+    </div>
+  );
+}
+
+function offerDownload({ name, bytes }: OutputFile): void {
+  const url = URL.createObjectURL(new Blob([bytes]));
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  // The browser reads the address after this task.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

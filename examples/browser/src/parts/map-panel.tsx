@@ -1,0 +1,161 @@
+import { useEffect, useState } from "preact/hooks";
+import type { RemoteLaboratory } from "../laboratory/connect.ts";
+import { type DatasetSummary, epsilons, type ImageMapping, type Picture } from "../laboratory/protocol.ts";
+import { Chart } from "./chart.tsx";
+import { Button, Slider } from "./fields.tsx";
+import { percent } from "./numbers.ts";
+import { Panel } from "./panel.tsx";
+import { type PictureStore, usePictures } from "./pictures.ts";
+import { ScoredPicture } from "./scored-picture.tsx";
+import type { Training } from "./use-training.ts";
+
+interface MapPanelProps {
+  readonly laboratory: RemoteLaboratory;
+  readonly training: Training;
+  readonly dataset: DatasetSummary | undefined;
+  readonly pictures: PictureStore;
+  readonly image: number;
+  readonly select: (image: number) => void;
+  readonly epsilon: number;
+  readonly setEpsilon: (epsilon: number) => void;
+}
+
+export function MapPanel(props: MapPanelProps) {
+  const { training, dataset, pictures, image, select, epsilon, setEpsilon } = props;
+  const { result } = training.state;
+  const [picture] = usePictures(pictures, [image]);
+  const mapping = useMapping(props);
+  const now = result?.sweep.find((each) => each.epsilon === epsilon);
+  return (
+    <Panel
+      id="map"
+      title="Map regions"
+      controls={
+        <>
+          <Slider
+            label="ε"
+            hint="a region gets an attribute when its score is less than ε below the image's best"
+            {...{ value: epsilon, min: 0.01, max: 1, step: 0.01, disabled: !result }}
+            format={(value) => value.toFixed(2)}
+            change={setEpsilon}
+          />
+          <dl class="metrics" data-test="metrics">
+            {(["precision", "recall", "f1"] as const).map((name) => (
+              <div key={name} class={name}>
+                <dt>{name === "f1" ? "F1" : name}</dt>
+                <dd>{now ? percent(now[name]) : "–"}</dd>
+              </div>
+            ))}
+          </dl>
+          {result?.best && (
+            <button type="button" onClick={() => setEpsilon(nearestStep(result.best!.epsilon))}>
+              Best ε: {result.best.epsilon.toFixed(2)}
+            </button>
+          )}
+          <Neighbours {...{ dataset, image, select }} />
+        </>
+      }
+    >
+      {result ? (
+        <div class="two">
+          <Chart
+            kind="sweep"
+            sweep={result.sweep}
+            epsilon={epsilon}
+            label={`Precision, recall and F1 on the ${result.judgedOn} split against ε`}
+            empty="The true attributes of this dataset are not known, so there is nothing to judge the mapping by."
+          />
+          {picture && mapping && <ScoredPicture {...{ picture, epsilon }} scores={mapping.scores} empty="" />}
+          {picture && mapping && <Assignments {...{ picture, mapping }} />}
+        </div>
+      ) : (
+        <p class="soft">Train a model first: then ε decides how many regions share a sentence.</p>
+      )}
+    </Panel>
+  );
+}
+
+/** The nearest value of the slider. */
+const nearestStep = (epsilon: number): number => epsilons[Math.round(epsilon * 100) - 1] ?? (epsilon < 0.5 ? 0.01 : 1);
+
+/** The mapping of the selected image at ε; the former one stays until the new one is there. */
+function useMapping({ laboratory, training, image, epsilon }: MapPanelProps): ImageMapping | undefined {
+  const { result } = training.state;
+  const [mapping, setMapping] = useState<ImageMapping>();
+  useEffect(() => {
+    if (!result) {
+      setMapping(undefined);
+      return;
+    }
+    let current = true;
+    laboratory.mapping(image, epsilon).then(
+      (next) => current && setMapping(next),
+      () => current && setMapping(undefined),
+    );
+    return () => {
+      current = false;
+    };
+  }, [laboratory, result, image, epsilon]);
+  return mapping?.image === image ? mapping : undefined;
+}
+
+function Neighbours({ dataset, image, select }: Pick<MapPanelProps, "dataset" | "image" | "select">) {
+  const images = dataset?.splits.find((each) => each.images.includes(image))?.images ?? [];
+  const at = images.indexOf(image);
+  const step = (by: number): void => {
+    const next = images[at + by];
+    if (next !== undefined) select(next);
+  };
+  return (
+    <div class="buttons">
+      <Button disabled={at <= 0} onClick={() => step(-1)}>
+        ‹ Previous <span class="unseen">image</span>
+      </Button>
+      <Button disabled={at < 0 || at >= images.length - 1} onClick={() => step(1)}>
+        Next <span class="unseen">image</span> ›
+      </Button>
+    </div>
+  );
+}
+
+/** What each region was given: right, wrong, and missed. */
+function Assignments({ picture, mapping }: { readonly picture: Picture; readonly mapping: ImageMapping }) {
+  return (
+    <table class="assignments" data-test="assignments">
+      <caption>Attributes assigned to the regions of image {picture.image}</caption>
+      <thead>
+        <tr>
+          <th scope="col">region</th>
+          <th scope="col">assigned</th>
+          {picture.truth && <th scope="col">missed</th>}
+        </tr>
+      </thead>
+      <tbody>
+        {mapping.assigned.map((assigned, region) => {
+          const truth = picture.truth?.[region];
+          return (
+            <tr key={region}>
+              <th scope="row">{region + 1}</th>
+              <td>
+                {assigned.map((name) => (
+                  <Verdict key={name} name={name} correct={truth?.includes(name)} />
+                ))}
+              </td>
+              {truth && <td class="soft">{truth.filter((name) => !assigned.includes(name)).join(", ")}</td>}
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+export function Verdict({ name, correct }: { readonly name: string; readonly correct: boolean | undefined }) {
+  if (correct === undefined) return <span class="tag">{name}</span>;
+  return (
+    <span class={`tag ${correct ? "right" : "wrong"}`}>
+      <span aria-hidden="true">{correct ? "✓" : "✗"}</span> {name}
+      <span class="unseen">{correct ? " (right)" : " (wrong)"}</span>
+    </span>
+  );
+}

@@ -1,0 +1,222 @@
+import { useState } from "preact/hooks";
+import { backendNames, type DatasetSummary, type TrainSettings } from "../laboratory/protocol.ts";
+import { Chart } from "./chart.tsx";
+import { Button, Select, Slider } from "./fields.tsx";
+import { percent } from "./numbers.ts";
+import { Panel } from "./panel.tsx";
+import { type PictureStore, usePictures } from "./pictures.ts";
+import { ScoredPicture } from "./scored-picture.tsx";
+import type { Training, TrainingState } from "./use-training.ts";
+
+const defaultTraining: TrainSettings = {
+  backend: "auto",
+  dimension: 128,
+  epochs: 6,
+  batchSize: 32,
+  learningRate: 1e-3,
+  seed: 23,
+};
+const dimensions = [32, 64, 128, 256, 512] as const;
+const batchSizes = [8, 16, 32, 48, 64] as const;
+const learningRates = [1e-4, 3e-4, 1e-3, 3e-3] as const;
+
+interface TrainPanelProps {
+  readonly training: Training;
+  readonly dataset: DatasetSummary | undefined;
+  /** Another dataset is being made or opened. */
+  readonly busy: boolean;
+  readonly pictures: PictureStore;
+  readonly image: number;
+  readonly epsilon: number;
+}
+
+export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }: TrainPanelProps) {
+  const [settings, setSettings] = useState(defaultTraining);
+  const { state } = training;
+  const running = state.kind === "running";
+  const set = (part: Partial<TrainSettings>): void => setSettings({ ...settings, ...part });
+  const disabled = running;
+  return (
+    <Panel
+      id="train"
+      title="Train the mapping model"
+      controls={
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            training.start(settings);
+          }}
+        >
+          <Select
+            label="Compute on"
+            {...{ value: settings.backend, options: backendNames, disabled }}
+            change={(backend) => set({ backend })}
+          />
+          <Slider
+            label="Epochs"
+            {...{ value: settings.epochs, min: 1, max: 40, step: 1, disabled }}
+            change={(epochs) => set({ epochs })}
+          />
+          <details>
+            <summary>More settings</summary>
+            <Select
+              label="Embedding length"
+              {...{ value: settings.dimension, options: dimensions, disabled }}
+              change={(dimension) => set({ dimension })}
+            />
+            <Select
+              label="Images a batch"
+              {...{ value: settings.batchSize, options: batchSizes, disabled }}
+              change={(batchSize) => set({ batchSize })}
+            />
+            <Select
+              label="Learning rate"
+              {...{ value: settings.learningRate, options: learningRates, disabled }}
+              change={(learningRate) => set({ learningRate })}
+            />
+          </details>
+          <div class="buttons">
+            <Button type="submit" class="primary" disabled={running || busy || !dataset}>
+              Train
+            </Button>
+            <Button disabled={!running} onClick={training.stop}>
+              Stop
+            </Button>
+          </div>
+          <Progress {...{ state }} />
+        </form>
+      }
+    >
+      <div class="two">
+        <div>
+          <Chart
+            kind="loss"
+            empty="The loss appears here, epoch by epoch."
+            label={lossInWords(state)}
+            epochs={state.epochs}
+          />
+          {state.epochs.length > 0 && <Figures epochs={state.epochs} />}
+        </div>
+        <LivePicture {...{ state, pictures, image, epsilon }} />
+      </div>
+    </Panel>
+  );
+}
+
+/** The chart's numbers. */
+function Figures({ epochs }: Pick<TrainingState, "epochs">) {
+  const columns = ["loss", "val loss", "precision", "recall", "F1"];
+  return (
+    <details class="soft">
+      <summary>Figures of every epoch</summary>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
+      <section class="scroll" tabIndex={0} aria-label="Figures of every epoch">
+        <table data-test="epochs">
+          <thead>
+            <tr>
+              <th scope="col">epoch</th>
+              {columns.map((name) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {epochs.map(({ epoch, loss, validation }) => (
+              <tr key={epoch}>
+                <th scope="row">{epoch}</th>
+                {[loss, validation?.loss, validation?.precision, validation?.recall, validation?.f1].map((value, i) => (
+                  <td key={columns[i]}>
+                    {value !== undefined && <data value={value}>{value.toFixed(i < 2 ? 4 : 1)}</data>}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </details>
+  );
+}
+
+function Progress({ state }: { readonly state: TrainingState }) {
+  const { kind, progress, backend, embedded, problem, epochs, result } = state;
+  return (
+    <div class="progress">
+      {kind === "running" && (
+        <>
+          <progress
+            aria-label="Training"
+            max={1}
+            {...(progress && progress.total > 0 && { value: progress.done / progress.total })}
+          />
+          <p class="soft">
+            {progress ? progress.task : "loading TensorFlow.js"}
+            {epochs.length > 0 && `, epoch ${epochs.length} done`}
+          </p>
+        </>
+      )}
+      <p role="status" data-test="training" data-state={kind} data-seconds={result?.seconds}>
+        {announce(state)}
+      </p>
+      {problem && (
+        <p role="alert" class="problem">
+          {problem}
+        </p>
+      )}
+      {embedded && (
+        <p class="soft" data-test="embedded">
+          {embedded.regions.toLocaleString("en")} regions embedded as {embedded.dimension} numbers each, in{" "}
+          {embedded.seconds.toFixed(1)} s
+        </p>
+      )}
+      {backend && (
+        <details class="soft">
+          <summary>
+            Computed on <b data-test="backend">{backend.name}</b>
+          </summary>
+          <p>{backend.detail}</p>
+          {backend.passedOver.map((reason) => (
+            <p key={reason}>{reason}</p>
+          ))}
+          {result && <p>{result.seconds.toFixed(1)} s in all</p>}
+        </details>
+      )}
+    </div>
+  );
+}
+
+/** Said aloud by screen readers: few changes only. */
+function announce({ kind, result, backend, notice = "" }: TrainingState): string {
+  if (kind === "running") return backend ? `Training on ${backend.name}.` : "Starting.";
+  if (!result) return notice;
+  const how = result.complete ? "Trained" : "Stopped after";
+  const f1 = result.history.at(-1)?.validation?.f1;
+  return `${how} ${result.history.length} epochs in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1\u00a0${percent(f1)}`}.`;
+}
+
+function lossInWords({ epochs }: TrainingState): string {
+  const [first, last] = [epochs[0], epochs.at(-1)];
+  return first && last
+    ? `Loss over ${epochs.length} epochs: from ${first.loss.toFixed(2)} to ${last.loss.toFixed(2)}`
+    : "No loss yet";
+}
+
+/** The selected image while the heads learn to score its regions. */
+function LivePicture({
+  state,
+  pictures,
+  image,
+  epsilon,
+}: Pick<TrainPanelProps, "pictures" | "image" | "epsilon"> & { readonly state: TrainingState }) {
+  const [picture] = usePictures(pictures, [image]);
+  const scores = state.live.image === image ? state.live.scores : {};
+  if (!picture) return null;
+  return (
+    <ScoredPicture
+      {...{ picture, scores, epsilon }}
+      empty="While the model learns, the regions that it takes for the chosen attribute light up."
+    />
+  );
+}

@@ -1,0 +1,107 @@
+import { basename, join } from "node:path";
+import { decodeImage, type ImageAnnotation } from "@villa/data";
+import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
+import { describeProblem, type IngestSummary } from "@villa/ingest/node";
+import { barChart, barCharts } from "../report/charts.ts";
+import { dataTable, html, type Markup, sentencesOf, trusted } from "../report/markup.ts";
+import { style } from "../report/style.ts";
+import { pngUrl, thumbnail } from "../report/thumbnail.ts";
+import { histogram } from "./histogram.ts";
+import { trainNote } from "./train-note.ts";
+
+/** In the dataset's folder. */
+export const cardFile = "card.html";
+
+/** Attributes with a bar; a table of thousands helps nobody. */
+const mostBars = 40;
+
+/** Writes a page about a dataset: counts, complexity, attributes, example pictures, what was left out. @returns its path */
+export async function writeDataCard(directory: string, summary: IngestSummary): Promise<string> {
+  const path = join(directory, cardFile);
+  const pictures = await Promise.all(summary.examples.map((row) => example(directory, row)));
+  await atomicWriteFile(path, renderCard(directory, pictures, summary).html);
+  return path;
+}
+
+/** A chart alone would fill the page. */
+const narrow = trusted(' style="max-width: 560px"');
+
+function renderCard(directory: string, pictures: readonly Markup[], summary: IngestSummary): Markup {
+  const name = basename(directory);
+  const { images, regions, attributes, splits } = summary;
+  const headline: [number, string][] = [
+    [images, "images"],
+    [regions, "regions"],
+    [attributes.length, "attributes"],
+    [splits.length, splits.map(({ split }) => split).join(", ")],
+  ];
+  return html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>${name}: data card</title><style>${trusted(style)}</style></head>
+<body><main>
+<h1>${name}</h1>
+<p class="lead">Data card, written by <code>villa ingest</code>.</p>
+<div class="figures">${headline.map(([count, what]) => html`<div><b>${count}</b><span>${what}</span></div>`)}</div>
+${[countsSection(summary), attributesSection(summary), examplesSection(pictures), problemsSection(summary), goingOn(directory)]}
+</main></body></html>
+`;
+}
+
+function countsSection(summary: IngestSummary): Markup {
+  const { images: total, splits, sizes, distinctSizes, complexities, hasTruth } = summary;
+  const bars = histogram(complexities, total).map(({ label, share }) => ({
+    label,
+    bars: [{ value: 100 * share, color: "var(--mapped)" as const }],
+  }));
+  const what = hasTruth ? "region-attribute pairs" : "attributes (a lower bound: its pairs are not known)";
+  const shown = sizes.map(({ width, height, images }) => `${width} × ${height} (${images})`);
+  return html`<section id="counts"><h2>Images and their complexity</h2>
+${dataTable(
+  ["split", "images", "regions", "average complexity"],
+  splits.map(({ split, images, regions, complexity }) => [split, images, regions, complexity.toFixed(1)]),
+)}
+<p class="soft">Sizes in pixels: ${shown.join(", ")}${distinctSizes > sizes.length ? `, and ${distinctSizes - sizes.length} more` : ""}.</p>
+<h3>Complexity of a sample: its number of ${what}, share of the images</h3>
+<div class="card"${narrow}>${trusted(barChart("Histogram of the complexity of samples", bars))}</div></section>`;
+}
+
+function attributesSection(summary: IngestSummary): Markup {
+  const { images: total, attributes, withoutAttributes } = summary;
+  const note = trainNote(summary);
+  const frequent = [...attributes].sort((a, b) => b.images - a.images).slice(0, mostBars);
+  const bars = frequent.map(({ name, images }) => ({
+    label: name,
+    bars: [{ value: (100 * images) / total, color: "var(--mapped)" as const }],
+  }));
+  return html`<section id="attributes"><h2>Attributes</h2>
+<p>Share of the images whose text or row has each attribute${attributes.length > mostBars ? `; the ${mostBars} most frequent of ${attributes.length}` : ""}.</p>
+<div class="two">${barCharts("Share of images with each attribute", bars).map((chart) => html`<div class="card"${narrow}>${trusted(chart)}</div>`)}</div>
+${note === undefined ? "" : html`<p><b>${note}</b></p>`}
+${withoutAttributes > 0 ? html`<p>${withoutAttributes} images have no attribute at all.</p>` : ""}</section>`;
+}
+
+function examplesSection(pictures: readonly Markup[]): Markup {
+  return html`<section id="examples"><h2>Examples</h2><div class="samples">${pictures}</div></section>`;
+}
+
+function problemsSection({ problems, skippedRows }: IngestSummary): Markup {
+  if (skippedRows === 0) return html``;
+  const shown = problems.slice(0, 20).map((problem) => html`<li>${describeProblem(problem)}</li>`);
+  return html`<section id="left-out"><h2>Left out</h2>
+<p>Rows of the table that could not be used: ${skippedRows}; <code>problems.jsonl</code> lists them all.</p><ul>${shown}</ul></section>`;
+}
+
+function goingOn(directory: string): Markup {
+  return html`<section id="going-on"><h2>Going on</h2><pre><code>villa preprocess --data-dir ${directory}
+villa stage1 data_dir=${directory} task_name=mapping
+villa stage2 data_dir=${directory} task_name=model model.weights=RN50.pt</code></pre></section>`;
+}
+
+async function example(directory: string, row: ImageAnnotation): Promise<Markup> {
+  const path = join(directory, row.imageFilepath);
+  const image = await withPath(path, async () => decodeImage(await readFileBytes(path)));
+  const source = pngUrl(thumbnail(image, row.regionCoord, 320));
+  const chips = row.attributes.map((name) => html`<span class="chip right">${name}</span>`);
+  return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${sentencesOf(row.text)}<div class="chips">${chips}</div></figcaption></figure>`;
+}

@@ -1,0 +1,45 @@
+import type { EpochSummary, Epsilon, MappingReport } from "@villa/mapping";
+import { epsilonText } from "./epsilon-text.ts";
+import { minute, selfContainedPage } from "./frame.ts";
+import { attributeBars, confusionCard, lossCard, qualityTable, tradeOffCard } from "./mapping-cards.ts";
+import { dataTable, html } from "./markup.ts";
+
+/** What the report of `villa stage1` and `villa map` shows. */
+export interface Stage1Run {
+  readonly directory: string;
+  readonly history: readonly EpochSummary[];
+  readonly epsilon?: Epsilon;
+  readonly mappings: readonly { readonly split: string; readonly images: number; readonly report?: MappingReport }[];
+}
+
+/** `report.html` of a run of Stage 1: quality, loss, ε, attributes, confusions; judged splits are those with ground truth. */
+export function renderStage1Report({ directory, history, epsilon, mappings }: Stage1Run, finished: string): string {
+  const judged = mappings.flatMap(({ split, report }) => (report ? [{ split, report }] : []));
+  const shown =
+    judged.find(({ split }) => split === "test") ?? judged.find(({ split }) => split === "val") ?? judged[0];
+  const images = mappings.map((each) => `${each.split} (${each.images.toLocaleString("en")} images)`).join(", ");
+  return selfContainedPage("ViLLA Stage 1", [
+    html`<header><h1>Stage 1: which attribute belongs to which region</h1>
+<p class="lead">${images || "Nothing mapped yet"}; ε = ${describeEpsilon(epsilon)}.</p></header>`,
+    shown
+      ? html`<section><h2>Quality against the true attributes (%)</h2>${qualityTable(judged)}</section>`
+      : html`<p>The dataset has no true attributes of regions (<code>reg_to_attr</code>), so the mapping cannot be scored.</p>`,
+    html`<div class="two">${history.length > 0 ? lossCard(history) : ""}${shown ? tradeOffCard(shown.report.sweep, shown.split, epsilon) : ""}</div>`,
+    shown
+      ? html`<section><h2>ε, ${shown.split} split (%)</h2>${dataTable(
+          ["ε", "precision", "recall", "F1"],
+          shown.report.sweep.map(({ epsilon: each, precision, recall, f1 }) => [
+            epsilonText(each),
+            ...[precision, recall, f1].map((n) => n.toFixed(1)),
+          ]),
+        )}</section>
+<section><h2>Attributes</h2>${attributeBars(shown.report.attributes, shown.split)}${confusionCard(shown.report)}</section>`
+      : html``,
+    html`<footer>Written on ${minute(finished)} UTC for ${directory}. The figures are in <code>report.json</code> beside this page.</footer>`,
+  ]);
+}
+
+function describeEpsilon(epsilon: Epsilon | undefined): string {
+  if (epsilon === undefined) return "not chosen";
+  return typeof epsilon === "number" ? epsilon.toFixed(3) : "one for each attribute";
+}

@@ -1,0 +1,46 @@
+import type { MappingReport } from "@villa/mapping";
+import { expect, test } from "vitest";
+import { renderStage1Report } from "../src/report/stage1-page.ts";
+
+const report = (count: number): MappingReport => ({
+  precision: 60,
+  recall: 80,
+  f1: 68.57,
+  attributes: Array.from({ length: count }, (_, a) => ({
+    ...{ attribute: `<b>${a}</b>`, correct: 6, assigned: 10, truth: 8 },
+    ...{ precision: 60, recall: 75, f1: a },
+  })),
+  sweep: [0.125, 0.2].map((epsilon) => ({ epsilon, precision: 60, recall: 80, f1: 68.57 })),
+  confusion: Array.from({ length: count }, () => new Array<number>(count).fill(5)),
+});
+const history = [1, 2].map((epoch) => ({ epoch, loss: 3 / epoch, shares: [], validation: { loss: 2 } }));
+const run = (mappings: Parameters<typeof renderStage1Report>[0]["mappings"], epsilon: number | number[] = 0.2) =>
+  renderStage1Report({ directory: "checkpoints/a & b", history, epsilon, mappings }, "2026-01-02T03:04:05Z");
+
+test("shows quality, loss, trade-off, attributes and confusions, and escapes texts", () => {
+  const page = run([
+    { split: "train", images: 20, report: report(3) },
+    { split: "val", images: 5, report: report(3) },
+  ]);
+  for (const part of ["Quality", "Contrastive loss", "What ε trades, val split", "F1 of each", "taken for what"]) {
+    expect(page).toContain(part);
+  }
+  expect(page.match(/<svg/g)).toHaveLength(4);
+  expect(page).toContain("68.6");
+  expect(page).toContain(">0.125<");
+  expect(page).toContain("checkpoints/a &#38; b");
+  expect(page.replace(/"[^"]*"/g, "")).not.toContain("<b>"); // attributes of elements may hold it
+  expect(page).not.toMatch(/NaN|undefined|<script|https?:\/\/(?!www\.w3\.org)/);
+});
+
+test("stays readable with thousands of attributes, and with one ε for each", () => {
+  const page = run([{ split: "test", images: 20, report: report(2000) }], [0.1, 0.3]);
+  expect(page).toContain("the best and the worst 30 of 2000");
+  expect(page).toContain("one for each attribute");
+  expect(page).not.toContain("taken for what");
+  expect(page.length).toBeLessThan(200_000);
+});
+
+test("says so when there is no ground truth", () => {
+  expect(run([{ split: "train", images: 20 }])).toContain("cannot be scored");
+});

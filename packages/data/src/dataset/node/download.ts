@@ -1,0 +1,174 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { isVillaError, VillaError } from "../../errors.ts";
+import type { ProgressListener } from "../progress.ts";
+import { fileError, throwIfAborted } from "./files.ts";
+
+/** What to download. */
+export interface DownloadOptions {
+  /** Mirrors, tried in order. */
+  readonly urls: readonly string[];
+  /** Where the finished file goes; an unfinished one is kept as `<path>.part` and continued next time. */
+  readonly path: string;
+  /** Expected checksum, in hexadecimal. Without one, an unfinished download starts again from the beginning. */
+  readonly sha256?: string;
+  readonly md5?: string;
+  readonly progress?: ProgressListener;
+  readonly signal?: AbortSignal;
+  /** A mirror that sends nothing for this long is given up (default 30 000 ms). */
+  readonly idleTimeout?: number;
+}
+
+/**
+ * Downloads a file, unless it is there already with the right checksum. Interrupted downloads are continued where the
+ * server allows it, at the next mirror too; the finished file appears at `path` only when its checksum is right.
+ *
+ * @returns `path`
+ * @throws VillaError `Network` naming each mirror's failure, `ChecksumMismatch`, `FileSystem`, `Aborted`
+ */
+export async function downloadFile(options: DownloadOptions): Promise<string> {
+  const { path, urls, signal } = options;
+  throwIfAborted(signal);
+  if (await isComplete(options)) return path;
+  const part = `${path}.part`;
+  await guarded(path, () => mkdir(dirname(path), { recursive: true }));
+  if (!checksum(options)) await rm(part, { force: true });
+
+  const failures: string[] = [];
+  let mismatch = false;
+  for (const url of urls) {
+    // A second try from the beginning: what was continued may have been of another version of the file.
+    for (const attempt of [0, 1]) {
+      const resumed = await sizeOf(part);
+      try {
+        await fetchInto(url, part, resumed, options);
+        await verify(part, options);
+        await guarded(path, () => rename(part, path));
+        return path;
+      } catch (error) {
+        if (!isVillaError(error) || (error.code !== "Network" && error.code !== "ChecksumMismatch")) throw error;
+        mismatch ||= error.code === "ChecksumMismatch";
+        if (error.code === "ChecksumMismatch") await rm(part, { force: true });
+        if (error.code === "ChecksumMismatch" && resumed > 0 && attempt === 0) continue;
+        failures.push(`${new URL(url).host}: ${error.message}`);
+        break;
+      }
+    }
+  }
+  throw new VillaError(
+    mismatch ? "ChecksumMismatch" : "Network",
+    `Cannot download ${basename(path)} (${failures.join("; ")}). Check the network, or put the file at ${path} yourself.`,
+  );
+}
+
+async function fetchInto(url: string, part: string, from: number, options: DownloadOptions): Promise<void> {
+  const { progress, signal, idleTimeout = 30_000 } = options;
+  const stop = new AbortController();
+  const onAbort = () => stop.abort();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  let timer: NodeJS.Timeout | undefined;
+  const awake = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stop.abort(), idleTimeout);
+  };
+  try {
+    awake();
+    const headers: Record<string, string> = { "accept-encoding": "identity" };
+    if (from > 0) headers.range = `bytes=${from}-`;
+    const response = await fetch(url, { headers, signal: stop.signal });
+    // 416: there is nothing beyond what we have; the checksum tells whether that is all.
+    if (response.status === 416 && from > 0) return;
+    if (!response.ok || !response.body) throw new VillaError("Network", `the server answers ${response.status}`);
+    const start = startOfBody(response, from);
+    const length = Number(response.headers.get("content-length") ?? Number.NaN);
+    const total = Number.isFinite(length) ? { total: start + length } : {};
+    const file = await open(part, start > 0 ? "a" : "w").catch((error) => {
+      throw fileError(error, part, "write");
+    });
+    let done = start;
+    try {
+      for await (const chunk of response.body) {
+        awake();
+        await file.writeFile(chunk as Uint8Array).catch((error) => {
+          throw fileError(error, part, "write");
+        });
+        done += (chunk as Uint8Array).length;
+        progress?.({ task: `downloading ${basename(options.path)}`, done, ...total, unit: "bytes" });
+      }
+    } finally {
+      await file.close();
+    }
+    if (total.total !== undefined && done !== total.total) {
+      throw new VillaError("Network", `the connection ended after ${done} of ${total.total} bytes`);
+    }
+  } catch (error) {
+    throwIfAborted(signal);
+    if (isVillaError(error)) throw error;
+    throw new VillaError("Network", networkReason(error, stop.signal.aborted), { cause: error });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Where in the file the response starts: servers may ignore a range and send everything. */
+function startOfBody(response: Response, from: number): number {
+  if (response.status !== 206) return 0;
+  const start = /^bytes (\d+)-/.exec(response.headers.get("content-range") ?? "")?.[1];
+  if (Number(start) !== from) throw new VillaError("Network", "the server sends another range than was asked for");
+  return from;
+}
+
+function networkReason(error: unknown, stalled: boolean): string {
+  if (stalled) return "the server stopped sending";
+  const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
+  return cause?.code ?? cause?.message ?? message;
+}
+
+function checksum({ sha256, md5 }: DownloadOptions): { algorithm: "sha256" | "md5"; expected: string } | undefined {
+  if (sha256) return { algorithm: "sha256", expected: sha256.toLowerCase() };
+  return md5 ? { algorithm: "md5", expected: md5.toLowerCase() } : undefined;
+}
+
+async function isComplete(options: DownloadOptions): Promise<boolean> {
+  if ((await sizeOf(options.path)) === 0) return false;
+  const wanted = checksum(options);
+  return !wanted || (await hashFile(options.path, wanted.algorithm)) === wanted.expected;
+}
+
+async function verify(path: string, options: DownloadOptions): Promise<void> {
+  const wanted = checksum(options);
+  if (!wanted) return;
+  const actual = await hashFile(path, wanted.algorithm);
+  if (actual !== wanted.expected) {
+    throw new VillaError("ChecksumMismatch", `the ${wanted.algorithm} is ${actual}, not ${wanted.expected}`);
+  }
+}
+
+/** Checksum of a file, in hexadecimal. @throws VillaError `NotFound`, `FileSystem` */
+export async function hashFile(path: string, algorithm: "sha256" | "md5"): Promise<string> {
+  const hash = createHash(algorithm);
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  } catch (error) {
+    throw fileError(error, path, "read");
+  }
+  return hash.digest("hex");
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    (stats) => stats.size,
+    () => 0,
+  );
+}
+
+async function guarded<T>(path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw fileError(error, path, "write");
+  }
+}

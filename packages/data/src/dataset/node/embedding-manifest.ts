@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { VillaError } from "../../errors.ts";
+import type { ImageAnnotation } from "../annotations.ts";
+import { embeddingFiles } from "./embeddings.ts";
+import { readFileBytes } from "./files.ts";
+
+/** How region and attribute embeddings were made: `region_embs/manifest.json`. */
+export interface EmbeddingManifest {
+  readonly format: 1;
+  /** The encoder and everything that its results depend on. */
+  readonly encoder: {
+    readonly name: string;
+    readonly dimension: number;
+    readonly options: Readonly<Record<string, string | number | boolean>>;
+    /** sha256 of the weights file. */
+    readonly weights?: string;
+  };
+  readonly dataset: {
+    readonly images: number;
+    readonly regions: number;
+    /** {@link annotationsFingerprint} of the annotations. */
+    readonly fingerprint: string;
+    /** sha256 of the vocabulary's JSON. */
+    readonly vocabulary: string;
+  };
+  /** Version of the program that wrote them. */
+  readonly version: string;
+}
+
+/** sha256 over what embeddings depend on: every image's id, size, boxes and text, in order. */
+export function annotationsFingerprint(annotations: readonly ImageAnnotation[]): string {
+  const hash = createHash("sha256");
+  for (const { imageId, imageSize, regionCoord, text } of annotations) {
+    hash.update(`${JSON.stringify([imageId, imageSize, regionCoord, text])}\n`);
+  }
+  return hash.digest("hex");
+}
+
+/** The manifest of a dataset folder; undefined for embeddings of the original, which writes none. */
+export async function readEmbeddingManifest(dataDirectory: string): Promise<EmbeddingManifest | undefined> {
+  const path = join(dataDirectory, embeddingFiles.regions, embeddingFiles.manifest);
+  if (!existsSync(path)) return undefined;
+  try {
+    const manifest = JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as Partial<EmbeddingManifest>;
+    if (manifest.format === 1 && manifest.encoder && manifest.dataset) return manifest as EmbeddingManifest;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new VillaError("InvalidFile", `${path} is damaged; make the embeddings again: villa preprocess --overwrite.`);
+}
+
+/**
+ * Makes sure that a folder's embeddings were made from these annotations. Embeddings without a manifest pass: their
+ * sizes are all there is to check.
+ *
+ * @throws VillaError `Mismatch`
+ */
+export async function checkEmbeddingManifest(
+  dataDirectory: string,
+  annotations: readonly ImageAnnotation[],
+): Promise<EmbeddingManifest | undefined> {
+  const manifest = await readEmbeddingManifest(dataDirectory);
+  if (manifest && manifest.dataset.fingerprint !== annotationsFingerprint(annotations)) {
+    throw new VillaError(
+      "Mismatch",
+      `The region embeddings in ${dataDirectory} belong to another dataset (${manifest.dataset.images} images, ${manifest.dataset.regions} regions); make them again: villa preprocess --data-dir ${dataDirectory} --overwrite.`,
+    );
+  }
+  return manifest;
+}

@@ -1,0 +1,156 @@
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
+import { isVillaError, VillaError } from "../../errors.ts";
+import { readFeather } from "../../formats/feather/read.ts";
+import { readSafetensors } from "../../formats/safetensors.ts";
+import { type TensorData, toFloat32 } from "../../formats/tensor.ts";
+import { loadStateDict } from "../../formats/torch/state-dict.ts";
+import { decodeRegionNpz, decodeRegionSafetensors } from "../region-file.ts";
+import { readFileBytes, withPath } from "./files.ts";
+
+/** File names of embeddings inside a dataset folder. */
+export const embeddingFiles = {
+  attributes: "attr_embs.pth",
+  attributesSafetensors: "attr_embs.safetensors",
+  regions: "region_embs",
+  /** In the folder of region embeddings: which file and position an image has. */
+  index: "region_emb_mapping.feather",
+  /** In the folder of region embeddings: how they were made. */
+  manifest: "manifest.json",
+} as const;
+
+/** Attribute embeddings of a dataset folder, in the order of the file: that of the heads. */
+export interface AttributeEmbeddings {
+  readonly attributes: readonly string[];
+  readonly dimension: number;
+  /** [A, d] */
+  readonly values: Float32Array;
+}
+
+/** Region embeddings of a dataset folder. */
+export interface RegionEmbeddings {
+  /** Concatenated flat vectors of all images; [R, d] once d is known. */
+  readonly regions: Float32Array;
+  /** [N] values of each image: its regions × d. */
+  readonly lengths: Int32Array;
+  /** [N] */
+  readonly imageIds: Float64Array;
+}
+
+/**
+ * Reads `attr_embs.pth`, ours or the original's, or `attr_embs.safetensors`.
+ *
+ * @throws VillaError `NotFound` with the cure, `Mismatch` when the vectors differ in length
+ */
+export async function readAttributeEmbeddings(dataDirectory: string): Promise<AttributeEmbeddings> {
+  const torch = join(dataDirectory, embeddingFiles.attributes);
+  const safetensors = join(dataDirectory, embeddingFiles.attributesSafetensors);
+  const path = !existsSync(torch) && existsSync(safetensors) ? safetensors : torch;
+  const bytes = await readEmbeddingFile(path, dataDirectory);
+  const tensors = await withPath(path, () => (path === torch ? loadStateDict(bytes) : orderedTensors(bytes)));
+  const attributes = [...tensors.keys()];
+  const vectors = [...tensors.values()].map(toFloat32);
+  const dimension = vectors[0]?.length ?? 0;
+  const values = new Float32Array(attributes.length * dimension);
+  vectors.forEach((vector, a) => {
+    if (vector.length !== dimension) {
+      throw new VillaError(
+        "Mismatch",
+        `${path}: "${attributes[a]}" has ${vector.length} dimensions but "${attributes[0]}" has ${dimension}.`,
+      );
+    }
+    values.set(vector, a * dimension);
+  });
+  return { attributes, dimension, values };
+}
+
+/**
+ * Gives the images' region embeddings to `visit`, file by file, so that only one file is in memory besides them.
+ *
+ * @param wanted the images to read; all without it
+ * @param visit gets each image's flat vector of regions × dimension values
+ * @throws VillaError `NotFound` with the cure, `InvalidFile`
+ */
+export async function visitRegionEmbeddings(
+  dataDirectory: string,
+  wanted: ReadonlySet<number> | undefined,
+  visit: (imageId: number, embeddings: Float32Array) => void,
+): Promise<void> {
+  const folder = join(dataDirectory, embeddingFiles.regions);
+  const indexPath = join(folder, embeddingFiles.index);
+  const index = await readEmbeddingFile(indexPath, dataDirectory);
+  const table = await withPath(indexPath, () => readFeather(index));
+  const files = new Map<string, { imageId: number; position: number }[]>();
+  const [ids, names, positions] = [table.column("image_id"), table.column("file"), table.column("file_id")];
+  ids.forEach((id, i) => {
+    const imageId = Number(id);
+    if (wanted && !wanted.has(imageId)) return;
+    const path = embeddingPath(folder, String(names[i]));
+    const entries = files.get(path);
+    const entry = { imageId, position: Number(positions[i]) };
+    if (entries) entries.push(entry);
+    else files.set(path, [entry]);
+  });
+  for (const [path, entries] of files) {
+    const bytes = await readEmbeddingFile(path, dataDirectory);
+    const vectors = await withPath(path, () =>
+      path.endsWith(".safetensors") ? decodeRegionSafetensors(bytes).vectors : decodeRegionNpz(bytes),
+    );
+    for (const { imageId, position } of entries) {
+      const vector = vectors[position];
+      if (!vector) {
+        throw new VillaError("InvalidFile", `${path} has no entry ${position}, where image ${imageId} should be.`);
+      }
+      visit(imageId, vector);
+    }
+  }
+}
+
+/** The region embeddings of all images, or of `wanted`, in the order of the index. */
+export async function readRegionEmbeddings(
+  dataDirectory: string,
+  wanted?: ReadonlySet<number>,
+): Promise<RegionEmbeddings> {
+  const vectors: Float32Array[] = [];
+  const imageIds: number[] = [];
+  await visitRegionEmbeddings(dataDirectory, wanted, (imageId, embeddings) => {
+    imageIds.push(imageId);
+    vectors.push(embeddings);
+  });
+  const lengths = Int32Array.from(vectors, (vector) => vector.length);
+  const regions = new Float32Array(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (const vector of vectors) {
+    regions.set(vector, at);
+    at += vector.length;
+  }
+  return { regions, lengths, imageIds: Float64Array.from(imageIds) };
+}
+
+/** The original's column `file` has no ending ("embs_2623"); a name with one, or a path, is accepted too. */
+function embeddingPath(folder: string, file: string): string {
+  const name = basename(file.replaceAll("\\", "/"));
+  if (/\.(npz|safetensors)$/.test(name)) return join(folder, name);
+  const safetensors = join(folder, `${name}.safetensors`);
+  const npz = join(folder, `${name}.npz`);
+  return !existsSync(npz) && existsSync(safetensors) ? safetensors : npz;
+}
+
+/** Safetensors sort their tensors; the metadata's `order` gives back the heads' order. */
+function orderedTensors(bytes: Uint8Array): Map<string, TensorData> {
+  const { tensors, metadata } = readSafetensors(bytes);
+  const order = metadata.order ? (JSON.parse(metadata.order) as string[]) : [...tensors.keys()];
+  return new Map(order.flatMap((name) => (tensors.has(name) ? [[name, tensors.get(name)!] as const] : [])));
+}
+
+async function readEmbeddingFile(path: string, dataDirectory: string): Promise<Uint8Array> {
+  try {
+    return await readFileBytes(path);
+  } catch (error) {
+    if (!isVillaError(error, "NotFound")) throw error;
+    throw new VillaError(
+      "NotFound",
+      `There is no ${path}; make the embeddings first: villa preprocess --data-dir ${dataDirectory}.`,
+    );
+  }
+}

@@ -1,0 +1,135 @@
+import { randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { isVillaError, VillaError } from "../../errors.ts";
+import type { RangeSource } from "../../formats/safetensors.ts";
+
+/**
+ * The bytes of a file, of any size (Node's own `readFile` stops at 2 GiB).
+ *
+ * @throws VillaError `NotFound`, `FileSystem`, `Aborted`
+ */
+export async function readFileBytes(path: string, options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const { size } = await file.stat();
+      const bytes = new Uint8Array(size);
+      for (let at = 0; at < size; ) {
+        throwIfAborted(options.signal);
+        const { bytesRead } = await file.read(bytes, at, Math.min(size - at, 1 << 28), at);
+        if (bytesRead === 0) throw new VillaError("FileSystem", `${path} became shorter while it was being read.`);
+        at += bytesRead;
+      }
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw fileError(error, path, "read");
+  }
+}
+
+/** A file as a {@link RangeSource}, for `openSafetensors`. Nothing is kept open between reads. */
+export async function fileSource(path: string): Promise<RangeSource> {
+  const read = async (start: number, end: number): Promise<Uint8Array> => {
+    try {
+      const chunks: Buffer[] = [];
+      if (end <= start) return new Uint8Array(0);
+      for await (const chunk of createReadStream(path, { start, end: end - 1 })) chunks.push(chunk as Buffer);
+      // A fresh array: slices of Node's buffer pool are not aligned for tensors.
+      const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
+      let at = 0;
+      for (const chunk of chunks) {
+        bytes.set(chunk, at);
+        at += chunk.length;
+      }
+      return bytes;
+    } catch (error) {
+      throw fileError(error, path, "read");
+    }
+  };
+  try {
+    const file = await open(path, "r");
+    const { size } = await file.stat();
+    await file.close();
+    return { size, read };
+  } catch (error) {
+    throw fileError(error, path, "read");
+  }
+}
+
+/**
+ * Writes a file so that other programs, and we after a crash, see either the old contents or all of the new: into a
+ * temporary file beside it, flushed to disk, then renamed. Missing folders are made.
+ *
+ * @param contents the bytes, or pieces of them as they become available
+ * @throws VillaError `FileSystem` saying what the system refused (no space, no permission); nothing is left behind
+ */
+export async function atomicWriteFile(
+  path: string,
+  contents: Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const temporary = `${path}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temporary, "wx");
+    try {
+      for await (const piece of pieces(contents)) await file.writeFile(piece);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw fileError(error, path, "write");
+  }
+}
+
+function pieces(
+  contents: Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Iterable<Uint8Array | string> | AsyncIterable<Uint8Array> {
+  return typeof contents === "string" || contents instanceof Uint8Array ? [contents] : contents;
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOSPC: "there is no space left on the device",
+  EDQUOT: "the disk quota is exceeded",
+  EACCES: "permission is denied",
+  EPERM: "permission is denied",
+  EROFS: "the file system is read-only",
+  EISDIR: "it is a folder",
+  ENOTDIR: "part of its path is not a folder",
+  EMFILE: "too many files are open",
+  EIO: "the device reports an error",
+  ENAMETOOLONG: "its name is too long",
+};
+
+/** Turns what Node's file functions throw into a {@link VillaError} that names the file. Others pass unchanged. */
+export function fileError(error: unknown, path: string, doing: "read" | "write"): unknown {
+  if (isVillaError(error)) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === undefined) return error;
+  if (code === "ENOENT") {
+    const what = doing === "read" ? `There is no file ${path}.` : `The folder of ${path} does not exist.`;
+    return new VillaError("NotFound", what, { cause: error });
+  }
+  return new VillaError("FileSystem", `Cannot ${doing} ${path}: ${reasons[code] ?? message}.`, { cause: error });
+}
+
+/** Puts the file's path in front of errors about its contents. */
+export async function withPath<T>(path: string, read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!isVillaError(error) || error.message.includes(path)) throw error;
+    throw new VillaError(error.code, `${path}: ${error.message}`, { cause: error });
+  }
+}
+
+/** @throws VillaError `Aborted` */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new VillaError("Aborted", "Stopped on request.", { cause: signal.reason });
+}

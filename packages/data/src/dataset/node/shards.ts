@@ -1,0 +1,34 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { VillaError } from "../../errors.ts";
+import { atomicWriteFile } from "./files.ts";
+
+/** Notes in a folder of parts how many shards share them out. */
+export async function noteShards(folder: string, count: number): Promise<void> {
+  await atomicWriteFile(join(folder, `shards-${count}`), "");
+}
+
+/**
+ * Makes sure that every part is there before they are joined.
+ *
+ * @param missing numbers of the parts that are not
+ * @param owner the shard of a part; default its number modulo the number of shards
+ * @throws VillaError `Mismatch` naming the shards that have to run again
+ */
+export function requireParts(
+  folder: string,
+  missing: readonly number[],
+  total: number,
+  owner: (part: number, shards: number) => number = (part, shards) => part % shards,
+): void {
+  if (missing.length === 0) return;
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const counts = names.flatMap((name) => /^shards-(\d+)$/.exec(name)?.[1] ?? []).map(Number);
+  const count = counts.length > 0 ? Math.max(...counts) : 1;
+  const shards = [...new Set(missing.map((part) => owner(part, count)))].sort((a, b) => a - b);
+  const named = count > 1 ? `Missing: ${shards.map((shard) => `shard ${shard}/${count}`).join(", ")}` : "Not finished";
+  throw new VillaError(
+    "Mismatch",
+    `${named} (${missing.length} of ${total} parts are not there); run ${shards.length > 1 ? "them" : "it"} again, then merge.`,
+  );
+}

@@ -1,0 +1,117 @@
+import { VillaError } from "../../errors.ts";
+import type { Allowance } from "../limits.ts";
+import { decodeElements, elementCount, type TensorData } from "../tensor.ts";
+import type { NpyArray } from "./array.ts";
+import type { NumpyType } from "./descriptor.ts";
+
+/** How elements lie in memory. */
+export interface Layout {
+  readonly shape: number[];
+  readonly fortranOrder: boolean;
+}
+
+/**
+ * Elements of any type but objects, from raw bytes to a row-major array.
+ *
+ * @throws VillaError `InvalidFile` when there are fewer bytes than the shape needs
+ */
+export function decodeArray(
+  bytes: Uint8Array,
+  type: NumpyType,
+  { shape, fortranOrder }: Layout,
+  allowance: Allowance,
+  raw = false,
+): NpyArray {
+  const count = elementCount(shape);
+  const needed = count * type.itemSize;
+  if (!(needed <= bytes.length)) {
+    throw new VillaError(
+      "InvalidFile",
+      `The array is truncated: shape [${shape}] of ${type.dtype} needs ${needed} bytes, but only ${bytes.length} are there.`,
+    );
+  }
+  let elements = bytes.subarray(0, needed);
+  const reorder = fortranOrder && shape.length > 1 && count > 0;
+  if (type.bigEndian || reorder) allowance.take(needed, "The array");
+  if (type.bigEndian) elements = swapBytes(elements, wordSize(type));
+  if (reorder) elements = toRowMajor(elements, shape, type.itemSize);
+  switch (type.dtype) {
+    case "unicode":
+    case "bytes":
+      allowance.take(needed + count * 16, "The array");
+      return { dtype: type.dtype, shape, data: decodeText(elements, type, count) };
+    case "complex64":
+      return { dtype: "complex64", shape, data: decodeElements(elements, "float32", [count * 2]).data as Float32Array };
+    case "complex128":
+      return {
+        dtype: "complex128",
+        shape,
+        data: decodeElements(elements, "float64", [count * 2]).data as Float64Array,
+      };
+    case "object":
+      throw new VillaError("InvalidFile", "An array of objects has no raw elements.");
+    case "float16":
+      if (!raw) allowance.take(needed * 2, "The array");
+      return decodeElements(elements, "float16", shape, { raw });
+    default:
+      return truthful(decodeElements(elements, type.dtype, shape));
+  }
+}
+
+/** NumPy writes booleans as 0 and 1; any other byte counts as true there and becomes 1 here. */
+function truthful(tensor: TensorData): TensorData {
+  if (tensor.dtype !== "bool" || !(tensor.data as Uint8Array).some((value) => value > 1)) return tensor;
+  return { ...tensor, data: Uint8Array.from(tensor.data as Uint8Array, (value) => (value ? 1 : 0)) };
+}
+
+function wordSize({ dtype, itemSize }: NumpyType): number {
+  if (dtype === "unicode") return 4;
+  if (dtype === "bytes") return 1;
+  return dtype.startsWith("complex") ? itemSize / 2 : itemSize;
+}
+
+function swapBytes(bytes: Uint8Array, size: number): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let i = 0; i < bytes.length; i += size) {
+    for (let k = 0; k < size; k++) out[i + k] = bytes[i + size - 1 - k]!;
+  }
+  return out;
+}
+
+/** Column-major to row-major, element by element. */
+function toRowMajor(bytes: Uint8Array, shape: readonly number[], size: number): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  // Bytes between neighbours along each axis of the column-major source.
+  const strides: number[] = [];
+  shape.reduce((stride, side) => {
+    strides.push(stride);
+    return stride * side;
+  }, size);
+  const index = new Array<number>(shape.length).fill(0);
+  let source = 0;
+  for (let target = 0; target < out.length; target += size) {
+    for (let k = 0; k < size; k++) out[target + k] = bytes[source + k]!;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      source += strides[axis]!;
+      if (++index[axis]! < shape[axis]!) break;
+      source -= strides[axis]! * shape[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return out;
+}
+
+function decodeText(bytes: Uint8Array, { dtype, itemSize, characters }: NumpyType, count: number): string[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: count }, (_, i) => {
+    let text = "";
+    let end = 0;
+    for (let k = 0; k < characters; k++) {
+      const code = dtype === "unicode" ? view.getUint32(i * itemSize + 4 * k, true) : bytes[i * itemSize + k]!;
+      if (code > 0x10ffff) throw new VillaError("InvalidFile", "The array holds a string with an invalid character.");
+      text += String.fromCodePoint(code);
+      if (code !== 0) end = text.length;
+    }
+    return text.slice(0, end);
+  });
+}

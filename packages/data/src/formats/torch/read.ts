@@ -1,0 +1,64 @@
+import { VillaError } from "../../errors.ts";
+import { Allowance, type ReadLimits } from "../limits.ts";
+import { readPickle } from "../pickle/reader.ts";
+import { looksLikeZip, openZip } from "../zip/reader.ts";
+import { parseStorageId, torchGlobals } from "./globals.ts";
+import { looksLikeLegacyTorch, readLegacyTorch } from "./legacy.ts";
+import { type RebuildOptions, TorchStorage } from "./storage.ts";
+
+/** Options of {@link loadTorch}. */
+export interface TorchReadOptions extends ReadLimits {
+  /** Leave float16 and bfloat16 as their bits in a Uint16Array instead of widening them. */
+  readonly raw?: boolean;
+  /** Compare the file's contents with its checksums (default true; costs about a second per GB). */
+  readonly checksums?: boolean;
+}
+
+/**
+ * Reads what `torch.save` wrote (zip or legacy format) or a TorchScript archive, without running anything in it.
+ *
+ * dicts come as `Map`, lists and tuples as arrays, tensors and NumPy arrays as `TensorData`, modules of TorchScript
+ * archives as {@link TorchObject}. Contiguous tensors are views of `bytes` where alignment and type allow.
+ *
+ * @throws VillaError `UnsafeFile` naming a Python constructor that is not on the list of harmless ones; `InvalidFile`
+ *   for damaged or truncated files and tensors outside of their storage; `Unsupported` for complex or quantised tensors
+ */
+export function loadTorch(bytes: Uint8Array, options: TorchReadOptions = {}): unknown {
+  const rebuild = { raw: options.raw ?? false, allowance: new Allowance(bytes.length, options) };
+  if (looksLikeZip(bytes)) return readZipTorch(bytes, options, rebuild);
+  if (looksLikeLegacyTorch(bytes)) return readLegacyTorch(bytes, rebuild);
+  throw new VillaError(
+    "InvalidFile",
+    "This is not a torch file: it is neither a ZIP archive nor torch's older format.",
+  );
+}
+
+function readZipTorch(bytes: Uint8Array, options: TorchReadOptions, rebuild: RebuildOptions): unknown {
+  const archive = openZip(bytes, "torch file", options);
+  const pickle = [...archive.entries.keys()]
+    .filter((name) => /^(.*\/)?data\.pkl$/.test(name))
+    .sort((a, b) => a.length - b.length)[0];
+  if (pickle === undefined) {
+    throw new VillaError("InvalidFile", "This ZIP archive is not a torch file: it has no data.pkl.");
+  }
+  const folder = pickle.slice(0, -"data.pkl".length);
+  if (archive.entries.has(`${folder}byteorder`)) {
+    const order = new TextDecoder().decode(archive.read(`${folder}byteorder`)).trim();
+    if (order !== "little") throw new VillaError("Unsupported", `The torch file is ${order}-endian.`);
+  }
+  // Views of one storage share it, so it is checked and located once.
+  const storages = new Map<string, TorchStorage>();
+  const persistentLoad = (id: unknown): TorchStorage => {
+    const { type, key, length } = parseStorageId(id);
+    const name = `${folder}data/${key}`;
+    let storage = storages.get(name);
+    if (!storage) {
+      storage = new TorchStorage(type, length, archive.read(name));
+      storages.set(name, storage);
+    }
+    return storage.dtype === type && storage.length === length
+      ? storage
+      : new TorchStorage(type, length, storage.bytes);
+  };
+  return readPickle(archive.read(pickle), { globals: torchGlobals(rebuild), persistentLoad }).value;
+}

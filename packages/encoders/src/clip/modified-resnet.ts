@@ -1,0 +1,239 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { avgPool2d, prepareRoiAlign } from "@villa/core";
+import { VillaError } from "@villa/data";
+import { checkRegions, type Regions } from "../regions/group-regions.ts";
+import { attentionPool } from "./attention-pool.ts";
+import type { ModifiedResNetConfig } from "./config.ts";
+import { FoldedLayers } from "./folded-layers.ts";
+import type { ConvNorm, VisionLayers } from "./layers.ts";
+import { type BlockShape, blockShapes } from "./parameter-shapes.ts";
+import type { WeightArray } from "./text-transformer.ts";
+import { TrainingLayers } from "./training-layers.ts";
+
+/** Maps [B, h, w, C] to regions: [R, bins, bins, C], and with bins averaged 2 × 2. */
+interface RoiAlign {
+  whole(features: tf.Tensor4D): tf.Tensor4D;
+  pooled(features: tf.Tensor4D): tf.Tensor4D;
+}
+
+/** How a forward pass treats BatchNorm. */
+export interface ForwardOptions {
+  /** Normalise with the batch's statistics instead of the running ones. Default false. */
+  readonly training?: boolean;
+  /** In training, move the running statistics. Turn off when a batch is computed a second time. Default true. */
+  readonly updateStatistics?: boolean;
+}
+
+/**
+ * CLIP's image tower: a ResNet with a three-convolution stem, average pools before its strided 1 × 1 convolutions, and
+ * attention in place of the final pool. Split where ViLLA needs it: {@link features} runs stem … layer3 on whole images,
+ * {@link regionEmbeddings} RoIAlign, layer4 and the attention pool on regions.
+ *
+ * Every forward pass is differentiable in training mode: wrap it in `tf.variableGrads`.
+ *
+ * @see ViLLA paper, section 3.2 (region features)
+ */
+export class ModifiedResNet {
+  readonly config: ModifiedResNetConfig;
+  /**
+   * Weights by their torch names (`visual.layer1.0.conv1.weight`): convolutions are [h, w, in, out] in memory, linear
+   * layers [out, in] as in torch. For training they are `tf.Variable`s, running statistics not trainable.
+   */
+  readonly parameters: ReadonlyMap<string, tf.Tensor>;
+  private readonly blocks: readonly BlockShape[][];
+  private folded: FoldedLayers | undefined;
+  private frozen = false;
+
+  constructor(config: ModifiedResNetConfig, parameters: ReadonlyMap<string, tf.Tensor>) {
+    this.config = config;
+    this.parameters = parameters;
+    this.blocks = blockShapes(config);
+  }
+
+  /**
+   * A model that cannot be trained and takes half the memory: BatchNorm is folded before the weights reach the backend.
+   * Its `parameters` are those of the attention pool alone.
+   *
+   * @param weights a checkpoint's arrays in torch layout; some backends keep them, so they must not change afterwards
+   */
+  static forInference(config: ModifiedResNetConfig, weights: ReadonlyMap<string, WeightArray>): ModifiedResNet {
+    const pool = new Map<string, tf.Tensor>();
+    for (const [name, { shape, data }] of weights) {
+      if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(tf.tensor(data, [...shape])));
+    }
+    const model = new ModifiedResNet(config, pool);
+    model.folded = FoldedLayers.fromArrays(pool, weights, model.convolutions());
+    model.frozen = true;
+    return model;
+  }
+
+  /**
+   * Stem … layer3.
+   *
+   * @param images [B, h, w, 3] in 0 … 1
+   * @returns [B, h/16, w/16, 16 × width]
+   */
+  features(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor4D {
+    const layers = this.layers(options);
+    return tf.tidy(() => {
+      const x = tf.tidy(() => {
+        let x = images;
+        for (const { conv, norm, stride } of stem) x = layers.convNorm(x, { conv, norm, stride, relu: true });
+        return avgPool2d(x, 2);
+      });
+      return blocksInTurn(layers, x, this.blocks.slice(0, 3).flat());
+    });
+  }
+
+  /**
+   * RoIAlign → layer4 → attention pool.
+   *
+   * @param features [B, h, w, C] of `features`
+   * @returns [R, embedDim], not normalised, in the order of `regions`
+   * @throws VillaError `InvalidArgument` for regions that do not fit the batch
+   */
+  regionEmbeddings(features: tf.Tensor4D, regions: Regions, options: ForwardOptions = {}): tf.Tensor2D {
+    checkRegions(regions, features.shape[0]);
+    const count = regions.imageIndex.length;
+    if (count === 0) return tf.zeros([0, this.config.embedDim]);
+    const layers = this.layers(options);
+    return tf.tidy(() => {
+      const [first, ...rest] = this.blocks[3]!;
+      const x = tf.tidy(() => alignedBottleneck(layers, features, first!, this.roiAlign(features, regions)));
+      return this.pool(layers, blocksInTurn(layers, x, rest));
+    });
+  }
+
+  /**
+   * CLIP's embedding of whole images.
+   *
+   * @param images [B, h, w, 3] with h = w = 32 × gridSize (224 for RN50); 0 … 1, or as the checkpoint was trained
+   * @returns [B, embedDim], not normalised
+   */
+  encodeImage(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor2D {
+    const side = this.config.gridSize * 32;
+    if (images.shape[1] !== side || images.shape[2] !== side) {
+      throw new VillaError(
+        "InvalidArgument",
+        `This model encodes images of ${side} × ${side} pixels, not ${images.shape[1]} × ${images.shape[2]}.`,
+      );
+    }
+    const layers = this.layers(options);
+    return tf.tidy(() => {
+      const x = this.features(images, options);
+      return this.pool(layers, blocksInTurn(layers, x, this.blocks[3]!));
+    });
+  }
+
+  /** Names and variables that an optimiser should change. */
+  trainableVariables(): Map<string, tf.Variable> {
+    const isTrainable = (tensor: tf.Tensor): tensor is tf.Variable => tensor instanceof tf.Variable && tensor.trainable;
+    return new Map([...this.parameters].filter((entry): entry is [string, tf.Variable] => isTrainable(entry[1])));
+  }
+
+  /**
+   * Frees the folded weights of inference; they are made again when needed. Call it after changing weights in place.
+   * Assigning to a variable, or a forward pass in training, is noticed without.
+   */
+  refresh(): void {
+    if (this.frozen) return;
+    this.folded?.dispose();
+    this.folded = undefined;
+  }
+
+  /** Frees all weights. */
+  dispose(): void {
+    this.frozen = false;
+    this.refresh();
+    tf.dispose([...this.parameters.values()]);
+  }
+
+  private pool(layers: VisionLayers, x: tf.Tensor4D): tf.Tensor2D {
+    return attentionPool(x, (name) => layers.parameter(`visual.attnpool.${name}`), this.config.heads);
+  }
+
+  /** RoIAlign on maps of these features' size, plain and averaged 2 × 2. */
+  private roiAlign(
+    { shape: [batch, height, width] }: tf.Tensor4D,
+    { boxes, imageIndex, imageWidth }: Regions,
+  ): RoiAlign {
+    const options = { outputSize: 2 * this.config.gridSize, spatialScale: width / imageWidth };
+    const prepare = (pool: number) => prepareRoiAlign(boxes, imageIndex, [batch, height, width], { ...options, pool });
+    return { whole: prepare(1), pooled: prepare(2) };
+  }
+
+  private convolutions(): ConvNorm[] {
+    return [...stem, ...this.blocks.flat().flatMap(blockLayers)];
+  }
+
+  private layers({ training = false, updateStatistics = true }: ForwardOptions): VisionLayers {
+    if (training) {
+      if (this.frozen)
+        throw new VillaError(
+          "InvalidArgument",
+          "A model loaded for inference cannot be trained; load it again without that option.",
+        );
+      this.refresh();
+      return new TrainingLayers(this.parameters, updateStatistics);
+    }
+    if (!this.frozen && !this.folded?.isCurrent()) {
+      this.refresh();
+      this.folded = FoldedLayers.fromTensors(this.parameters, this.convolutions());
+    }
+    return this.folded!;
+  }
+}
+
+const stem = ([2, 1, 1] as const).map((stride, i) => ({
+  conv: `visual.conv${i + 1}`,
+  norm: `visual.bn${i + 1}`,
+  stride,
+}));
+
+/** The convolutions of a block: narrow, 3 × 3, wide, shortcut. */
+function blockLayers({ name, downsample }: BlockShape): ConvNorm[] {
+  const layers = [1, 2, 3].map((i) => ({ conv: `${name}.conv${i}`, norm: `${name}.bn${i}` }));
+  return downsample ? [...layers, { conv: `${name}.downsample.0`, norm: `${name}.downsample.1` }] : layers;
+}
+
+/** Runs blocks one after another and frees each one's input: otherwise all maps of a pass would be in memory at once. */
+function blocksInTurn(layers: VisionLayers, input: tf.Tensor4D, blocks: readonly BlockShape[]): tf.Tensor4D {
+  let x = input;
+  for (const block of blocks) {
+    const output = tf.tidy(() => bottleneck(layers, x, block));
+    x.dispose();
+    x = output;
+  }
+  return x;
+}
+
+function bottleneck(layers: VisionLayers, input: tf.Tensor4D, block: BlockShape): tf.Tensor4D {
+  const [narrow, middle, wide, shortcut] = blockLayers(block) as [ConvNorm, ConvNorm, ConvNorm, ConvNorm?];
+  let x = layers.convNorm(input, { ...narrow, relu: true });
+  x = layers.convNorm(x, { ...middle, relu: true });
+  let residual = input;
+  if (block.stride === 2) {
+    x = avgPool2d(x, 2);
+    residual = avgPool2d(residual, 2);
+  }
+  if (shortcut) residual = layers.convNorm(residual, shortcut);
+  return layers.convNorm(x, { ...wide, residual, relu: true });
+}
+
+/**
+ * layer4's first block behind RoIAlign. Its 1 × 1 convolutions commute with RoIAlign and with the average pool, so they
+ * run on the small feature map instead of on 14 × 14 bins of every region; BatchNorm stays behind RoIAlign, where its
+ * statistics belong.
+ */
+function alignedBottleneck(
+  layers: VisionLayers,
+  features: tf.Tensor4D,
+  block: BlockShape,
+  align: RoiAlign,
+): tf.Tensor4D {
+  const [narrow, middle, wide, shortcut] = blockLayers(block) as [ConvNorm, ConvNorm, ConvNorm, ConvNorm];
+  let x = layers.normOnly(align.whole(layers.convOnly(features, narrow.conv)), { ...narrow, relu: true });
+  x = avgPool2d(layers.convNorm(x, { ...middle, relu: true }), 2);
+  const residual = layers.normOnly(align.pooled(layers.convOnly(features, shortcut.conv)), shortcut);
+  return layers.convNorm(x, { ...wide, residual, relu: true });
+}

@@ -1,0 +1,167 @@
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type AttributeVocabulary, isVillaError, VillaError } from "@villa/data";
+import { fileError, readFileBytes, withPath } from "@villa/data/node";
+import { parseAttributeFile } from "../attribute-file.ts";
+import { parseRegionRule, type RegionRule } from "../regions.ts";
+import { type Box, type BoxFormat, type ColumnName, joinSentences, parseRow } from "../row.ts";
+import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
+import type { JobSettings } from "./job.ts";
+import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
+import type { IngestOptions } from "./options.ts";
+import type { SplitShares } from "./split.ts";
+import { openTable, type Table, type TableRecord } from "./table/open-table.ts";
+
+/** Everything that rows are read and judged with. */
+export interface IngestInput {
+  readonly table: Table;
+  readonly vocabulary: AttributeVocabulary | undefined;
+  readonly mined: readonly MinedAttribute[] | undefined;
+  readonly convert: ConvertOptions;
+  readonly settings: JobSettings;
+}
+
+/** @throws VillaError for whatever is wrong with the table as a whole, or with the files beside it */
+export async function openInput(options: IngestOptions): Promise<IngestInput> {
+  const { regions = "grid:3x3", negation = true, seed = 23, clipBoxes = false, limit = null } = options;
+  const shares: SplitShares = options.split ?? [
+    ["train", 0.8],
+    ["val", 0.1],
+    ["test", 0.1],
+  ];
+  const names: readonly ColumnName[] = [
+    "id",
+    "image",
+    "text",
+    "boxes",
+    "region_attributes",
+    "attributes",
+    "split",
+    "group",
+  ];
+  const { columns = {} } = options;
+  const table = await openTable(options.table, {
+    encoding: options.encoding,
+    columns: new Set(names.map((name) => columns[name] ?? name)),
+  });
+  await checkFolder(imagesFolder(options));
+  const rule = parseRegionRule(regions) ?? (await readProposals(regions, options.boxFormat));
+  if (options.attributes !== undefined && options.mine !== undefined) {
+    throw new VillaError("InvalidArgument", "Give either a file of attributes or --mine, not both.");
+  }
+  const mined = options.mine === undefined ? undefined : await mineTable(table, options, options.mine);
+  const vocabulary =
+    options.attributes === undefined
+      ? mined && parseAttributeFile(JSON.stringify(mined), { negation })
+      : await readAttributes(options.attributes, negation);
+  const image = { format: "png", maxSide: null, autoOrient: false, ...options.image };
+  return {
+    ...{ table, vocabulary, mined },
+    convert: {
+      ...{ regions: rule, clipBoxes, shares, seed },
+      attributes: vocabulary && new AttributeFinder(vocabulary),
+    },
+    settings: {
+      ...{ table: table.sha256, columns, boxes: options.boxFormat ?? "xyxy", clipBoxes, image, limit, seed, negation },
+      ...{ encoding: options.encoding ?? "utf-8", split: shares, attributes: vocabulary ?? null },
+      regions: rule.kind === "proposals" ? createHash("sha256").update(JSON.stringify(rule)).digest("hex") : regions,
+    },
+  };
+}
+
+/** A column that is not there at all is a wrong flag, not a bad row. */
+export function checkColumns(
+  { values }: TableRecord,
+  { table: { format }, vocabulary }: IngestInput,
+  options: IngestOptions,
+) {
+  if (!values) return;
+  const { columns = {}, table } = options;
+  // Every row of these has every column; objects may leave out what they have nothing to say about.
+  const isRectangular = format === "csv" || format === "parquet";
+  const has = (name: ColumnName): boolean => (columns[name] ?? name) in values;
+  const named = isRectangular ? (Object.keys(columns) as ColumnName[]) : [];
+  const required: ColumnName[] = ["image", "text", ...named];
+  const missing = required.find((name) => !has(name));
+  if (missing === undefined) {
+    const isTold = vocabulary || has("attributes") || has("region_attributes") || has("boxes");
+    if (isTold || !isRectangular) return;
+    throw new VillaError(
+      "InvalidFile",
+      `${table} has no column of attributes; give --attributes FILE to look for in the texts, or --mine N for frequent phrases.`,
+    );
+  }
+  throw new VillaError(
+    "InvalidFile",
+    `${table} has no column "${columns[missing] ?? missing}"; it has ${Object.keys(values).join(", ")}. Say which holds what: --columns ${missing}=NAME.`,
+  );
+}
+
+/** Phrases found by `mine`, in the form of a file of attributes. */
+export const minedFile = "mined-attributes.json";
+
+/** Where paths in the table begin. */
+export const imagesFolder = ({ images, table }: IngestOptions): string => images ?? dirname(table);
+
+/** Better said once than for every row. */
+async function checkFolder(path: string): Promise<void> {
+  const isFolder = await stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new VillaError("NotFound", `There is no folder of images ${path}; see --images.`);
+}
+
+async function mineTable(
+  table: IngestInput["table"],
+  { columns = {}, limit = Number.POSITIVE_INFINITY, progress }: IngestOptions,
+  count: number,
+): Promise<MinedAttribute[]> {
+  const total = Math.min(table.expectedRows, limit, mostMinedTexts);
+  const texts = async function* () {
+    for await (const { number, values } of table.records()) {
+      if (number >= limit) break;
+      const text = values?.[columns.text ?? "text"];
+      progress?.({ task: "mining phrases", done: Math.min(number + 1, total), total, unit: "texts" });
+      if (typeof text === "string") yield joinSentences(text);
+    }
+  };
+  const mined = await mineAttributes(texts(), count);
+  if (mined.length === 0)
+    throw new VillaError("InvalidFile", "The texts hold no noun phrases; give a file of attributes.");
+  return mined;
+}
+
+async function readAttributes(path: string, negation: boolean): Promise<AttributeVocabulary> {
+  const bytes = await readFileBytes(path);
+  return withPath(path, () => parseAttributeFile(new TextDecoder().decode(bytes), { negation }));
+}
+
+/** `{ "<image or id>": [[x0, y0, x1, y1], …] }` */
+async function readProposals(path: string, format: BoxFormat = "xyxy"): Promise<RegionRule> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    const problem = fileError(error, path, "read");
+    if (isVillaError(problem, "NotFound")) {
+      throw new VillaError(
+        "NotFound",
+        `--regions takes full, grid:3x3 or a JSON file of proposals; there is no file ${path}.`,
+      );
+    }
+    if (!(error instanceof SyntaxError)) throw problem;
+    throw new VillaError("InvalidFile", `${path} is not valid JSON.`, { cause: error });
+  }
+  const entries = Object.entries((value ?? {}) as Record<string, unknown>);
+  const boxes = entries.map(([name, own]): [string, readonly Box[]] => {
+    try {
+      const row = parseRow({ image: name, text: name, boxes: own }, 0, { boxFormat: format });
+      return [name, row.boxes ?? []];
+    } catch (error) {
+      throw new VillaError("InvalidFile", `${path}: "${name}": ${(error as Error).message}.`);
+    }
+  });
+  return { kind: "proposals", boxes: Object.fromEntries(boxes) };
+}

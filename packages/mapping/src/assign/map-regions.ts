@@ -1,0 +1,34 @@
+import type { ProgressListener } from "@villa/data";
+import type { MappingData } from "../data/batches.ts";
+import { checkMappingData } from "../data/check-data.ts";
+import { type AttributeScores, type HeadSource, scoreRegions } from "../model/scores.ts";
+import { assignRegions, type Epsilon } from "./assign.ts";
+import { excludeWithinGroups } from "./exclusive.ts";
+
+export interface MapRegionsOptions extends MappingData {
+  readonly model: HeadSource;
+  /** [A, d] */
+  readonly attributeEmbeddings: Float32Array;
+  /** ε, or one for each attribute. Default 0.2. */
+  readonly epsilon?: Epsilon;
+  /** Groups of attributes that exclude each other; see {@link excludeWithinGroups}. Default none, as in the reference. */
+  readonly exclusive?: readonly (readonly number[])[];
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Assigns each image's attributes to its regions (paper §3.2): those whose score exceeds the image's best minus ε.
+ *
+ * @returns `assigned`: image → region → attribute indices; `scores`, from which another ε can be applied at once
+ * @throws VillaError as {@link checkMappingData}; InvalidArgument for an ε out of range
+ */
+export async function mapRegions(
+  options: MapRegionsOptions,
+): Promise<{ assigned: number[][][]; scores: AttributeScores[] }> {
+  const { model, regions, counts, labels, attributeEmbeddings, epsilon = 0.2, exclusive = [] } = options;
+  const data = { regions, counts, labels };
+  checkMappingData(data, attributeEmbeddings, model.attributes);
+  const scores = excludeWithinGroups(await scoreRegions({ ...options, data }), counts, exclusive);
+  return { assigned: assignRegions(scores, counts, epsilon), scores };
+}

@@ -1,0 +1,54 @@
+import type { HeadValidation } from "../train/validate.ts";
+import { type HeadWeights, initialHead } from "./heads.ts";
+
+/** The best epoch of a head by its own validation. */
+export interface BestEpoch {
+  readonly epoch: number;
+  /** Validation loss, or minus F1: lower is better. */
+  readonly score: number;
+  readonly weights: HeadWeights;
+}
+
+/** Everything needed to go on training one head as if it had never stopped. */
+export interface HeadState {
+  readonly head: number;
+  /** Epochs finished. */
+  readonly epoch: number;
+  /** Optimiser steps taken. */
+  readonly steps: number;
+  readonly weights: HeadWeights;
+  /** AdamW's running means of the gradient and of its square; absent before the first step or when not kept. */
+  readonly mean?: HeadWeights;
+  readonly meanSquare?: HeadWeights;
+  /** Mean share of the training loss in each finished epoch. */
+  readonly losses: readonly number[];
+  /** Judgement after each epoch, where there is a validation split. */
+  readonly validation: readonly HeadValidation[];
+  /** With early stopping only. */
+  readonly best?: BestEpoch;
+}
+
+/** State of a head before its first step. */
+export function newHeadState(head: number, dimension: number, seed: number): HeadState {
+  return { head, epoch: 0, steps: 0, weights: initialHead(head, dimension, seed), losses: [], validation: [] };
+}
+
+/** When to stop training a head, and which of its epochs to use. Heads are independent, so each stops for itself. */
+export interface EarlyStopping {
+  /** "loss" needs no ground truth; "f1" does. */
+  readonly metric: "loss" | "f1";
+  /** Epochs without improvement after which a head stops. */
+  readonly patience: number;
+}
+
+/** True when the head has gone `patience` epochs without improvement. */
+export function hasStopped(state: { epoch: number; best?: BestEpoch | undefined }, stopping: EarlyStopping): boolean {
+  return state.best !== undefined && state.epoch - state.best.epoch >= stopping.patience;
+}
+
+/** What early stopping minimises. */
+export function validationScore({ loss, counts }: HeadValidation, { metric }: EarlyStopping): number {
+  if (metric === "loss" || !counts) return loss;
+  const pairs = counts.assigned + counts.truth;
+  return pairs === 0 ? 0 : (-2 * counts.correct) / pairs;
+}

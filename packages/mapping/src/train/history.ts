@@ -1,0 +1,40 @@
+import { addCounts, type MappingMetrics, metricsFromCounts, noCounts } from "../metrics.ts";
+import type { HeadState } from "../model/head-state.ts";
+
+/** One epoch of the whole model: what heads contributed, added up. */
+export interface EpochSummary {
+  /** From 1. */
+  readonly epoch: number;
+  /** Training loss, mean over the batches. */
+  readonly loss: number;
+  /** Each head's share of it. */
+  readonly shares: readonly number[];
+  /** Loss and, with ground truth, mapping quality on the validation split. */
+  readonly validation?: { readonly loss: number } & Partial<MappingMetrics>;
+}
+
+type History = Pick<HeadState, "losses" | "validation">;
+
+/**
+ * The epochs that all heads have finished. A head that stopped early counts with its last values.
+ *
+ * @param heads histories, in the order of the heads
+ * @param stopped whether a head will not go on
+ */
+export function summarizeHistory(heads: readonly History[], stopped: readonly boolean[] = []): EpochSummary[] {
+  const lengths = heads.map(({ losses }) => losses.length);
+  const going = lengths.filter((_, i) => !stopped[i]);
+  const epochs = going.length > 0 ? Math.min(...going) : Math.max(0, ...lengths);
+  return Array.from({ length: epochs }, (_, epoch) => summarizeEpoch(heads, epoch));
+}
+
+function summarizeEpoch(heads: readonly History[], epoch: number): EpochSummary {
+  const shares = heads.map(({ losses }) => losses[Math.min(epoch, losses.length - 1)] ?? 0);
+  const judged = heads.map(({ validation }) => validation[Math.min(epoch, validation.length - 1)]);
+  const summary = { epoch: epoch + 1, loss: shares.reduce((a, b) => a + b, 0), shares };
+  if (judged.some((validation) => validation === undefined)) return summary;
+  const loss = judged.reduce((sum, validation) => sum + validation!.loss, 0);
+  if (judged.some((validation) => validation!.counts === undefined)) return { ...summary, validation: { loss } };
+  const counts = judged.reduce((sum, validation) => addCounts(sum, validation!.counts!), noCounts);
+  return { ...summary, validation: { loss, ...metricsFromCounts(counts) } };
+}

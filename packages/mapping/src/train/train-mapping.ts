@@ -1,0 +1,95 @@
+import type { ProgressListener } from "@villa/data";
+import type { MappingData } from "../data/batches.ts";
+import { checkMappingData } from "../data/check-data.ts";
+import type { EarlyStopping } from "../model/head-state.ts";
+import { headCount } from "../model/heads.ts";
+import { type MappingModel, makeModel } from "../model/model.ts";
+import { type EpochSummary, summarizeHistory } from "./history.ts";
+import type { Parallel } from "./parallel.ts";
+import { type TrainMessage, trainGroupInMemory, trainGroups } from "./train-groups.ts";
+import { checkTrainOptions, defaultTrainOptions, type TrainOptions } from "./train-options.ts";
+import type { ValidationSplit } from "./validate.ts";
+
+export interface TrainMappingOptions extends MappingData, Partial<TrainOptions> {
+  /** [A, d] float32, each of norm 1. */
+  readonly attributeEmbeddings: Float32Array;
+  /** Names of the A attributes. Default "0", "1", … */
+  readonly attributes?: readonly string[];
+  /** One head shared by all attributes. Default false. */
+  readonly oneProj?: boolean;
+  /** Head output · 0.2 + input · 0.8. Default false. */
+  readonly adapter?: boolean;
+  /** A split to judge every epoch by. */
+  readonly validation?: ValidationSplit;
+  /** Use each head's best epoch and stop it when it no longer improves; needs `validation`. */
+  readonly earlyStopping?: EarlyStopping;
+  /** Workers to spread the heads over. Default: this thread. */
+  readonly parallel?: Parallel;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+/** A trained model and how it got there. */
+export interface TrainedMapping extends MappingModel {
+  readonly history: readonly EpochSummary[];
+}
+
+/**
+ * Trains the mapping model (paper §3.2, stage 1) on the current backend or on workers; nothing touches files.
+ *
+ * @example
+ * const model = await trainMapping({ regions, counts, labels, attributeEmbeddings, epochs: 3, batchSize: 4 });
+ * @throws VillaError as {@link checkMappingData}; `InvalidArgument` for options out of range and a batch larger than the
+ * data; `NotFinite` when the loss diverges; `Aborted` on the signal
+ */
+export async function trainMapping(options: TrainMappingOptions): Promise<TrainedMapping> {
+  const { regions, counts, labels, attributeEmbeddings, validation, earlyStopping, parallel, signal } = options;
+  const data = { regions, counts, labels };
+  const total = options.attributes?.length ?? (counts.length === 0 ? 0 : labels.length / counts.length);
+  const attributes = options.attributes ?? Array.from({ length: total }, (_, a) => String(a));
+  const { dimension } = checkMappingData(data, attributeEmbeddings, attributes);
+  if (validation) checkMappingData(validation.data, attributeEmbeddings, attributes, "the validation data");
+  const train = trainOptionsOf(options);
+  const form = { dimension, oneProj: options.oneProj ?? false, adapter: options.adapter ?? false };
+  const heads = Array.from({ length: headCount(form.oneProj, total) }, (_, head) => head);
+  const steps = train.epochs * Math.floor(counts.length / train.batchSize) * heads.length;
+  const results = await trainGroups(
+    {
+      ...{ data, attributeEmbeddings, train, validation, earlyStopping, heads, parallel, signal, ...form },
+      onMessage: progressOf(options.onProgress, steps),
+    },
+    trainGroupInMemory,
+  );
+  const model = makeModel(
+    { ...form, attributes },
+    results.map(({ weights }) => weights!),
+  );
+  return {
+    ...model,
+    history: summarizeHistory(
+      results,
+      results.map(() => true),
+    ),
+  };
+}
+
+/** Checked options with the defaults filled in. */
+export function trainOptionsOf(options: Partial<TrainOptions>): TrainOptions {
+  const names = Object.keys(defaultTrainOptions) as (keyof TrainOptions)[];
+  const given = Object.fromEntries(
+    names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+  );
+  const train: TrainOptions = { ...defaultTrainOptions, ...given };
+  checkTrainOptions(train);
+  return train;
+}
+
+/** Turns messages of trainers into progress: `total` head steps in all. */
+export function progressOf(onProgress: ProgressListener | undefined, total: number): (message: TrainMessage) => void {
+  let done = 0;
+  return (message) => {
+    if (message.kind !== "steps") return;
+    done += message.heads;
+    onProgress?.({ task: "training heads", done, total, unit: "head steps" });
+  };
+}

@@ -1,0 +1,64 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { gatherRows, type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../data/batches.ts";
+import type { MappingCounts } from "../metrics.ts";
+import type { HeadTrainer } from "../model/head-trainer.ts";
+
+/** A split to judge heads by while they are trained. */
+export interface ValidationSplit {
+  readonly data: MappingData;
+  /** [R, A] 1 where the region truly has the attribute; without it only the loss is known. */
+  readonly truth?: Uint8Array | undefined;
+  /** ε of the assignment that `truth` judges. */
+  readonly epsilon: number;
+}
+
+/** How one head does on the validation split. */
+export interface HeadValidation {
+  /** Its share of the loss, mean over the batches. */
+  readonly loss: number;
+  /** Its assignments at ε; absent without truth. */
+  readonly counts?: MappingCounts;
+}
+
+/** Judges every head of a trainer, in batches of the training's size, incomplete last batch included. */
+export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit): Promise<HeadValidation[]> {
+  const { data, truth } = split;
+  const images = data.counts.length;
+  const total = data.labels.length / images;
+  const dimension = trainer.options.dimension;
+  const imageOffsets = regionOffsets(data.counts);
+  const imagePositives = positivesPerImage(data.labels, images);
+  const losses = trainer.heads.map(() => 0);
+  const counts = trainer.heads.map(() => ({ correct: 0, assigned: 0, truth: 0 }));
+  let batches = 0;
+  for (let start = 0; start < images; start += trainer.options.batchSize) {
+    const size = Math.min(trainer.options.batchSize, images - start);
+    const batch = makeBatch(
+      Int32Array.from({ length: size }, (_, i) => start + i),
+      imageOffsets,
+      imagePositives,
+    );
+    const x = tf.tensor2d(gatherRows(data.regions, dimension, batch.rows), [batch.rows.length, dimension]);
+    const scores = await trainer.stack.score(x);
+    x.dispose();
+    batches++;
+    trainer.forEachAttribute(scores, data, batch, ({ position, attribute, loss, labels, cosine }) => {
+      losses[position]! += loss;
+      if (!truth) return;
+      const count = counts[position]!;
+      labels.forEach((label, i) => {
+        const [first, end] = [batch.offsets[i]!, batch.offsets[i + 1]!];
+        let best = Number.NEGATIVE_INFINITY;
+        for (let r = first; r < end; r++) best = Math.max(best, cosine(r));
+        for (let r = first; r < end; r++) {
+          const isTrue = truth[batch.rows[r]! * total + attribute]!;
+          count.truth += isTrue;
+          if (!label || !(cosine(r) > best - split.epsilon)) continue;
+          count.assigned++;
+          count.correct += isTrue;
+        }
+      });
+    });
+  }
+  return losses.map((loss, i) => ({ loss: loss / batches, ...(truth ? { counts: counts[i]! } : {}) }));
+}

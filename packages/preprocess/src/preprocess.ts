@@ -1,0 +1,204 @@
+import { attributeNames, type ImageAnnotation, type ProgressListener, type Shard, VillaError } from "@villa/data";
+import { type Dataset, openDataset, throwIfAborted } from "@villa/data/node";
+import { attributeEmbeddings, type Encoder } from "@villa/encoders";
+import { assembleRegions, type EmbeddingFormat, writeAttributes } from "./assemble.ts";
+import { checkDataset } from "./check-dataset.ts";
+import { EmbeddingJob, type Part } from "./job.ts";
+
+/** What {@link preprocessDataset} embeds, and how. */
+export interface PreprocessOptions {
+  /** The dataset folder; results go into it. */
+  readonly dataDirectory: string;
+  readonly encoder: Encoder;
+  /** sha256 of the encoder's weights file, for the manifest. */
+  readonly weights?: string;
+  /**
+   * Computes only this share of the images and leaves the rest to other processes. When all shards are through, a run
+   * without `shard` joins their parts; the result equals that of a single run.
+   */
+  readonly shard?: Shard;
+  /** Default `original`. */
+  readonly format?: EmbeddingFormat;
+  /** Replaces embeddings that are there already instead of refusing. */
+  readonly overwrite?: boolean;
+  /** Only joins what shards have computed; refuses when something is missing. */
+  readonly mergeOnly?: boolean;
+  readonly progress?: ProgressListener;
+  /** Stops after the part at hand; the next run goes on from there. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@link preprocessDataset} did. */
+export interface PreprocessResult {
+  readonly images: number;
+  readonly regions: number;
+  readonly attributes: number;
+  readonly dimension: number;
+  readonly encoder: string;
+  /** Images encoded by this run; fewer than `images` after a resume. */
+  readonly encodedImages: number;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** False after a shard: a run without `shard` has to join the parts. */
+  readonly complete: boolean;
+}
+
+/**
+ * Embeds all regions and attributes of a dataset folder: writes `attr_embs` and `region_embs/` for Stage 1.
+ *
+ * Every 64 images reach the disk at once, so a kill costs seconds: the same call again goes on where it stopped.
+ *
+ * @throws VillaError `NotFound`, `InvalidFile`, `Mismatch` for what is wrong with the dataset, `AlreadyExists` for other
+ *   embeddings in its folder, `NotFinite` when the encoder fails, `Aborted`
+ */
+export async function preprocessDataset(options: PreprocessOptions): Promise<PreprocessResult> {
+  const { dataDirectory, encoder, weights, shard, overwrite = false, signal } = options;
+  const started = performance.now();
+  if (shard) checkShard(shard);
+  if ((shard || options.mergeOnly) && overwrite) {
+    throw new VillaError(
+      "InvalidArgument",
+      "Neither a shard nor a merge can overwrite: it would delete what other shards have computed.",
+    );
+  }
+  throwIfAborted(signal);
+  const dataset = await openDataset(dataDirectory);
+  const { annotations } = dataset;
+  if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDirectory} has no images.`);
+  const job = new EmbeddingJob(dataset, encoder, weights);
+  let complete = await job.begin(overwrite);
+  let encoded = 0;
+  if (!complete) {
+    try {
+      encoded = await work(dataset, job, options);
+      complete = !shard || (await job.isComplete());
+    } catch (error) {
+      complete = await job.isComplete();
+      if (!complete) throw error;
+    }
+    // Another process may have been at the same work, have finished it, and have taken away what this one looked for.
+    if (complete) await job.forgetParts();
+  }
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    images: annotations.length,
+    regions: job.manifest.dataset.regions,
+    attributes: attributeNames(dataset.vocabulary).length,
+    dimension: encoder.dimension,
+    encoder: encoder.name,
+    encodedImages: encoded,
+    seconds,
+    imagesPerSecond: encoded / seconds,
+    complete,
+  };
+}
+
+/** @returns images encoded */
+async function work(dataset: Dataset, job: EmbeddingJob, options: PreprocessOptions): Promise<number> {
+  const { dataDirectory, encoder, shard, format = "original", progress, signal } = options;
+  const { annotations } = dataset;
+  if (shard) await job.noteShards(shard);
+  const parts = job.missing(shard ?? { index: 0, count: 1 });
+  const todo = parts.flatMap((part) => annotations.slice(part.from, part.to));
+  checkDataset(dataset, todo);
+  if (options.mergeOnly) job.requireAll(parts);
+  const attributes = await attributeEmbeddings(encoder, dataset.vocabulary);
+  await writeAttributes(dataDirectory, attributes, format);
+  const encoded = await encodeParts(dataset, job, parts, options, progressReport(progress, todo.length));
+  if (!shard) {
+    throwIfAborted(signal);
+    await assembleRegions(job, annotations, format);
+    await job.finish();
+  }
+  return encoded;
+}
+
+/** @returns images encoded */
+async function encodeParts(
+  dataset: Dataset,
+  job: EmbeddingJob,
+  parts: readonly Part[],
+  { encoder, signal }: PreprocessOptions,
+  report: (done: number) => void,
+): Promise<number> {
+  const load = (part: Part | undefined) => {
+    const rows = part ? dataset.annotations.slice(part.from, part.to) : [];
+    const images = Promise.all(rows.map((row) => dataset.readImage(row)));
+    images.catch(() => undefined); // thrown where it is awaited; until then it must not count as unhandled
+    return { rows, images };
+  };
+  report(0);
+  let encoded = 0;
+  let next = load(parts[0]);
+  let writing = Promise.resolve();
+  try {
+    for (const [i, part] of parts.entries()) {
+      throwIfAborted(signal);
+      const { rows, images } = next;
+      const pixels = await images;
+      next = load(parts[i + 1]); // the disk works while the encoder computes
+      const embeddings = await encoder.encodeRegions(
+        pixels,
+        rows.map((row) => row.regionCoord),
+      );
+      await writing;
+      writing = job.write(part, splitByImage(embeddings, rows, part, encoder));
+      writing.catch(() => undefined);
+      encoded += rows.length;
+      report(encoded);
+    }
+    await writing;
+  } finally {
+    await writing.catch(() => undefined); // also when stopped: what has been computed is kept
+  }
+  return encoded;
+}
+
+function splitByImage(
+  embeddings: Float32Array,
+  rows: readonly ImageAnnotation[],
+  part: Part,
+  { dimension, name }: Encoder,
+): Float32Array[] {
+  let at = 0;
+  const vectors = rows.map(({ imageId, regionCoord }) => {
+    const vector = embeddings.subarray(at, at + regionCoord.length * dimension);
+    at += regionCoord.length * dimension;
+    for (const value of vector) {
+      if (!Number.isFinite(value)) {
+        throw new VillaError(
+          "NotFinite",
+          `The encoder ${name} gives ${value} for image ${imageId}; check its weights.`,
+        );
+      }
+    }
+    return vector;
+  });
+  if (at !== embeddings.length) {
+    throw new VillaError(
+      "Mismatch",
+      `The encoder ${name} gave ${embeddings.length} values for images ${part.from} to ${part.to - 1} instead of ${at}.`,
+    );
+  }
+  return vectors;
+}
+
+function progressReport(progress: ProgressListener | undefined, total: number): (done: number) => void {
+  const started = performance.now();
+  return (done) => {
+    if (total === 0) return; // a merge embeds nothing
+    const seconds = (performance.now() - started) / 1000;
+    const rate = seconds > 0 ? done / seconds : 0;
+    const metrics = done > 0 ? { imagesPerSecond: rate, secondsLeft: (total - done) / rate } : {};
+    progress?.({ task: "embedding regions", done, total, unit: "images", metrics });
+  };
+}
+
+function checkShard({ index, count }: Shard): void {
+  if (!(Number.isInteger(index) && Number.isInteger(count) && index >= 0 && index < count)) {
+    throw new VillaError(
+      "InvalidArgument",
+      `There is no shard ${index} of ${count}: use two whole numbers i/n with 0 ≤ i < n.`,
+    );
+  }
+}

@@ -1,0 +1,66 @@
+import { VillaError } from "@villa/data";
+import type { Dataset } from "@villa/data/node";
+import { contrastiveBatch } from "../batch.ts";
+import { type ImagePairs, imagePairs, type PairMode } from "../pairs.ts";
+import type { SentenceEmbeddings } from "../text-embeddings.ts";
+import type { ContrastiveData } from "../train.ts";
+import { digestPairs } from "./same-run.ts";
+
+/** A split as training data, and how many of its images had nothing to contribute. */
+export interface SplitPairs extends ContrastiveData {
+  readonly skippedImages: number;
+  readonly pairs: number;
+  /** sha256 of the pairs. */
+  readonly digest: string;
+}
+
+/**
+ * The region-text pairs of a split; images are read when a batch asks for them.
+ *
+ * @throws VillaError `NotFound` when `pairs` is "mapping" and Stage 1 has not written the split's mapping; `Mismatch`
+ *   when the mapping belongs to another dataset
+ */
+export async function splitPairs(
+  dataset: Dataset,
+  split: string,
+  mode: PairMode,
+  embeddings: SentenceEmbeddings,
+): Promise<SplitPairs> {
+  const rows = mode === "mapping" ? await checkedMappings(dataset, split) : dataset.rows(split);
+  const usable: { row: (typeof rows)[number]; pairs: ImagePairs }[] = [];
+  for (const row of rows) {
+    const pairs = imagePairs(row, mode);
+    if (pairs.boxes.length > 0) usable.push({ row, pairs });
+  }
+  await embeddings.prepare(usable.flatMap(({ pairs }) => pairs.sentences.flat()));
+  return {
+    length: usable.length,
+    skippedImages: rows.length - usable.length,
+    pairs: usable.reduce((sum, { pairs }) => sum + pairs.boxes.length, 0),
+    digest: digestPairs(usable.map(({ row, pairs }) => ({ imageId: row.imageId, pairs }))),
+    async batch(indices) {
+      const members = Array.from(indices, (i) => usable[i]!);
+      const images = await Promise.all(members.map(({ row }) => dataset.readImage(row)));
+      return contrastiveBatch(
+        images,
+        members.map(({ pairs }) => pairs),
+        (sentences) => embeddings.embed(sentences),
+      );
+    },
+  };
+}
+
+async function checkedMappings(dataset: Dataset, split: string) {
+  const mappings = await dataset.mappings(split);
+  const annotations = new Map(dataset.rows(split).map((row) => [row.imageId, row]));
+  for (const mapping of mappings) {
+    const own = annotations.get(mapping.imageId);
+    if (!own || own.text !== mapping.text || own.regionCoord.length !== mapping.regionCoord.length) {
+      throw new VillaError(
+        "Mismatch",
+        `mapping_${split}.feather does not fit this dataset (image ${mapping.imageId}); run Stage 1 on it again.`,
+      );
+    }
+  }
+  return mappings;
+}

@@ -1,0 +1,217 @@
+import { type AttributeVocabulary, attributeNames, type ProgressListener, VillaError } from "@villa/data";
+import { openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
+import { attributeEmbeddings } from "@villa/encoders";
+import { embedSplit, regionLabels } from "../evaluate.ts";
+import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "../retrieval.ts";
+import { topAttributes, topRegions } from "../retrieval-examples.ts";
+import { openModel, type VisionLanguageModel } from "./model.ts";
+import { RegionIndex } from "./region-index.ts";
+
+/** What {@link evaluateCheckpoint} evaluates. */
+export interface EvaluateOptions {
+  readonly dataDir: string;
+  /** A Stage 2 checkpoint, CLIP weights (zero-shot), or "embeddings": the dataset's own region_embs, as a floor. */
+  readonly checkpoint: string;
+  /** Default "test". */
+  readonly split?: string;
+  readonly ks?: readonly number[];
+  /** Where CLIP's weights are, when the checkpoint's text side needs them. */
+  readonly weights?: string;
+  /** Take the regions' embeddings from the dataset's {@link RegionIndex}, which shards have made. */
+  readonly indexed?: boolean;
+  /** Also tell so many best regions of each attribute, and the best attributes of the regions of so many images. */
+  readonly examples?: { readonly regions: number; readonly images: number };
+  readonly progress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+/** What a model found, for looking at. */
+export interface RetrievalExamples {
+  /** For each attribute its best regions. */
+  readonly byAttribute: readonly { readonly attribute: string; readonly regions: readonly FoundRegion[] }[];
+  /** The first images of the split; for each of their regions as many attributes as it truly has, at least one. */
+  readonly byImage: readonly {
+    readonly imageId: number;
+    readonly regions: readonly (readonly FoundAttribute[])[];
+  }[];
+}
+
+/** A region that was found for an attribute. */
+export interface FoundRegion {
+  readonly imageId: number;
+  /** Which of the image's regions. */
+  readonly region: number;
+  /** Cosine. */
+  readonly score: number;
+  readonly correct: boolean;
+}
+
+/** An attribute that was found for a region. */
+export interface FoundAttribute {
+  readonly attribute: string;
+  /** Cosine. */
+  readonly score: number;
+  readonly correct: boolean;
+}
+
+/** Retrieval of a model on a split. */
+export interface Evaluation extends RetrievalMetrics {
+  readonly split: string;
+  readonly images: number;
+  readonly regions: number;
+  /** Names of `perAttribute`. */
+  readonly attributes: readonly string[];
+  /** Text → region R-Precision averaged over each group's attributes; null for a group that no region shows. */
+  readonly perGroup: readonly { readonly group: string; readonly rPrecision: number | null }[];
+  /** When they were asked for. */
+  readonly examples?: RetrievalExamples;
+}
+
+/**
+ * Region ↔ text retrieval of a checkpoint on one split of a dataset.
+ *
+ * @throws VillaError `NotFound` for a missing file or split, `Mismatch` when there is no ground truth or, with `indexed`,
+ *   when shards are missing
+ * @see ViLLA paper, section 4
+ */
+export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Evaluation> {
+  const { dataDir, checkpoint, split = "test", ks } = options;
+  const dataset = await openDataset(dataDir);
+  const rows = dataset.rows(split);
+  if (rows.length === 0) {
+    throw new VillaError("NotFound", `${dataDir} has no split "${split}"; it has ${dataset.splits.join(", ")}.`);
+  }
+  const attributes = attributeNames(dataset.vocabulary);
+  const labels = regionLabels(rows, attributes);
+  const embedded =
+    checkpoint === "embeddings"
+      ? await storedEmbeddings(dataDir, rows, attributes)
+      : await modelEmbeddings(options, dataset, rows);
+  const input = { ...embedded, labels };
+  const metrics = await retrievalMetrics({ ...input, ...(ks && { ks }) });
+  const column = new Map(attributes.map((attribute, i) => [attribute, i]));
+  return {
+    ...metrics,
+    split,
+    images: rows.length,
+    regions: labels.length / attributes.length,
+    attributes,
+    perGroup: dataset.vocabulary.groups.map((group) => {
+      const own = group.attributes.flatMap((attribute) => metrics.perAttribute[column.get(attribute)!] ?? []);
+      const sum = own.reduce((total, { rPrecision }) => total + rPrecision, 0);
+      return { group: group.name, rPrecision: own.length > 0 ? sum / own.length : null };
+    }),
+    ...(options.examples && { examples: retrievalExamples(input, rows, attributes, options.examples) }),
+  };
+}
+
+function retrievalExamples(
+  input: RetrievalInput,
+  rows: Rows,
+  attributes: readonly string[],
+  counts: NonNullable<EvaluateOptions["examples"]>,
+): RetrievalExamples {
+  const places = rows.flatMap(({ imageId, regionCoord }) => regionCoord.map((_, region) => ({ imageId, region })));
+  const truths = (region: number) => {
+    const own = input.labels.subarray(region * attributes.length, (region + 1) * attributes.length);
+    return own.reduce((sum, label) => sum + label, 0);
+  };
+  let region = 0;
+  return {
+    byAttribute: attributes.map((attribute, i) => ({
+      attribute,
+      regions: topRegions(input, i, counts.regions).map(({ index, ...found }) => ({ ...places[index]!, ...found })),
+    })),
+    byImage: rows.slice(0, counts.images).map(({ imageId, regionCoord }) => ({
+      imageId,
+      regions: regionCoord.map(() => {
+        const found = topAttributes(input, region, Math.max(1, truths(region)));
+        region++;
+        return found.map(({ index, ...rest }) => ({ attribute: attributes[index]!, ...rest }));
+      }),
+    })),
+  };
+}
+
+type Embedded = { regions: Float32Array; attributes: Float32Array; dimension: number };
+type Dataset = Awaited<ReturnType<typeof openDataset>>;
+type Rows = ReturnType<Dataset["rows"]>;
+
+async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows: Rows): Promise<Embedded> {
+  const { checkpoint, weights, indexed, split = "test", progress, signal } = options;
+  const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
+  try {
+    const dimension = model.tower.config.embedDim;
+    const attributes = await vocabularyEmbeddings(model, dataset.vocabulary);
+    if (indexed) {
+      const index = await RegionIndex.open(dataset, checkpoint, split);
+      index.requireComplete();
+      return { regions: await index.regions(), attributes, dimension };
+    }
+    const regions = await embedSplit(model.tower, rows, (row) => dataset.readImage(row), {
+      ...(progress && { progress }),
+      ...(signal && { signal }),
+    });
+    return { regions, attributes, dimension };
+  } finally {
+    model.dispose();
+  }
+}
+
+/** [A, d] the attributes of a vocabulary, each the normalised mean over its templates. */
+export async function vocabularyEmbeddings(
+  { tower, encodeText }: VisionLanguageModel,
+  vocabulary: AttributeVocabulary,
+): Promise<Float32Array> {
+  const dimension = tower.config.embedDim;
+  const encoder = { name: "text", dimension, options: {}, encodeText };
+  const byName = await attributeEmbeddings(encoder as Parameters<typeof attributeEmbeddings>[0], vocabulary);
+  const attributes = new Float32Array(byName.size * dimension);
+  [...byName.values()].forEach((row, i) => {
+    attributes.set(row, i * dimension);
+  });
+  return attributes;
+}
+
+async function storedEmbeddings(dataDir: string, rows: Rows, names: readonly string[]): Promise<Embedded> {
+  const stored = await readAttributeEmbeddings(dataDir);
+  const { dimension } = stored;
+  const attributes = new Float32Array(names.length * dimension);
+  names.forEach((name, i) => {
+    const row = stored.attributes.indexOf(name);
+    if (row < 0) throw new VillaError("Mismatch", `The attribute "${name}" has no embedding in ${dataDir}.`);
+    attributes.set(stored.values.subarray(row * dimension, (row + 1) * dimension), i * dimension);
+  });
+  const all = await readRegionEmbeddings(dataDir, new Set(rows.map(({ imageId }) => imageId)));
+  const starts = new Map<number, { start: number; length: number }>();
+  let start = 0;
+  all.imageIds.forEach((imageId, i) => {
+    starts.set(imageId, { start, length: all.lengths[i]! });
+    start += all.lengths[i]!;
+  });
+  const regions = new Float32Array(rows.reduce((sum, row) => sum + row.regionCoord.length, 0) * dimension);
+  let at = 0;
+  for (const { imageId, regionCoord } of rows) {
+    const own = starts.get(imageId);
+    if (own?.length !== regionCoord.length * dimension) {
+      throw new VillaError(
+        "Mismatch",
+        `Image ${imageId} has no embeddings of its ${regionCoord.length} regions; run preprocess again.`,
+      );
+    }
+    regions.set(all.regions.subarray(own.start, own.start + own.length), at);
+    at += own.length;
+  }
+  return { regions: normalizedRows(regions, dimension), attributes, dimension };
+}
+
+function normalizedRows(values: Float32Array, dimension: number): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let row = 0; row < values.length; row += dimension) {
+    let squares = 0;
+    for (let i = 0; i < dimension; i++) squares += values[row + i]! ** 2;
+    const scale = 1 / Math.max(Math.sqrt(squares), 1e-12);
+    for (let i = 0; i < dimension; i++) result[row + i] = values[row + i]! * scale;
+  }
+  return result;
+}

@@ -1,0 +1,129 @@
+import { join } from "node:path";
+import type { EpochResult } from "@villa/core";
+import { folderCheckpoints, jsonlMetrics, readMetrics } from "@villa/core/node";
+import { type ProgressListener, saveTorch, VillaError } from "@villa/data";
+import { atomicWriteFile, openDataset } from "@villa/data/node";
+import { exportRegionEncoder, visionStateDict } from "@villa/encoders";
+import { parseStage2Config, type Stage2Config } from "../config.ts";
+import { SentenceEmbeddings } from "../text-embeddings.ts";
+import { trainContrastive } from "../train.ts";
+import { splitPairs } from "./dataset-pairs.ts";
+import { initialModel, type ModelDescription, openModel } from "./model.ts";
+import { clearRun, requireSameRun, runFingerprint } from "./same-run.ts";
+
+/** How {@link runStage2} runs. */
+export interface Stage2RunOptions {
+  readonly progress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+/** What a run of Stage 2 gives. */
+export interface Stage2Result {
+  /** `<checkpoint_dir>/<task_name>` */
+  readonly directory: string;
+  readonly lastCheckpoint: string;
+  readonly bestCheckpoint: string;
+  /** Every epoch, those before an interruption too. */
+  readonly history: readonly EpochResult[];
+  readonly bestEpoch: number | null;
+  readonly bestLoss: number | null;
+  readonly stoppedEarly: boolean;
+  /** Images and pairs trained on, images without any pair left out. */
+  readonly images: number;
+  readonly pairs: number;
+  readonly skippedImages: number;
+  readonly parameters: number;
+}
+
+/**
+ * Stage 2 from files to files: writes `last.safetensors`, `best.safetensors` and `metrics.jsonl`. The same call after an
+ * interruption goes on where it was (`resume: "auto"`).
+ *
+ * @throws VillaError with a sentence for whatever is wrong with the configuration, the dataset or the weights
+ */
+export async function runStage2(
+  config: Stage2Config,
+  { progress, signal }: Stage2RunOptions = {},
+): Promise<Stage2Result> {
+  const checked = parseStage2Config(config);
+  const directory = join(checked.checkpoint_dir, checked.task_name);
+  const dataset = await openDataset(checked.data_dir);
+  const model = await initialModel(checked);
+  try {
+    const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.config.embedDim);
+    const train = await splitPairs(dataset, "train", checked.pairs, embeddings);
+    const val = dataset.splits.includes("val")
+      ? await splitPairs(dataset, "val", checked.pairs, embeddings)
+      : undefined;
+    const store = folderCheckpoints(directory);
+    const metrics = join(directory, "metrics.jsonl");
+    const fingerprint = runFingerprint(checked, train.digest);
+    if (checked.resume === "never") await clearRun(directory);
+    else await requireSameRun(store.lastPath, fingerprint);
+    const description: ModelDescription = { vision: model.tower.config, text: model.text };
+    const result = await trainContrastive(
+      model.tower,
+      { train, ...(val && { val }) },
+      {
+        learningRate: checked.optimizer.lr,
+        weightDecay: checked.optimizer.weight_decay,
+        batchSize: checked.batch_size,
+        microBatch: checked.micro_batch,
+        stepsPerEpoch: checked.steps_per_epoch ?? undefined,
+        epochs: checked.epochs,
+        temperature: checked.loss.temp,
+        patience: checked.early_stop.patience,
+        seed: checked.seed,
+        checkpoints: store,
+        resume: true,
+        metrics: jsonlMetrics(metrics),
+        extra: { model: description, config: checked, fingerprint },
+        ...(progress && { progress }),
+        ...(signal && { signal }),
+      },
+    );
+    const sizes = [...model.tower.trainableVariables().values()].map(({ size }) => size);
+    return {
+      directory,
+      lastCheckpoint: store.lastPath,
+      bestCheckpoint: store.bestPath,
+      ...result,
+      history: await epochsOf(metrics),
+      images: train.length,
+      pairs: train.pairs,
+      skippedImages: train.skippedImages,
+      parameters: sizes.reduce((sum, size) => sum + size, 0),
+    };
+  } finally {
+    model.dispose();
+  }
+}
+
+async function epochsOf(metrics: string): Promise<EpochResult[]> {
+  const records = await readMetrics(metrics);
+  return records.flatMap(({ kind, epoch, loss, validationLoss, learningRate, improved = false }) =>
+    kind === "epoch"
+      ? [{ epoch, loss, learningRate, improved, ...(validationLoss === undefined ? {} : { validationLoss }) }]
+      : [],
+  );
+}
+
+/**
+ * Writes a trained image tower for use elsewhere: `.onnx` (images and boxes in, embeddings out), or `.pth`: a torch state
+ * dict with the original's names.
+ *
+ * @throws VillaError `InvalidArgument` for another ending; as the file readers
+ */
+export async function exportModel(checkpoint: string, path: string): Promise<void> {
+  if (!/\.(onnx|pth|pt|pkl)$/i.test(path)) {
+    throw new VillaError("InvalidArgument", `The exported file must end in .onnx or .pth, not "${path}".`);
+  }
+  const model = await openModel(checkpoint);
+  try {
+    const stateDict = await visionStateDict(model.tower.parameters);
+    const isOnnx = /\.onnx$/i.test(path);
+    await atomicWriteFile(path, isOnnx ? exportRegionEncoder(stateDict, model.tower.config) : saveTorch(stateDict));
+  } finally {
+    model.dispose();
+  }
+}
