@@ -71,7 +71,7 @@ export function writeSparseCoo(dense: TensorData, { level = 1 }: SparseWriteOpti
   for (let row = 0; row < data.length; row += width) {
     for (let column = 0; column < width; column++) {
       const value = data[row + column]!;
-      if (!value) continue;
+      if (isZero(value)) continue;
       values[n] = value;
       for (let axis = 0; axis < rank - 1; axis++) coords[2 * (axis * stored + n)] = index[axis]!;
       coords[2 * ((rank - 1) * stored + n)] = column;
@@ -97,7 +97,7 @@ function fill(dense: TensorData["data"], { data }: TensorData): void {
   if (value === undefined || typeof value !== typeof (dense[0] ?? value)) {
     throw new VillaError("InvalidFile", "The sparse array has a fill value of another type than its data.");
   }
-  if (value) dense.fill(value as never);
+  if (!isZero(value)) dense.fill(value as never);
 }
 
 function scatter(
@@ -132,8 +132,13 @@ function coordinateNumbers({ data, dtype }: TensorData): ArrayLike<number> {
   return numbers;
 }
 
+/** NaN is a value like any other, so it is no zero. */
+function isZero(value: number | bigint): boolean {
+  return value === 0 || value === 0n;
+}
+
 function countNonZero(data: TensorData["data"]): number {
   let count = 0;
-  for (let i = 0; i < data.length; i++) if (data[i]) count++;
+  for (let i = 0; i < data.length; i++) if (!isZero(data[i]!)) count++;
   return count;
 }
