@@ -10,18 +10,19 @@ const allowed: Record<string, readonly string[]> = {
   data: [],
   docmnist: ["data"],
   ingest: ["data"],
+  metrics: ["data"],
   core: ["data"],
   encoders: ["data", "core"],
   preprocess: ["data", "encoders"],
-  mapping: ["data", "core"],
-  vlm: ["data", "core", "encoders"],
+  mapping: ["data", "core", "metrics"],
+  vlm: ["data", "core", "encoders", "metrics"],
   "backend-node": ["data", "core"],
   "backend-browser": ["data", "core"],
-  cli: ["data", "docmnist", "ingest", "core", "encoders", "preprocess", "mapping", "vlm", "backend-node"],
+  cli: ["data", "docmnist", "ingest", "metrics", "core", "encoders", "preprocess", "mapping", "vlm", "backend-node"],
 };
 
 /** Packages whose main entry must load in a browser: `node:` imports only behind `src/node.ts` and the command line. */
-const browserSafe = ["data", "docmnist", "ingest", "core", "encoders", "mapping", "vlm", "backend-browser"];
+const browserSafe = ["data", "docmnist", "ingest", "metrics", "core", "encoders", "mapping", "vlm", "backend-browser"];
 
 interface Manifest {
   readonly dependencies?: Record<string, string>;

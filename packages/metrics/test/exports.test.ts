@@ -1,0 +1,12 @@
+import { expect, test } from "vitest";
+import * as main from "../src/index.ts";
+
+test("what the package exports", () => {
+  expect(Object.keys(main).sort()).toMatchInlineSnapshot(`
+    [
+      "auroc",
+      "balancedSample",
+      "topKAccuracy",
+    ]
+  `);
+});
