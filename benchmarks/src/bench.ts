@@ -15,8 +15,8 @@ interface Flags {
   readonly backend: string;
   readonly device: string;
   readonly wasm: boolean;
-  readonly json?: boolean;
-  readonly write?: boolean;
+  readonly json?: boolean | undefined;
+  readonly write?: boolean | undefined;
 }
 
 const extras = ["limits", "scaling"];

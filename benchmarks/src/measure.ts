@@ -67,7 +67,13 @@ export async function measure(benchmark: Benchmark, options: RunOptions): Promis
   const side = summarize(ours)!;
   const other = scaled ? scaleOriginal(scaled, theirs) : summarize(theirs);
   return {
-    ...{ name, title, unit, target: target ?? null, ours: side, wasm: summarize(wasm), pytorch: other },
+    name,
+    title,
+    unit,
+    target: target ?? null,
+    ours: side,
+    wasm: summarize(wasm),
+    pytorch: other,
     ratio: other ? other.seconds / side.seconds : null,
   };
 }

@@ -161,7 +161,13 @@ function scalingPanel(
     { quantity: "peak MiB", colour: "#b45309", of: ({ peakMemoryMiB }: ScalingPoint) => peakMemoryMiB },
   ];
   return Plot.plot({
-    ...{ document, width, height, marginLeft: 45, marginRight: 20, marginTop: 40, marginBottom: 30 },
+    document,
+    width,
+    height,
+    marginLeft: 45,
+    marginRight: 20,
+    marginTop: 40,
+    marginBottom: 30,
     style: { fontSize: "11px", color: "#111", fontFamily: "system-ui, sans-serif" },
     x: { type: "log", label: null, ticks: points.map(({ size }) => size), tickFormat: sizeLabel },
     y: { type: "log", domain, label: null, grid: true, tickFormat: "~g", ticks: 5 },

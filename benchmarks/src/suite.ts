@@ -9,13 +9,13 @@ export interface Benchmark {
   /** Script under pytorch/ and its arguments. */
   readonly pytorch: readonly string[];
   /** PyTorch's time over ours that is asked for. */
-  readonly target?: number;
+  readonly target?: number | undefined;
   /** Runs on wasm too. */
   readonly onWasm: boolean;
   /** Rounds at most: long ones are run once. */
-  readonly rounds?: number;
+  readonly rounds?: number | undefined;
   /** PyTorch's script measures something else, by which this time of the original, in seconds, is scaled. */
-  readonly scaled?: { readonly seconds: number; readonly pytorchMatmulGflops: number };
+  readonly scaled?: { readonly seconds: number; readonly pytorchMatmulGflops: number } | undefined;
 }
 
 export const suite: readonly Benchmark[] = [

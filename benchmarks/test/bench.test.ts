@@ -41,7 +41,12 @@ test("operations are counted from the kernels that ran", async () => {
 test("the report names ratios, missed targets and larger memory", () => {
   const side = { program: "ViLLA", device: "native", threads: 2, all: [1], gflops: 80 };
   const result = (name: string, target: number, ours: number): Result => ({
-    ...{ name, title: `Title of ${name}`, unit: "s", target, wasm: null, ratio: 2 / ours },
+    name,
+    title: `Title of ${name}`,
+    unit: "s",
+    target,
+    wasm: null,
+    ratio: 2 / ours,
     ours: { ...side, seconds: ours, peakMemoryMiB: 900 },
     pytorch: { ...side, program: "PyTorch 1.13", seconds: 2, peakMemoryMiB: 800, gflops: null },
   });

@@ -25,10 +25,10 @@ const allowed: Record<string, readonly string[]> = {
 const browserSafe = ["data", "docmnist", "ingest", "metrics", "core", "encoders", "mapping", "vlm", "backend-browser"];
 
 interface Manifest {
-  readonly dependencies?: Record<string, string>;
-  readonly devDependencies?: Record<string, string>;
-  readonly optionalDependencies?: Record<string, string>;
-  readonly peerDependencies?: Record<string, string>;
+  readonly dependencies?: Record<string, string> | undefined;
+  readonly devDependencies?: Record<string, string> | undefined;
+  readonly optionalDependencies?: Record<string, string> | undefined;
+  readonly peerDependencies?: Record<string, string> | undefined;
 }
 
 const sourceFiles = (folder: string): string[] =>

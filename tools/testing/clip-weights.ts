@@ -1,5 +1,10 @@
 import type { TensorData } from "../../packages/data/src/index.ts";
-import { type ClipConfig, textParameterShapes, visionParameterShapes } from "../../packages/encoders/src/index.ts";
+import {
+  type ClipConfig,
+  type TextTransformerConfig,
+  textParameterShapes,
+  visionParameterShapes,
+} from "../../packages/encoders/src/index.ts";
 import { tensorValues } from "./unit.ts";
 
 /** `config` of a case in clip.json. */
@@ -15,7 +20,7 @@ export interface GoldenClipConfig {
   transformer_layers: number;
 }
 
-export function clipConfig(golden: GoldenClipConfig): Required<ClipConfig> {
+export function clipConfig(golden: GoldenClipConfig): ClipConfig & { readonly text: TextTransformerConfig } {
   return {
     vision: {
       layers: golden.vision_layers,

@@ -13,7 +13,7 @@ export interface Measurement {
   readonly seconds: number;
   readonly peakMemoryMiB: number;
   /** Floating point operations of one unit of work, where they are known. */
-  readonly flops?: number;
+  readonly flops?: number | undefined;
 }
 
 /** Numbers from the command line, with defaults, and on which backend and threads to run. */
@@ -81,7 +81,7 @@ export function report(
     scale = 1,
     flops,
     peakKiB = process.resourceUsage().maxRSS,
-  }: { scale?: number; flops?: number; peakKiB?: number } = {},
+  }: { scale?: number | undefined; flops?: number | undefined; peakKiB?: number | undefined } = {},
 ): void {
   const measurement: Measurement = {
     program: "ViLLA",
@@ -89,7 +89,7 @@ export function report(
     threads: at.threads,
     seconds: median(times) * scale,
     peakMemoryMiB: peakKiB / 1024,
-    ...(flops !== undefined && { flops }),
+    flops,
   };
   console.log(JSON.stringify(measurement));
 }

@@ -27,7 +27,7 @@ export async function stage1StepSeconds(sizes: Stage1Sizes, backend: ActiveBacke
     attributeEmbeddings: normals(attributes * dimension, dimension),
     batchSize: batch,
     epochs: 2,
-    ...(pool && { parallel: { pool, tasks: mappingTasks } }),
+    parallel: pool ? { pool, tasks: mappingTasks } : undefined,
     onProgress: (progress) => {
       ended = performance.now();
       if (progress.done > steps * attributes) done = progress.done;

@@ -10,8 +10,12 @@ import { withOwnImage } from "../src/laboratory/own-image.ts";
 import { parseQuery } from "../src/laboratory/query.ts";
 
 const dataset = generateDataset({
-  ...{ seed: 3, attributeBudget: 40, valAttributeBudget: 20, targetSampleComplexity: 8 },
-  ...{ colors: ["red", "blue"], shapes: ["circle", "none"] },
+  seed: 3,
+  attributeBudget: 40,
+  valAttributeBudget: 20,
+  targetSampleComplexity: 8,
+  colors: ["red", "blue"],
+  shapes: ["circle", "none"],
 });
 
 describe("datasets as files", () => {

@@ -354,7 +354,7 @@ async function splitSizes(page: Page): Promise<number[]> {
 
 const hasWebGpu = (page: Page): Promise<boolean> =>
   page.evaluate(async () => {
-    const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<unknown> } };
+    const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<unknown> } | undefined };
     return Boolean(await gpu?.requestAdapter());
   });
 
@@ -399,7 +399,10 @@ async function lossesInNode(): Promise<number[]> {
     regions.set(id, await encoder.encodeRegions([{ width, height, channels: 3, data: image }], boxes));
   }
   const { data } = buildSplit({
-    ...{ split: "train", annotations: samples.map(sampleAnnotation), attributes: names, dimension: training.dimension },
+    split: "train",
+    annotations: samples.map(sampleAnnotation),
+    attributes: names,
+    dimension: training.dimension,
     regions: (id) => regions.get(id),
   });
   const byName = await attributeEmbeddings(encoder, vocabulary);

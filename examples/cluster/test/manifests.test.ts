@@ -14,9 +14,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 interface Job {
   readonly metadata: { readonly name: string };
   readonly spec: {
-    readonly completionMode?: string;
-    readonly completions?: number;
-    readonly parallelism?: number;
+    readonly completionMode?: string | undefined;
+    readonly completions?: number | undefined;
+    readonly parallelism?: number | undefined;
     readonly template: {
       readonly spec: {
         readonly containers: readonly [

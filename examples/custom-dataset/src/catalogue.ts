@@ -82,7 +82,9 @@ async function makePage(folder: string, index: number, random: RandomState): Pro
     const x = (place % columns) * cell + random.randint(0, cell - size);
     const y = Math.floor(place / columns) * cell + cell - 4 - size + random.randint(0, 3);
     return {
-      ...{ x, y: Math.max(0, y), size },
+      x,
+      y: Math.max(0, y),
+      size,
       shape: shapes[random.choice(shapes.length)]!,
       color: Object.keys(colors)[random.choice(5)]!,
       pattern: patterns[random.choice(3)]!,

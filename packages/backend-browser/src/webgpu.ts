@@ -7,8 +7,10 @@ interface Gpu {
   requestAdapter(options: object): Promise<GpuAdapter | null>;
 }
 interface GpuAdapter {
-  readonly info?: { readonly vendor: string; readonly architecture: string; readonly isFallbackAdapter?: boolean };
-  readonly isFallbackAdapter?: boolean;
+  readonly info?:
+    | { readonly vendor: string; readonly architecture: string; readonly isFallbackAdapter?: boolean | undefined }
+    | undefined;
+  readonly isFallbackAdapter?: boolean | undefined;
 }
 interface WebGpuBackend extends tf.KernelBackend {
   readonly device: { readonly lost: Promise<unknown> };
@@ -29,7 +31,7 @@ export function webgpuBackend(): BackendCandidate {
     name: "webgpu",
     device: "gpu",
     async probe({ forced } = { forced: false }) {
-      const { gpu } = (globalThis.navigator ?? {}) as { gpu?: Gpu };
+      const { gpu } = (globalThis.navigator ?? {}) as { gpu?: Gpu | undefined };
       if (!gpu) return { available: false, reason: "this browser has no WebGPU, or the page is not a secure context." };
       const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
       if (!adapter) return { available: false, reason: "WebGPU finds no graphics device here." };

@@ -19,9 +19,9 @@ export interface BackendDiagnosis {
   readonly name: string;
   readonly device: "gpu" | "cpu";
   readonly probe: BackendProbe;
-  readonly figures?: BackendFigures;
+  readonly figures?: BackendFigures | undefined;
   /** Why an available backend has no figures. */
-  readonly failure?: string;
+  readonly failure?: string | undefined;
 }
 
 /** The machine and all of its backends. */
@@ -39,9 +39,9 @@ export interface Diagnosis {
 /** How `doctor` looks and measures. */
 export interface DoctorOptions extends Omit<NodeBackendOptions, "name"> {
   /** Measure each available backend for about this long. 0: probe only. Default 1. */
-  readonly seconds?: number;
+  readonly seconds?: number | undefined;
   /** Only these. Default: all. */
-  readonly backends?: readonly string[];
+  readonly backends?: readonly string[] | undefined;
 }
 
 /** Probes every backend, measures those that can run, and leaves the current one as it was. */

@@ -9,7 +9,7 @@ import { cudaBackend, doctor, formatDiagnosis, nodeBackends, useNodeBackend } fr
 
 afterEach(() => vi.unstubAllEnvs());
 
-const reasonOf = async (probe: Promise<{ available: boolean; reason?: string }>) => {
+const reasonOf = async (probe: Promise<{ available: boolean; reason?: string | undefined }>) => {
   const result = await probe;
   expect(result.available).toBe(false);
   return result.reason;

@@ -58,10 +58,18 @@ test("a second call computes only what is missing, and another protocol is refus
 
 test("means and sample deviations over seeds", () => {
   const cell = (seed: number, value: number) => ({
-    ...{ complexity: 6, seed, averageComplexity: 5, images: 10, mappingF1: 90 },
+    complexity: 6,
+    seed,
+    averageComplexity: 5,
+    images: 10,
+    mappingF1: 90,
     models: [
       {
-        ...{ pairs: "image" as const, trainingPairs: 10, imagesPerStep: 2, bestEpoch: 0, seconds: 1 },
+        pairs: "image" as const,
+        trainingPairs: 10,
+        imagesPerStep: 2,
+        bestEpoch: 0,
+        seconds: 1,
         textToRegion: value,
         regionToText: 2 * value,
       },

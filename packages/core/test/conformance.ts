@@ -18,15 +18,15 @@ export interface ConformanceCase {
   readonly inputs: Readonly<Record<string, ConformanceInput>>;
   readonly compute: (inputs: Readonly<Record<string, tf.Tensor>>) => tf.Tensor;
   /** False for ops without a derivative. */
-  readonly differentiable?: boolean;
+  readonly differentiable?: boolean | undefined;
   /** True where a kink (a maximum, a ReLU) lies among the inputs: no finite differences then. */
-  readonly kinked?: boolean;
+  readonly kinked?: boolean | undefined;
 }
 
 export interface ConformanceInput {
   readonly shape: readonly number[];
   /** Turns a value in [-1, 1) into the op's domain; default: kept at least 0.05 away from 0, where ReLU has its kink. */
-  readonly map?: (value: number) => number;
+  readonly map?: ((value: number) => number) | undefined;
 }
 
 const awayFromZero = (value: number) => value + Math.sign(value) * 0.05;

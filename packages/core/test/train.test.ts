@@ -14,7 +14,11 @@ import {
 import { tinyRun } from "./tiny-run.ts";
 
 /** A store in memory that keeps JSON, as files do. */
-function memoryStore(): CheckpointStore & { last?: Checkpoint; best?: Checkpoint; saves: number } {
+function memoryStore(): CheckpointStore & {
+  last?: Checkpoint | undefined;
+  best?: Checkpoint | undefined;
+  saves: number;
+} {
   return {
     saves: 0,
     async saveLast(checkpoint) {

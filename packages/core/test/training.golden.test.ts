@@ -18,7 +18,12 @@ interface RoiCase {
 }
 interface OptimizerCase {
   name: "Adam" | "AdamW";
-  kwargs: { lr: number; weight_decay?: number; betas?: [number, number]; eps?: number };
+  kwargs: {
+    lr: number;
+    weight_decay?: number | undefined;
+    betas?: [number, number] | undefined;
+    eps?: number | undefined;
+  };
   start: number[];
   grads: string;
   trajectory: number[][];
@@ -74,9 +79,9 @@ describe.each(testBackends())("golden training values on $name", ({ name: backen
     const optimizer = new Optimizer({
       parameters: new Map([["p", parameter]]),
       learningRate: kwargs.lr,
-      ...(kwargs.weight_decay === undefined ? {} : { weightDecay: kwargs.weight_decay }),
-      ...(kwargs.betas === undefined ? {} : { betas: kwargs.betas }),
-      ...(kwargs.eps === undefined ? {} : { eps: kwargs.eps }),
+      weightDecay: kwargs.weight_decay,
+      betas: kwargs.betas,
+      eps: kwargs.eps,
     });
     for (const [step, expected] of trajectory.entries()) {
       const gradient = tf.tensor1d(tensorValues(`${prefix}${step}`, [start.length]));

@@ -90,7 +90,15 @@ test("ZIP64 end records are followed", () => {
 
 describe("hostile archives", () => {
   /** An archive whose directory claims what it likes about its one deflated member. */
-  function lying(contents: Uint8Array, claims: { size?: number; crc?: number; method?: number; flags?: number }) {
+  function lying(
+    contents: Uint8Array,
+    claims: {
+      size?: number | undefined;
+      crc?: number | undefined;
+      method?: number | undefined;
+      flags?: number | undefined;
+    },
+  ) {
     const deflated = deflateRawSync(contents);
     const member = { name: "a", crc32: claims.crc ?? crc32(contents), bytes: deflated, deflated: true };
     const bytes = writeZip([{ ...member, size: claims.size ?? contents.length }]);

@@ -12,7 +12,7 @@ export interface RenderableSample {
   readonly regions: readonly RenderableRegion[];
   readonly text: string;
   /** Shown above the text. */
-  readonly id?: number;
+  readonly id?: number | undefined;
 }
 
 /** A region with what is known about it. */

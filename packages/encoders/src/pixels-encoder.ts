@@ -16,7 +16,13 @@ const regionsPerProduct = 2048;
  *
  * Equal `dimension` and `seed` give equal embeddings on every backend, up to float32 rounding.
  */
-export function pixelsEncoder({ dimension = 1024, seed = 23 }: { dimension?: number; seed?: number } = {}): Encoder {
+export function pixelsEncoder({
+  dimension = 1024,
+  seed = 23,
+}: {
+  dimension?: number | undefined;
+  seed?: number | undefined;
+} = {}): Encoder {
   let projection: Float32Array | undefined;
   let tensor: tf.Tensor2D | undefined;
   const values = () => {

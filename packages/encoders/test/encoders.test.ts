@@ -20,7 +20,9 @@ import {
 } from "../src/index.ts";
 
 const image = (name: string, width = 84, height = 84): RgbImage => ({
-  ...{ width, height, channels: 3 },
+  width,
+  height,
+  channels: 3,
   data: bytes(name, 3 * width * height),
 });
 const boxes: Box[][] = [

@@ -8,26 +8,26 @@ export interface TableRow {
   /** Counted from 0. It becomes the dataset's `image_id`. */
   readonly number: number;
   /** The table's own name of the row, if it has one. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** Path as the table has it, absolute or inside the folder of images. */
   readonly image: string;
   /** The image file itself, where a Parquet table holds it. */
-  readonly bytes?: Uint8Array;
+  readonly bytes?: Uint8Array | undefined;
   /** Sentences joined with " . ". */
   readonly text: string;
-  readonly boxes?: readonly Box[];
+  readonly boxes?: readonly Box[] | undefined;
   /** Of each box. */
-  readonly regionAttributes?: readonly (readonly string[])[];
-  readonly attributes?: readonly string[];
-  readonly split?: string;
-  readonly group?: string;
+  readonly regionAttributes?: readonly (readonly string[])[] | undefined;
+  readonly attributes?: readonly string[] | undefined;
+  readonly split?: string | undefined;
+  readonly group?: string | undefined;
 }
 
 /** What a row may hold. */
 export type ColumnName = "id" | "image" | "text" | "boxes" | "region_attributes" | "attributes" | "split" | "group";
 
 /** Which column of the table holds what; those that are not named have the names above. */
-export type TableColumns = Readonly<Partial<Record<ColumnName, string>>>;
+export type TableColumns = Readonly<Partial<Record<ColumnName, string | undefined>>>;
 
 /** `xywh`: left, top, width, height, as in COCO. */
 export type BoxFormat = "xyxy" | "xywh";
@@ -40,7 +40,10 @@ export type BoxFormat = "xyxy" | "xywh";
 export function parseRow(
   record: Readonly<Record<string, unknown>>,
   number: number,
-  { columns = {}, boxFormat = "xyxy" }: { readonly columns?: TableColumns; readonly boxFormat?: BoxFormat } = {},
+  {
+    columns = {},
+    boxFormat = "xyxy",
+  }: { readonly columns?: TableColumns | undefined; readonly boxFormat?: BoxFormat | undefined } = {},
 ): TableRow {
   const cell = (name: ColumnName): unknown => {
     const value = record[columns[name] ?? name];
@@ -68,15 +71,14 @@ export function parseRow(
     number,
     image,
     text: sentences,
-    ...(bytes && { bytes }),
-    ...(id !== undefined && { id }),
-    ...(regions && { boxes: regions.boxes }),
-    ...(regionAttributes !== undefined && {
-      regionAttributes: parseRegionAttributes(regionAttributes, regions?.boxes.length),
-    }),
-    ...(attributes !== undefined && { attributes: distinct(words(attributes, "attributes")) }),
-    ...(split !== undefined && { split: splitAliases[split.toLowerCase()] ?? split }),
-    ...(group !== undefined && { group }),
+    bytes,
+    id,
+    boxes: regions ? regions.boxes : undefined,
+    regionAttributes:
+      regionAttributes !== undefined ? parseRegionAttributes(regionAttributes, regions?.boxes.length) : undefined,
+    attributes: attributes !== undefined ? distinct(words(attributes, "attributes")) : undefined,
+    split: split !== undefined ? (splitAliases[split.toLowerCase()] ?? split) : undefined,
+    group,
   };
 }
 
@@ -110,7 +112,7 @@ export function joinSentences(text: string): string {
 }
 
 /** A path, or what Hugging Face's tables hold: `{ bytes, path }`. */
-function imageOf(value: unknown, number: number): { image: string; bytes?: Uint8Array } {
+function imageOf(value: unknown, number: number): { image: string; bytes?: Uint8Array | undefined } {
   if (typeof value === "string" && value.trim() !== "") return { image: value.trim() };
   if (value instanceof Uint8Array) return { image: `row ${number}`, bytes: value };
   const { bytes, path } = (value ?? {}) as { bytes?: unknown; path?: unknown };
@@ -120,7 +122,10 @@ function imageOf(value: unknown, number: number): { image: string; bytes?: Uint8
 }
 
 /** Boxes, or `{ box, attributes }` of each. */
-function parseBoxes(value: unknown, format: BoxFormat): { boxes: Box[]; attributes?: unknown[] } | undefined {
+function parseBoxes(
+  value: unknown,
+  format: BoxFormat,
+): { boxes: Box[]; attributes?: unknown[] | undefined } | undefined {
   const list = fromJson(value, "boxes");
   if (list === undefined) return undefined;
   if (!isList(list)) fail("its boxes are not a list");
@@ -141,7 +146,7 @@ function parseBoxes(value: unknown, format: BoxFormat): { boxes: Box[]; attribut
     return corners;
   });
   const told = items.some(({ attributes }) => attributes !== undefined);
-  return { boxes, ...(told && { attributes: items.map(({ attributes }) => attributes ?? []) }) };
+  return { boxes, attributes: told ? items.map(({ attributes }) => attributes ?? []) : undefined };
 }
 
 function parseRegionAttributes(value: unknown, boxes: number | undefined): string[][] {

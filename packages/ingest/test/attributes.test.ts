@@ -22,7 +22,8 @@ describe("the file of attributes", () => {
       { name: "colour", templates: ["it is {}"], attributes: ["red", "grey"], synonyms: { grey: ["gray"] } },
     ];
     expect(parseAttributeFile(JSON.stringify({ version: 1, groups }), { negation: false })).toEqual({
-      ...{ mentions: "words-negated-too", groups },
+      mentions: "words-negated-too",
+      groups,
     });
   });
 

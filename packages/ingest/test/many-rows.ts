@@ -27,7 +27,9 @@ const table = join(folder, "table.jsonl");
 await pipeline(Readable.from(lines()), createWriteStream(table));
 let reports = 0;
 const result = await ingestTable({
-  ...{ images: folder, table, out: join(folder, "data") },
+  images: folder,
+  table,
+  out: join(folder, "data"),
   store: async (_, __, id) => {
     const size = { width: 100, height: 100 };
     return { source: size, stored: size, path: `images/${id}.png` };

@@ -20,7 +20,10 @@ test.each(["train=0.8", "train=0.5,train=0.5", "a=2,b=-1", "0.8,0.2", ""])("%j i
 });
 
 const rows = Array.from({ length: 60 }, (_, i) => ({
-  ...{ id: i, image: "a.png", text: "red", attributes: "red" },
+  id: i,
+  image: "a.png",
+  text: "red",
+  attributes: "red",
   patient: `patient ${i % 20}`,
 }));
 

@@ -6,8 +6,15 @@ import { DatasetSurvey } from "../src/node/survey.ts";
 function row(imageId: number, own: Partial<ImageAnnotation> = {}): IngestedRow {
   const regionCoord = own.regToAttr?.map(() => [0, 0, 5, 5] as const) ?? [[0, 0, 9, 9] as const];
   const annotation = {
-    ...{ imageId, imageSize: [30, 40] as const, imageFilepath: `images/${imageId}.png`, split: "train", text: "red" },
-    ...{ regionCoord, numRegions: regionCoord.length, attributes: ["red"], ...own },
+    imageId,
+    imageSize: [30, 40] as const,
+    imageFilepath: `images/${imageId}.png`,
+    split: "train",
+    text: "red",
+    regionCoord,
+    numRegions: regionCoord.length,
+    attributes: ["red"],
+    ...own,
   };
   return { annotation, source: `${imageId}.png` };
 }
@@ -26,7 +33,10 @@ test("complexity counts region-attribute pairs where all rows tell them, else at
     row(2, { regToAttr: [["red"]] }),
   ];
   expect(survey(...known)).toMatchObject({
-    ...{ images: 3, regions: 4, hasTruth: true, withoutAttributes: 0 },
+    images: 3,
+    regions: 4,
+    hasTruth: true,
+    withoutAttributes: 0,
     complexities: [
       { complexity: 1, images: 2 },
       { complexity: 3, images: 1 },
@@ -37,7 +47,9 @@ test("complexity counts region-attribute pairs where all rows tell them, else at
     ],
   });
   expect(survey(...known, row(3, { attributes: [], imageSize: [30, 41] }))).toMatchObject({
-    ...{ hasTruth: false, withoutAttributes: 1, distinctSizes: 2 },
+    hasTruth: false,
+    withoutAttributes: 1,
+    distinctSizes: 2,
     complexities: [
       { complexity: 0, images: 1 },
       { complexity: 1, images: 2 },

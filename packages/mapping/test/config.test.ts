@@ -24,7 +24,10 @@ test("overrides are taken as typed", () => {
     ...["optimizer.betas=0.8,0.99", "mapping.splits=val", "attributes-shard=2/4", "early_stop.metric=f1"],
   );
   expect(config).toMatchObject({
-    ...{ data_dir: "data/x", epochs: 10, loss: { temp: 0.05 }, attributes_shard: "2/4" },
+    data_dir: "data/x",
+    epochs: 10,
+    loss: { temp: 0.05 },
+    attributes_shard: "2/4",
     mapping: { epsilon: [0.05, 0.1], splits: ["val"] },
     optimizer: { betas: [0.8, 0.99] },
     early_stop: { metric: "f1", patience: 5 },

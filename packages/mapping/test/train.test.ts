@@ -167,7 +167,11 @@ const bad: [string, (p: ReturnType<typeof problem>) => object, string, RegExp][]
 test.each(bad)("refused: %s", async (_, change, code, sentence) => {
   const { data, attributeEmbeddings } = problem();
   const training = trainMapping({
-    ...{ ...data, attributeEmbeddings, attributes: names, batchSize: 4, epochs: 1 },
+    ...data,
+    attributeEmbeddings,
+    attributes: names,
+    batchSize: 4,
+    epochs: 1,
     ...change({ data, attributeEmbeddings }),
   });
   const error = await training.then(

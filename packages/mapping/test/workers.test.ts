@@ -49,8 +49,15 @@ test("a worker's failure comes back as its own error", async () => {
   const counts = Int32Array.from(annotations.slice(0, 20), (row) => row.numRegions);
   const regions = Float32Array.from([...embeddings.values()].slice(0, 20).flatMap((values) => [...values]));
   const training = trainMapping({
-    ...{ regions, counts, labels, attributeEmbeddings: new Float32Array(attributes.length * 8).fill(0.35), attributes },
-    ...{ batchSize: 10, epochs: 50, learningRate: 1e38, parallel: { pool, tasks: mappingTasks } },
+    regions,
+    counts,
+    labels,
+    attributeEmbeddings: new Float32Array(attributes.length * 8).fill(0.35),
+    attributes,
+    batchSize: 10,
+    epochs: 50,
+    learningRate: 1e38,
+    parallel: { pool, tasks: mappingTasks },
   });
   await expect(training).rejects.toMatchObject({ code: "NotFinite", message: /stopped being a number/ });
 });

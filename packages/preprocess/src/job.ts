@@ -148,7 +148,7 @@ function makeManifest(dataset: Dataset, encoder: Encoder, weights: string | unde
       name: encoder.name,
       dimension: encoder.dimension,
       options: encoder.options,
-      ...(weights !== undefined && { weights }),
+      weights,
     },
     dataset: {
       images: annotations.length,

@@ -11,21 +11,21 @@ export interface PreprocessOptions {
   readonly dataDirectory: string;
   readonly encoder: Encoder;
   /** sha256 of the encoder's weights file, for the manifest. */
-  readonly weights?: string;
+  readonly weights?: string | undefined;
   /**
    * Computes only this share of the images and leaves the rest to other processes. When all shards are through, a run
    * without `shard` joins their parts; the result equals that of a single run.
    */
-  readonly shard?: Shard;
+  readonly shard?: Shard | undefined;
   /** Default `original`. */
-  readonly format?: EmbeddingFormat;
+  readonly format?: EmbeddingFormat | undefined;
   /** Replaces embeddings that are there already instead of refusing. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
   /** Only joins what shards have computed; refuses when something is missing. */
-  readonly mergeOnly?: boolean;
-  readonly progress?: ProgressListener;
+  readonly mergeOnly?: boolean | undefined;
+  readonly progress?: ProgressListener | undefined;
   /** Stops after the part at hand; the next run goes on from there. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What {@link preprocessDataset} did. */

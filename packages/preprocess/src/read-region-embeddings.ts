@@ -20,7 +20,7 @@ export interface DatasetRegionEmbeddings {
  */
 export async function readRegionEmbeddings(
   dataDirectory: string,
-  { split }: { split?: string } = {},
+  { split }: { split?: string | undefined } = {},
 ): Promise<DatasetRegionEmbeddings> {
   const dataset = await openDataset(dataDirectory);
   await checkEmbeddingManifest(dataDirectory, dataset.annotations);

@@ -8,7 +8,7 @@ export interface LabelledImage {
   readonly imageId: number;
   readonly regionCoord: readonly (readonly number[])[];
   /** True attributes of each region. */
-  readonly regToAttr?: readonly (readonly string[])[];
+  readonly regToAttr?: readonly (readonly string[])[] | undefined;
 }
 
 /**
@@ -56,7 +56,11 @@ export async function embedSplit<Image extends LabelledImage>(
   tower: ModifiedResNet,
   images: readonly Image[],
   load: (image: Image) => Promise<Omit<RgbImage, "channels">>,
-  { batchSize = 16, progress, signal }: { batchSize?: number; progress?: ProgressListener; signal?: AbortSignal } = {},
+  {
+    batchSize = 16,
+    progress,
+    signal,
+  }: { batchSize?: number | undefined; progress?: ProgressListener | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<Float32Array> {
   const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
   const result = new Float32Array(regions * tower.config.embedDim);

@@ -17,9 +17,9 @@ export interface PairableImage {
   readonly regionCoord: readonly (readonly number[])[];
   readonly text: string;
   /** Sentences of each region, joined by periods; "" = none. Needed by `mapping`. */
-  readonly assignedText?: readonly string[];
+  readonly assignedText?: readonly string[] | undefined;
   /** True attributes of each region. Needed by `oracle`. */
-  readonly regToAttr?: readonly (readonly string[])[];
+  readonly regToAttr?: readonly (readonly string[])[] | undefined;
 }
 
 /** The pairs of one image. */

@@ -22,7 +22,7 @@ export interface RetrievalInput {
   readonly labels: Uint8Array;
   readonly dimension: number;
   /** Cut-offs of precision@k and recall@k. Default 1, 5, 10. */
-  readonly ks?: readonly number[];
+  readonly ks?: readonly number[] | undefined;
 }
 
 /** Scores held at a time, at least those of one attribute: 64 MB. */

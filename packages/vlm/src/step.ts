@@ -19,7 +19,7 @@ import { embedRegions } from "./region-encoder.ts";
 export async function contrastiveGradients(
   tower: ModifiedResNet,
   batch: ContrastiveBatch,
-  { temperature = 0.07, microBatch = 0 }: { temperature?: number; microBatch?: number } = {},
+  { temperature = 0.07, microBatch = 0 }: { temperature?: number | undefined; microBatch?: number | undefined } = {},
 ): Promise<LossAndGradients> {
   if (batch.pairs < 2) {
     throw new VillaError(

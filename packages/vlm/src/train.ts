@@ -23,32 +23,32 @@ export interface ContrastiveData {
 /** Defaults are those of the original implementation. */
 export interface TrainContrastiveOptions {
   /** Default 5e-5. */
-  readonly learningRate?: number;
+  readonly learningRate?: number | undefined;
   /** Added to the gradient as an L2 term (torch's `Adam`, not AdamW). Default 0.2. */
-  readonly weightDecay?: number;
+  readonly weightDecay?: number | undefined;
   /** Images a step. Default 256. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Images that pass through the tower at once; 0 = the whole batch. See `contrastiveGradients`. Default 32. */
-  readonly microBatch?: number;
+  readonly microBatch?: number | undefined;
   /** Steps between two validations; default: as many as one pass over the images makes. */
   readonly stepsPerEpoch?: number | undefined;
   /** Default 100. */
-  readonly epochs?: number;
+  readonly epochs?: number | undefined;
   /** Default 0.07. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Epochs without a better validation loss after which training stops. Default 5. */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
   /** Order of the images. Default 23. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Keeps the weights: `folderCheckpoints` of `@villa/core/node`, or your own. */
-  readonly checkpoints?: CheckpointStore;
+  readonly checkpoints?: CheckpointStore | undefined;
   /** Continues from the latest checkpoint when there is one; the result equals an uninterrupted run's. */
-  readonly resume?: boolean;
-  readonly metrics?: MetricsLog;
+  readonly resume?: boolean | undefined;
+  readonly metrics?: MetricsLog | undefined;
   /** Stored in each checkpoint, e.g. the configuration. */
-  readonly extra?: Readonly<Record<string, unknown>>;
-  readonly progress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly extra?: Readonly<Record<string, unknown>> | undefined;
+  readonly progress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -60,7 +60,7 @@ export interface TrainContrastiveOptions {
  */
 export async function trainContrastive(
   tower: ModifiedResNet,
-  { train, val }: { readonly train: ContrastiveData; readonly val?: ContrastiveData },
+  { train, val }: { readonly train: ContrastiveData; readonly val?: ContrastiveData | undefined },
   options: TrainContrastiveOptions = {},
 ): Promise<TrainResult> {
   const { learningRate = 5e-5, weightDecay = 0.2, batchSize = 256, epochs = 100, temperature = 0.07 } = options;
@@ -88,13 +88,13 @@ export async function trainContrastive(
           disposeBatch(batch);
         }
       },
-      ...(val && val.length > 0 ? { validate: () => validationLoss(tower, val, batchSize, temperature) } : {}),
-      ...(checkpoints && { checkpoints }),
-      ...(resume && { resume }),
-      ...(metrics && { metrics }),
-      ...(extra && { extra }),
-      ...(progress && { progress }),
-      ...(signal && { signal }),
+      validate: val && val.length > 0 ? () => validationLoss(tower, val, batchSize, temperature) : undefined,
+      checkpoints,
+      resume,
+      metrics,
+      extra,
+      progress,
+      signal,
     });
   } finally {
     optimizer.dispose();

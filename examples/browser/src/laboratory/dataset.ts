@@ -44,8 +44,15 @@ export async function pictureOf(dataset: Dataset, image: number): Promise<Pictur
   const reduction = Math.ceil(Math.max(width, height) / longestSide);
   const rgba = toRgba({ width, height, data }, reduction);
   return {
-    ...{ image, split: row.split, width, height, rgba, reduction, boxes: row.regionCoord, text: row.text },
-    ...(row.regToAttr && { truth: row.regToAttr }),
+    image,
+    split: row.split,
+    width,
+    height,
+    rgba,
+    reduction,
+    boxes: row.regionCoord,
+    text: row.text,
+    truth: row.regToAttr,
     attributes: inVocabularyOrder(row.attributes, dataset.vocabulary),
   };
 }

@@ -22,7 +22,11 @@ export function generateDataset(settings: DatasetSettings): Dataset {
   if (drawn?.seed !== seed) drawn = { seed, digits: glyphSource(seed) };
   const samples = [
     ...streamDocMnist({
-      ...{ seed, attributeBudget, valAttributeBudget, targetSampleComplexity, attributes },
+      seed,
+      attributeBudget,
+      valAttributeBudget,
+      targetSampleComplexity,
+      attributes,
       digits: drawn.digits,
     }),
   ];

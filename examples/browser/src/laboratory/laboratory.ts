@@ -62,7 +62,7 @@ export class Laboratory implements LaboratoryApi {
       }
     }
     return transfer(
-      { pictures, ...(problem && { problem }) },
+      { pictures, problem },
       pictures.map(({ rgba }) => rgba.buffer),
     );
   }

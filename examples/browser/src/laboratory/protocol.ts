@@ -20,7 +20,7 @@ export interface SplitSummary {
   readonly images: readonly number[];
   readonly regions: number;
   /** (region, attribute) pairs of an image on average; absent where the true attributes are not known. */
-  readonly sampleComplexity?: number;
+  readonly sampleComplexity?: number | undefined;
 }
 
 export interface DatasetSummary {
@@ -45,7 +45,7 @@ export interface Picture {
   readonly reduction: number;
   readonly boxes: readonly Box[];
   /** True attributes of each region, where they are known. */
-  readonly truth?: readonly (readonly string[])[];
+  readonly truth?: readonly (readonly string[])[] | undefined;
   readonly text: string;
   /** Attributes that the text mentions. */
   readonly attributes: readonly string[];
@@ -54,7 +54,7 @@ export interface Picture {
 export interface Pictures {
   readonly pictures: readonly Picture[];
   /** What is wrong with the first of those that cannot be read. */
-  readonly problem?: string;
+  readonly problem?: string | undefined;
 }
 
 export const backendNames = ["auto", "webgpu", "webgl", "wasm", "cpu"] as const;
@@ -97,7 +97,7 @@ export interface TrainingResult {
   readonly judgedOn: string;
   /** Quality at every ε of the slider; empty where the true attributes are not known. */
   readonly sweep: readonly EpsilonResult[];
-  readonly best?: EpsilonResult;
+  readonly best?: EpsilonResult | undefined;
 }
 
 /** ε of the slider: 0.01 … 1. */
@@ -117,17 +117,17 @@ export interface QueryHit {
   readonly region: number;
   readonly score: number;
   /** Whether the region truly has every attribute asked for, where that is known. */
-  readonly correct?: boolean;
+  readonly correct?: boolean | undefined;
 }
 
 export interface QueryAnswer {
   /** Attributes found in the query. */
   readonly attributes: readonly string[];
   /** A sentence about words that were not understood. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly hits: readonly QueryHit[];
   /** Regions of the split that truly have every attribute, where that is known. */
-  readonly relevant?: number;
+  readonly relevant?: number | undefined;
 }
 
 /** A file from a folder, an archive or a drop. */

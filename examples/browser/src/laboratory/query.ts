@@ -6,7 +6,7 @@ export interface ParsedQuery {
   /** Indices of attributes, in the vocabulary's order. */
   readonly attributes: readonly number[];
   /** A sentence about words that mean nothing here. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }
 
 /** Words that a question may have besides attributes. */
@@ -31,7 +31,7 @@ export function parseQuery(text: string, vocabulary: AttributeVocabulary): Parse
   }
   const attributes = [...found].sort((a, b) => a - b);
   const hint = hintFor(unknown, attributes.length, names);
-  return { attributes, ...(hint && { hint }) };
+  return { attributes, hint };
 }
 
 function hintFor(unknown: readonly string[], found: number, names: readonly string[]): string | undefined {

@@ -18,7 +18,7 @@ export async function scoreAll(
     model,
     data: everything,
     attributeEmbeddings,
-    ...(attributes && { attributes }),
+    attributes,
   });
   return { byAttribute: scores.map(({ values }) => values) };
 }

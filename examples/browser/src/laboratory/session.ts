@@ -96,7 +96,8 @@ export class Session {
           embedded,
           { ...defaultTrainOptions, epochs, batchSize, learningRate, seed },
           {
-            ...{ onProgress, signal },
+            onProgress,
+            signal,
             onHead: async (head, weights) => {
               await reportScores(dataset, embedded, head, weights, options);
               await breathe();
@@ -152,7 +153,7 @@ export class Session {
     const { attributes, hint } = parseQuery(text, this.#parts.dataset.vocabulary);
     const names = attributes.map((a) => this.#parts.embedded.attributes[a]!);
     const split = this.#parts.splits.get(splitName);
-    if (attributes.length === 0 || !split) return { attributes: names, ...(hint && { hint }), hits: [] };
+    if (attributes.length === 0 || !split) return { attributes: names, hint, hits: [] };
     const hits: QueryHit[] = [];
     let row = 0;
     split.data.counts.forEach((count, position) => {
@@ -165,7 +166,7 @@ export class Session {
     });
     const relevant = split.truth && { relevant: hits.filter(({ correct }) => correct).length };
     hits.sort((a, b) => b.score - a.score);
-    return { attributes: names, ...(hint && { hint }), hits: hits.slice(0, limit), ...relevant };
+    return { attributes: names, hint, hits: hits.slice(0, limit), ...relevant };
   }
 
   /** `mapping_<split>.feather`, as `villa stage1` writes it. */
@@ -234,7 +235,7 @@ function firstRegion({ data }: EmbeddedSplit, position: number): number {
 /** Progress at most every 50 ms and at the end: more often than a page can show it helps nobody. */
 function throttled(
   listen: (event: TrainEvent) => void,
-): (update: { task: string; done: number; total?: number }) => void {
+): (update: { task: string; done: number; total?: number | undefined }) => void {
   let last = 0;
   return ({ task, done, total = 0 }) => {
     if (done < total && performance.now() - last < 50) return;

@@ -62,9 +62,14 @@ export async function train(
   });
   try {
     await trainHeads({
-      ...{ data, attributeEmbeddings, train: options, heads: attributes.map((_, head) => head), signal, onHeadEpoch },
+      data,
+      attributeEmbeddings,
+      train: options,
+      heads: attributes.map((_, head) => head),
+      signal,
+      onHeadEpoch,
       ...form,
-      ...(val && { validation: { data: val.data, truth: val.truth, epsilon: defaultEpsilon } }),
+      validation: val ? { data: val.data, truth: val.truth, epsilon: defaultEpsilon } : undefined,
       onStep: (heads) => {
         steps += heads;
         onProgress({ task: "training heads", done: steps, total, unit: "head steps" });

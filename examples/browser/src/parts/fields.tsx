@@ -7,9 +7,9 @@ interface SliderProps {
   readonly min: number;
   readonly max: number;
   readonly step: number;
-  readonly disabled?: boolean;
-  readonly hint?: string;
-  readonly format?: (value: number) => string;
+  readonly disabled?: boolean | undefined;
+  readonly hint?: string | undefined;
+  readonly format?: ((value: number) => string) | undefined;
   readonly change: (value: number) => void;
 }
 
@@ -57,8 +57,8 @@ interface NumberFieldProps {
   readonly value: number;
   readonly min: number;
   readonly max: number;
-  readonly step?: number;
-  readonly disabled?: boolean;
+  readonly step?: number | undefined;
+  readonly disabled?: boolean | undefined;
   readonly change: (value: number) => void;
 }
 
@@ -89,7 +89,7 @@ interface SelectProps<T extends string | number> {
   readonly label: string;
   readonly value: T;
   readonly options: readonly T[];
-  readonly disabled?: boolean;
+  readonly disabled?: boolean | undefined;
   readonly change: (value: T) => void;
 }
 
@@ -117,9 +117,9 @@ interface ChoicesProps {
   readonly legend: string;
   readonly options: readonly string[];
   readonly chosen: readonly string[];
-  readonly disabled?: boolean;
+  readonly disabled?: boolean | undefined;
   /** Colour of an option's dot. */
-  readonly dot?: (option: string) => string | undefined;
+  readonly dot?: ((option: string) => string | undefined) | undefined;
   readonly change: (chosen: string[]) => void;
 }
 

@@ -123,9 +123,9 @@ export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem,
 
 interface FileButtonProps {
   readonly label: string;
-  readonly accept?: string;
-  readonly multiple?: boolean;
-  readonly directory?: boolean;
+  readonly accept?: string | undefined;
+  readonly multiple?: boolean | undefined;
+  readonly directory?: boolean | undefined;
   readonly disabled: boolean;
   readonly take: (files: readonly InputFile[]) => void;
 }

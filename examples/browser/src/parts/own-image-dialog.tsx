@@ -114,7 +114,13 @@ function BoxCanvas({ pixels, boxes, setBoxes }: BoxCanvasProps) {
   const [drawn, setDrawn] = useState<Box>();
   const { width, height } = pixels;
   const picture: Picture = {
-    ...{ image: 0, split: "own", width, height, boxes, text: "", attributes: [] },
+    image: 0,
+    split: "own",
+    width,
+    height,
+    boxes,
+    text: "",
+    attributes: [],
     rgba: pixels.data as Uint8ClampedArray<ArrayBuffer>,
     reduction: 1,
   };

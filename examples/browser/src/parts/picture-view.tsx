@@ -7,10 +7,10 @@ interface PictureViewProps {
   /** What a reader who does not see it is told. */
   readonly label: string;
   /** Show this region only. */
-  readonly crop?: Box;
-  readonly boxes?: boolean;
+  readonly crop?: Box | undefined;
+  readonly boxes?: boolean | undefined;
   /** SVG in pixels of the image, drawn over it. */
-  readonly children?: ComponentChildren;
+  readonly children?: ComponentChildren | undefined;
 }
 
 /** An image with its regions, as large as its container. */
@@ -41,7 +41,13 @@ export function PictureView({ picture, label, crop, boxes = true, children }: Pi
   );
 }
 
-export function BoxOutline({ box: [x0, y0, x1, y1], ...rest }: { readonly box: Box; readonly class?: string }) {
+export function BoxOutline({
+  box: [x0, y0, x1, y1],
+  ...rest
+}: {
+  readonly box: Box;
+  readonly class?: string | undefined;
+}) {
   return (
     <rect
       class="outline"

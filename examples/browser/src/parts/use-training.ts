@@ -8,17 +8,17 @@ import { problemOf } from "./problem.ts";
 /** What is known of a training. */
 export interface TrainingState {
   readonly kind: "idle" | "running" | "done";
-  readonly backend?: BackendInUse;
-  readonly embedded?: { readonly regions: number; readonly dimension: number; readonly seconds: number };
-  readonly progress?: { readonly task: string; readonly done: number; readonly total: number };
+  readonly backend?: BackendInUse | undefined;
+  readonly embedded?: { readonly regions: number; readonly dimension: number; readonly seconds: number } | undefined;
+  readonly progress?: { readonly task: string; readonly done: number; readonly total: number } | undefined;
   readonly epochs: readonly EpochSummary[];
   /** Scores of the watched image's regions by attribute, as they come in. */
   readonly live: { readonly image: number; readonly scores: Readonly<Record<string, readonly number[]>> };
-  readonly result?: TrainingResult;
+  readonly result?: TrainingResult | undefined;
   /** What was asked for, such as a stop before there was a result. */
-  readonly notice?: string;
+  readonly notice?: string | undefined;
   /** What went wrong. */
-  readonly problem?: string;
+  readonly problem?: string | undefined;
 }
 
 export interface Training {

@@ -13,7 +13,7 @@ const CURE = "Install it with: npm i @tensorflow/tfjs-node-gpu@4.22.0 (needs CUD
 /** Where the `cuda` candidate finds TensorFlow. */
 export interface CudaOptions {
   /** Folders to look for the optional packages in. Default: this package's own and the current one. */
-  readonly searchPaths?: readonly string[];
+  readonly searchPaths?: readonly string[] | undefined;
 }
 
 /**
@@ -49,7 +49,7 @@ async function load(searchPaths: readonly string[] | undefined, forced: boolean)
     // The package makes its own backend the current one.
     if (current && tf.engine().backendName !== current) await tf.setBackend(current);
   }
-  const backend = tf.findBackend(TENSORFLOW) as (tf.KernelBackend & { isUsingGpuDevice?: boolean }) | null;
+  const backend = tf.findBackend(TENSORFLOW) as (tf.KernelBackend & { isUsingGpuDevice?: boolean | undefined }) | null;
   if (!backend) {
     const why = "it comes with another copy of @tensorflow/tfjs-core than 4.22.0";
     return { available: false, reason: `${found.name} is installed but does not fit: ${why}.` };

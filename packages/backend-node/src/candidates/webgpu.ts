@@ -14,7 +14,7 @@ interface GpuAdapter {
     architecture: string;
     device: string;
     description: string;
-    isFallbackAdapter?: boolean;
+    isFallbackAdapter?: boolean | undefined;
   };
   readonly limits: Readonly<Record<string, number>>;
   readonly features: ReadonlySet<string>;
@@ -116,7 +116,7 @@ async function findAdapter(): Promise<GpuAdapter | string> {
 }
 
 async function startDawn(): Promise<Gpu> {
-  const existing = (globalThis.navigator as { gpu?: Gpu } | undefined)?.gpu;
+  const existing = (globalThis.navigator as { gpu?: Gpu | undefined } | undefined)?.gpu;
   if (existing) return existing;
   const { create, globals } = (await import("webgpu")) as unknown as {
     create(options: string[]): Gpu;

@@ -14,8 +14,8 @@ export type RegisterCommand = (program: Command, context: CommandContext) => voi
 
 /** Flags that every command has. */
 export interface CommonFlags {
-  readonly json?: boolean;
-  readonly verbose?: boolean;
+  readonly json?: boolean | undefined;
+  readonly verbose?: boolean | undefined;
 }
 
 /** Adds the flags that every command has. */

@@ -8,8 +8,8 @@ interface EvaluateFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly dataDir: string;
   readonly checkpoint: string;
   readonly split: string;
-  readonly weights?: string;
-  readonly report?: string;
+  readonly weights?: string | undefined;
+  readonly report?: string | undefined;
 }
 
 /** `villa evaluate`: region ↔ text retrieval. */
@@ -33,7 +33,7 @@ Examples:
   withCommonFlags(withRuntimeFlags(command)).action(({ json, verbose, ...flags }: EvaluateFlags) =>
     present(
       context,
-      { ...(json && { json }), ...(verbose && { verbose }) },
+      { json, verbose },
       (progress) =>
         onBackend(flags, async () => {
           const { evaluateCheckpoint } = await import("@villa/vlm/node");
@@ -46,9 +46,9 @@ Examples:
             split: flags.split,
             progress,
             signal: context.signal,
-            ...(flags.weights && { weights: flags.weights }),
-            ...(flags.merge && { indexed: true }),
-            ...(page && { examples: page.examplesShown }),
+            weights: flags.weights,
+            indexed: flags.merge,
+            examples: page ? page.examplesShown : undefined,
           });
           if (!page) return evaluation;
           const { atomicWriteFile } = await import("@villa/data/node");

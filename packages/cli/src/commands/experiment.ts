@@ -5,12 +5,12 @@ import { type RuntimeFlags, wholeNumber } from "./runtime.ts";
 interface ComplexityFlags extends CommonFlags, RuntimeFlags {
   readonly out: string;
   readonly digits: string;
-  readonly jobs?: number;
-  readonly seeds?: number[];
-  readonly complexities?: number[];
-  readonly budget?: number;
-  readonly steps?: number;
-  readonly pairsPerStep?: number;
+  readonly jobs?: number | undefined;
+  readonly seeds?: number[] | undefined;
+  readonly complexities?: number[] | undefined;
+  readonly budget?: number | undefined;
+  readonly steps?: number | undefined;
+  readonly pairsPerStep?: number | undefined;
 }
 
 /** `villa experiment complexity`: the paper's figure on DocMNIST. */

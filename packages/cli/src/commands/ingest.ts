@@ -9,26 +9,26 @@ type IngestModule = typeof import("@villa/ingest/node");
 type IngestResult = Awaited<ReturnType<IngestModule["ingestTable"]>>;
 
 interface IngestFlags extends CommonFlags, ShardFlags {
-  readonly images?: string;
+  readonly images?: string | undefined;
   readonly table: string;
   readonly out: string;
   readonly regions: string;
-  readonly attributes?: string;
-  readonly mine?: number;
+  readonly attributes?: string | undefined;
+  readonly mine?: number | undefined;
   readonly negation: boolean;
-  readonly columns?: Record<string, string>;
-  readonly groupBy?: string;
+  readonly columns?: Record<string, string> | undefined;
+  readonly groupBy?: string | undefined;
   readonly boxFormat: "xyxy" | "xywh";
-  readonly clipBoxes?: boolean;
+  readonly clipBoxes?: boolean | undefined;
   readonly split: string;
   readonly seed: number;
   readonly imageFormat: "png" | "npz" | "keep";
-  readonly maxSide?: number;
-  readonly autoOrient?: boolean;
-  readonly encoding?: string;
-  readonly limit?: number;
-  readonly skipBad?: boolean;
-  readonly overwrite?: boolean;
+  readonly maxSide?: number | undefined;
+  readonly autoOrient?: boolean | undefined;
+  readonly encoding?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly skipBad?: boolean | undefined;
+  readonly overwrite?: boolean | undefined;
 }
 
 /** `villa ingest`: a dataset from a table and a folder of images. */
@@ -73,11 +73,11 @@ Examples:
             "clipBoxes",
           ]),
           ...given(flags, ["seed", "encoding", "limit", "skipBad", "overwrite"]),
-          columns: { ...flags.columns, ...(flags.groupBy !== undefined && { group: flags.groupBy }) },
+          columns: { ...flags.columns, group: flags.groupBy },
           split: parseSplitShares(flags.split),
           image: { format: flags.imageFormat, ...given(flags, ["maxSide", "autoOrient"]) },
-          ...(shard && { shard }),
-          ...(flags.merge && { mergeOnly: true }),
+          shard,
+          mergeOnly: flags.merge,
           progress,
           signal: context.signal,
         });

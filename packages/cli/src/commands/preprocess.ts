@@ -7,12 +7,12 @@ import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly dataDir: string;
   readonly encoder: "clip-rn50" | "pixels";
-  readonly weights?: string;
+  readonly weights?: string | undefined;
   readonly regions: "roi-align" | "crop";
   readonly dimension: number;
   readonly seed: number;
   readonly format: "original" | "safetensors";
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
 }
 
 /** `villa preprocess`: region and attribute embeddings. */
@@ -62,10 +62,10 @@ Examples:
               format: flags.format,
               progress,
               signal: context.signal,
-              ...(weights && { weights }),
-              ...(shard && { shard }),
-              ...(flags.merge && { mergeOnly: true }),
-              ...(flags.overwrite && { overwrite: true }),
+              weights,
+              shard,
+              mergeOnly: flags.merge,
+              overwrite: flags.overwrite,
             });
             return { ...result, backend: backend.name };
           } finally {

@@ -6,25 +6,25 @@ import { anyNumber, onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags 
 
 interface RetrievalFlags extends CommonFlags, RuntimeFlags {
   readonly checkpoint: string;
-  readonly split?: string;
-  readonly weights?: string;
+  readonly split?: string | undefined;
+  readonly weights?: string | undefined;
 }
 
 interface QueryFlags extends RetrievalFlags {
-  readonly dataDir?: string;
-  readonly text?: string;
-  readonly image?: string;
+  readonly dataDir?: string | undefined;
+  readonly text?: string | undefined;
+  readonly image?: string | undefined;
   readonly regions: string;
   readonly top: number;
-  readonly perImage?: boolean;
-  readonly out?: string;
+  readonly perImage?: boolean | undefined;
+  readonly out?: string | undefined;
 }
 
 interface AnnotateFlags extends RetrievalFlags {
   readonly dataDir: string;
   readonly out: string;
   readonly top: number;
-  readonly minScore?: number;
+  readonly minScore?: number | undefined;
 }
 
 /** `villa query` finds regions, `villa annotate` says what each region shows. */
@@ -58,7 +58,7 @@ Examples:
           const result = await runQuery({ ...flags, progress, signal: context.signal });
           if (flags.out !== undefined) await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
           const { hits, unknownWords } = result;
-          return { hits, unknownWords, ...(flags.out !== undefined && { out: flags.out }) };
+          return { hits, unknownWords, out: flags.out };
         }),
       ({ hits, unknownWords, out }) =>
         [

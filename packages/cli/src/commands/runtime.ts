@@ -3,8 +3,8 @@ import { type Command, InvalidArgumentError } from "commander";
 
 /** Flags of every command that computes. */
 export interface RuntimeFlags {
-  readonly backend?: string;
-  readonly threads?: number;
+  readonly backend?: string | undefined;
+  readonly threads?: number | undefined;
 }
 
 export function withRuntimeFlags(command: Command): Command {

@@ -4,8 +4,8 @@ import type { Terminal } from "../terminal.ts";
 
 /** Flags of every command whose work several processes can split. */
 export interface ShardFlags {
-  readonly shard?: string;
-  readonly merge?: boolean;
+  readonly shard?: string | undefined;
+  readonly merge?: boolean | undefined;
 }
 
 export function withShardFlags(command: Command, what: string): Command {

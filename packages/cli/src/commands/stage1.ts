@@ -10,7 +10,7 @@ type Stage1Module = typeof import("@villa/mapping/node");
 type Stage1Result = Awaited<ReturnType<Stage1Module["runStage1"]>>;
 
 interface Stage1Flags extends CommonFlags, RuntimeFlags, ShardFlags {
-  readonly attributesShard?: string;
+  readonly attributesShard?: string | undefined;
 }
 
 /** `villa stage1` trains the mapping model and maps; `villa map` maps with a trained one. */
@@ -35,7 +35,7 @@ All settings with their defaults: ${settingsPage}`,
       const asked = attributesShard === undefined ? flags : { ...flags, shard: attributesShard };
       const shard = config.attributes_shard === null ? chosenShard(asked, context.terminal) : undefined;
       const own = shard ? { ...config, attributes_shard: `${shard.index}/${shard.count}` } : config;
-      return runStage1(own, { ...options, ...(flags.merge && { mergeOnly: true }) });
+      return runStage1(own, { ...options, mergeOnly: flags.merge });
     }),
   );
 
@@ -52,9 +52,9 @@ Examples:
   villa map data_dir=data/docmnist_30000_15.2 --checkpoint last.pkl mapping.epsilon=auto`,
     );
   withCommonFlags(withRuntimeFlags(map)).action(
-    (overrides: string[], flags: CommonFlags & RuntimeFlags & { checkpoint?: string }) =>
+    (overrides: string[], flags: CommonFlags & RuntimeFlags & { checkpoint?: string | undefined }) =>
       run(context, flags, overrides, ({ runMapping }, config, options) =>
-        runMapping(config, { ...options, ...(flags.checkpoint && { checkpoint: flags.checkpoint }) }),
+        runMapping(config, { ...options, checkpoint: flags.checkpoint }),
       ),
   );
 };
@@ -90,7 +90,7 @@ function run(
           const result = await stage(module, config, {
             onProgress: progress,
             signal: context.signal,
-            ...(pool && { pool }),
+            pool,
           });
           return { ...result, page: await writePage(result) };
         } finally {

@@ -10,8 +10,8 @@ interface WebDatasetFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly pairs: "mapping" | "image" | "oracle";
   readonly samplesPerTar: number;
   readonly seed: number;
-  readonly checkpoint?: string;
-  readonly weights?: string;
+  readonly checkpoint?: string | undefined;
+  readonly weights?: string | undefined;
 }
 
 /** `villa export-webdataset`: tar shards for trainers elsewhere. */
@@ -47,7 +47,7 @@ Example:
           const { exportWebDataset } = await import("../webdataset/export-web-dataset.ts");
           const shard = chosenShard(flags, context.terminal);
           const { shard: _, ...rest } = flags;
-          const result = await exportWebDataset({ ...rest, ...(shard && { shard }), progress, signal: context.signal });
+          const result = await exportWebDataset({ ...rest, shard, progress, signal: context.signal });
           return { ...result, out: flags.out };
         }),
       ({ samples, pairs, tars, out }) => `${samples} images with ${pairs} pairs in ${tars} tars in ${out}`,

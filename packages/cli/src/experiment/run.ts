@@ -22,12 +22,12 @@ export interface ComplexityOptions {
   readonly out: string;
   /** "glyphs" or a folder with MNIST's files. */
   readonly digits: string;
-  readonly protocol?: ComplexityProtocol;
+  readonly protocol?: ComplexityProtocol | undefined;
   /** Cells computed side by side. Default: one a core. */
   readonly jobs?: number | undefined;
   readonly backend?: string | undefined;
-  readonly progress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly progress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ComplexityResult {

@@ -25,13 +25,13 @@ export interface QuickstartOptions {
   /** "glyphs", "mnist", a folder, or "auto". */
   readonly digits: string;
   readonly seed: number;
-  readonly sizes?: QuickstartSizes;
+  readonly sizes?: QuickstartSizes | undefined;
   /** Threads for Stage 1; default every core. */
   readonly threads?: number | undefined;
-  readonly progress?: ProgressListener;
+  readonly progress?: ProgressListener | undefined;
   /** Told the name of each step as it begins. */
-  readonly onStep?: (name: string) => void;
-  readonly signal?: AbortSignal;
+  readonly onStep?: ((name: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface QuickstartResult extends ReportData {
@@ -49,7 +49,7 @@ export interface QuickstartResult extends ReportData {
  */
 export async function runQuickstart(options: QuickstartOptions, backend: ActiveBackend): Promise<QuickstartResult> {
   const { seed, sizes = quickstartSizes, progress, signal } = options;
-  const running = { ...(progress && { progress }), ...(signal && { signal }) };
+  const running = { progress, signal };
   const folder = await freshFolder(options.out);
   const checkpoints = join(folder, "checkpoints");
   const timeline = new Timeline(options.onStep);
@@ -85,8 +85,8 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
     .time("Stage 1: learn the mapping, map", `${where}, ${pool.size} workers`, () =>
       runStage1(stage1For(sizes, { dataDir, checkpoints, seed }), {
         pool,
-        ...(progress && { onProgress: progress }),
-        ...(signal && { signal }),
+        onProgress: progress,
+        signal,
       }),
     )
     .finally(() => pool.close());

@@ -19,7 +19,7 @@ export interface LineChart {
   readonly y: string;
   readonly series: readonly Series[];
   /** A vertical line with words on it. */
-  readonly mark?: { readonly x: number; readonly text: string };
+  readonly mark?: { readonly x: number; readonly text: string } | undefined;
   /** Whole numbers on x. */
   readonly whole?: boolean;
   /** Start y at 0 … end there. */
@@ -57,9 +57,8 @@ export function lineChart({ description, x, y, series, mark, whole, domain }: Li
               text: "text",
               frameAnchor: "bottom", // where curves of percentages rarely are
               dy: -6,
-              dx: 6,
+              dx: mark.x > (low + high) / 2 ? -6 : 6,
               textAnchor: mark.x > (low + high) / 2 ? "end" : "start",
-              ...(mark.x > (low + high) / 2 && { dx: -6 }),
             }),
           ]
         : []),
@@ -69,7 +68,7 @@ export function lineChart({ description, x, y, series, mark, whole, domain }: Li
           y: "1",
           stroke: color,
           strokeWidth: 2,
-          ...(dashed && { strokeDasharray: "5 4" }),
+          strokeDasharray: dashed ? "5 4" : "none",
         }),
       ),
       ...series

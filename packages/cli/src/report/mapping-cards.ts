@@ -39,7 +39,7 @@ export function tradeOffCard(sweep: readonly EpsilonResult[], split: string, eps
       x: "ε",
       y: "%",
       series,
-      ...(typeof epsilon === "number" && { mark: { x: epsilon, text: `ε = ${epsilon.toFixed(3)}` } }),
+      mark: typeof epsilon === "number" ? { x: epsilon, text: `ε = ${epsilon.toFixed(3)}` } : undefined,
       domain: [0, 100],
     }),
   )}</div>`;

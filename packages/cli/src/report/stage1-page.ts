@@ -8,8 +8,12 @@ import { dataTable, html } from "./markup.ts";
 export interface Stage1Run {
   readonly directory: string;
   readonly history: readonly EpochSummary[];
-  readonly epsilon?: Epsilon;
-  readonly mappings: readonly { readonly split: string; readonly images: number; readonly report?: MappingReport }[];
+  readonly epsilon?: Epsilon | undefined;
+  readonly mappings: readonly {
+    readonly split: string;
+    readonly images: number;
+    readonly report?: MappingReport | undefined;
+  }[];
 }
 
 /** `report.html` of a run of Stage 1: quality, loss, ε, attributes, confusions; judged splits are those with ground truth. */

@@ -9,13 +9,13 @@ export interface AnnotateOptions extends RetrievalOptions {
   /** Attributes of each region. */
   readonly top: number;
   /** Attributes below this cosine are left out. */
-  readonly minScore?: number;
+  readonly minScore?: number | undefined;
 }
 
 /** A line of the file. */
 export interface RegionAnnotation {
   readonly image_id: number;
-  readonly source?: string;
+  readonly source?: string | undefined;
   readonly split: string;
   readonly region: number;
   readonly box: readonly number[];
@@ -43,7 +43,12 @@ export async function annotateDataset(options: AnnotateOptions): Promise<{ image
             at += dimension;
             regionCount++;
             const line: RegionAnnotation = {
-              ...{ image_id: imageId, ...(source !== undefined && { source }), split, region, box, attributes },
+              image_id: imageId,
+              source,
+              split,
+              region,
+              box,
+              attributes,
             };
             written.push(`${JSON.stringify(line)}\n`);
           }

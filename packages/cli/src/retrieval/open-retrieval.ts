@@ -17,11 +17,11 @@ export interface Retrieval {
 export interface RetrievalOptions {
   readonly dataDir: string;
   readonly checkpoint: string;
-  readonly split?: string;
+  readonly split?: string | undefined;
   /** CLIP's weights, when the checkpoint's text side needs them. */
-  readonly weights?: string;
-  readonly progress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly weights?: string | undefined;
+  readonly progress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens everything and embeds what has not been embedded before. The caller disposes the model. */
@@ -31,7 +31,7 @@ export async function openRetrieval(options: RetrievalOptions): Promise<Retrieva
   const index = await RegionIndex.open(dataset, checkpoint, split);
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
-    await index.fill(model.tower, { ...(progress && { progress }), ...(signal && { signal }) });
+    await index.fill(model.tower, { progress, signal });
     return { dataset, model, index, sources: await readSources(dataDir) };
   } catch (error) {
     model.dispose();

@@ -10,14 +10,14 @@ import { type RankedRegion, rankRegions } from "./rank.ts";
 import { unknownWords } from "./unknown-words.ts";
 
 export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
-  readonly dataDir?: string;
-  readonly text?: string;
+  readonly dataDir?: string | undefined;
+  readonly text?: string | undefined;
   /** A picture of its own: with a text, its regions are ranked; without one, the dataset's regions that look like it. */
-  readonly image?: string;
+  readonly image?: string | undefined;
   /** Regions of that picture. Default `grid:3x3`. */
-  readonly regions?: string;
+  readonly regions?: string | undefined;
   readonly top: number;
-  readonly perImage?: boolean;
+  readonly perImage?: boolean | undefined;
 }
 
 /** One answer to a query. */
@@ -25,12 +25,12 @@ export interface QueryHit {
   readonly rank: number;
   readonly score: number;
   /** Of the dataset. */
-  readonly imageId?: number;
+  readonly imageId?: number | undefined;
   /** The image's path in the table that the dataset was made from, or the query's own picture. */
-  readonly source?: string;
+  readonly source?: string | undefined;
   /** [x0, y0, x1, y1] in pixels. */
   readonly box: readonly number[];
-  readonly text?: string;
+  readonly text?: string | undefined;
 }
 
 export interface QueryResult {
@@ -119,8 +119,14 @@ async function pictureEmbedding({ tower }: VisionLanguageModel, picture: RgbImag
 
 function pictureRow({ width, height }: RgbImage, regionCoord: RankedRegion["row"]["regionCoord"]): RankedRegion["row"] {
   return {
-    ...{ imageId: 0, imageSize: [height, width], imageFilepath: "query", regionCoord, numRegions: regionCoord.length },
-    ...{ split: "query", text: "", attributes: [] },
+    imageId: 0,
+    imageSize: [height, width],
+    imageFilepath: "query",
+    regionCoord,
+    numRegions: regionCoord.length,
+    split: "query",
+    text: "",
+    attributes: [],
   };
 }
 

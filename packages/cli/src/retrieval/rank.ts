@@ -18,7 +18,7 @@ export interface RankedRegion {
 export async function rankRegions(
   parts: AsyncIterable<IndexedPart> | Iterable<IndexedPart>,
   query: Float32Array,
-  { top, perImage = false }: { readonly top: number; readonly perImage?: boolean },
+  { top, perImage = false }: { readonly top: number; readonly perImage?: boolean | undefined },
 ): Promise<RankedRegion[]> {
   let best: RankedRegion[] = [];
   for await (const { rows, regions } of parts) {

@@ -23,12 +23,12 @@ export interface WebDatasetOptions {
   /** Of the order of samples. */
   readonly seed: number;
   /** Write the embeddings of all sentences by this model's text side, for trainers without one. */
-  readonly checkpoint?: string;
-  readonly weights?: string;
+  readonly checkpoint?: string | undefined;
+  readonly weights?: string | undefined;
   /** Only this share of the tars. */
-  readonly shard?: Shard;
-  readonly progress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly shard?: Shard | undefined;
+  readonly progress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a sample's JSON holds. */
@@ -68,7 +68,7 @@ export async function exportWebDataset(
       }
     };
     const name = `${split}-${String(tar).padStart(6, "0")}.tar`;
-    await writeTarShard(join(out, name), files(), { ...(signal && { signal }) });
+    await writeTarShard(join(out, name), files(), { signal });
   }
   if (options.checkpoint !== undefined && !shard?.index) await writeSentences(options, order);
   return { samples: order.length, pairs: order.reduce((sum, { sentences }) => sum + sentences.length, 0), tars };
@@ -90,7 +90,10 @@ async function pairedRows(dataset: Dataset, { split, pairs: mode, dataDir }: Web
     const { boxes, sentences } = imagePairs(row, mode);
     if (boxes.length === 0) return [];
     const sample: WebDatasetSample = {
-      ...{ image_id: row.imageId, image_size: row.imageSize, text: row.text, attributes: row.attributes },
+      image_id: row.imageId,
+      image_size: row.imageSize,
+      text: row.text,
+      attributes: row.attributes,
       pairs: boxes.map((box, i) => ({ box, sentences: sentences[i]! })),
     };
     return [{ row, sentences, json: JSON.stringify(sample) }];

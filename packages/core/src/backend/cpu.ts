@@ -12,7 +12,7 @@ export function plainCpuBackend(): BackendCandidate {
       await tf.setBackend("cpu");
       await tf.ready();
       // Its first tensor prints an advertisement for tfjs-node; the choice of backend is reported elsewhere.
-      (tf.backend() as { firstUse?: boolean }).firstUse = false;
+      (tf.backend() as { firstUse?: boolean | undefined }).firstUse = false;
     },
   };
 }

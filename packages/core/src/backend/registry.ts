@@ -2,7 +2,7 @@ import { VillaError } from "@villa/data";
 
 /** What a probe found: the backend can run here, or the sentence that says why it cannot. */
 export type BackendProbe =
-  | { readonly available: true; readonly detail?: string }
+  | { readonly available: true; readonly detail?: string | undefined }
   | { readonly available: false; readonly reason: string };
 
 /** A way to run TensorFlow.js here. Adapters (`@villa/backend-node`, `@villa/backend-browser`) offer them in order. */
@@ -29,12 +29,12 @@ export interface BackendCandidate {
 export interface ActiveBackend {
   readonly name: string;
   readonly device: "gpu" | "cpu";
-  readonly detail?: string;
+  readonly detail?: string | undefined;
   /**
    * Resolves with the reason when the device goes away: what was computed since is void, and choosing a backend again
    * starts anew. Absent where that cannot happen.
    */
-  readonly lost?: Promise<string>;
+  readonly lost?: Promise<string> | undefined;
   /** Releases the backend; the process can then exit. */
   dispose(): Promise<void>;
 }
@@ -106,8 +106,8 @@ async function attempt(candidate: BackendCandidate, forced: boolean): Promise<Ac
   return {
     name: candidate.name,
     device: candidate.device,
-    ...(probe.detail === undefined ? {} : { detail: probe.detail }),
-    ...(candidate.lost && { lost: candidate.lost() }),
+    detail: probe.detail,
+    lost: candidate.lost ? candidate.lost() : undefined,
     dispose: async () => candidate.dispose?.(),
   };
 }

@@ -26,7 +26,10 @@ export interface TaskPool {
   run<T>(
     task: TaskReference,
     payload: unknown,
-    options?: { readonly onMessage?: (message: unknown) => void; readonly signal?: AbortSignal },
+    options?: {
+      readonly onMessage?: ((message: unknown) => void) | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<T>;
   /** Ends the workers; tasks that still wait are refused. */
   close(): Promise<void>;

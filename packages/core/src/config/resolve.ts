@@ -13,11 +13,11 @@ export interface ResolveConfigOptions<Schema extends v.GenericSchema> {
   readonly schema: Schema;
   readonly defaults: ConfigValues;
   /** Built-in experiments by name: settings over the defaults. */
-  readonly experiments?: Readonly<Record<string, ConfigValues>>;
+  readonly experiments?: Readonly<Record<string, ConfigValues>> | undefined;
   /** `key=value` words as typed: dotted keys, YAML values, and `experiment=<name or file>`. Later ones win. */
-  readonly overrides?: readonly string[];
+  readonly overrides?: readonly string[] | undefined;
   /** Text of a YAML experiment file, or undefined when there is no such file. */
-  readonly readFile?: (path: string) => string | undefined;
+  readonly readFile?: ((path: string) => string | undefined) | undefined;
 }
 
 /**

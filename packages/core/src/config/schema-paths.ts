@@ -1,11 +1,11 @@
 /** What is read of a valibot schema: enough to know its keys. */
 interface SchemaLike {
   readonly type: string;
-  readonly entries?: Readonly<Record<string, SchemaLike>>;
+  readonly entries?: Readonly<Record<string, SchemaLike>> | undefined;
   /** Of optional, nullable and the like. */
-  readonly wrapped?: SchemaLike;
+  readonly wrapped?: SchemaLike | undefined;
   /** Of a pipe: the first one describes the input. */
-  readonly pipe?: readonly SchemaLike[];
+  readonly pipe?: readonly SchemaLike[] | undefined;
 }
 
 export interface SchemaPath {

@@ -9,18 +9,18 @@ export interface BatchNormParameters {
   readonly gamma: tf.Tensor;
   /** [C] shift (`bias` in torch). */
   readonly beta: tf.Tensor;
-  readonly eps?: number;
+  readonly eps?: number | undefined;
   /** Applies ReLU to the result, in the same pass. */
-  readonly relu?: boolean;
+  readonly relu?: boolean | undefined;
 }
 
 /** Settings of {@link batchNormTrain}. */
 export interface BatchNormTrainOptions extends BatchNormParameters {
   /** Moved towards the batch's mean and unbiased variance; left out, they stay untouched. [C] each. */
-  readonly runningMean?: tf.Variable;
-  readonly runningVar?: tf.Variable;
+  readonly runningMean?: tf.Variable | undefined;
+  readonly runningVar?: tf.Variable | undefined;
   /** Weight of the new batch, torch's default 0.1. */
-  readonly momentum?: number;
+  readonly momentum?: number | undefined;
 }
 
 /**

@@ -2,9 +2,9 @@ import * as tf from "@tensorflow/tfjs-core";
 
 /** Settings of {@link conv2d}. */
 export interface Conv2dOptions {
-  readonly stride?: number;
+  readonly stride?: number | undefined;
   /** Zeros added on every side, as torch's `padding`. */
-  readonly padding?: number;
+  readonly padding?: number | undefined;
 }
 
 /**

@@ -5,18 +5,18 @@ import { denseRoiProduct, separableRoiProduct } from "./roi-products.ts";
 /** Settings of {@link roiAlign}; the defaults are those of ViLLA. */
 export interface RoiAlignOptions {
   /** Side of the output grid. */
-  readonly outputSize?: number;
+  readonly outputSize?: number | undefined;
   /** Feature pixels per image pixel: feature width / image width. */
   readonly spatialScale: number;
   /** Samples per bin and axis; 0 = adaptive, ceil(region size / output size). */
-  readonly samplingRatio?: number;
+  readonly samplingRatio?: number | undefined;
   /** Half-pixel correction, torchvision's `aligned`. */
-  readonly aligned?: boolean;
+  readonly aligned?: boolean | undefined;
   /**
    * Averages bins pool × pool in the same product, as an average pool after the alignment would: the result's side is
    * outputSize / pool. Default 1.
    */
-  readonly pool?: number;
+  readonly pool?: number | undefined;
 }
 
 /**

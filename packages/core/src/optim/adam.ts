@@ -9,9 +9,9 @@ export interface AdamOptions {
   /** Parameters by name; `step` changes their values. */
   readonly parameters: ReadonlyMap<string, tf.Variable>;
   readonly learningRate: number;
-  readonly betas?: readonly [number, number];
-  readonly eps?: number;
-  readonly weightDecay?: number;
+  readonly betas?: readonly [number, number] | undefined;
+  readonly eps?: number | undefined;
+  readonly weightDecay?: number | undefined;
 }
 
 interface Moments {

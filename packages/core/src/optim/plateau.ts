@@ -5,12 +5,12 @@ export interface ReduceLROnPlateauOptions {
   /** The optimiser whose rate is reduced. */
   readonly optimizer: { learningRate: number };
   /** Factor of each reduction. */
-  readonly factor?: number;
+  readonly factor?: number | undefined;
   /** Epochs without improvement that are tolerated before a reduction. */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
   /** A loss counts as better when it is below best - threshold (torch's `threshold_mode="abs"`). */
-  readonly threshold?: number;
-  readonly minimumLearningRate?: number;
+  readonly threshold?: number | undefined;
+  readonly minimumLearningRate?: number | undefined;
 }
 
 /** What {@link ReduceLROnPlateau} remembers, for checkpoints. */

@@ -4,8 +4,8 @@ import { type RandomState, VillaError } from "@villa/data";
 export interface BatchOptions {
   readonly examples: number;
   readonly batchSize: number;
-  readonly dropLast?: boolean;
-  readonly shuffle?: boolean;
+  readonly dropLast?: boolean | undefined;
+  readonly shuffle?: boolean | undefined;
   /** Makes an epoch this many steps, of as many passes over the examples as that takes, instead of one pass. */
   readonly stepsPerEpoch?: number | undefined;
   readonly random: RandomState;

@@ -70,7 +70,7 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
     scheduler?.step(validationLoss ?? loss);
     stoppedEarly = stop;
     const learningRate = optimizer.learningRate;
-    const result = { epoch, loss, learningRate, improved, ...(validationLoss === undefined ? {} : { validationLoss }) };
+    const result = { epoch, loss, learningRate, improved, validationLoss };
     history.push(result);
     await metrics?.write({ kind: "epoch", step: (epoch + 1) * perEpoch, rate: pace.rate, ...result });
     const next = { epoch: epoch + 1, step: 0, lossSum: 0, epochRandom: random.getState(), stoppedEarly };

@@ -12,9 +12,9 @@ export interface TrainOptions {
   readonly batchSize: number;
   readonly epochs: number;
   /** Drops a last batch that is not full (default true, as the reference). */
-  readonly dropLast?: boolean;
+  readonly dropLast?: boolean | undefined;
   /** Draws a new order each epoch (default true). */
-  readonly shuffle?: boolean;
+  readonly shuffle?: boolean | undefined;
   /** Makes an epoch this many steps, of as many passes over the examples as that takes (default: one pass). */
   readonly stepsPerEpoch?: number | undefined;
   /** Draws the orders; `step` may draw from it too. */
@@ -54,7 +54,7 @@ export interface EpochResult {
   readonly epoch: number;
   /** Mean loss of the epoch's steps. */
   readonly loss: number;
-  readonly validationLoss?: number;
+  readonly validationLoss?: number | undefined;
   /** After the schedule took the epoch's loss. */
   readonly learningRate: number;
   readonly improved: boolean;
@@ -90,8 +90,8 @@ export interface MetricsRecord {
   readonly learningRate: number;
   /** Examples a second, lately. */
   readonly rate: number;
-  readonly validationLoss?: number;
-  readonly improved?: boolean;
+  readonly validationLoss?: number | undefined;
+  readonly improved?: boolean | undefined;
 }
 
 /** Takes metrics; `jsonlMetrics` of `@villa/core/node` writes them to a file. */

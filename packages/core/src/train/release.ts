@@ -2,8 +2,8 @@ import * as tf from "@tensorflow/tfjs-core";
 
 interface TapeNode {
   readonly kernelName: string;
-  readonly saved?: readonly tf.Tensor[];
-  gradient?: (dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
+  readonly saved?: readonly tf.Tensor[] | undefined;
+  gradient?: ((dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>) | undefined;
 }
 
 /**

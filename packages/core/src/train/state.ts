@@ -30,7 +30,7 @@ export interface Checkpoint {
   readonly tensors: Map<string, TensorData>;
   readonly position: RunPosition;
   /** Whatever the caller wants to find again, e.g. its configuration. */
-  readonly extra?: Readonly<Record<string, unknown>>;
+  readonly extra?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** The parts of a run that change. */
@@ -63,7 +63,7 @@ export async function captureRun(
       scheduler: parts.scheduler?.state() ?? null,
       stopping: parts.stopping.state(),
     },
-    ...(extra ? { extra } : {}),
+    extra,
   };
 }
 

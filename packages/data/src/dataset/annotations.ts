@@ -23,12 +23,12 @@ export interface ImageAnnotation {
   readonly split: string;
   readonly text: string;
   /** DocMNIST's labels, one per region. */
-  readonly digitLabel?: readonly (string | null)[];
-  readonly colorLabel?: readonly (string | null)[];
-  readonly shapeLabel?: readonly (string | null)[];
-  readonly sizeLabel?: readonly (string | null)[];
+  readonly digitLabel?: readonly (string | null)[] | undefined;
+  readonly colorLabel?: readonly (string | null)[] | undefined;
+  readonly shapeLabel?: readonly (string | null)[] | undefined;
+  readonly sizeLabel?: readonly (string | null)[] | undefined;
   /** Ground truth, if known: each region's attributes. */
-  readonly regToAttr?: readonly (readonly string[])[];
+  readonly regToAttr?: readonly (readonly string[])[] | undefined;
   /** Distinct attributes of the image. */
   readonly attributes: readonly string[];
 }
@@ -44,7 +44,12 @@ export interface MappingAnnotation extends ImageAnnotation {
 type Row = Partial<MappingAnnotation>;
 
 /** Every column, in the order in which files have them. */
-const columns: readonly { name: string; key: keyof MappingAnnotation; type: FeatherType; required?: true }[] = [
+const columns: readonly {
+  name: string;
+  key: keyof MappingAnnotation;
+  type: FeatherType;
+  required?: true | undefined;
+}[] = [
   { name: "image_id", key: "imageId", type: "int64", required: true },
   { name: "image_size", key: "imageSize", type: { list: "int64" }, required: true },
   { name: "image_filepath", key: "imageFilepath", type: "string", required: true },
@@ -105,7 +110,7 @@ export interface AnnotationWriter {
 export async function createAnnotationWriter({
   truth = false,
   ...options
-}: FeatherWriteOptions & { readonly truth?: boolean } = {}): Promise<AnnotationWriter> {
+}: FeatherWriteOptions & { readonly truth?: boolean | undefined } = {}): Promise<AnnotationWriter> {
   const writer = await createFeatherWriter(options);
   let present: typeof columns | undefined;
   return {

@@ -3,11 +3,11 @@ export interface ProgressUpdate {
   /** What is being done, in a few words: "generating images", "epoch 3". */
   readonly task: string;
   readonly done: number;
-  readonly total?: number;
+  readonly total?: number | undefined;
   /** What is counted: "images", "steps", "bytes". */
   readonly unit: string;
   /** Figures worth showing beside the bar, e.g. `{ loss: 0.42 }`. */
-  readonly metrics?: Readonly<Record<string, number>>;
+  readonly metrics?: Readonly<Record<string, number>> | undefined;
 }
 
 /**

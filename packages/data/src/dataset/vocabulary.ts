@@ -7,7 +7,7 @@ export interface AttributeGroup {
   /** Sentences about an attribute; `{}` stands for its name. */
   readonly templates: readonly string[];
   /** Other words for an attribute, by its name. */
-  readonly synonyms?: Readonly<Record<string, readonly string[]>>;
+  readonly synonyms?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
 /** The attributes a dataset speaks of: its file `attributes.json`. */
@@ -18,7 +18,7 @@ export interface AttributeVocabulary {
    * `words-negated-too` – the same without the rule on negation. Absent in DocMNIST's folders, whose sentences mention an
    * attribute wherever it follows a space, as in the original.
    */
-  readonly mentions?: "words" | "words-negated-too";
+  readonly mentions?: "words" | "words-negated-too" | undefined;
 }
 
 /**
@@ -100,7 +100,7 @@ export function parseVocabulary(json: string): AttributeVocabulary {
   }
   const seen = new Set<string>();
   return {
-    ...(mentions && { mentions }),
+    mentions,
     groups: groups.map((group: Partial<AttributeGroup> | null, i) => {
       const { name, attributes, templates, synonyms } = group ?? {};
       const where = `group ${typeof name === "string" ? `"${name}"` : i + 1}`;
@@ -124,7 +124,7 @@ export function parseVocabulary(json: string): AttributeVocabulary {
           `attributes.json: the synonyms of "${other[0]}" in ${where} are not a list of words for one of its attributes.`,
         );
       }
-      return { name, attributes, templates, ...(synonyms && { synonyms }) };
+      return { name, attributes, templates, synonyms };
     }),
   };
 }
@@ -132,7 +132,7 @@ export function parseVocabulary(json: string): AttributeVocabulary {
 /** The text of `attributes.json`. */
 export function formatVocabulary(vocabulary: AttributeVocabulary): string {
   const { groups, mentions } = vocabulary;
-  return `${JSON.stringify({ version: 1, ...(mentions && { mentions }), groups }, null, 2)}\n`;
+  return `${JSON.stringify({ version: 1, mentions, groups }, null, 2)}\n`;
 }
 
 function isTexts(value: unknown): value is string[] {

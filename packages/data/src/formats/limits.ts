@@ -6,7 +6,7 @@ export interface ReadLimits {
    * Most bytes that one call may allocate for decompressed, widened or expanded contents. Views of the input are free.
    * Default: 512 MiB plus eight times the input.
    */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
 /** The memory that one read may still allocate. */

@@ -5,7 +5,7 @@ import { type DataType, decodeElements, elementCount, encodeElements, itemSize, 
 /** Options of the safetensors readers. */
 export interface SafetensorsOptions extends ReadLimits {
   /** Leave float16 and bfloat16 as their bits in a Uint16Array instead of widening them. */
-  readonly raw?: boolean;
+  readonly raw?: boolean | undefined;
 }
 
 /** Where bytes can be had by range: a file, a URL, memory. */

@@ -123,7 +123,7 @@ export function decodeElements(
   bytes: Uint8Array,
   dtype: DataType,
   shape: number[],
-  options: { raw?: boolean } = {},
+  options: { raw?: boolean | undefined } = {},
 ): TensorData {
   const count = elementCount(shape);
   const stored = storedArray(bytes, dtype, count);

@@ -11,7 +11,7 @@ export function digestCommand(io: CommandIo, signal: AbortSignal): Command {
     .option("--json", "print the JSON as one line")
     .option("--verbose", "show where an error arose")
     .addHelpText("after", examples("digest data/docmnist_30000_15.2"))
-    .action(async (folder: string, { json }: { json?: boolean }) => {
+    .action(async (folder: string, { json }: { json?: boolean | undefined }) => {
       io.out(`${JSON.stringify(await digestDataset(folder, { signal }), null, json ? 0 : 2)}\n`);
     });
 }

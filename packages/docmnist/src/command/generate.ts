@@ -15,19 +15,19 @@ interface GenerateFlags {
   readonly attributeBudget: number;
   readonly targetSampleComplexity: number;
   readonly valAttributeBudget: number;
-  readonly testAttributeBudget?: number;
+  readonly testAttributeBudget?: number | undefined;
   readonly seed: number;
   readonly digits: string;
-  readonly mirror?: readonly string[];
+  readonly mirror?: readonly string[] | undefined;
   readonly out: string;
-  readonly overwrite?: true;
+  readonly overwrite?: true | undefined;
   readonly gridSize: number;
-  readonly classes?: readonly string[];
-  readonly colors?: NonNullable<AttributeChoice["colors"]>;
-  readonly shapes?: readonly string[];
-  readonly sizes?: readonly string[];
-  readonly attributes?: string;
-  readonly json?: true;
+  readonly classes?: readonly string[] | undefined;
+  readonly colors?: NonNullable<AttributeChoice["colors"]> | undefined;
+  readonly shapes?: readonly string[] | undefined;
+  readonly sizes?: readonly string[] | undefined;
+  readonly attributes?: string | undefined;
+  readonly json?: true | undefined;
 }
 
 const calls = [

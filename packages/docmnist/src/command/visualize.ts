@@ -5,12 +5,12 @@ import type { CommandIo } from "./io.ts";
 import { list, wholeNumber } from "./parse.ts";
 
 interface VisualizeFlags {
-  readonly imageId?: readonly number[];
+  readonly imageId?: readonly number[] | undefined;
   readonly count: number;
-  readonly mapping?: string;
+  readonly mapping?: string | undefined;
   readonly scale: number;
   readonly out: string;
-  readonly json?: true;
+  readonly json?: true | undefined;
 }
 
 /** `docmnist visualize`: draws images of a dataset. */

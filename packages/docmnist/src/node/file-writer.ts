@@ -36,7 +36,7 @@ export class FileWriter {
   #wake: (() => void) | undefined;
 
   constructor() {
-    this.#worker.on("message", ({ code, message }: { code?: string; message?: string }) => {
+    this.#worker.on("message", ({ code, message }: { code?: string | undefined; message?: string | undefined }) => {
       if (message !== undefined) this.#error ??= Object.assign(new Error(message), { code });
       this.#underWay--;
       this.#wake?.();

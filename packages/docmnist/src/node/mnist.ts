@@ -10,7 +10,7 @@ import { parseDigits } from "../idx.ts";
 /** Digits from files. */
 export interface MnistDigits extends DigitSource {
   /** Something about the files that a person should know. */
-  readonly note?: string;
+  readonly note?: string | undefined;
 }
 
 /** A file of the MNIST distribution. */
@@ -87,8 +87,8 @@ export async function downloadMnist(options: MnistDownloadOptions = {}): Promise
       urls: mirrors.map((mirror) => new URL(name, mirror).href),
       path: join(directory, name),
       md5,
-      ...(options.progress && { progress: options.progress }),
-      ...(options.signal && { signal: options.signal }),
+      progress: options.progress,
+      signal: options.signal,
     });
   }
   return directory;

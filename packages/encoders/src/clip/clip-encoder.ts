@@ -13,15 +13,15 @@ export interface ClipEncoderOptions {
    * `crop`: every region is cut from the image, resized to CLIP's input size and encoded as an image of its own. Slower
    * by the number of regions, blind to their surroundings, but as CLIP was trained. Default `roi-align`.
    */
-  readonly regions?: "roi-align" | "crop";
+  readonly regions?: "roi-align" | "crop" | undefined;
   /** Pixels that run through the backbone at once; bounds memory. Default 8 images of 84 × 84. */
-  readonly pixelsPerBatch?: number;
+  readonly pixelsPerBatch?: number | undefined;
   /** Regions that run through layer4 at once. Default 20. */
-  readonly regionsPerBatch?: number;
+  readonly regionsPerBatch?: number | undefined;
   /**
    * Images of more pixels are refused: they run at their own size and need about 500 bytes a pixel. Default 4 million.
    */
-  readonly largestImage?: number;
+  readonly largestImage?: number | undefined;
 }
 
 const textsPerBatch = 64;

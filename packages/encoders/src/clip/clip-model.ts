@@ -60,9 +60,9 @@ export class ClipModel {
 /** How CLIP is loaded. */
 export interface LoadClipOptions {
   /** Attention heads of the text transformer, when not one per 64 channels. */
-  readonly textHeads?: number;
+  readonly textHeads?: number | undefined;
   /** The model will not be trained: see {@link ModifiedResNet.forInference}. */
-  readonly inference?: boolean;
+  readonly inference?: boolean | undefined;
 }
 
 /**
@@ -71,7 +71,10 @@ export interface LoadClipOptions {
  * @example const model = loadClip(loadStateDict(await readFile("RN50.pt")))
  * @throws VillaError `Mismatch`, `NotFinite`; see {@link checkClipStateDict}
  */
-export function loadClip(stateDict: ReadonlyMap<string, TensorData>, options: { textHeads?: number } = {}): ClipModel {
+export function loadClip(
+  stateDict: ReadonlyMap<string, TensorData>,
+  options: { textHeads?: number | undefined } = {},
+): ClipModel {
   const { config, tensors } = checkClipStateDict(stateDict, options);
   const visual = new ModifiedResNet(config.vision, visionVariables(tensors, config.vision));
   return new ClipModel(config, visual, config.text && new TextTransformer(config.text, tensors));

@@ -28,11 +28,11 @@ export interface TextTransformerConfig {
 export interface ClipConfig {
   readonly vision: ModifiedResNetConfig;
   /** Absent when the checkpoint holds only a vision tower. */
-  readonly text?: TextTransformerConfig;
+  readonly text?: TextTransformerConfig | undefined;
 }
 
 /** The sizes of OpenAI's CLIP RN50. */
-export const rn50Config: Required<ClipConfig> = {
+export const rn50Config: ClipConfig & { readonly text: TextTransformerConfig } = {
   vision: { layers: [3, 4, 6, 3], width: 64, embedDim: 1024, heads: 32, gridSize: 7 },
   text: { contextLength: 77, vocabularySize: 49_408, width: 512, heads: 8, layers: 12, embedDim: 1024 },
 };
@@ -45,7 +45,7 @@ type Shapes = ReadonlyMap<string, Pick<TensorData, "shape">>;
  * @param options `textHeads`: the one size that no tensor shows; CLIP has one head per 64 channels
  * @throws VillaError `Mismatch` when a tensor that tells a size is missing
  */
-export function readClipConfig(tensors: Shapes, { textHeads }: { textHeads?: number } = {}): ClipConfig {
+export function readClipConfig(tensors: Shapes, { textHeads }: { textHeads?: number | undefined } = {}): ClipConfig {
   const vision = readVisionConfig(tensors);
   if (!tensors.has("token_embedding.weight")) return { vision };
   const [vocabularySize, width] = shapeOf(tensors, "token_embedding.weight", 2) as [number, number];

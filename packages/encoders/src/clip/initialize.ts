@@ -15,12 +15,12 @@ export interface InitOptions {
   readonly embedDim: number;
   readonly seed: number;
   /** Default: one per 64 channels of the attention pool, at least one. */
-  readonly heads?: number;
+  readonly heads?: number | undefined;
   /**
    * `torch`: the layers' own defaults (Kaiming uniform; BatchNorm 1 and 0). `clip`: CLIP's scheme on top of them, which
    * starts every residual branch at zero and draws the attention pool's projections narrower. Default `torch`.
    */
-  readonly scheme?: "torch" | "clip";
+  readonly scheme?: "torch" | "clip" | undefined;
 }
 
 /** A ModifiedResNet of any size with random weights drawn from `seed`, ready to train. */

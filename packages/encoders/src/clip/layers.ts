@@ -4,10 +4,10 @@ import * as tf from "@tensorflow/tfjs-core";
 export interface ConvNorm {
   readonly conv: string;
   readonly norm: string;
-  readonly stride?: 1 | 2;
-  readonly relu?: boolean;
+  readonly stride?: 1 | 2 | undefined;
+  readonly relu?: boolean | undefined;
   /** Added after BatchNorm and before ReLU: a bottleneck's shortcut. */
-  readonly residual?: tf.Tensor4D;
+  readonly residual?: tf.Tensor4D | undefined;
 }
 
 /**
@@ -34,7 +34,11 @@ export interface VisionLayers {
 export function convolve(
   input: tf.Tensor4D,
   filter: tf.Tensor4D,
-  { stride = 1, bias, relu = false }: { stride?: 1 | 2; bias?: tf.Tensor1D; relu?: boolean } = {},
+  {
+    stride = 1,
+    bias,
+    relu = false,
+  }: { stride?: 1 | 2 | undefined; bias?: tf.Tensor1D | undefined; relu?: boolean | undefined } = {},
 ): tf.Tensor4D {
   const [size, , inputs, outputs] = filter.shape;
   const activation = relu ? "relu" : "linear";

@@ -19,9 +19,9 @@ interface RoiAlign {
 /** How a forward pass treats BatchNorm. */
 export interface ForwardOptions {
   /** Normalise with the batch's statistics instead of the running ones. Default false. */
-  readonly training?: boolean;
+  readonly training?: boolean | undefined;
   /** In training, move the running statistics. Turn off when a batch is computed a second time. Default true. */
-  readonly updateStatistics?: boolean;
+  readonly updateStatistics?: boolean | undefined;
 }
 
 /**

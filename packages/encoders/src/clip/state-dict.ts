@@ -22,7 +22,7 @@ export interface CheckedClip {
  */
 export function checkClipStateDict(
   stateDict: ReadonlyMap<string, TensorData>,
-  { textHeads }: { textHeads?: number } = {},
+  { textHeads }: { textHeads?: number | undefined } = {},
 ): CheckedClip {
   const named = canonicalNames(stateDict);
   const config = readClipConfig(named, textHeads === undefined ? {} : { textHeads });

@@ -12,12 +12,12 @@ export const rn50Url = `https://openaipublic.azureedge.net/clip/models/${rn50Sha
 /** Where CLIP weights come from and go. */
 export interface DownloadClipOptions {
   /** Default: the cache folder. */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
   /** Addresses to try, first to last. Default OpenAI's. */
-  readonly urls?: readonly string[];
-  readonly sha256?: string;
-  readonly progress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly urls?: readonly string[] | undefined;
+  readonly sha256?: string | undefined;
+  readonly progress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -32,8 +32,8 @@ export function downloadClipWeights(options: DownloadClipOptions = {}): Promise<
     urls,
     sha256,
     path: join(directory, "RN50.pt"),
-    ...(progress && { progress }),
-    ...(signal && { signal }),
+    progress,
+    signal,
   });
 }
 

@@ -68,7 +68,11 @@ class TowerBuilder {
     input: string,
     conv: string,
     norm: string,
-    { stride = 1, padding = 0, relu = false }: { stride?: number; padding?: number; relu?: boolean },
+    {
+      stride = 1,
+      padding = 0,
+      relu = false,
+    }: { stride?: number | undefined; padding?: number | undefined; relu?: boolean | undefined },
   ): string {
     const filter = this.tensor(`${conv}.weight`);
     const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map(

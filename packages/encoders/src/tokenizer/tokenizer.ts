@@ -21,7 +21,7 @@ export class ClipTokenizer {
   private readonly words = new Map<string, readonly number[]>();
 
   /** @param options `contextLength`: longest sequence in tokens, start and end included; 77 for every released CLIP */
-  constructor({ contextLength = 77 }: { contextLength?: number } = {}) {
+  constructor({ contextLength = 77 }: { contextLength?: number | undefined } = {}) {
     if (!Number.isInteger(contextLength) || contextLength < 2) {
       throw new VillaError(
         "InvalidArgument",
@@ -49,7 +49,10 @@ export class ClipTokenizer {
    *
    * @param options `length`: row length; the context length by default
    */
-  encodeBatch(texts: readonly string[], { length = this.contextLength }: { length?: number } = {}): TokenBatch {
+  encodeBatch(
+    texts: readonly string[],
+    { length = this.contextLength }: { length?: number | undefined } = {},
+  ): TokenBatch {
     const ids = new Int32Array(texts.length * length);
     texts.forEach((text, row) => {
       const tokens = this.encode(text);

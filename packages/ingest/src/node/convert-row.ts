@@ -30,12 +30,12 @@ export function convertRow(row: TableRow, image: StoredImage, options: ConvertOp
       numRegions: regionCoord.length,
       split: row.split ?? hashSplit(row.group ?? row.id ?? row.image, options.shares, options.seed),
       text: row.text,
-      ...(regToAttr && { regToAttr }),
+      regToAttr,
       attributes: attributesOf(row, finder, regToAttr),
     },
     source: row.image,
-    ...(row.id !== undefined && { id: row.id }),
-    ...(row.group !== undefined && { group: row.group }),
+    id: row.id,
+    group: row.group,
   };
 }
 

@@ -72,7 +72,10 @@ async function work(job: IngestJob, input: IngestInput, options: IngestOptions):
   const rows = mergeOnly ? await job.checkShards(skipBad) : await ingestRows(job, input, options);
   if (shard && !mergeOnly) return { directory, rows, complete: false };
   const summary = await assemble(job, rows, Math.ceil(rows / rowsPerPart), {
-    ...{ vocabulary: input.vocabulary, negation, settings: input.settings, progress },
+    vocabulary: input.vocabulary,
+    negation,
+    settings: input.settings,
+    progress,
   });
   return { directory, rows, complete: true, ...summary };
 }
@@ -148,18 +151,19 @@ async function ingestRow(
   try {
     if (record.problem) throw record.problem;
     row = parseRow(record.values, record.number, {
-      ...(columns && { columns }),
+      columns,
       // COCO's reader has turned its boxes already.
-      ...(boxFormat && table.format !== "coco" && { boxFormat }),
+      boxFormat: boxFormat && table.format !== "coco" ? boxFormat : undefined,
     });
     const stored: StoredImage = await store({ ...row, folder: imagesFolder(options) }, out, row.number, {
-      ...{ format: "png", ...image },
+      format: "png",
+      ...image,
     });
     return convertRow(row, stored, convert);
   } catch (error) {
     // What is wrong with a row is listed; a full disk ends the run.
     if (!isVillaError(error, "InvalidFile")) throw error;
-    return { row: record.number, ...(row && { image: row.image }), problem: error.message };
+    return { row: record.number, image: row ? row.image : undefined, problem: error.message };
   }
 }
 

@@ -12,15 +12,15 @@ export interface IngestedRow {
   readonly annotation: ImageAnnotation;
   /** Path as the table has it. */
   readonly source: string;
-  readonly id?: string;
-  readonly group?: string;
+  readonly id?: string | undefined;
+  readonly group?: string | undefined;
 }
 
 /** A row that cannot become one. */
 export interface RowProblem {
   /** Counted from 0. */
   readonly row: number;
-  readonly image?: string;
+  readonly image?: string | undefined;
   /** A clause such as "its text is empty". */
   readonly problem: string;
 }

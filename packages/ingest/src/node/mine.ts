@@ -5,7 +5,7 @@ import { defaultTemplates } from "../attribute-file.ts";
 export interface MinedAttribute {
   readonly name: string;
   /** Other forms seen: plurals. */
-  readonly synonyms?: readonly string[];
+  readonly synonyms?: readonly string[] | undefined;
   /** Texts that mention it without denying it. */
   readonly texts: number;
   /** A sentence with it. */
@@ -42,7 +42,7 @@ export async function mineAttributes(
     const own = new Set<string>();
     // The library takes "a nodule in the spine" for one phrase; one call a text is much faster than one a phrase.
     const parts = text.split(joints).join(". ");
-    const nouns = nlp(parts).nouns().json() as { noun?: NounPhrase }[];
+    const nouns = nlp(parts).nouns().json() as { noun?: NounPhrase | undefined }[];
     for (const [phrase, form] of nouns.flatMap(({ noun }) => candidates(noun, singularOf))) {
       if (own.has(phrase) || !isSaid(phrase, form, text)) continue;
       own.add(phrase);
@@ -59,7 +59,10 @@ export async function mineAttributes(
       !ranked.some(([longer, other]) => longer.endsWith(` ${phrase}`) && other.texts >= 0.9 * own),
   );
   return kept.slice(0, count).map(([name, { texts: own, forms, example }]) => ({
-    ...{ name, ...(forms.size > 0 && { synonyms: [...forms].sort() }), texts: own, example },
+    name,
+    synonyms: forms.size > 0 ? [...forms].sort() : undefined,
+    texts: own,
+    example,
   }));
 }
 

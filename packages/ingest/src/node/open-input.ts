@@ -57,14 +57,28 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
       : await readAttributes(options.attributes, negation);
   const image = { format: "png", maxSide: null, autoOrient: false, ...options.image };
   return {
-    ...{ table, vocabulary, mined },
+    table,
+    vocabulary,
+    mined,
     convert: {
-      ...{ regions: rule, clipBoxes, shares, seed },
+      regions: rule,
+      clipBoxes,
+      shares,
+      seed,
       attributes: vocabulary && new AttributeFinder(vocabulary),
     },
     settings: {
-      ...{ table: table.sha256, columns, boxes: options.boxFormat ?? "xyxy", clipBoxes, image, limit, seed, negation },
-      ...{ encoding: options.encoding ?? "utf-8", split: shares, attributes: vocabulary ?? null },
+      table: table.sha256,
+      columns,
+      boxes: options.boxFormat ?? "xyxy",
+      clipBoxes,
+      image,
+      limit,
+      seed,
+      negation,
+      encoding: options.encoding ?? "utf-8",
+      split: shares,
+      attributes: vocabulary ?? null,
       regions: rule.kind === "proposals" ? createHash("sha256").update(JSON.stringify(rule)).digest("hex") : regions,
     },
   };

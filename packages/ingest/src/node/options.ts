@@ -6,46 +6,46 @@ import type { SplitShares } from "./split.ts";
 /** What is read, and how. */
 export interface IngestOptions {
   /** Folder that paths in the table start from. Default: the table's. */
-  readonly images?: string;
+  readonly images?: string | undefined;
   /** `.jsonl`, `.csv`, `.tsv`, `.parquet`, or COCO's `.json`. */
   readonly table: string;
   /** The dataset's folder. */
   readonly out: string;
-  readonly columns?: TableColumns;
-  readonly boxFormat?: BoxFormat;
+  readonly columns?: TableColumns | undefined;
+  readonly boxFormat?: BoxFormat | undefined;
   /** Cut boxes off at the edge of their image instead of refusing them. */
-  readonly clipBoxes?: boolean;
+  readonly clipBoxes?: boolean | undefined;
   /** Regions of rows without boxes: `full`, `grid:3x3` (default), or a JSON file of boxes by image or id. */
-  readonly regions?: string;
+  readonly regions?: string | undefined;
   /** A file of attributes to look for in the texts; see `parseAttributeFile`. */
-  readonly attributes?: string;
+  readonly attributes?: string | undefined;
   /**
    * Look for this many of the texts' most frequent noun phrases instead; `mined-attributes.json` in the dataset lists them
    * for review, and can be edited and given as `attributes`.
    */
-  readonly mine?: number;
+  readonly mine?: number | undefined;
   /** Default true: mentions such as "no lid" are none. */
-  readonly negation?: boolean;
+  readonly negation?: boolean | undefined;
   /** Default: PNG at full size. */
-  readonly image?: Partial<ImageOptions>;
+  readonly image?: Partial<ImageOptions> | undefined;
   /** Shares of the splits of rows that name none. Default train 0.8, val 0.1, test 0.1. */
-  readonly split?: SplitShares;
+  readonly split?: SplitShares | undefined;
   /** Of the splits. Default 23. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Of text tables. Default utf-8. */
-  readonly encoding?: string;
+  readonly encoding?: string | undefined;
   /** Only the first rows. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Leave bad rows out instead of stopping. */
-  readonly skipBad?: boolean;
+  readonly skipBad?: boolean | undefined;
   /** Only this share of the rows. When all shards are through, a run with `mergeOnly` joins them. */
-  readonly shard?: Shard;
+  readonly shard?: Shard | undefined;
   /** Only join what shards have made; refuses when something is missing. */
-  readonly mergeOnly?: boolean;
-  readonly overwrite?: boolean;
-  readonly progress?: ProgressListener;
+  readonly mergeOnly?: boolean | undefined;
+  readonly overwrite?: boolean | undefined;
+  readonly progress?: ProgressListener | undefined;
   /** Stops after the part at hand; the next run goes on from there. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Stores an image; tests pass their own. */
-  readonly store?: typeof storeImage;
+  readonly store?: typeof storeImage | undefined;
 }

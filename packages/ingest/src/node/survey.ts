@@ -80,7 +80,9 @@ export class DatasetSurvey {
       images: this.images,
       regions: counts.reduce((sum, [, { regions }]) => sum + regions, 0),
       splits: counts.map(([split, { images, regions, [kind]: own }]) => ({
-        ...{ split, images, regions },
+        split,
+        images,
+        regions,
         complexity: [...own].reduce((sum, [complexity, times]) => sum + complexity * times, 0) / images,
       })),
       complexities: [...total].sort(([a], [b]) => a - b).map(([complexity, images]) => ({ complexity, images })),

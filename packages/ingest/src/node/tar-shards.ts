@@ -20,7 +20,7 @@ export interface TarSample {
 export async function writeTarShard(
   path: string,
   samples: AsyncIterable<TarSample> | Iterable<TarSample>,
-  { signal }: { signal?: AbortSignal } = {},
+  { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const { pack: createPack } = await import("tar-stream");
   const pack = createPack();

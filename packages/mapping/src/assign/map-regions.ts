@@ -10,11 +10,11 @@ export interface MapRegionsOptions extends MappingData {
   /** [A, d] */
   readonly attributeEmbeddings: Float32Array;
   /** ε, or one for each attribute. Default 0.2. */
-  readonly epsilon?: Epsilon;
+  readonly epsilon?: Epsilon | undefined;
   /** Groups of attributes that exclude each other; see {@link excludeWithinGroups}. Default none, as in the reference. */
-  readonly exclusive?: readonly (readonly number[])[];
-  readonly onProgress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly exclusive?: readonly (readonly number[])[] | undefined;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -17,7 +17,7 @@ export interface MappingReport extends MappingMetrics {
    * [assigned attribute][true attribute]: how many regions that were given one truly have the other; a confusion matrix
    * within groups of attributes that exclude each other. Absent for more than 200 attributes.
    */
-  readonly confusion?: readonly (readonly number[])[];
+  readonly confusion?: readonly (readonly number[])[] | undefined;
 }
 
 const mostAttributesOfConfusion = 200;
@@ -34,9 +34,8 @@ export function mappingReport(
     ...metricsFromCounts(counts.reduce(addCounts, noCounts)),
     attributes: counts.map((count, a) => ({ attribute: attributes[a]!, ...count, ...metricsFromCounts(count) })),
     sweep: epsilonSweep(split, options.sweep),
-    ...(attributes.length <= mostAttributesOfConfusion && {
-      confusion: confusionOf(split, assigned, attributes.length),
-    }),
+    confusion:
+      attributes.length <= mostAttributesOfConfusion ? confusionOf(split, assigned, attributes.length) : undefined,
   };
 }
 

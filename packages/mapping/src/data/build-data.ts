@@ -7,7 +7,7 @@ export interface SplitData {
   readonly data: MappingData;
   readonly annotations: readonly ImageAnnotation[];
   /** [R, A] true attributes of each region, where the annotations tell them. */
-  readonly truth?: Uint8Array;
+  readonly truth?: Uint8Array | undefined;
 }
 
 /**
@@ -24,7 +24,7 @@ export function buildSplit(options: {
   readonly dimension: number;
   readonly regions: (imageId: number) => Float32Array | undefined;
   /** Makes the array for all regions; workers want shared memory. */
-  readonly allocate?: (length: number) => Float32Array;
+  readonly allocate?: ((length: number) => Float32Array) | undefined;
 }): SplitData {
   const { split, annotations, attributes, dimension } = options;
   if (annotations.length === 0) {
@@ -55,7 +55,7 @@ export function buildSplit(options: {
     });
     row += annotation.numRegions;
   });
-  return { data: { regions, counts, labels }, annotations, ...(truth && { truth }) };
+  return { data: { regions, counts, labels }, annotations, truth };
 }
 
 function regionsOf(

@@ -18,14 +18,14 @@ export interface HeadState {
   readonly steps: number;
   readonly weights: HeadWeights;
   /** AdamW's running means of the gradient and of its square; absent before the first step or when not kept. */
-  readonly mean?: HeadWeights;
-  readonly meanSquare?: HeadWeights;
+  readonly mean?: HeadWeights | undefined;
+  readonly meanSquare?: HeadWeights | undefined;
   /** Mean share of the training loss in each finished epoch. */
   readonly losses: readonly number[];
   /** Judgement after each epoch, where there is a validation split. */
   readonly validation: readonly HeadValidation[];
   /** With early stopping only. */
-  readonly best?: BestEpoch;
+  readonly best?: BestEpoch | undefined;
 }
 
 /** State of a head before its first step. */

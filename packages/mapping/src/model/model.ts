@@ -49,7 +49,11 @@ export async function modelStateDict(model: HeadSource, prefix = "module."): Pro
  */
 export function modelFromStateDict(
   tensors: ReadonlyMap<string, TensorData>,
-  options: { readonly attributes: readonly string[]; readonly adapter?: boolean; readonly dimension?: number },
+  options: {
+    readonly attributes: readonly string[];
+    readonly adapter?: boolean | undefined;
+    readonly dimension?: number | undefined;
+  },
 ): MappingModel {
   const heads = new Map<number, Map<string, TensorData>>();
   for (const [name, tensor] of tensors) {

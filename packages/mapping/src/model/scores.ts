@@ -44,7 +44,7 @@ export async function scoreRegions(options: {
   readonly model: HeadSource;
   readonly data: MappingData;
   readonly attributeEmbeddings: Float32Array;
-  readonly attributes?: readonly number[];
+  readonly attributes?: readonly number[] | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }): Promise<AttributeScores[]> {

@@ -46,7 +46,7 @@ export async function saveHeadState(
     steps,
     losses,
     validation,
-    ...(best && { best: { epoch: best.epoch, score: best.score } }),
+    best: best ? { epoch: best.epoch, score: best.score } : undefined,
   };
   await atomicWriteFile(
     headFile(folder, head),
@@ -69,8 +69,8 @@ export async function loadHeadState(folder: string, head: number): Promise<HeadS
     return {
       ...progress,
       weights,
-      ...(mean && { mean }),
-      ...(meanSquare && { meanSquare }),
+      mean,
+      meanSquare,
       ...(progress.best && best ? { best: { ...progress.best, weights: best } } : { best: undefined }),
     } as HeadState;
   });
@@ -78,7 +78,7 @@ export async function loadHeadState(folder: string, head: number): Promise<HeadS
 
 /** What a head has been through, without its weights. */
 export type HeadProgress = Omit<HeadState, "weights" | "mean" | "meanSquare" | "best"> & {
-  readonly best?: { readonly epoch: number; readonly score: number };
+  readonly best?: { readonly epoch: number; readonly score: number } | undefined;
 };
 
 /** Reads only the progress of a head. @returns undefined when it has no checkpoint */
@@ -126,7 +126,7 @@ async function openHead<T>(
   use: (file: SafetensorsFile, progress: HeadProgress) => Promise<T>,
 ): Promise<T | undefined> {
   const source = await fileSource(path).catch((error: unknown) => {
-    if ((error as { code?: string }).code === "NotFound") return undefined;
+    if ((error as { code?: string | undefined }).code === "NotFound") return undefined;
     throw error;
   });
   if (!source) return undefined;

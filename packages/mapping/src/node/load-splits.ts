@@ -24,7 +24,10 @@ export async function loadSplits(
     loaded.set(
       split,
       buildSplit({
-        ...{ split, annotations: own, attributes: embeddings.attributes, dimension: embeddings.dimension },
+        split,
+        annotations: own,
+        attributes: embeddings.attributes,
+        dimension: embeddings.dimension,
         regions: (imageId) => regions.get(imageId),
         allocate: (length) => new Float32Array(new SharedArrayBuffer(length * 4)),
       }),

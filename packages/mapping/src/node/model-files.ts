@@ -37,7 +37,7 @@ export async function openModel(
     readonly attributes: readonly string[];
     readonly dimension: number;
     readonly adapter: boolean;
-    readonly which?: "last" | "best";
+    readonly which?: "last" | "best" | undefined;
   },
 ): Promise<HeadSource> {
   const stats = await stat(path).catch(() => undefined);

@@ -39,7 +39,7 @@ export function runFolder(config: Pick<Stage1Config, "checkpoint_dir" | "task_na
 const runFile = "run.json";
 
 /** What must be equal for a run to go on with the checkpoints of another. */
-export type Fingerprint = Readonly<Record<string, string>>;
+export type Fingerprint = Readonly<Record<string, string | undefined>>;
 
 export function fingerprintOf(config: Stage1Config, train: SplitData, embeddings: AttributeEmbeddings): Fingerprint {
   const { data } = train;
@@ -50,7 +50,7 @@ export function fingerprintOf(config: Stage1Config, train: SplitData, embeddings
     loss: JSON.stringify(config.loss),
     optimizer: JSON.stringify(config.optimizer),
     // With a falling learning rate, the number of epochs changes every step.
-    ...(config.optimizer.schedule === "constant" ? {} : { epochs: String(config.epochs) }),
+    epochs: config.optimizer.schedule === "constant" ? undefined : String(config.epochs),
     early_stop: config.early_stop.metric === "none" ? "none" : JSON.stringify(config.early_stop),
     init_checkpoint: config.init_checkpoint ?? "none",
     "the region embeddings": digest(data.regions),
@@ -64,7 +64,7 @@ export async function readRunForm(heads: string): Promise<{ oneProj: boolean; ad
   const path = join(heads, runFile);
   if (!existsSync(path)) return undefined;
   const { model } = JSON.parse(await readFile(path, "utf8")) as Fingerprint;
-  const form = JSON.parse(model ?? "{}") as { one_proj?: boolean; adapter?: boolean };
+  const form = JSON.parse(model ?? "{}") as { one_proj?: boolean | undefined; adapter?: boolean | undefined };
   return { oneProj: form.one_proj === true, adapter: form.adapter === true };
 }
 

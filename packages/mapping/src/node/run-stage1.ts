@@ -34,13 +34,13 @@ import { trainGroupWithFiles } from "./tasks.ts";
 /** How {@link runStage1} and {@link runMapping} run. */
 export interface RunOptions {
   /** Workers to spread the heads over, e.g. `createTaskPool()` of @villa/backend-node. Default: this thread. */
-  readonly pool?: TaskPool;
-  readonly onProgress?: ProgressListener;
+  readonly pool?: TaskPool | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   /** Called whenever all heads have finished an epoch. */
-  readonly onEpoch?: (summary: EpochSummary) => void;
-  readonly signal?: AbortSignal;
+  readonly onEpoch?: ((summary: EpochSummary) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Only join and map what shards have trained; refuses when something is missing. */
-  readonly mergeOnly?: boolean;
+  readonly mergeOnly?: boolean | undefined;
 }
 
 /** A mapped split. */
@@ -49,7 +49,7 @@ export interface MappedSplit {
   readonly path: string;
   readonly images: number;
   /** Absent where the annotations do not tell the true attributes. */
-  readonly report?: MappingReport;
+  readonly report?: MappingReport | undefined;
 }
 
 /** What a run of Stage 1 gives. */
@@ -59,7 +59,7 @@ export interface Stage1Result {
   readonly attributes: readonly string[];
   readonly history: readonly EpochSummary[];
   /** The ε that was used. */
-  readonly epsilon?: Epsilon;
+  readonly epsilon?: Epsilon | undefined;
   /** Empty after a shard: other shards may still be missing. */
   readonly mappings: readonly MappedSplit[];
   /** Models in PyTorch's format. */
@@ -100,7 +100,7 @@ export async function runStage1(config: Stage1Config, options: RunOptions = {}):
  */
 export async function runMapping(
   config: Stage1Config,
-  options: RunOptions & { readonly checkpoint?: string } = {},
+  options: RunOptions & { readonly checkpoint?: string | undefined } = {},
 ): Promise<Stage1Result> {
   const input = await openInput(parseStage1Config(config), false);
   const { attributes, dimension } = input.embeddings;
@@ -197,7 +197,10 @@ async function train(input: Stage1Input, options: RunOptions): Promise<EpochSumm
   const judges = config.validate || config.early_stop.metric !== "none";
   await trainGroups(
     {
-      ...{ ...form, heads, data: data.data, attributeEmbeddings: embeddings.values },
+      ...form,
+      heads,
+      data: data.data,
+      attributeEmbeddings: embeddings.values,
       train: trainOptionsOfConfig(config),
       validation:
         judges && validation
@@ -207,7 +210,9 @@ async function train(input: Stage1Input, options: RunOptions): Promise<EpochSumm
         config.early_stop.metric === "none"
           ? undefined
           : (config.early_stop as { metric: "loss" | "f1"; patience: number }),
-      ...{ checkpoints: folder.heads, keepOptimizer: config.keep_optimizer, historyOnly: true },
+      checkpoints: folder.heads,
+      keepOptimizer: config.keep_optimizer,
+      historyOnly: true,
       headsAtOnce: headsWithin(config.memory_limit, form.dimension),
       parallel: parallelOf(options),
       onMessage: (message) => {
@@ -251,7 +256,7 @@ async function mapSplits(
       paths,
       vocabulary,
     });
-    mappings.push({ split, path: paths[0]!, images: scored.annotations.length, ...(report && { report }) });
+    mappings.push({ split, path: paths[0]!, images: scored.annotations.length, report });
   }
   const result = { directory: folder.directory, attributes, epsilon, mappings, ...trained };
   await atomicWriteFile(folder.report, `${JSON.stringify({ config, ...result }, null, 1)}\n`);

@@ -11,7 +11,10 @@ interface History {
 }
 
 /** What a line of metrics.jsonl holds. */
-export type MetricsLine = Omit<EpochSummary, "shares"> & { readonly time: string; readonly shares?: readonly number[] };
+export type MetricsLine = Omit<EpochSummary, "shares"> & {
+  readonly time: string;
+  readonly shares?: readonly number[] | undefined;
+};
 
 const mostShares = 100;
 
@@ -97,7 +100,7 @@ function finishedHistory(heads: ReadonlyMap<number, History>): EpochSummary[] {
 function lineOf({ shares, ...summary }: EpochSummary): string {
   const line: MetricsLine = {
     ...summary,
-    ...(shares.length <= mostShares && { shares }),
+    shares: shares.length <= mostShares ? shares : undefined,
     time: new Date().toISOString(),
   };
   return `${JSON.stringify(line)}\n`;

@@ -10,7 +10,7 @@ export interface EpochSummary {
   /** Each head's share of it. */
   readonly shares: readonly number[];
   /** Loss and, with ground truth, mapping quality on the validation split. */
-  readonly validation?: { readonly loss: number } & Partial<MappingMetrics>;
+  readonly validation?: ({ readonly loss: number } & Partial<MappingMetrics>) | undefined;
 }
 
 type History = Pick<HeadState, "losses" | "validation">;

@@ -74,11 +74,7 @@ export async function trainGroups(options: TrainGroupsOptions, here: TrainGroup)
     const reference = { module: parallel.tasks, name: "trainHeadsTask" };
     const groups = await settleAll(
       partition(wave, parallel.pool.size).map((heads) =>
-        parallel.pool.run<HeadResult[]>(
-          reference,
-          { ...shared, heads },
-          { onMessage: post, ...(signal ? { signal } : {}) },
-        ),
+        parallel.pool.run<HeadResult[]>(reference, { ...shared, heads }, { onMessage: post, signal }),
       ),
     );
     results.push(...groups.flat());

@@ -21,7 +21,7 @@ export interface HeadEpoch {
   readonly epoch: number;
   /** Its share of the training loss. */
   readonly loss: number;
-  readonly validation?: HeadValidation;
+  readonly validation?: HeadValidation | undefined;
 }
 
 export interface TrainHeadsOptions extends HeadsOptions {
@@ -54,9 +54,9 @@ export interface HeadResult {
   readonly losses: readonly number[];
   readonly validation: readonly HeadValidation[];
   /** The epoch that early stopping chose, from 1. */
-  readonly bestEpoch?: number;
+  readonly bestEpoch?: number | undefined;
   /** Weights to use: of the best epoch with early stopping, else of the last. Absent with `historyOnly`. */
-  readonly weights?: HeadWeights;
+  readonly weights?: HeadWeights | undefined;
 }
 
 /** GPUs want one large batched product; on a CPU a head at a time keeps its weights in cache. */
@@ -130,9 +130,11 @@ function resultOf(
   historyOnly: boolean,
 ): HeadResult {
   return {
-    ...{ head, losses, validation },
-    ...(best ? { bestEpoch: best.epoch } : {}),
-    ...(historyOnly || !weights ? {} : { weights: best?.weights ?? weights }),
+    head,
+    losses,
+    validation,
+    bestEpoch: best ? best.epoch : undefined,
+    weights: historyOnly || !weights ? undefined : (best?.weights ?? weights),
   };
 }
 
@@ -180,7 +182,7 @@ class StackRun {
         head: head.head,
         epoch: head.epoch,
         loss: losses[position]!,
-        ...(judged[position] ? { validation: judged[position] } : {}),
+        validation: judged[position],
       });
     }
     await this.#save();
@@ -199,7 +201,7 @@ class StackRun {
     const values = await this.#trainer.values();
     return this.#history.map(({ best, ...history }, position) => ({
       ...history,
-      ...(best ? { best } : {}),
+      best,
       ...values[position]!,
     }));
   }

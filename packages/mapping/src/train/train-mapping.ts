@@ -14,19 +14,19 @@ export interface TrainMappingOptions extends MappingData, Partial<TrainOptions> 
   /** [A, d] float32, each of norm 1. */
   readonly attributeEmbeddings: Float32Array;
   /** Names of the A attributes. Default "0", "1", … */
-  readonly attributes?: readonly string[];
+  readonly attributes?: readonly string[] | undefined;
   /** One head shared by all attributes. Default false. */
-  readonly oneProj?: boolean;
+  readonly oneProj?: boolean | undefined;
   /** Head output · 0.2 + input · 0.8. Default false. */
-  readonly adapter?: boolean;
+  readonly adapter?: boolean | undefined;
   /** A split to judge every epoch by. */
-  readonly validation?: ValidationSplit;
+  readonly validation?: ValidationSplit | undefined;
   /** Use each head's best epoch and stop it when it no longer improves; needs `validation`. */
-  readonly earlyStopping?: EarlyStopping;
+  readonly earlyStopping?: EarlyStopping | undefined;
   /** Workers to spread the heads over. Default: this thread. */
-  readonly parallel?: Parallel;
-  readonly onProgress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly parallel?: Parallel | undefined;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A trained model and how it got there. */
@@ -55,7 +55,15 @@ export async function trainMapping(options: TrainMappingOptions): Promise<Traine
   const steps = train.epochs * Math.floor(counts.length / train.batchSize) * heads.length;
   const results = await trainGroups(
     {
-      ...{ data, attributeEmbeddings, train, validation, earlyStopping, heads, parallel, signal, ...form },
+      data,
+      attributeEmbeddings,
+      train,
+      validation,
+      earlyStopping,
+      heads,
+      parallel,
+      signal,
+      ...form,
       onMessage: progressOf(options.onProgress, steps),
     },
     trainGroupInMemory,

@@ -17,7 +17,7 @@ export interface HeadValidation {
   /** Its share of the loss, mean over the batches. */
   readonly loss: number;
   /** Its assignments at ε; absent without truth. */
-  readonly counts?: MappingCounts;
+  readonly counts?: MappingCounts | undefined;
 }
 
 /** Judges every head of a trainer, in batches of the training's size, incomplete last batch included. */
@@ -60,5 +60,5 @@ export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit
       });
     });
   }
-  return losses.map((loss, i) => ({ loss: loss / batches, ...(truth ? { counts: counts[i]! } : {}) }));
+  return losses.map((loss, i) => ({ loss: loss / batches, counts: truth ? counts[i]! : undefined }));
 }

@@ -13,16 +13,16 @@ export interface EvaluateOptions {
   /** A Stage 2 checkpoint, CLIP weights (zero-shot), or "embeddings": the dataset's own region_embs, as a floor. */
   readonly checkpoint: string;
   /** Default "test". */
-  readonly split?: string;
-  readonly ks?: readonly number[];
+  readonly split?: string | undefined;
+  readonly ks?: readonly number[] | undefined;
   /** Where CLIP's weights are, when the checkpoint's text side needs them. */
-  readonly weights?: string;
+  readonly weights?: string | undefined;
   /** Take the regions' embeddings from the dataset's {@link RegionIndex}, which shards have made. */
-  readonly indexed?: boolean;
+  readonly indexed?: boolean | undefined;
   /** Also tell so many best regions of each attribute, and the best attributes of the regions of so many images. */
-  readonly examples?: { readonly regions: number; readonly images: number };
-  readonly progress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly examples?: { readonly regions: number; readonly images: number } | undefined;
+  readonly progress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a model found, for looking at. */
@@ -64,7 +64,7 @@ export interface Evaluation extends RetrievalMetrics {
   /** Text → region R-Precision averaged over each group's attributes; null for a group that no region shows. */
   readonly perGroup: readonly { readonly group: string; readonly rPrecision: number | null }[];
   /** When they were asked for. */
-  readonly examples?: RetrievalExamples;
+  readonly examples?: RetrievalExamples | undefined;
 }
 
 /**
@@ -88,7 +88,7 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Eval
       ? await storedEmbeddings(dataDir, rows, attributes)
       : await modelEmbeddings(options, dataset, rows);
   const input = { ...embedded, labels };
-  const metrics = await retrievalMetrics({ ...input, ...(ks && { ks }) });
+  const metrics = await retrievalMetrics({ ...input, ks });
   const column = new Map(attributes.map((attribute, i) => [attribute, i]));
   return {
     ...metrics,
@@ -101,7 +101,7 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Eval
       const sum = own.reduce((total, { rPrecision }) => total + rPrecision, 0);
       return { group: group.name, rPrecision: own.length > 0 ? sum / own.length : null };
     }),
-    ...(options.examples && { examples: retrievalExamples(input, rows, attributes, options.examples) }),
+    examples: options.examples ? retrievalExamples(input, rows, attributes, options.examples) : undefined,
   };
 }
 
@@ -149,8 +149,8 @@ async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows:
       return { regions: await index.regions(), attributes, dimension };
     }
     const regions = await embedSplit(model.tower, rows, (row) => dataset.readImage(row), {
-      ...(progress && { progress }),
-      ...(signal && { signal }),
+      progress,
+      signal,
     });
     return { regions, attributes, dimension };
   } finally {

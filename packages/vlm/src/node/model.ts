@@ -64,7 +64,10 @@ export async function initialModel(config: Stage2Config): Promise<VisionLanguage
  *
  * @param options `weights`: where CLIP's weights are now, when the checkpoint's text side needs them
  */
-export async function openModel(path: string, options: { weights?: string } = {}): Promise<VisionLanguageModel> {
+export async function openModel(
+  path: string,
+  options: { weights?: string | undefined } = {},
+): Promise<VisionLanguageModel> {
   if (!isCheckpoint(path)) {
     const clip = await loadClipFile(path);
     return clip.config.text ? withClipText(clip.visual, clip, path) : withHashedText(clip.visual, 23);

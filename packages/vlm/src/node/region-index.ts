@@ -76,7 +76,11 @@ export class RegionIndex {
   /** Embeds what is missing, or a shard's share of it. @returns images embedded now */
   async fill(
     tower: ModifiedResNet,
-    { shard, progress, signal }: { shard?: Shard; progress?: ProgressListener; signal?: AbortSignal } = {},
+    {
+      shard,
+      progress,
+      signal,
+    }: { shard?: Shard | undefined; progress?: ProgressListener | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<number> {
     if (shard) await noteShards(this.#folder, shard.count);
     const { index, count } = shard ?? { index: 0, count: 1 };
@@ -89,7 +93,7 @@ export class RegionIndex {
       throwIfAborted(signal);
       const rows = this.#parts[part]!;
       const regions = await embedSplit(tower, rows, (row) => this.#dataset.readImage(row), {
-        ...(signal && { signal }),
+        signal,
       });
       await atomicWriteFile(this.#path(part), encodeRegionSafetensors(byImage(regions, rows)));
       done += rows.length;

@@ -13,8 +13,8 @@ import { clearRun, requireSameRun, runFingerprint } from "./same-run.ts";
 
 /** How {@link runStage2} runs. */
 export interface Stage2RunOptions {
-  readonly progress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly progress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a run of Stage 2 gives. */
@@ -63,7 +63,7 @@ export async function runStage2(
     const description: ModelDescription = { vision: model.tower.config, text: model.text };
     const result = await trainContrastive(
       model.tower,
-      { train, ...(val && { val }) },
+      { train, val },
       {
         learningRate: checked.optimizer.lr,
         weightDecay: checked.optimizer.weight_decay,
@@ -78,8 +78,8 @@ export async function runStage2(
         resume: true,
         metrics: jsonlMetrics(metrics),
         extra: { model: description, config: checked, fingerprint },
-        ...(progress && { progress }),
-        ...(signal && { signal }),
+        progress,
+        signal,
       },
     );
     const sizes = [...model.tower.trainableVariables().values()].map(({ size }) => size);
@@ -102,9 +102,7 @@ export async function runStage2(
 async function epochsOf(metrics: string): Promise<EpochResult[]> {
   const records = await readMetrics(metrics);
   return records.flatMap(({ kind, epoch, loss, validationLoss, learningRate, improved = false }) =>
-    kind === "epoch"
-      ? [{ epoch, loss, learningRate, improved, ...(validationLoss === undefined ? {} : { validationLoss }) }]
-      : [],
+    kind === "epoch" ? [{ epoch, loss, learningRate, improved, validationLoss }] : [],
   );
 }
 

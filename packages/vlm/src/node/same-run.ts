@@ -43,7 +43,9 @@ export function digestPairs(images: readonly { readonly imageId: number; readonl
  */
 export async function requireSameRun(lastCheckpoint: string, fingerprint: RunFingerprint): Promise<void> {
   if (!existsSync(lastCheckpoint)) return;
-  const { fingerprint: known } = (await readCheckpointExtra(lastCheckpoint)) as { fingerprint?: RunFingerprint };
+  const { fingerprint: known } = (await readCheckpointExtra(lastCheckpoint)) as {
+    fingerprint?: RunFingerprint | undefined;
+  };
   const changed = Object.keys(fingerprint).filter((key) => known && known[key] !== fingerprint[key]);
   if (changed.length === 0) return;
   const verb = changed.length === 1 ? "differs" : "differ";

@@ -4,9 +4,9 @@ import type { OnnxGraph, Operand } from "../onnx/runtime.ts";
 import { input, type KernelCall, override, sizeOf } from "./register.ts";
 
 export interface GemmOptions {
-  readonly transposeA?: boolean;
-  readonly transposeB?: boolean;
-  readonly relu?: boolean;
+  readonly transposeA?: boolean | undefined;
+  readonly transposeB?: boolean | undefined;
+  readonly relu?: boolean | undefined;
 }
 
 export function registerMatMul(): void {

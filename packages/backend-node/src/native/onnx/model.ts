@@ -5,9 +5,9 @@ export interface OnnxNode {
   readonly operator: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
+  readonly attributes?: Readonly<Record<string, OnnxAttribute>> | undefined;
   /** Empty for the standard operators. */
-  readonly domain?: string;
+  readonly domain?: string | undefined;
 }
 
 /** A named float32 graph input or output of known rank and free dimensions. */

@@ -3,7 +3,7 @@ import { VillaError } from "@villa/data";
 
 /** The part of TF.js's BackendWasm that is needed here. */
 interface WasmBackend {
-  wasm?: { _malloc(bytes: number): number; _free(address: number): void };
+  wasm?: { _malloc(bytes: number): number; _free(address: number): void } | undefined;
 }
 
 /** No block can be larger; near 4 GiB the allocator's own arithmetic overflows. */

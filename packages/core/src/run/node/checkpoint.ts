@@ -46,7 +46,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
  */
 export async function readCheckpointExtra(path: string): Promise<Readonly<Record<string, unknown>>> {
   const source = await fileSource(path);
-  return withPath(path, async () => parseMetadata((await openSafetensors(source)).metadata).extra);
+  return withPath(path, async () => parseMetadata((await openSafetensors(source)).metadata).extra ?? {});
 }
 
 /**

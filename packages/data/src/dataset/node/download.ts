@@ -13,12 +13,12 @@ export interface DownloadOptions {
   /** Where the finished file goes; an unfinished one is kept as `<path>.part` and continued next time. */
   readonly path: string;
   /** Expected checksum, in hexadecimal. Without one, an unfinished download starts again from the beginning. */
-  readonly sha256?: string;
-  readonly md5?: string;
-  readonly progress?: ProgressListener;
-  readonly signal?: AbortSignal;
+  readonly sha256?: string | undefined;
+  readonly md5?: string | undefined;
+  readonly progress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** A mirror that sends nothing for this long is given up (default 30 000 ms). */
-  readonly idleTimeout?: number;
+  readonly idleTimeout?: number | undefined;
 }
 
 /**
@@ -123,7 +123,9 @@ function startOfBody(response: Response, from: number): number {
 
 function networkReason(error: unknown, stalled: boolean): string {
   if (stalled) return "the server stopped sending";
-  const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
+  const { cause, message } = error as Error & {
+    cause?: { code?: string | undefined; message?: string | undefined } | undefined;
+  };
   return cause?.code ?? cause?.message ?? message;
 }
 

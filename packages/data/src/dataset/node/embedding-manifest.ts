@@ -15,7 +15,7 @@ export interface EmbeddingManifest {
     readonly dimension: number;
     readonly options: Readonly<Record<string, string | number | boolean>>;
     /** sha256 of the weights file. */
-    readonly weights?: string;
+    readonly weights?: string | undefined;
   };
   readonly dataset: {
     readonly images: number;

@@ -10,7 +10,10 @@ import type { RangeSource } from "../../formats/safetensors.ts";
  *
  * @throws VillaError `NotFound`, `FileSystem`, `Aborted`
  */
-export async function readFileBytes(path: string, options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
+export async function readFileBytes(
+  path: string,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<Uint8Array> {
   try {
     const file = await open(path, "r");
     try {

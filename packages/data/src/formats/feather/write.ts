@@ -22,7 +22,7 @@ export interface FeatherColumn {
 /** Options of {@link writeFeather}. */
 export interface FeatherWriteOptions {
   /** Default "none". pandas, pyarrow and polars read both. */
-  readonly compression?: "none" | "lz4";
+  readonly compression?: "none" | "lz4" | undefined;
 }
 
 /** Writes a Feather file piece by piece, so that it never has to be in memory as a whole. */

@@ -12,7 +12,7 @@ import { pickleObjectArray } from "./pickle-objects.ts";
 /** Options of {@link readNpy} and `readNpz`. */
 export interface NpyOptions extends ReadLimits {
   /** Leave float16 as its bits in a Uint16Array instead of widening it. */
-  readonly raw?: boolean;
+  readonly raw?: boolean | undefined;
 }
 
 /**

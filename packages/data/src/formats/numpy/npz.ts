@@ -27,7 +27,7 @@ export function readNpz(bytes: Uint8Array, options: NpyOptions = {}): Map<string
 /** Options of {@link writeNpz}. */
 export interface NpzWriteOptions {
   /** 0 (default) stores like `numpy.savez`, 1–9 deflate like `numpy.savez_compressed` (which uses 6). */
-  readonly level?: CompressionLevel;
+  readonly level?: CompressionLevel | undefined;
 }
 
 /**

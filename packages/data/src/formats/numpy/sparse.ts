@@ -49,7 +49,7 @@ export interface SparseWriteOptions {
    * 0 stores, 9 makes the smallest file; pydata/sparse reads all. Default 1: a DocMNIST image takes 4 kB instead of
    * 125 kB stored.
    */
-  readonly level?: CompressionLevel;
+  readonly level?: CompressionLevel | undefined;
 }
 
 /**

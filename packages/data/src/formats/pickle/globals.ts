@@ -7,7 +7,7 @@ export interface PickleGlobal {
   readonly [globalTag]: true;
   readonly name: string;
   /** What calling it makes; absent for names that may only be mentioned. */
-  readonly call?: (args: readonly unknown[]) => unknown;
+  readonly call?: ((args: readonly unknown[]) => unknown) | undefined;
 }
 
 /** Resolves `module.name`. @throws VillaError `UnsafeFile` for anything that is not on its list */
@@ -19,7 +19,7 @@ export interface PickleState {
 }
 
 export function pickleGlobal(name: string, call?: (args: readonly unknown[]) => unknown): PickleGlobal {
-  return { [globalTag]: true, name, ...(call ? { call } : {}) };
+  return { [globalTag]: true, name, call };
 }
 
 export function isPickleGlobal(value: unknown): value is PickleGlobal {

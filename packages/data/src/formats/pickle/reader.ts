@@ -10,9 +10,9 @@ export interface PickleOptions {
   /** What `module.name` references mean; anything that this does not know is refused by name. */
   readonly globals: PickleGlobals;
   /** What a persistent id (torch: a storage) stands for. Without it, persistent ids are refused. */
-  readonly persistentLoad?: (id: unknown) => unknown;
+  readonly persistentLoad?: ((id: unknown) => unknown) | undefined;
   /** Where the pickle starts (default 0). */
-  readonly start?: number;
+  readonly start?: number | undefined;
 }
 
 /** A value read from a pickle, and where the bytes after it start. */

@@ -9,9 +9,9 @@ import { type RebuildOptions, TorchStorage } from "./storage.ts";
 /** Options of {@link loadTorch}. */
 export interface TorchReadOptions extends ReadLimits {
   /** Leave float16 and bfloat16 as their bits in a Uint16Array instead of widening them. */
-  readonly raw?: boolean;
+  readonly raw?: boolean | undefined;
   /** Compare the file's contents with its checksums (default true; costs about a second per GB). */
-  readonly checksums?: boolean;
+  readonly checksums?: boolean | undefined;
 }
 
 /**

@@ -8,9 +8,9 @@ import { writeZip, type ZipMember, zipMember } from "../zip/writer.ts";
 /** Options of {@link saveTorch}. */
 export interface TorchWriteOptions {
   /** Write numeric arrays as `torch.Tensor` (default) or as `numpy.ndarray`. */
-  readonly arrays?: "tensor" | "numpy";
+  readonly arrays?: "tensor" | "numpy" | undefined;
   /** Folder inside the archive; torch uses the file's name. */
-  readonly archiveName?: string;
+  readonly archiveName?: string | undefined;
 }
 
 const storageNames: Partial<Record<DataType, string>> = {

@@ -24,7 +24,7 @@ export interface ZipArchive {
 /** How an archive is read. */
 export interface ZipOptions extends ReadLimits {
   /** Compare stored contents with their checksum too (default true). Compressed contents are always compared. */
-  readonly checksums?: boolean;
+  readonly checksums?: boolean | undefined;
 }
 
 const endSignature = 0x06054b50;

@@ -43,13 +43,14 @@ export async function cocoRecords(path: string): Promise<TableRecord[]> {
       ...image,
       image: image.file_name,
       text,
-      ...(regions.length > 0 && {
-        boxes: regions.map(({ bbox }) => corners(bbox)),
-        region_attributes: regions.map(({ category_id, attributes }) => [
-          ...(categories.has(category_id) ? [categories.get(category_id)!] : []),
-          ...(Array.isArray(attributes) ? attributes : []),
-        ]),
-      }),
+      boxes: regions.length > 0 ? regions.map(({ bbox }) => corners(bbox)) : undefined,
+      region_attributes:
+        regions.length > 0
+          ? regions.map(({ category_id, attributes }) => [
+              ...(categories.has(category_id) ? [categories.get(category_id)!] : []),
+              ...(Array.isArray(attributes) ? attributes : []),
+            ])
+          : undefined,
     };
     return { number, values };
   });

@@ -10,8 +10,8 @@ import { parquetRecords, parquetRows } from "./parquet.ts";
 
 /** One row as the table has it, or what is wrong with it. */
 export type TableRecord = { readonly number: number } & (
-  | { readonly values: Readonly<Record<string, unknown>>; readonly problem?: never }
-  | { readonly problem: VillaError; readonly values?: never }
+  | { readonly values: Readonly<Record<string, unknown>>; readonly problem?: never | undefined }
+  | { readonly problem: VillaError; readonly values?: never | undefined }
 );
 
 export interface Table {

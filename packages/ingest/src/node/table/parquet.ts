@@ -24,8 +24,13 @@ export async function* parquetRecords(path: string, columns: ReadonlySet<string>
     for (let from = start; from < end; from += rowsAtOnce) {
       const rows = await guarded(path, () =>
         parquetReadObjects({
-          ...{ file, metadata, compressors, columns: present, utf8: false },
-          ...{ rowStart: from, rowEnd: Math.min(end, from + rowsAtOnce) },
+          file,
+          metadata,
+          compressors,
+          columns: present,
+          utf8: false,
+          rowStart: from,
+          rowEnd: Math.min(end, from + rowsAtOnce),
         }),
       );
       for (const [i, values] of rows.entries()) yield { number: from + i, values };
