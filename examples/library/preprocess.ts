@@ -1,22 +1,27 @@
-// @villa/preprocess: regions and attributes as embeddings. Here with an encoder that needs no weights; with CLIP's:
-//   const encoder = clipEncoder(await loadClipFile(await downloadClipWeights(), { inference: true }));
+// @villa/preprocess: a dataset folder in, embedding files out; killed, the same call goes on where it stopped.
 import { useNodeBackend } from "@villa/backend-node";
-import { attributeVocabulary, generateDocMnist, glyphDigits } from "@villa/docmnist";
-import { attributeEmbeddings, ClipTokenizer, pixelsEncoder } from "@villa/encoders";
+import { readAttributeEmbeddings } from "@villa/data/node";
+import { glyphDigits } from "@villa/docmnist";
+import { writeDataset } from "@villa/docmnist/node";
+import { pixelsEncoder } from "@villa/encoders";
+import { preprocessDataset } from "@villa/preprocess";
 
 const backend = await useNodeBackend();
 const digits = { train: glyphDigits(1, 500) };
-const { train } = generateDocMnist({ digits, attributeBudget: 200, targetSampleComplexity: 16, valAttributeBudget: 0 });
+const { directory } = await writeDataset({
+  digits,
+  attributeBudget: 200,
+  targetSampleComplexity: 16,
+  valAttributeBudget: 0,
+  name: "docmnist",
+});
 
-const encoder = pixelsEncoder({ dimension: 256 });
-const images = train.map(({ width, height, image }) => ({ width, height, channels: 3 as const, data: image }));
-const regions = await encoder.encodeRegions(
-  images,
-  train.map((sample) => sample.regions.map(({ box }) => box)),
-);
-const attributes = await attributeEmbeddings(encoder, attributeVocabulary());
-console.log(`${regions.length / 256} regions of ${train.length} images, ${attributes.size} attributes`);
+const { images, regions } = await preprocessDataset({
+  dataDirectory: directory,
+  encoder: pixelsEncoder({ dimension: 256 }),
+});
+console.log(`${images} images, ${regions} regions`);
 
-console.log(new ClipTokenizer().encode("a photo of a red seven"));
-encoder.dispose();
+const { attributes, dimension } = await readAttributeEmbeddings(directory);
+console.log(`${attributes.length} attributes of ${dimension} dimensions`);
 await backend.dispose();

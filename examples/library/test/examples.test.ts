@@ -20,7 +20,11 @@ const scripts: Record<string, { readonly prints: readonly RegExp[]; readonly fil
     "docmnist.ts": { prints: [/regions: .* \. /, /train: \{ images: 26/], files: ["docmnist.png"] },
     "ingest.ts": { prints: [/26 images, 120 regions/, /round: \d+ images/], files: ["own/annotations.feather"] },
     "mapping.ts": { prints: [/image 0: \[ \[ 'cat' \], \[ 'dog' \] \] \{ precision: 100, recall: 100, f1: 100 \}/] },
-    "preprocess.ts": { prints: [/57 regions of 13 images, 20 attributes/, /49406/] },
+    "encoders.ts": { prints: [/57 regions of 13 images, 20 attributes/, /49406/] },
+    "preprocess.ts": {
+      prints: [/13 images, 57 regions/, /20 attributes of 256 dimensions/],
+      files: ["data/docmnist/attr_embs.pth"],
+    },
     "train.ts": { prints: [/mapping \{ precision: [56]/, /R-Precision: text → region [23]\d/] },
     "vlm.ts": { prints: [/R-Precision by chance: 0\.[12]/], files: ["tower.onnx"] },
   };

@@ -12,7 +12,7 @@ test("100 000 rows pass through 64 MB of heap, with progress", async () => {
       process.execPath,
       [
         ...["--max-old-space-size=64", "--import", "tsx", "--conditions=@villa/source"],
-        ...[join(import.meta.dirname, "manyRows.ts"), folder, "100000"],
+        ...[join(import.meta.dirname, "many-rows.ts"), folder, "100000"],
       ],
       { cwd: join(import.meta.dirname, ".."), encoding: "utf8" },
     );

@@ -73,7 +73,7 @@ Examples:
             "clipBoxes",
           ]),
           ...given(flags, ["seed", "encoding", "limit", "skipBad", "overwrite"]),
-          columns: { ...flags.columns, group: flags.groupBy },
+          columns: { ...flags.columns, group: flags.groupBy ?? flags.columns?.group },
           split: parseSplitShares(flags.split),
           image: { format: flags.imageFormat, ...given(flags, ["maxSide", "autoOrient"]) },
           shard,

@@ -156,8 +156,8 @@ async function ingestRow(
       boxFormat: boxFormat && table.format !== "coco" ? boxFormat : undefined,
     });
     const stored: StoredImage = await store({ ...row, folder: imagesFolder(options) }, out, row.number, {
-      format: "png",
       ...image,
+      format: image?.format ?? "png",
     });
     return convertRow(row, stored, convert);
   } catch (error) {

@@ -95,7 +95,9 @@ export function checkColumns(
   // Every row of these has every column; objects may leave out what they have nothing to say about.
   const isRectangular = format === "csv" || format === "parquet";
   const has = (name: ColumnName): boolean => (columns[name] ?? name) in values;
-  const named = isRectangular ? (Object.keys(columns) as ColumnName[]) : [];
+  const named = isRectangular
+    ? (Object.keys(columns) as ColumnName[]).filter((name) => columns[name] !== undefined)
+    : [];
   const required: ColumnName[] = ["image", "text", ...named];
   const missing = required.find((name) => !has(name));
   if (missing === undefined) {
