@@ -6,11 +6,11 @@ export interface TestBackend {
 }
 
 /** Backends whose numbers differ from the others' by more than rounding, or that take too long: only when asked for. */
-const ON_REQUEST: Record<string, string> = { webgpu: "VILLA_TEST_WEBGPU", cuda: "VILLA_TEST_CUDA" };
+const onRequest: Record<string, string> = { webgpu: "VILLA_TEST_WEBGPU", cuda: "VILLA_TEST_CUDA" };
 
 const reports = await Promise.all(
   nodeBackends().map(async (candidate) => {
-    const flag = ON_REQUEST[candidate.name];
+    const flag = onRequest[candidate.name];
     const wanted = flag === undefined || process.env[flag] === "1";
     return { candidate, runs: wanted && (await candidate.probe({ forced: flag !== undefined })).available };
   }),

@@ -9,11 +9,11 @@ export interface WasmOptions {
   readonly wasmFiles?: string | Readonly<Record<string, string>> | undefined;
 }
 
-const VERSION = "4.22.0";
-const CDN = `https://cdn.jsdelivr.net/npm/@tensorflow/tfjs-backend-wasm@${VERSION}/dist/`;
+const version = "4.22.0";
+const cdn = `https://cdn.jsdelivr.net/npm/@tensorflow/tfjs-backend-wasm@${version}/dist/`;
 
 /** TF.js's WebAssembly backend, repaired: runs in every browser. */
-export function wasmBackend({ wasmFiles = CDN }: WasmOptions = {}): BackendCandidate {
+export function wasmBackend({ wasmFiles = cdn }: WasmOptions = {}): BackendCandidate {
   return {
     name: "wasm",
     device: "cpu",

@@ -2,18 +2,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate } from "@villa/core";
 import { type DeviceBackend, deviceLoss, releaseDevice, startOnDevice } from "./device.ts";
 
-/** The little of WebGPU's types that is needed here. */
-interface Gpu {
-  requestAdapter(options: object): Promise<GpuAdapter | null>;
-}
-interface GpuAdapter {
-  readonly info?:
-    | { readonly vendor: string; readonly architecture: string; readonly isFallbackAdapter?: boolean | undefined }
-    | undefined;
-  readonly isFallbackAdapter?: boolean | undefined;
-}
 interface WebGpuBackend extends tf.KernelBackend {
-  readonly device: { readonly lost: Promise<unknown> };
+  readonly device: GPUDevice;
 }
 
 const webgpu: DeviceBackend = {
@@ -31,12 +21,14 @@ export function webgpuBackend(): BackendCandidate {
     name: "webgpu",
     device: "gpu",
     async probe({ forced } = { forced: false }) {
-      const { gpu } = (globalThis.navigator ?? {}) as { gpu?: Gpu | undefined };
+      const { gpu } = (globalThis.navigator ?? {}) as { gpu?: GPU | undefined };
       if (!gpu) return { available: false, reason: "this browser has no WebGPU, or the page is not a secure context." };
       const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
       if (!adapter) return { available: false, reason: "WebGPU finds no graphics device here." };
-      const software = adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false;
-      const name = [adapter.info?.vendor, adapter.info?.architecture].filter(Boolean).join(" ") || "unnamed adapter";
+      // Browsers of before 2025 tell it on the adapter, or have no info at all.
+      const { info, isFallbackAdapter } = adapter as { info?: GPUAdapterInfo; isFallbackAdapter?: boolean };
+      const software = info?.isFallbackAdapter ?? isFallbackAdapter ?? false;
+      const name = [info?.vendor, info?.architecture].filter(Boolean).join(" ") || "unnamed adapter";
       if (software && !forced)
         return { available: false, reason: `the only WebGPU device is a software one (${name}).` };
       return { available: true, detail: name };

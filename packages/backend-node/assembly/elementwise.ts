@@ -1,4 +1,5 @@
 // One pass over memory, four lanes at a time, with scalar tails so that no byte outside of a run is touched.
+import { BinaryOp, CompareOp, ParametricOp, UnaryOp } from "./codes";
 import * as m from "./math";
 
 // @ts-ignore: decorator
@@ -23,19 +24,19 @@ function unaryLoop(op: i32, y: usize, x: usize, n: i32, p: f32, q: f32): void {
 
 /** y[i] = op(x[i]) for n floats; y may be x. */
 export function unary(op: i32, y: usize, x: usize, n: i32, p: f32, q: f32): void {
-  if (op == m.RELU) unaryLoop(m.RELU, y, x, n, p, q);
-  else if (op == m.NEG) unaryLoop(m.NEG, y, x, n, p, q);
-  else if (op == m.ABS) unaryLoop(m.ABS, y, x, n, p, q);
-  else if (op == m.SQUARE) unaryLoop(m.SQUARE, y, x, n, p, q);
-  else if (op == m.SQRT) unaryLoop(m.SQRT, y, x, n, p, q);
-  else if (op == m.RSQRT) unaryLoop(m.RSQRT, y, x, n, p, q);
-  else if (op == m.EXP) unaryLoop(m.EXP, y, x, n, p, q);
-  else if (op == m.SIGMOID) unaryLoop(m.SIGMOID, y, x, n, p, q);
-  else if (op == m.RECIPROCAL) unaryLoop(m.RECIPROCAL, y, x, n, p, q);
-  else if (op == m.CLIP) unaryLoop(m.CLIP, y, x, n, p, q);
-  else if (op == m.STEP) unaryLoop(m.STEP, y, x, n, p, q);
-  else if (op == m.LEAKY_RELU) unaryLoop(m.LEAKY_RELU, y, x, n, p, q);
-  else unaryLoop(m.COPY, y, x, n, p, q);
+  if (op == UnaryOp.Relu) unaryLoop(UnaryOp.Relu, y, x, n, p, q);
+  else if (op == UnaryOp.Neg) unaryLoop(UnaryOp.Neg, y, x, n, p, q);
+  else if (op == UnaryOp.Abs) unaryLoop(UnaryOp.Abs, y, x, n, p, q);
+  else if (op == UnaryOp.Square) unaryLoop(UnaryOp.Square, y, x, n, p, q);
+  else if (op == UnaryOp.Sqrt) unaryLoop(UnaryOp.Sqrt, y, x, n, p, q);
+  else if (op == UnaryOp.Rsqrt) unaryLoop(UnaryOp.Rsqrt, y, x, n, p, q);
+  else if (op == UnaryOp.Exp) unaryLoop(UnaryOp.Exp, y, x, n, p, q);
+  else if (op == UnaryOp.Sigmoid) unaryLoop(UnaryOp.Sigmoid, y, x, n, p, q);
+  else if (op == UnaryOp.Reciprocal) unaryLoop(UnaryOp.Reciprocal, y, x, n, p, q);
+  else if (op == ParametricOp.ClipByValue) unaryLoop(ParametricOp.ClipByValue, y, x, n, p, q);
+  else if (op == ParametricOp.Step) unaryLoop(ParametricOp.Step, y, x, n, p, q);
+  else if (op == ParametricOp.LeakyRelu) unaryLoop(ParametricOp.LeakyRelu, y, x, n, p, q);
+  else unaryLoop(ParametricOp.Copy, y, x, n, p, q);
 }
 
 // @ts-ignore: decorator
@@ -114,13 +115,13 @@ export function binary(
   op: i32, y: usize, a: usize, b: usize, n0: i32, n1: i32, n: i32,
   a0: usize, a1: usize, aStep: i32, b0: usize, b1: usize, bStep: i32,
 ): void {
-  if (op == m.ADD) broadcastLoops(m.ADD, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
-  else if (op == m.SUB) broadcastLoops(m.SUB, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
-  else if (op == m.MUL) broadcastLoops(m.MUL, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
-  else if (op == m.DIV) broadcastLoops(m.DIV, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
-  else if (op == m.MAX) broadcastLoops(m.MAX, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
-  else if (op == m.MIN) broadcastLoops(m.MIN, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
-  else broadcastLoops(m.SQUARED_DIFFERENCE, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  if (op == BinaryOp.Add) broadcastLoops(BinaryOp.Add, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == BinaryOp.Sub) broadcastLoops(BinaryOp.Sub, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == BinaryOp.Multiply) broadcastLoops(BinaryOp.Multiply, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == BinaryOp.RealDiv) broadcastLoops(BinaryOp.RealDiv, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == BinaryOp.Maximum) broadcastLoops(BinaryOp.Maximum, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else if (op == BinaryOp.Minimum) broadcastLoops(BinaryOp.Minimum, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
+  else broadcastLoops(BinaryOp.SquaredDifference, y, a, b, n0, n1, n, a0, a1, aStep, b0, b1, bStep);
 }
 
 /** y[i] = value. */
@@ -142,12 +143,6 @@ export function select(y: usize, condition: usize, a: usize, b: usize, n: i32): 
   }
 }
 
-const EQUAL: i32 = 0;
-const NOT_EQUAL: i32 = 1;
-const GREATER: i32 = 2;
-const GREATER_EQUAL: i32 = 3;
-const LESS: i32 = 4;
-
 // @ts-ignore: decorator
 @inline
 function compareLoop(op: i32, y: usize, a: usize, b: usize, n: i32, aStep: i32, bStep: i32): void {
@@ -155,11 +150,11 @@ function compareLoop(op: i32, y: usize, a: usize, b: usize, n: i32, aStep: i32, 
     const p = load<f32>(a);
     const q = load<f32>(b);
     let holds: bool;
-    if (op == EQUAL) holds = p == q;
-    else if (op == NOT_EQUAL) holds = p != q;
-    else if (op == GREATER) holds = p > q;
-    else if (op == GREATER_EQUAL) holds = p >= q;
-    else if (op == LESS) holds = p < q;
+    if (op == CompareOp.Equal) holds = p == q;
+    else if (op == CompareOp.NotEqual) holds = p != q;
+    else if (op == CompareOp.Greater) holds = p > q;
+    else if (op == CompareOp.GreaterEqual) holds = p >= q;
+    else if (op == CompareOp.Less) holds = p < q;
     else holds = p <= q;
     store<u8>(y + i, <u8>holds);
     a += aStep << 2;
@@ -176,12 +171,12 @@ export function compare(
     for (let j: usize = 0; j < <usize>n1; j++) {
       const ra = a + ((i * a0 + j * a1) << 2);
       const rb = b + ((i * b0 + j * b1) << 2);
-      if (op == EQUAL) compareLoop(EQUAL, y, ra, rb, n, aStep, bStep);
-      else if (op == NOT_EQUAL) compareLoop(NOT_EQUAL, y, ra, rb, n, aStep, bStep);
-      else if (op == GREATER) compareLoop(GREATER, y, ra, rb, n, aStep, bStep);
-      else if (op == GREATER_EQUAL) compareLoop(GREATER_EQUAL, y, ra, rb, n, aStep, bStep);
-      else if (op == LESS) compareLoop(LESS, y, ra, rb, n, aStep, bStep);
-      else compareLoop(5, y, ra, rb, n, aStep, bStep);
+      if (op == CompareOp.Equal) compareLoop(CompareOp.Equal, y, ra, rb, n, aStep, bStep);
+      else if (op == CompareOp.NotEqual) compareLoop(CompareOp.NotEqual, y, ra, rb, n, aStep, bStep);
+      else if (op == CompareOp.Greater) compareLoop(CompareOp.Greater, y, ra, rb, n, aStep, bStep);
+      else if (op == CompareOp.GreaterEqual) compareLoop(CompareOp.GreaterEqual, y, ra, rb, n, aStep, bStep);
+      else if (op == CompareOp.Less) compareLoop(CompareOp.Less, y, ra, rb, n, aStep, bStep);
+      else compareLoop(CompareOp.LessEqual, y, ra, rb, n, aStep, bStep);
       y += n;
     }
   }

@@ -1,60 +1,37 @@
 // Vector arithmetic shared by the kernels: four float32 lanes at a time.
-
-/** Lane-wise operations of two operands. The numbers are the op codes of src/native/simd.ts. */
-export const ADD: i32 = 0;
-export const SUB: i32 = 1;
-export const MUL: i32 = 2;
-export const DIV: i32 = 3;
-export const MAX: i32 = 4;
-export const MIN: i32 = 5;
-export const SQUARED_DIFFERENCE: i32 = 6;
+import { BinaryOp, ParametricOp, UnaryOp } from "./codes";
 
 // @ts-ignore: decorator
 @inline
 export function binary(op: i32, a: v128, b: v128): v128 {
-  if (op == ADD) return f32x4.add(a, b);
-  if (op == SUB) return f32x4.sub(a, b);
-  if (op == MUL) return f32x4.mul(a, b);
-  if (op == DIV) return f32x4.div(a, b);
-  if (op == MAX) return f32x4.max(a, b);
-  if (op == MIN) return f32x4.min(a, b);
+  if (op == BinaryOp.Add) return f32x4.add(a, b);
+  if (op == BinaryOp.Sub) return f32x4.sub(a, b);
+  if (op == BinaryOp.Multiply) return f32x4.mul(a, b);
+  if (op == BinaryOp.RealDiv) return f32x4.div(a, b);
+  if (op == BinaryOp.Maximum) return f32x4.max(a, b);
+  if (op == BinaryOp.Minimum) return f32x4.min(a, b);
   const d = f32x4.sub(a, b);
   return f32x4.mul(d, d);
 }
-
-/** Lane-wise operations of one operand; p and q are parameters (clip bounds, slopes). */
-export const RELU: i32 = 0;
-export const NEG: i32 = 1;
-export const ABS: i32 = 2;
-export const SQUARE: i32 = 3;
-export const SQRT: i32 = 4;
-export const RSQRT: i32 = 5;
-export const EXP: i32 = 6;
-export const SIGMOID: i32 = 7;
-export const RECIPROCAL: i32 = 8;
-export const CLIP: i32 = 9;
-export const STEP: i32 = 10;
-export const LEAKY_RELU: i32 = 11;
-export const COPY: i32 = 12;
 
 // @ts-ignore: decorator
 @inline
 export function unary(op: i32, x: v128, p: v128, q: v128): v128 {
   const zero = f32x4.splat(0);
   const one = f32x4.splat(1);
-  if (op == RELU) return f32x4.pmax(x, zero); // one instruction, unlike max; keeps NaN
-  if (op == NEG) return f32x4.neg(x);
-  if (op == ABS) return f32x4.abs(x);
-  if (op == SQUARE) return f32x4.mul(x, x);
-  if (op == SQRT) return f32x4.sqrt(x);
-  if (op == RSQRT) return f32x4.div(one, f32x4.sqrt(x));
-  if (op == EXP) return exp(x);
-  if (op == SIGMOID) return f32x4.div(one, f32x4.add(one, exp(f32x4.neg(x))));
-  if (op == RECIPROCAL) return f32x4.div(one, x);
-  if (op == CLIP) return f32x4.min(f32x4.max(x, p), q);
+  if (op == UnaryOp.Relu) return f32x4.pmax(x, zero); // one instruction, unlike max; keeps NaN
+  if (op == UnaryOp.Neg) return f32x4.neg(x);
+  if (op == UnaryOp.Abs) return f32x4.abs(x);
+  if (op == UnaryOp.Square) return f32x4.mul(x, x);
+  if (op == UnaryOp.Sqrt) return f32x4.sqrt(x);
+  if (op == UnaryOp.Rsqrt) return f32x4.div(one, f32x4.sqrt(x));
+  if (op == UnaryOp.Exp) return exp(x);
+  if (op == UnaryOp.Sigmoid) return f32x4.div(one, f32x4.add(one, exp(f32x4.neg(x))));
+  if (op == UnaryOp.Reciprocal) return f32x4.div(one, x);
+  if (op == ParametricOp.ClipByValue) return f32x4.min(f32x4.max(x, p), q);
   // step(x) = 1 where x > 0, alpha (p) elsewhere, NaN kept
-  if (op == STEP) return v128.bitselect(x, v128.bitselect(one, p, f32x4.gt(x, zero)), f32x4.ne(x, x));
-  if (op == LEAKY_RELU) return v128.bitselect(f32x4.mul(x, p), x, f32x4.lt(x, zero));
+  if (op == ParametricOp.Step) return v128.bitselect(x, v128.bitselect(one, p, f32x4.gt(x, zero)), f32x4.ne(x, x));
+  if (op == ParametricOp.LeakyRelu) return v128.bitselect(f32x4.mul(x, p), x, f32x4.lt(x, zero));
   return x;
 }
 

@@ -111,20 +111,20 @@ function round(value: number): string {
 }
 
 /** Sizes of the measured operations: the full ones, and some that plain JavaScript gets through in a moment. */
-const FULL = { rows: 240, inner: 1024, batch: 8, side: 56 };
-const SMALL = { rows: 60, inner: 256, batch: 1, side: 14 };
+const fullSizes = { rows: 240, inner: 1024, batch: 8, side: 56 };
+const smallSizes = { rows: 60, inner: 256, batch: 1, side: 14 };
 /** 10⁹ operations a second below which a backend is measured with the small sizes. */
-const SLOW = 3;
+const slow = 3;
 
 async function measure(seconds: number): Promise<BackendFigures> {
   const share = seconds / 8;
-  const first = await measureMatMul(SMALL, 0);
-  const size = first.plain < SLOW ? SMALL : FULL;
+  const first = await measureMatMul(smallSizes, 0);
+  const size = first.plain < slow ? smallSizes : fullSizes;
   const { plain, transposed } = await measureMatMul(size, share);
   return { matMul: plain, matMulTransposed: transposed, ...(await measureConvolution(size, share)) };
 }
 
-async function measureMatMul({ rows, inner }: typeof FULL, seconds: number) {
+async function measureMatMul({ rows, inner }: typeof fullSizes, seconds: number) {
   const a = tf.randomUniform([rows, inner]);
   const turned = tf.transpose(a);
   const b = tf.randomUniform([inner, inner]);
@@ -136,7 +136,7 @@ async function measureMatMul({ rows, inner }: typeof FULL, seconds: number) {
   return { plain, transposed };
 }
 
-async function measureConvolution({ batch, side }: typeof FULL, seconds: number) {
+async function measureConvolution({ batch, side }: typeof fullSizes, seconds: number) {
   const channels = 64;
   const x = tf.randomUniform<tf.Rank.R4>([batch, side, side, channels]);
   const dy = tf.randomUniform<tf.Rank.R4>([batch, side, side, channels]);

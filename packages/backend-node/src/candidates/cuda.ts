@@ -6,9 +6,9 @@ import type { BackendCandidate, BackendProbe } from "@villa/core";
 import { ownUrl } from "../location.ts";
 
 /** TF.js calls both packages' backend this. */
-const TENSORFLOW = "tensorflow";
-const PACKAGES = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"];
-const CURE = "Install it with: npm i @tensorflow/tfjs-node-gpu@4.22.0 (needs CUDA 11.2)";
+const tensorflow = "tensorflow";
+const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"];
+const cure = "Install it with: npm i @tensorflow/tfjs-node-gpu@4.22.0 (needs CUDA 11.2)";
 
 /** Where the `cuda` candidate finds TensorFlow. */
 export interface CudaOptions {
@@ -28,7 +28,7 @@ export function cudaBackend({ searchPaths }: CudaOptions = {}): BackendCandidate
     activate: async () => {
       const probe = await load(searchPaths, true);
       if (!probe.available) throw new Error(probe.reason);
-      if (!(await tf.setBackend(TENSORFLOW))) throw new Error("TensorFlow's library did not start");
+      if (!(await tf.setBackend(tensorflow))) throw new Error("TensorFlow's library did not start");
       await tf.ready();
     },
   };
@@ -36,20 +36,20 @@ export function cudaBackend({ searchPaths }: CudaOptions = {}): BackendCandidate
 
 /** Loads the first package that is installed and says what it offers; the current backend stays. */
 async function load(searchPaths: readonly string[] | undefined, forced: boolean): Promise<BackendProbe> {
-  const found = PACKAGES.map((name) => ({ name, path: resolve(name, searchPaths) })).find(({ path }) => path);
-  if (!found?.path) return { available: false, reason: `@tensorflow/tfjs-node-gpu is not installed. ${CURE}` };
+  const found = packages.map((name) => ({ name, path: resolve(name, searchPaths) })).find(({ path }) => path);
+  if (!found?.path) return { available: false, reason: `@tensorflow/tfjs-node-gpu is not installed. ${cure}` };
   const current = tf.engine().backendName;
   try {
     restoreUtil();
     createRequire(found.path)(found.path);
   } catch (error) {
     const message = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    return { available: false, reason: `${found.name} is installed but does not load (${message}). ${CURE}` };
+    return { available: false, reason: `${found.name} is installed but does not load (${message}). ${cure}` };
   } finally {
     // The package makes its own backend the current one.
     if (current && tf.engine().backendName !== current) await tf.setBackend(current);
   }
-  const backend = tf.findBackend(TENSORFLOW) as (tf.KernelBackend & { isUsingGpuDevice?: boolean | undefined }) | null;
+  const backend = tf.findBackend(tensorflow) as (tf.KernelBackend & { isUsingGpuDevice?: boolean | undefined }) | null;
   if (!backend) {
     const why = "it comes with another copy of @tensorflow/tfjs-core than 4.22.0";
     return { available: false, reason: `${found.name} is installed but does not fit: ${why}.` };

@@ -1,8 +1,8 @@
 import type { BackendCandidate, BackendProbe } from "@villa/core";
-import { loadOnnxRuntime, ONNXRUNTIME_VERSION } from "../native/onnx/runtime.ts";
+import { loadOnnxRuntime, onnxruntimeVersion } from "../native/onnx/runtime.ts";
 import { activateNative, type NativeOptions, requestedThreads } from "../native/register.ts";
 
-const CURE = `Install it with: ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-node@${ONNXRUNTIME_VERSION}`;
+const cure = `Install it with: ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-node@${onnxruntimeVersion}`;
 
 /** ONNX Runtime's CPU kernels under TF.js: the fastest backend of a machine without a GPU. */
 export function nativeBackend(options: NativeOptions = {}): BackendCandidate {
@@ -23,7 +23,7 @@ export function probeNative(threads: number, load: typeof loadOnnxRuntime = load
     const node = { operator: "MatMul", inputs: ["a", "b"], outputs: ["y"] };
     onnx.run("probe", () => ({ nodes: [node], inputRanks: [2, 2], outputRank: 2 }), [a, a], y);
     if (y.data.join() !== "7,10,15,22") {
-      return { available: false, reason: `onnxruntime-node ${onnx.version} computes wrong results here. ${CURE}` };
+      return { available: false, reason: `onnxruntime-node ${onnx.version} computes wrong results here. ${cure}` };
     }
     return { available: true, detail: `ONNX Runtime ${onnx.version}, ${threads} thread${threads === 1 ? "" : "s"}` };
   } catch (error) {
@@ -31,7 +31,7 @@ export function probeNative(threads: number, load: typeof loadOnnxRuntime = load
     const problem = missing
       ? "onnxruntime-node is not installed, or has no binary for this platform"
       : `onnxruntime-node does not load (${firstLine(error)})`;
-    return { available: false, reason: `${problem}. ${CURE}` };
+    return { available: false, reason: `${problem}. ${cure}` };
   }
 }
 

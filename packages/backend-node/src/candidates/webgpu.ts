@@ -4,31 +4,12 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate, BackendProbe } from "@villa/core";
 
-/** The little of WebGPU's types that is needed here; the full ones come with the optional module only. */
-interface Gpu {
-  requestAdapter(options: object): Promise<GpuAdapter | null>;
-}
-interface GpuAdapter {
-  readonly info: {
-    vendor: string;
-    architecture: string;
-    device: string;
-    description: string;
-    isFallbackAdapter?: boolean | undefined;
-  };
-  readonly limits: Readonly<Record<string, number>>;
-  readonly features: ReadonlySet<string>;
-  requestDevice(descriptor: object): Promise<GpuDevice>;
-}
-interface GpuDevice {
-  destroy(): void;
-}
 interface WebGpuModule {
-  readonly WebGPUBackend: new (device: GpuDevice, info: GpuAdapter["info"]) => tf.KernelBackend;
+  readonly WebGPUBackend: new (device: GPUDevice, info: GPUAdapterInfo) => tf.KernelBackend;
 }
 
 /** TF.js asks for these as large as the adapter has them; the defaults stop at 128 MiB a tensor. */
-const LIMITS = [
+const requestedLimits = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
   "maxComputeWorkgroupStorageSize",
@@ -36,12 +17,13 @@ const LIMITS = [
   "maxComputeInvocationsPerWorkgroup",
   "maxComputeWorkgroupSizeX",
   "maxComputeWorkgroupSizeY",
-];
+] as const satisfies readonly (keyof GPUSupportedLimits)[];
+const requestedFeatures = ["timestamp-query", "bgra8unorm-storage"] as const satisfies readonly GPUFeatureName[];
 
 /** A GPU through Dawn (npm `webgpu`): Vulkan, Metal or Direct3D 12. A software device counts only when forced. */
 export function webgpuBackend(): BackendCandidate {
-  let adapter: GpuAdapter | undefined;
-  let device: GpuDevice | undefined;
+  let adapter: GPUAdapter | undefined;
+  let device: GPUDevice | undefined;
   return {
     name: "webgpu",
     device: "gpu",
@@ -62,8 +44,8 @@ export function webgpuBackend(): BackendCandidate {
       if (typeof found === "string") throw new Error(found);
       // The backend module registers itself at import, and only where it sees navigator.gpu by then.
       const { WebGPUBackend } = (await import("@tensorflow/tfjs-backend-webgpu")) as unknown as WebGpuModule;
-      const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, found.limits[name]]));
-      const requiredFeatures = ["timestamp-query", "bgra8unorm-storage"].filter((name) => found.features.has(name));
+      const requiredLimits = Object.fromEntries(requestedLimits.map((name) => [name, found.limits[name]]));
+      const requiredFeatures = requestedFeatures.filter((name) => found.features.has(name));
       device = await found.requestDevice({ requiredLimits, requiredFeatures });
       const opened = device;
       if (tf.findBackendFactory("webgpu")) tf.removeBackend("webgpu");
@@ -84,7 +66,7 @@ export function webgpuBackend(): BackendCandidate {
   };
 }
 
-function judge({ info, limits }: GpuAdapter, forced: boolean): BackendProbe {
+function judge({ info, limits }: GPUAdapter, forced: boolean): BackendProbe {
   const name = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ");
   if (info.isFallbackAdapter && !forced) {
     const how = "set VILLA_BACKEND=webgpu to use it all the same";
@@ -98,9 +80,9 @@ function judge({ info, limits }: GpuAdapter, forced: boolean): BackendProbe {
 }
 
 /** An adapter, or why there is none. */
-async function findAdapter(): Promise<GpuAdapter | string> {
+async function findAdapter(): Promise<GPUAdapter | string> {
   if (process.platform === "linux" && !hasVulkanDriver()) return "no Vulkan driver is installed.";
-  let gpu: Gpu;
+  let gpu: GPU;
   try {
     gpu = await startDawn();
   } catch (error) {
@@ -115,11 +97,11 @@ async function findAdapter(): Promise<GpuAdapter | string> {
   return "Dawn finds no graphics device here.";
 }
 
-async function startDawn(): Promise<Gpu> {
-  const existing = (globalThis.navigator as { gpu?: Gpu | undefined } | undefined)?.gpu;
+async function startDawn(): Promise<GPU> {
+  const existing = (globalThis.navigator as { gpu?: GPU | undefined } | undefined)?.gpu;
   if (existing) return existing;
   const { create, globals } = (await import("webgpu")) as unknown as {
-    create(options: string[]): Gpu;
+    create(options: string[]): GPU;
     globals: Record<string, unknown>;
   };
   const gpu = create([]);

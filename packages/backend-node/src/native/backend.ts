@@ -6,9 +6,9 @@ import type { OnnxRuntime } from "./onnx/runtime.ts";
 type DataId = object;
 
 /** Below this many values a tensor stays an ordinary array: copying it into the heap costs less than a block. */
-const SMALL = 64;
+const smallTensor = 64;
 /** Bytes from which a forgotten tensor's block is worth the cost of watching for its collection. */
-const WATCHED = 1 << 16;
+const watched = 1 << 16;
 
 /**
  * TF.js's cpu backend with float32 tensors in a WebAssembly heap, where vector kernels and ONNX Runtime both reach them
@@ -31,7 +31,7 @@ export class NativeBackend extends MathBackendCPU {
 
   /** Values for a new float32 tensor, contents undefined: in the heap, or an ordinary array when it is small or full. */
   floats(length: number): Float32Array {
-    if (length < SMALL) return new Float32Array(length);
+    if (length < smallTensor) return new Float32Array(length);
     try {
       const values = this.heap.floats(length);
       this.#unclaimed.add(values.byteOffset);
@@ -87,7 +87,7 @@ export class NativeBackend extends MathBackendCPU {
     if (released && this.inHeap(values)) {
       const { byteOffset, byteLength } = values as TypedArray;
       this.heap.free(byteOffset);
-      if (byteLength >= WATCHED) this.#collected.unregister(dataId);
+      if (byteLength >= watched) this.#collected.unregister(dataId);
     }
     return released;
   }
@@ -105,7 +105,7 @@ export class NativeBackend extends MathBackendCPU {
     this.data.set(dataId, { values, dtype, refCount });
     if (this.inHeap(values)) {
       const { byteOffset, byteLength } = values as TypedArray;
-      if (byteLength >= WATCHED) this.#collected.register(dataId, byteOffset, dataId);
+      if (byteLength >= watched) this.#collected.register(dataId, byteOffset, dataId);
     }
   }
 
@@ -118,7 +118,7 @@ export class NativeBackend extends MathBackendCPU {
     if (!ArrayBuffer.isView(values)) return values;
     const array = values as TypedArray;
     if (this.inHeap(array) && this.#unclaimed.delete(array.byteOffset)) return array;
-    if (array instanceof Float32Array && array.length >= SMALL) {
+    if (array instanceof Float32Array && array.length >= smallTensor) {
       const own = this.floats(array.length);
       own.set(array);
       this.#unclaimed.delete(own.byteOffset);

@@ -1,12 +1,12 @@
-import { simdModule } from "./simd-module.ts";
+import { type SimdKernels, simdModule } from "./simd-module.ts";
 
 /** Pages of 64 KiB to reserve, largest first: address space only, physical memory follows use. */
-const RESERVATIONS = [65_536, 49_152, 32_768, 16_384, 8_192, 4_096];
-const PAGE = 65_536;
+const reservations = [65_536, 49_152, 32_768, 16_384, 8_192, 4_096];
+const pageBytes = 65_536;
 /** Blocks start on cache lines, so vector loads never straddle two tensors. */
-const ALIGNMENT = 64;
+const alignment = 64;
 /** Size classes: four per power of two. */
-const CLASSES = 4 * 33;
+const classes = 4 * 33;
 
 interface Block {
   readonly offset: number;
@@ -15,85 +15,6 @@ interface Block {
   /** Neighbours in memory. */
   before: Block | undefined;
   after: Block | undefined;
-}
-
-/** The vector kernels: pointers are byte offsets into the heap, sizes count values. See assembly/. */
-export interface SimdKernels {
-  unary(op: number, y: number, x: number, n: number, p: number, q: number): void;
-  binary(
-    op: number, y: number, a: number, b: number, n0: number, n1: number, n: number,
-    a0: number, a1: number, aStep: number, b0: number, b1: number, bStep: number,
-  ): void; // biome-ignore format: one line per group
-  compare(
-    op: number, y: number, a: number, b: number, n0: number, n1: number, n: number,
-    a0: number, a1: number, aStep: number, b0: number, b1: number, bStep: number,
-  ): void; // biome-ignore format: one line per group
-  fill(y: number, n: number, value: number): void;
-  select(y: number, condition: number, a: number, b: number, n: number): void;
-  sumRows(y: number, x: number, rows: number, n: number, scale: number): void;
-  sumColumns(y: number, x: number, scratch: number, outer: number, reduced: number, inner: number, scale: number): void;
-  extremeRows(y: number, x: number, rows: number, n: number, minimum: number): void;
-  extremeColumns(y: number, x: number, outer: number, reduced: number, inner: number, minimum: number): void;
-  softmax(y: number, x: number, rows: number, n: number): void;
-  accumulate(y: number, x: number, n: number): void;
-  stridedCopy(y: number, x: number, parameters: number): void;
-  gatherRows(y: number, x: number, index: number, rows: number, n: number): void;
-  scatterAddRows(y: number, x: number, index: number, rows: number, n: number): void;
-  im2col(columns: number, x: number, from: number, to: number, parameters: number): void;
-  col2im(x: number, columns: number, from: number, to: number, parameters: number): void;
-  moments(x: number, mean: number, variance: number, scratch: number, rows: number, channels: number): void;
-  affine(
-    y: number,
-    x: number,
-    centre: number,
-    scale: number,
-    shift: number,
-    rows: number,
-    channels: number,
-    relu: number,
-  ): void;
-  batchNormSums(
-    dbeta: number,
-    dgamma: number,
-    dy: number,
-    x: number,
-    y: number,
-    mean: number,
-    inverseStd: number,
-    scratch: number,
-    rows: number,
-    channels: number,
-    relu: number,
-  ): void;
-  batchNormInputGrad(
-    dx: number,
-    dy: number,
-    x: number,
-    y: number,
-    mean: number,
-    p: number,
-    q: number,
-    s: number,
-    rows: number,
-    channels: number,
-    relu: number,
-  ): void;
-  averagePool(y: number, x: number, parameters: number, backward: number): void;
-  adamStep(
-    w: number,
-    g: number,
-    mean: number,
-    square: number,
-    n: number,
-    rest1: number,
-    beta2: number,
-    rest2: number,
-    epsilon: number,
-    stepSize: number,
-    rootCorrection: number,
-    coupled: number,
-    keep: number,
-  ): void;
 }
 
 /** Thrown when no free block is large enough; the caller then works on plain arrays. */
@@ -113,7 +34,7 @@ export class Heap {
   readonly simd: SimdKernels;
   readonly capacity: number;
   #used = 0;
-  readonly #free: Set<Block>[] = Array.from({ length: CLASSES }, () => new Set<Block>());
+  readonly #free: Set<Block>[] = Array.from({ length: classes }, () => new Set<Block>());
   readonly #blocks = new Map<number, Block>();
 
   constructor(maximumBytes = Number.POSITIVE_INFINITY) {
@@ -124,7 +45,13 @@ export class Heap {
     const instance = new WebAssembly.Instance(module, { env: { memory } });
     this.simd = instance.exports as unknown as SimdKernels;
     // The first page stays out: offset 0 means "nothing", and the compiler may keep constants there.
-    this.#release({ offset: PAGE, size: this.capacity - PAGE, free: true, before: undefined, after: undefined });
+    this.#release({
+      offset: pageBytes,
+      size: this.capacity - pageBytes,
+      free: true,
+      before: undefined,
+      after: undefined,
+    });
   }
 
   /** Bytes in use. */
@@ -134,7 +61,7 @@ export class Heap {
 
   /** Byte offset of a fresh block. @throws HeapFullError */
   allocate(bytes: number): number {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    const size = Math.max(alignment, Math.ceil(bytes / alignment) * alignment);
     const block = this.#find(size);
     if (!block) throw new HeapFullError(`no ${bytes} bytes left of ${this.capacity}`);
     this.#free[classOf(block.size)]!.delete(block);
@@ -184,7 +111,7 @@ export class Heap {
     const own = classOf(size);
     // Within the request's own class blocks differ in size; every block of a higher class is large enough.
     for (const block of this.#free[own]!) if (block.size >= size) return block;
-    for (let index = own + 1; index < CLASSES; index++) {
+    for (let index = own + 1; index < classes; index++) {
       for (const block of this.#free[index]!) return block;
     }
     return undefined;
@@ -218,14 +145,14 @@ function classOf(size: number): number {
 }
 
 function reserve(maximumBytes: number): WebAssembly.Memory {
-  for (const pages of RESERVATIONS) {
-    if (pages * PAGE > maximumBytes) continue;
+  for (const pages of reservations) {
+    if (pages * pageBytes > maximumBytes) continue;
     try {
       return new WebAssembly.Memory({ initial: pages, maximum: pages });
     } catch {
       // The address space is limited here; try less.
     }
   }
-  const pages = Math.max(2, Math.min(1024, Math.floor(maximumBytes / PAGE)));
+  const pages = Math.max(2, Math.min(1024, Math.floor(maximumBytes / pageBytes)));
   return new WebAssembly.Memory({ initial: pages, maximum: pages });
 }

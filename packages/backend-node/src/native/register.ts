@@ -9,7 +9,7 @@ import { registerLayout } from "./kernels/layout.ts";
 import { registerMatMul } from "./kernels/matmul.ts";
 import { registerPooling } from "./kernels/pool.ts";
 import { registerReductions } from "./kernels/reduce.ts";
-import { NATIVE } from "./kernels/register.ts";
+import { native } from "./kernels/register.ts";
 import { loadOnnxRuntime } from "./onnx/runtime.ts";
 
 /** Settings of the native backend. */
@@ -25,10 +25,10 @@ export interface NativeOptions {
  * @throws Error when onnxruntime-node cannot be loaded
  */
 export async function activateNative({ threads }: NativeOptions = {}): Promise<void> {
-  if (!tf.findBackendFactory(NATIVE)) {
+  if (!tf.findBackendFactory(native)) {
     const onnx = loadOnnxRuntime(threads ?? requestedThreads());
-    tf.registerBackend(NATIVE, () => new NativeBackend(onnx), 0);
-    tf.copyRegisteredKernels("cpu", NATIVE);
+    tf.registerBackend(native, () => new NativeBackend(onnx), 0);
+    tf.copyRegisteredKernels("cpu", native);
     registerElementwise();
     registerComparisons();
     registerReductions();
@@ -38,7 +38,7 @@ export async function activateNative({ threads }: NativeOptions = {}): Promise<v
     registerPooling();
     registerFused();
   }
-  await tf.setBackend(NATIVE);
+  await tf.setBackend(native);
   await tf.ready();
 }
 

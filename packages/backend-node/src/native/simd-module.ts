@@ -1,4 +1,43 @@
 // Generated from assembly/ by scripts/build-wasm.mjs; do not edit.
+// biome-ignore-all format: one line a kernel
+
+/** Lane-wise operations of two operands. */
+export const binaryOp = { Add: 0, Sub: 1, Multiply: 2, RealDiv: 3, Maximum: 4, Minimum: 5, SquaredDifference: 6 } as const;
+
+/** Lane-wise operations of one operand that need no parameter. */
+export const unaryOp = { Relu: 0, Neg: 1, Abs: 2, Square: 3, Sqrt: 4, Rsqrt: 5, Exp: 6, Sigmoid: 7, Reciprocal: 8 } as const;
+
+/** Lane-wise operations of one operand with parameters p and q (bounds, slopes). Their codes go on where UnaryOp ends. */
+export const parametricOp = { ClipByValue: 9, Step: 10, LeakyRelu: 11, Copy: 12 } as const;
+
+/** Comparisons, with a byte as result. */
+export const compareOp = { Equal: 0, NotEqual: 1, Greater: 2, GreaterEqual: 3, Less: 4, LessEqual: 5 } as const;
+
+/** The vector kernels: pointers are byte offsets into the heap, sizes count values. */
+export interface SimdKernels {
+  binary(op: number, y: number, a: number, b: number, n0: number, n1: number, n: number, a0: number, a1: number, aStep: number, b0: number, b1: number, bStep: number): void;
+  compare(op: number, y: number, a: number, b: number, n0: number, n1: number, n: number, a0: number, a1: number, aStep: number, b0: number, b1: number, bStep: number): void;
+  fill(y: number, n: number, value: number): void;
+  select(y: number, condition: number, a: number, b: number, n: number): void;
+  unary(op: number, y: number, x: number, n: number, p: number, q: number): void;
+  adamStep(w: number, g: number, mean: number, square: number, n: number, rest1: number, beta2: number, rest2: number, epsilon: number, stepSize: number, rootCorrection: number, coupled: number, keep: number): void;
+  affine(y: number, x: number, centre: number, scale: number, shift: number, rows: number, C: number, relu: number): void;
+  averagePool(y: number, x: number, p: number, backward: number): void;
+  batchNormInputGrad(dx: number, dy: number, x: number, y: number, mean: number, p: number, q: number, s: number, rows: number, C: number, relu: number): void;
+  batchNormSums(dbeta: number, dgamma: number, dy: number, x: number, y: number, mean: number, inverseStd: number, scratch: number, rows: number, C: number, relu: number): void;
+  moments(x: number, mean: number, variance: number, scratch: number, rows: number, C: number): void;
+  col2im(x: number, columns: number, from: number, to: number, p: number): void;
+  gatherRows(y: number, x: number, index: number, rows: number, n: number): void;
+  im2col(columns: number, x: number, from: number, to: number, p: number): void;
+  scatterAddRows(y: number, x: number, index: number, rows: number, n: number): void;
+  stridedCopy(y: number, x: number, p: number): void;
+  accumulate(y: number, x: number, n: number): void;
+  extremeColumns(y: number, x: number, outer: number, reduced: number, inner: number, minimum: number): void;
+  extremeRows(y: number, x: number, rows: number, n: number, minimum: number): void;
+  softmax(y: number, x: number, rows: number, n: number): void;
+  sumColumns(y: number, x: number, scratch: number, outer: number, reduced: number, inner: number, scale: number): void;
+  sumRows(y: number, x: number, rows: number, n: number, scale: number): void;
+}
 
 /** WebAssembly module of the vector kernels, base64. */
 export const simdModule =

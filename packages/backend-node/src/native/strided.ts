@@ -8,7 +8,7 @@ export interface CopyAxis {
 }
 
 /** How many axes the `stridedCopy` kernel takes. */
-const KERNEL_AXES = 5;
+const kernelAxes = 5;
 
 /** Row-major strides of a shape, in values. */
 export function stridesOf(shape: readonly number[]): number[] {
@@ -38,15 +38,15 @@ export function stridedCopy(space: Workspace, y: number, x: number, axes: readon
     }
   }
   if (merged.length === 0) merged.push({ n: 1, y: 1, x: 1 });
-  const inner = merged.slice(-KERNEL_AXES);
-  while (inner.length < KERNEL_AXES) inner.unshift({ n: 1, y: 0, x: 0 });
+  const inner = merged.slice(-kernelAxes);
+  while (inner.length < kernelAxes) inner.unshift({ n: 1, y: 0, x: 0 });
   const parameters = space.parameters(
     ...inner.map((axis) => axis.n),
     ...inner.map((axis) => axis.y),
     ...inner.map((axis) => axis.x),
   );
   let starts = [{ y, x }];
-  for (const axis of merged.slice(0, -KERNEL_AXES)) {
+  for (const axis of merged.slice(0, -kernelAxes)) {
     starts = starts.flatMap((start) =>
       Array.from({ length: axis.n }, (_, i) => ({ y: start.y + i * axis.y * 4, x: start.x + i * axis.x * 4 })),
     );

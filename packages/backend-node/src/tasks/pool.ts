@@ -28,7 +28,7 @@ interface Job {
 }
 
 /** Backends that several threads can use side by side. */
-const CPU_BACKENDS = ["native", "wasm", "cpu"];
+const cpuBackends = ["native", "wasm", "cpu"];
 
 /**
  * Worker threads that each hold their own backend. They start with the first tasks and do not keep the process alive while
@@ -44,7 +44,7 @@ export function createTaskPool(options: TaskPoolOptions = {}): TaskPool {
   const size = Math.max(1, Math.floor(options.threads ?? cores));
   const threads = Math.max(1, Math.floor(options.threadsPerWorker ?? cores / size));
   const current = tf.engine().backendName;
-  const backend = options.backend ?? (CPU_BACKENDS.includes(current) ? current : "auto");
+  const backend = options.backend ?? (cpuBackends.includes(current) ? current : "auto");
   const queue: Job[] = [];
   const idle: PoolWorker[] = [];
   const all = new Set<PoolWorker>();

@@ -1,12 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { broadcastPlan } from "../broadcast.ts";
+import { compareOp } from "../simd-module.ts";
 import { input, type KernelCall, onFloats, override } from "./register.ts";
 
-/** Op codes of assembly/elementwise.ts. */
-const COMPARISONS = { Equal: 0, NotEqual: 1, Greater: 2, GreaterEqual: 3, Less: 4, LessEqual: 5 } as const;
-
 export function registerComparisons(): void {
-  for (const [name, code] of Object.entries(COMPARISONS)) {
+  for (const [name, code] of Object.entries(compareOp)) {
     override(
       name,
       onFloats(["a", "b"], (call) => compare(call, code)),

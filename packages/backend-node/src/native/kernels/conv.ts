@@ -7,9 +7,9 @@ import { input, type KernelCall, override, sizeOf } from "./register.ts";
 type ConvInfo = tf.backend_util.Conv2DInfo;
 
 /** Values of one chunk of patch rows: large enough to amortise packing the weights, small enough to stay in cache. */
-const CHUNK = 1 << 21;
+const chunk = 1 << 21;
 /** Limits of a chunk of the filter gradient, which reads and writes the whole gradient once per chunk. */
-const GRADIENT_CHUNKS = [1 << 20, 1 << 24] as const;
+const gradientChunks = [1 << 20, 1 << 24] as const;
 
 export function registerConvolutions(): void {
   override("Conv2D", (call) => forward(call));
@@ -58,7 +58,7 @@ function patchParameters(space: Workspace, info: ConvInfo): number {
 /** Splits the B·outH output rows into chunks whose patches hold about `size` values. */
 function* chunks(
   info: ConvInfo,
-  size = CHUNK,
+  size = chunk,
 ): Generator<{ from: number; to: number; pixels: number; offset: number }> {
   const rows = info.batchSize * info.outHeight;
   const patch = info.filterHeight * info.filterWidth * info.inChannels;
@@ -69,7 +69,7 @@ function* chunks(
   }
 }
 
-function largestChunk(info: ConvInfo, size = CHUNK): number {
+function largestChunk(info: ConvInfo, size = chunk): number {
   const first = chunks(info, size).next().value;
   return first ? first.pixels : 0;
 }
@@ -128,7 +128,7 @@ function filterGradient({ backend, inputs, attrs, space }: KernelCall): tf.Tenso
     gemm(backend, a, { data: dyValues, dims: [pixels, outputs] }, result, { transposeA: true });
     return backend.tensor(filterShape, values);
   }
-  const [smallest, largest] = GRADIENT_CHUNKS;
+  const [smallest, largest] = gradientChunks;
   const size = Math.min(largest, Math.max(smallest, 4 * patch * outputs));
   const xAt = space.pointer(x);
   const parameters = patchParameters(space, info);

@@ -1,34 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { broadcastPlan } from "../broadcast.ts";
+import { binaryOp, parametricOp, unaryOp } from "../simd-module.ts";
 import { input, type KernelCall, onFloats, override, sizeOf } from "./register.ts";
 
-/** Op codes of assembly/math.ts. */
-export const BINARY = {
-  Add: 0,
-  Sub: 1,
-  Multiply: 2,
-  RealDiv: 3,
-  Maximum: 4,
-  Minimum: 5,
-  SquaredDifference: 6,
-} as const;
-export const UNARY = {
-  Relu: 0,
-  Neg: 1,
-  Abs: 2,
-  Square: 3,
-  Sqrt: 4,
-  Rsqrt: 5,
-  Exp: 6,
-  Sigmoid: 7,
-  Reciprocal: 8,
-} as const;
-const CLIP = 9;
-const STEP = 10;
-const LEAKY_RELU = 11;
-
 /** Functions that have no vector form here: a tight loop over the values. */
-const SCALAR_FUNCTIONS: Record<string, (x: number) => number> = {
+const scalarFunctions: Record<string, (x: number) => number> = {
   Log: Math.log,
   Log1p: Math.log1p,
   Expm1: Math.expm1,
@@ -38,13 +14,13 @@ const SCALAR_FUNCTIONS: Record<string, (x: number) => number> = {
 };
 
 export function registerElementwise(): void {
-  for (const [name, code] of Object.entries(BINARY)) {
+  for (const [name, code] of Object.entries(binaryOp)) {
     override(
       name,
       onFloats(["a", "b"], (call) => binary(call, code)),
     );
   }
-  for (const [name, code] of Object.entries(UNARY)) {
+  for (const [name, code] of Object.entries(unaryOp)) {
     override(
       name,
       onFloats(["x"], (call) => unary(call, code)),
@@ -52,21 +28,23 @@ export function registerElementwise(): void {
   }
   override(
     "Step",
-    onFloats(["x"], (call) => unary(call, STEP, call.attrs.alpha as number)),
+    onFloats(["x"], (call) => unary(call, parametricOp.Step, call.attrs.alpha as number)),
   );
   override(
     "LeakyRelu",
-    onFloats(["x"], (call) => unary(call, LEAKY_RELU, call.attrs.alpha as number)),
+    onFloats(["x"], (call) => unary(call, parametricOp.LeakyRelu, call.attrs.alpha as number)),
   );
   override(
     "Relu6",
-    onFloats(["x"], (call) => unary(call, CLIP, 0, 6)),
+    onFloats(["x"], (call) => unary(call, parametricOp.ClipByValue, 0, 6)),
   );
   override(
     "ClipByValue",
-    onFloats(["x"], (call) => unary(call, CLIP, call.attrs.clipValueMin as number, call.attrs.clipValueMax as number)),
+    onFloats(["x"], (call) =>
+      unary(call, parametricOp.ClipByValue, call.attrs.clipValueMin as number, call.attrs.clipValueMax as number),
+    ),
   );
-  for (const [name, compute] of Object.entries(SCALAR_FUNCTIONS)) {
+  for (const [name, compute] of Object.entries(scalarFunctions)) {
     override(
       name,
       onFloats(["x"], (call) => scalarFunction(call, compute)),

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { NativeBackend } from "../backend.ts";
 import type { OnnxGraph, Operand } from "../onnx/runtime.ts";
+import { binaryOp, unaryOp } from "../simd-module.ts";
 import { input, type KernelCall, override, sizeOf } from "./register.ts";
 
 export interface GemmOptions {
@@ -114,10 +115,8 @@ function finishBatched(
   relu: boolean,
 ): void {
   const at = space.pointer(y);
-  const ADD = 0;
-  const RELU = 0;
-  if (bias) space.simd.binary(ADD, at, at, space.pointer(bias), 1, rows, n, 0, n, 1, 0, 0, 1);
-  if (relu) space.simd.unary(RELU, at, at, rows * n, 0, 0);
+  if (bias) space.simd.binary(binaryOp.Add, at, at, space.pointer(bias), 1, rows, n, 0, n, 1, 0, 0, 1);
+  if (relu) space.simd.unary(unaryOp.Relu, at, at, rows * n, 0, 0);
   const values = space.backend.valuesOf(y);
   if (values.byteOffset !== at || !space.backend.inHeap(values)) values.set(space.view(at, rows * n));
 }

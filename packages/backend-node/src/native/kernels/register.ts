@@ -3,7 +3,7 @@ import type { NativeBackend } from "../backend.ts";
 import { HeapFullError } from "../heap.ts";
 import { borrow, type Workspace } from "../workspace.ts";
 
-export const NATIVE = "native";
+export const native = "native";
 
 export interface KernelCall {
   readonly backend: NativeBackend;
@@ -20,10 +20,10 @@ export type NativeKernel = (call: KernelCall) => KernelResult | undefined;
 /** Replaces TF.js's cpu kernel of this name; the stock one still serves what `kernel` declines and a full heap. */
 export function override(kernelName: string, kernel: NativeKernel): void {
   const stock = tf.getKernel(kernelName, "cpu");
-  if (tf.getKernel(kernelName, NATIVE)) tf.unregisterKernel(kernelName, NATIVE);
+  if (tf.getKernel(kernelName, native)) tf.unregisterKernel(kernelName, native);
   tf.registerKernel({
     kernelName,
-    backendName: NATIVE,
+    backendName: native,
     kernelFunc: (params) => {
       const { inputs, attrs } = params;
       const backend = params.backend as NativeBackend;

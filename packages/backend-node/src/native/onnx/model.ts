@@ -53,17 +53,17 @@ function nodeFields({ operator, inputs, outputs, attributes = {}, domain }: Onnx
 }
 
 function attributeFields(name: string, value: OnnxAttribute): number[] {
-  const INT = 2;
-  const INTS = 7;
+  const int = 2;
+  const ints = 7;
   return typeof value === "number"
-    ? [...text(1, name), ...integer(3, value), ...integer(20, INT)]
-    : [...text(1, name), ...value.flatMap((each) => integer(8, each)), ...integer(20, INTS)];
+    ? [...text(1, name), ...integer(3, value), ...integer(20, int)]
+    : [...text(1, name), ...value.flatMap((each) => integer(8, each)), ...integer(20, ints)];
 }
 
 function valueFields({ name, rank }: OnnxValue): number[] {
-  const FLOAT = 1;
+  const float = 1;
   const dimensions = Array.from({ length: rank }, (_, axis) => message(1, text(2, `${name}_${axis}`))).flat();
-  const tensor = [...integer(1, FLOAT), ...message(2, dimensions)];
+  const tensor = [...integer(1, float), ...message(2, dimensions)];
   return [...text(1, name), ...message(2, message(1, tensor))];
 }
 

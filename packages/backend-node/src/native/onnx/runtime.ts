@@ -20,7 +20,7 @@ interface OnnxBinding {
 }
 
 /** The version whose internal entry `dist/binding.js` this code was written and tested against. */
-export const ONNXRUNTIME_VERSION = "1.30.0";
+export const onnxruntimeVersion = "1.30.0";
 
 /** ONNX Runtime's CPU kernels, called synchronously on typed arrays. Sessions are made on first use and kept. */
 export interface OnnxRuntime {
@@ -41,7 +41,7 @@ export interface OnnxGraph {
   readonly outputRank: number;
 }
 
-const INPUT_NAMES = ["a", "b", "c", "d"];
+const inputNames = ["a", "b", "c", "d"];
 
 /**
  * Loads onnxruntime-node's synchronous engine.
@@ -54,12 +54,12 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
   const { version } = load("onnxruntime-node/package.json") as { version: string };
   const { binding, initOrt } = load("onnxruntime-node/dist/binding.js") as OnnxBinding;
   if (typeof initOrt !== "function" || typeof binding?.InferenceSession !== "function") {
-    throw new Error(`onnxruntime-node ${version} has no synchronous session; ${ONNXRUNTIME_VERSION} has.`);
+    throw new Error(`onnxruntime-node ${version} has no synchronous session; ${onnxruntimeVersion} has.`);
   }
   initOrt();
   const sessions = new Map<string, NativeSession>();
   const open = (graph: OnnxGraph): NativeSession => {
-    const inputs = graph.inputRanks.map((rank, index): OnnxValue => ({ name: INPUT_NAMES[index]!, rank }));
+    const inputs = graph.inputRanks.map((rank, index): OnnxValue => ({ name: inputNames[index]!, rank }));
     const model = onnxModel(graph.nodes, inputs, [{ name: "y", rank: graph.outputRank }]);
     const session = new binding.InferenceSession();
     session.loadModel(model.buffer, model.byteOffset, model.byteLength, sessionOptions(threads));
@@ -75,7 +75,7 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
         sessions.set(key, session);
       }
       const feeds: Record<string, object> = {};
-      for (let i = 0; i < inputs.length; i++) feeds[INPUT_NAMES[i]!] = tensor(inputs[i]!);
+      for (let i = 0; i < inputs.length; i++) feeds[inputNames[i]!] = tensor(inputs[i]!);
       session.run(feeds, { y: tensor(output) }, {});
     },
   };

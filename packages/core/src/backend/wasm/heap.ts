@@ -7,7 +7,7 @@ interface WasmBackend {
 }
 
 /** No block can be larger; near 4 GiB the allocator's own arithmetic overflows. */
-const LARGEST = 2 ** 32 - 2 ** 24;
+const largest = 2 ** 32 - 2 ** 24;
 
 const guarded = new WeakSet<object>();
 
@@ -22,7 +22,7 @@ export function guardWasmHeap(): void {
   module._free(module._malloc(16)); // Emscripten's first call puts the real function in place
   const allocate = module._malloc.bind(module);
   module._malloc = (bytes) => {
-    const address = bytes < LARGEST ? allocate(bytes) : 0;
+    const address = bytes < largest ? allocate(bytes) : 0;
     if (address !== 0 || bytes === 0) return address;
     throw new VillaError(
       "BackendUnavailable",

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { overrideWasm, type WasmCall } from "./override.ts";
 
 /** Multiply-adds of one product below which TF.js's naive loop beats the overhead of taking the batch apart. */
-const WORTH_SPLITTING = 1 << 15;
+const worthSplitting = 1 << 15;
 
 /**
  * The stock kernel hands only plain, unbatched products to XNNPACK; batched or transposed ones run a naive loop at 0.4 to
@@ -26,7 +26,7 @@ function product(call: WasmCall, transposeA: boolean, transposeB: boolean): tf.T
   const batch = tf.broadcast_util.assertAndGetBroadcastShape(aBatch, bBatch);
   const size = tf.util.sizeFromShape(batch);
   const plain = !transposeA && !transposeB && size === 1;
-  if (plain || size === 0 || rows! * inner! * columns < WORTH_SPLITTING) return call.stock();
+  if (plain || size === 0 || rows! * inner! * columns < worthSplitting) return call.stock();
 
   const left = transposeA ? swapLast(a) : a; // [..., M, K]
   const right = transposeB ? swapLast(b) : b; // [..., K, N]

@@ -10,18 +10,18 @@ export interface WasmCall {
 
 export type WasmKernel = (call: WasmCall) => tf.Tensor;
 
-const WASM = "wasm";
+const wasm = "wasm";
 
 /**
  * Registers or replaces a kernel of the wasm backend by a composition of TF.js ops. Ops called inside of a kernel are not
  * recorded on the gradient tape.
  */
 export function overrideWasm(kernelName: string, kernel: WasmKernel): void {
-  const original = tf.getKernel(kernelName, WASM) as tf.KernelConfig | undefined;
-  if (original) tf.unregisterKernel(kernelName, WASM);
+  const original = tf.getKernel(kernelName, wasm) as tf.KernelConfig | undefined;
+  if (original) tf.unregisterKernel(kernelName, wasm);
   tf.registerKernel({
     kernelName,
-    backendName: WASM,
+    backendName: wasm,
     ...(original?.setupFunc ? { setupFunc: original.setupFunc } : {}),
     ...(original?.disposeFunc ? { disposeFunc: original.disposeFunc } : {}),
     kernelFunc: ({ inputs, attrs, backend }) => {
