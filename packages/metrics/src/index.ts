@@ -2,11 +2,28 @@
  * Measures as pure functions: numbers in, numbers out.
  *
  * @example
- * const { at } = topKAccuracy({ scores: [0.1, 0.9, 0.8, 0.2], labels: [1, 1], classes: 2 });
- * at[0]; // { k: 1, accuracy: 0.5, meanPerClass: 0.5 }
+ * const truth = {
+ *   images: [{ id: 1, width: 100, height: 100 }],
+ *   categories: [{ id: 1, name: "mug" }],
+ *   annotations: [{ id: 1, image_id: 1, category_id: 1, bbox: [10, 10, 40, 40], area: 1600, iscrowd: 0 as const }],
+ * };
+ * const detections = [{ image_id: 1, category_id: 1, bbox: [12, 10, 40, 40], score: 0.9 }];
+ * const evaluation = cocoEvaluation({ truth, detections });
+ * evaluation.numbers.AP50; // 1
+ *
+ * const { AP } = await bootstrap({ items: evaluation.images.length, measure: evaluation.resample });
+ * AP; // { value: 0.9, low: 0.9, high: 0.9, undefinedResamples: 0 }
  *
  * @module
  */
+export {
+  type BootstrapOptions,
+  bootstrap,
+  type Interval,
+  type SampleNumbers,
+} from "./bootstrap/bootstrap.ts";
+export { type PairedBootstrapOptions, type PairedDifference, pairedBootstrap } from "./bootstrap/paired-bootstrap.ts";
+export { bootstrapSamples, type ResamplingOptions } from "./bootstrap/resample.ts";
 export { auroc, type LabelAuroc, type LabelScores } from "./classification/auroc.ts";
 export { type BalancedSampleOptions, balancedSample, type LabelSample } from "./classification/balanced-sample.ts";
 export { type AccuracyAt, type ClassScores, type TopKAccuracy, topKAccuracy } from "./classification/top-k.ts";

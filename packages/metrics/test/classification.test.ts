@@ -2,6 +2,7 @@ import { isVillaError } from "@villa/data";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { auroc, balancedSample, topKAccuracy } from "../src/index.ts";
+import { mean, tiedOrders } from "./rankings.ts";
 
 /** Few different values, so that ties are common. */
 const scoreTables = fc
@@ -17,22 +18,6 @@ const scoreTables = fc
     }),
   );
 
-/** Every order of the classes that sorts the scores descending. */
-function orders(scores: readonly number[], left = scores.map((_, i) => i)): number[][] {
-  if (left.length === 0) return [[]];
-  const best = Math.max(...left.map((i) => scores[i]!));
-  return left
-    .filter((i) => scores[i] === best)
-    .flatMap((i) =>
-      orders(
-        scores,
-        left.filter((j) => j !== i),
-      ).map((rest) => [i, ...rest]),
-    );
-}
-
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-
 describe("topKAccuracy", () => {
   test("equals the mean over all orders of ties", () => {
     fc.assert(
@@ -41,7 +26,9 @@ describe("topKAccuracy", () => {
         for (const [j, { k, accuracy, meanPerClass }] of result.at.entries()) {
           const hits = labels.map((label, i) =>
             mean(
-              orders(scores.slice(i * classes, (i + 1) * classes)).map((o) => Number(o.slice(0, k).includes(label))),
+              tiedOrders(scores.slice(i * classes, (i + 1) * classes)).map((o) =>
+                Number(o.slice(0, k).includes(label)),
+              ),
             ),
           );
           expect(accuracy).toBeCloseTo(mean(hits), 12);

@@ -6,6 +6,9 @@ test("what the package exports", () => {
     [
       "auroc",
       "balancedSample",
+      "bootstrap",
+      "bootstrapSamples",
+      "pairedBootstrap",
       "topKAccuracy",
     ]
   `);
