@@ -24,6 +24,42 @@ export {
 } from "./bootstrap/bootstrap.ts";
 export { type PairedBootstrapOptions, type PairedDifference, pairedBootstrap } from "./bootstrap/paired-bootstrap.ts";
 export { bootstrapSamples, type ResamplingOptions } from "./bootstrap/resample.ts";
+export { type Box, boxIou } from "./box.ts";
 export { auroc, type LabelAuroc, type LabelScores } from "./classification/auroc.ts";
 export { type BalancedSampleOptions, balancedSample, type LabelSample } from "./classification/balanced-sample.ts";
 export { type AccuracyAt, type ClassScores, type TopKAccuracy, topKAccuracy } from "./classification/top-k.ts";
+export { categorySplits } from "./detection/category-splits.ts";
+export {
+  type CocoEvaluation,
+  type CocoNumberName,
+  type CocoNumbers,
+  type CocoOptions,
+  cocoEvaluation,
+  cocoNumberNames,
+} from "./detection/coco-evaluation.ts";
+export type {
+  CocoAnnotation,
+  CocoBox,
+  CocoCategory,
+  CocoDataset,
+  CocoDetection,
+  CocoImage,
+  CocoSegmentation,
+  DetectionWarning,
+  IouType,
+} from "./detection/coco-format.ts";
+export type { CategoryResult, DetectionCurves, DetectionDetails, DetectionInput } from "./detection/evaluation.ts";
+export {
+  type LvisCategoryNumberName,
+  type LvisEvaluation,
+  type LvisNumberName,
+  type LvisNumbers,
+  type LvisOptions,
+  lvisEvaluation,
+  lvisNumberNames,
+} from "./detection/lvis-evaluation.ts";
+export { type NmsOptions, nonMaximumSuppression } from "./detection/nms.ts";
+export type { Numbers } from "./detection/summary.ts";
+export { polygonsRle } from "./mask/polygon-rle.ts";
+export { decodeRle, encodeRle, type ImageSize, type Rle, rleArea, rleBox } from "./mask/rle.ts";
+export { formatRleString, parseRleString } from "./mask/rle-string.ts";

@@ -1,0 +1,159 @@
+import { VillaError } from "@villa/data";
+import {
+  type DetectionDetails,
+  type DetectionInput,
+  evaluateMatches,
+  imageWeights,
+  iouThresholds,
+  undefinedAsNaN,
+} from "./evaluation.ts";
+import { type Federation, readFederation } from "./federation.ts";
+import { matchObjects } from "./match.ts";
+import { type Detections, readDetections } from "./read-detections.ts";
+import { readTruth, type Truth } from "./read-truth.ts";
+import { indicesBelow, sortByKey, sortByScore } from "./sort-objects.ts";
+import {
+  averagePrecision,
+  averageRecall,
+  type Measures,
+  meanNumbers,
+  measureCategories,
+  type Numbers,
+} from "./summary.ts";
+
+const categoryNumberNames = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR300", "ARs300", "ARm300", "ARl300"] as const;
+
+/** The name of one of LVIS's numbers that each category has. */
+export type LvisCategoryNumberName = (typeof categoryNumberNames)[number];
+
+/** The name of one of LVIS's thirteen numbers. */
+export type LvisNumberName = LvisCategoryNumberName | "APr" | "APc" | "APf";
+
+/** LVIS's thirteen numbers, in the order in which lvis-api prints them (its `AR@300` is `AR300` here). */
+export const lvisNumberNames: readonly LvisNumberName[] = [
+  ...categoryNumberNames.slice(0, 6),
+  "APr",
+  "APc",
+  "APf",
+  ...categoryNumberNames.slice(6),
+];
+
+/** LVIS's numbers as fractions; -1 where there is nothing to find. */
+export type LvisNumbers = Numbers<LvisNumberName>;
+
+/** What {@link lvisEvaluation} compares. */
+export interface LvisOptions extends DetectionInput {
+  /** Detections looked at for each image, of all categories together. Default 300. */
+  readonly maxDetections?: number | undefined;
+}
+
+/** LVIS's numbers, overall and by category, and where they come from. */
+export interface LvisEvaluation extends DetectionDetails<LvisCategoryNumberName> {
+  readonly numbers: LvisNumbers;
+  /**
+   * The numbers on a sample of the images, NaN where there is nothing to find: what a bootstrap repeats.
+   *
+   * @param sample places in `images`, with repetitions; each detection and object of an image counts as often as it is there
+   */
+  readonly resample: (sample: ArrayLike<number>) => LvisNumbers;
+}
+
+/**
+ * Average precision of detections as LVIS defines it for its federated annotations, equal to lvis-api's `LVISEval`.
+ *
+ * A category is judged only in images where it is annotated or known to be absent (`neg_category_ids`); where not every
+ * object is annotated (`not_exhaustive_category_ids`), a detection that finds none is not wrong. Of each image the 300
+ * detections with the highest scores count. APr, APc and APf are over rare, common and frequent categories.
+ *
+ * Ties are decided as by `cocoEvaluation`, among the 300 by the order of the list. Objects and detections without area are
+ * left out, as lvis-api does.
+ *
+ * @throws VillaError as `cocoEvaluation` does, and `InvalidFile` for a truth without LVIS's lists and frequencies
+ * @see Gupta et al., LVIS, CVPR 2019, section 3
+ */
+export function lvisEvaluation(options: LvisOptions): LvisEvaluation {
+  const { iouType = "bbox", unknownCategories = "refuse", maxDetections = 300 } = options;
+  if (!(Number.isInteger(maxDetections) && maxDetections > 0)) {
+    throw new VillaError("InvalidArgument", `The limit of detections is a whole number above 0, not ${maxDetections}.`);
+  }
+  const truth = readTruth(options.truth, iouType);
+  const federation = readFederation(options.truth, truth);
+  const detections = readDetections(options.detections, { truth, iouType, unknownCategories });
+  const detectionOrder = judgedDetections(detections, { truth, federation, maxDetections });
+  // Whatever of one category is left of an image's detections is looked at.
+  const limits = [Number.POSITIVE_INFINITY];
+  const matches = matchObjects({
+    truth: { ...truth, crowd: new Uint8Array(truth.count) },
+    detections,
+    truthOrder: indicesBelow(truth.count).filter((g) => truth.area[g]! > 0),
+    detectionOrder,
+    ignored: truth.ignore,
+    forgiven: Uint8Array.from(detections.image, (image, d) =>
+      federation.notExhaustive[image]!.has(detections.category[d]!) ? 1 : 0,
+    ),
+    thresholds: iouThresholds,
+    maxDetections: Number.POSITIVE_INFINITY,
+    classAgnostic: false,
+  });
+  const measures = lvisMeasures(limits);
+  const details = evaluateMatches({ truth, detections, matches, limits, measures });
+  const mean = (rows: readonly Numbers<LvisCategoryNumberName>[]): LvisNumbers => {
+    const among = (frequency: string) => rows.filter((_, k) => federation.frequencies[k] === frequency);
+    return {
+      ...meanNumbers(rows, categoryNumberNames),
+      APr: meanNumbers(among("r"), ["AP"]).AP,
+      APc: meanNumbers(among("c"), ["AP"]).AP,
+      APf: meanNumbers(among("f"), ["AP"]).AP,
+    };
+  };
+  return {
+    numbers: mean(details.perCategory.map(({ numbers }) => numbers)),
+    ...details,
+    resample: (sample) => {
+      const weights = imageWeights(sample, truth.imageIds.length);
+      return undefinedAsNaN(mean(measureCategories(matches, { limits, measures, imageWeights: weights })));
+    },
+  };
+}
+
+interface Judging {
+  readonly truth: Truth;
+  readonly federation: Federation;
+  readonly maxDetections: number;
+}
+
+/** The best detections of each image, of those that something is known about. */
+function judgedDetections(detections: Detections, { truth, federation, maxDetections }: Judging): Int32Array {
+  const images = truth.imageIds.length;
+  const annotated = truth.imageIds.map(() => new Set<number>());
+  for (let g = 0; g < truth.count; g++) {
+    if (truth.area[g]! > 0) annotated[truth.image[g]!]!.add(truth.category[g]!);
+  }
+  const sorted = sortByScore(indicesBelow(detections.count), detections.score);
+  const kept = new Uint8Array(detections.count);
+  const seen = new Int32Array(images);
+  for (const d of sortByKey(sorted, detections.image, images)) {
+    const image = detections.image[d]!;
+    if (seen[image]!++ >= maxDetections) continue;
+    const category = detections.category[d]!;
+    const known = annotated[image]!.has(category) || federation.absent[image]!.has(category);
+    if (known && detections.area[d]! > 0) kept[d] = 1;
+  }
+  return indicesBelow(detections.count).filter((d) => kept[d] === 1);
+}
+
+function lvisMeasures(limits: readonly number[]): Measures<LvisCategoryNumberName> {
+  const curves = { thresholds: iouThresholds, limits };
+  return {
+    AP: averagePrecision(curves),
+    AP50: averagePrecision({ ...curves, threshold: 0.5 }),
+    AP75: averagePrecision({ ...curves, threshold: 0.75 }),
+    APs: averagePrecision({ ...curves, area: "small" }),
+    APm: averagePrecision({ ...curves, area: "medium" }),
+    APl: averagePrecision({ ...curves, area: "large" }),
+    AR300: averageRecall(curves),
+    ARs300: averageRecall({ ...curves, area: "small" }),
+    ARm300: averageRecall({ ...curves, area: "medium" }),
+    ARl300: averageRecall({ ...curves, area: "large" }),
+  };
+}
