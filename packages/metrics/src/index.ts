@@ -60,6 +60,25 @@ export {
 } from "./detection/lvis-evaluation.ts";
 export { type NmsOptions, nonMaximumSuppression } from "./detection/nms.ts";
 export type { Numbers } from "./detection/summary.ts";
+export { type FineGrainedAccuracy, fineGrainedAccuracy } from "./fine-grained/fine-grained-accuracy.ts";
+export { type HardNegative, type HardNegativeOptions, hardNegatives } from "./fine-grained/hard-negatives.ts";
+export { type ContrastToNoise, contrastToNoise } from "./grounding/contrast-to-noise.ts";
+export {
+  type GroundingOptions,
+  type GroundingProtocol,
+  type GroundingQuery,
+  type PhraseGrounding,
+  phraseGrounding,
+} from "./grounding/phrase-grounding.ts";
+export { type PointingGame, type PointingOptions, pointingGame } from "./grounding/pointing-game.ts";
+export type { ScoreMap } from "./grounding/score-map.ts";
+export {
+  type ImageTextOptions,
+  type ImageTextRetrieval,
+  imageTextRetrieval,
+  type RetrievalRecall,
+  type ScoreBlock,
+} from "./image-text-retrieval.ts";
 export { polygonsRle } from "./mask/polygon-rle.ts";
 export { decodeRle, encodeRle, type ImageSize, type Rle, rleArea, rleBox } from "./mask/rle.ts";
 export { formatRleString, parseRleString } from "./mask/rle-string.ts";

@@ -11,5 +11,5 @@ test("the README's example runs", () => {
     { cwd: join(import.meta.dirname, ".."), encoding: "utf8" },
   );
   expect(status, stderr).toBe(0);
-  expect(stdout).toBe("[ { k: 1, accuracy: 0.5, meanPerClass: 0.5 } ]\n1\n");
+  expect(stdout).toBe("0.900 1.000 -1 []\n0.900 0.900\n");
 });
