@@ -226,6 +226,18 @@ describe("refuses", () => {
       { ...withAnnotation({ segmentation: { size: [100, 80], counts: [8000] } }), iouType: "segm" },
     ],
     [
+      "polygons in an image of too many pixels",
+      "Unsupported",
+      {
+        truth: {
+          ...truth,
+          images: [{ id: 3, width: 1e5, height: 1e5 }],
+          annotations: [{ ...annotation, segmentation: square }],
+        },
+        iouType: "segm",
+      },
+    ],
+    [
       "polygons in an image of unknown size",
       "InvalidFile",
       {

@@ -53,12 +53,12 @@ export function readBox(value: unknown, { boxes, i, where }: { boxes: Float64Arr
  */
 export function readMask(value: unknown, { size, where }: { size: ImageSize | undefined; where: string }): Rle {
   try {
-    if (Array.isArray(value)) return polygonsRle(value, knownSize(size));
+    if (Array.isArray(value)) return polygonsRle(value, countable(knownSize(size)));
     const { counts, size: stated } = readRecord(value, "It");
     if (!Array.isArray(stated) || stated.length !== 2 || !stated.every(isSide)) {
       throw new VillaError("InvalidFile", `The "size" ${JSON.stringify(stated)} is not [height, width].`);
     }
-    const own = { height: Number(stated[0]), width: Number(stated[1]) };
+    const own = countable({ height: Number(stated[0]), width: Number(stated[1]) });
     if (size && (own.height !== size.height || own.width !== size.width)) {
       const sizes = `${own.height} × ${own.width}, but its image ${size.height} × ${size.width}`;
       throw new VillaError("Mismatch", `The mask is ${sizes} pixels (height × width).`);
@@ -72,12 +72,21 @@ export function readMask(value: unknown, { size, where }: { size: ImageSize | un
   }
 }
 
-/** True for the side of an image: whole, positive, and small enough that all pixels can be counted in 32 bits. */
+/** True for the side of an image: whole, positive, and no more than slides of a microscope have. */
 export function isSide(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 0xffff;
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 2 ** 24;
 }
 
 function knownSize(size: ImageSize | undefined): ImageSize {
   if (size) return size;
   throw new VillaError("InvalidFile", 'Polygons need the "width" and "height" of their image, which are not given.');
+}
+
+/** Run lengths are of 32 bits. */
+function countable(size: ImageSize): ImageSize {
+  if (size.height * size.width <= 0xffffffff) return size;
+  throw new VillaError(
+    "Unsupported",
+    `An image of ${size.height} × ${size.width} has too many pixels for run lengths.`,
+  );
 }

@@ -129,7 +129,7 @@ function sizeOf(image: Readonly<Record<string, unknown>>): ImageSize | undefined
   if (width == null && height == null) return undefined;
   if (isSide(width) && isSide(height)) return { width, height };
   const size = `${JSON.stringify(width)} × ${JSON.stringify(height)}`;
-  throw new VillaError("InvalidFile", `Image ${String(image.id)} is ${size} large; give whole pixels from 1 to 65535.`);
+  throw new VillaError("InvalidFile", `Image ${String(image.id)} is ${size} large; give whole pixels.`);
 }
 
 function nameOf(category: Readonly<Record<string, unknown>>, id: number): string {
