@@ -15,6 +15,7 @@ export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.t
 export { activateRepairedWasm } from "./backend/wasm/repair.ts";
 export { editDistance, nearestName } from "./config/nearest.ts";
 export { type ConfigValues, type ResolveConfigOptions, resolveConfig } from "./config/resolve.ts";
+export { type AttentionOptions, attention } from "./ops/attention.ts";
 export { avgPool2d } from "./ops/avg-pool.ts";
 export {
   type BatchNormParameters,
@@ -23,7 +24,10 @@ export {
   batchNormTrain,
 } from "./ops/batch-norm.ts";
 export { type Conv2dOptions, conv2d } from "./ops/conv.ts";
+export { embedding } from "./ops/embedding.ts";
+export { type GeluKind, gelu } from "./ops/gelu.ts";
 export { infoNCE } from "./ops/info-nce.ts";
+export { layerNorm } from "./ops/layer-norm.ts";
 export { linear } from "./ops/linear.ts";
 export { l2Normalize, logSumExp } from "./ops/normalize.ts";
 export { sumRows } from "./ops/reduce.ts";

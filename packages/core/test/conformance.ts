@@ -1,12 +1,16 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { tensorValues } from "@villa/testing";
 import {
+  attention,
   avgPool2d,
   batchNormInference,
   batchNormTrain,
   conv2d,
+  embedding,
+  gelu,
   infoNCE,
   l2Normalize,
+  layerNorm,
   linear,
   logSumExp,
   roiAlign,
@@ -69,6 +73,21 @@ function convolution(x: number[], filter: number[], stride: number, padding: num
     compute: ({ x, filter }) => conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, { stride, padding }),
   };
 }
+
+function attending(name: string, lengths: { count: number; queries: number; keys: number }, mask?: number[]) {
+  const { count, queries, keys } = lengths;
+  return {
+    name: `attention ${name}`,
+    inputs: { query: on([count * queries, 12]), key: on([count * keys, 12]), value: on([count * keys, 12]) },
+    compute: ({ query, key, value }: Readonly<Record<string, tf.Tensor>>) => {
+      const hidden = mask && tf.tensor4d(mask, [mask.length / (queries * keys), 1, queries, keys]);
+      const [q, k, v] = [query, key, value] as tf.Tensor2D[];
+      return attention(q!, k!, v!, { count, heads: 3, mask: hidden });
+    },
+  };
+}
+
+const causal = [0, -1e9, -1e9, -1e9, 0, 0, -1e9, -1e9, 0, 0, 0, -1e9, 0, 0, 0, 0];
 
 const boxes = [0, 0, 28, 28, 28, 28, 56, 56, -4, 10, 40, 90, 3.3, 7.7, 9.1, 12.4];
 
@@ -230,6 +249,27 @@ export const conformanceCases: readonly ConformanceCase[] = [
     name: "roiAlign",
     inputs: { x: on([2, 5, 6, 7]) },
     compute: ({ x }) => roiAlign(x as tf.Tensor4D, boxes, [0, 1, 0, 1], { spatialScale: 5 / 84, outputSize: 4 }),
+  },
+  ...(["gelu", "gelu_tanh", "quick_gelu"] as const).map((kind) =>
+    unary(
+      `gelu, ${kind}`,
+      (x) => gelu(x, kind),
+      (v) => 4 * v,
+    ),
+  ),
+  {
+    name: "layerNorm",
+    inputs: { x: on([3, 5, 21], (v) => 3 + 2 * v), gamma: on([21], positive), beta: on([21]) },
+    compute: ({ x, gamma, beta }) => layerNorm(x!, gamma!, beta!, 1e-6),
+  },
+  attending("plain", { count: 2, queries: 5, keys: 5 }),
+  attending("of one query", { count: 2, queries: 1, keys: 6 }),
+  attending("causal", { count: 2, queries: 4, keys: 4 }, causal),
+  attending("padded", { count: 2, queries: 1, keys: 4 }, [0, 0, -1e9, -1e9, 0, 0, 0, 0]),
+  {
+    name: "embedding",
+    inputs: { table: on([70, 9]) },
+    compute: ({ table }) => tf.square(embedding(table as tf.Tensor2D, [3, 69, 3, 0, 12, 3])),
   },
   {
     name: "infoNCE",

@@ -10,6 +10,7 @@ import { registerMatMul } from "./kernels/matmul.ts";
 import { registerPooling } from "./kernels/pool.ts";
 import { registerReductions } from "./kernels/reduce.ts";
 import { native } from "./kernels/register.ts";
+import { registerTransformer } from "./kernels/transformer.ts";
 import { loadOnnxRuntime } from "./onnx/runtime.ts";
 
 /** Settings of the native backend. */
@@ -37,6 +38,7 @@ export async function activateNative({ threads }: NativeOptions = {}): Promise<v
     registerConvolutions();
     registerPooling();
     registerFused();
+    registerTransformer();
   }
   await tf.setBackend(native);
   await tf.ready();

@@ -20,6 +20,10 @@ export type FusedAttributes = Record<string, number | boolean | string | number[
  *   Outputs `[parameter, mean, meanSquare]` anew, or nothing after updating the three in place, which is allowed only
  *   where no other tensor shares their data (reference count 1).
  * - `VillaSumRows`: input `x [N, C]`; output `[sum [C]]`.
+ * - `VillaLayerNorm`: inputs `x [N, C]`, `gamma [C]`, `beta [C]`; attribute `epsilon`; output `[y [N, C]]`.
+ * - `VillaGelu`: input `x`; attribute `kind` (see `GeluKind`); output `[y]` of x's shape.
+ * - `VillaAttention`: inputs `query [n·queries, W]`, `key [n·keys, W]`, `value [n·keys, W]` and optionally
+ *   `mask [1 or n, 1, queries, keys]`; attributes `count` (n) and `heads`; output `[y [n·queries, W]]`, see `attention`.
  */
 export type FusedKernelName =
   | "VillaBatchNormTrain"
@@ -27,7 +31,10 @@ export type FusedKernelName =
   | "VillaBatchNormInference"
   | "VillaAvgPoolGrad"
   | "VillaAdamStep"
-  | "VillaSumRows";
+  | "VillaSumRows"
+  | "VillaLayerNorm"
+  | "VillaGelu"
+  | "VillaAttention";
 
 /**
  * Runs a fused kernel if the current backend has it.

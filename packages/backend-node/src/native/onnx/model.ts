@@ -1,5 +1,5 @@
-/** Attribute of an ONNX node: integers and lists of integers are all the one-node graphs here need. */
-export type OnnxAttribute = number | readonly number[];
+/** Attribute of an ONNX node: an integer, a list of integers, or a floating-point number marked as one. */
+export type OnnxAttribute = number | readonly number[] | { readonly float: number };
 
 export interface OnnxNode {
   readonly operator: string;
@@ -53,8 +53,13 @@ function nodeFields({ operator, inputs, outputs, attributes = {}, domain }: Onnx
 }
 
 function attributeFields(name: string, value: OnnxAttribute): number[] {
+  const float = 1;
   const int = 2;
   const ints = 7;
+  if (typeof value === "object" && "float" in value) {
+    const bytes = new Uint8Array(Float32Array.of(value.float).buffer);
+    return [...text(1, name), ...varint((2 << 3) | 5), ...bytes, ...integer(20, float)];
+  }
   return typeof value === "number"
     ? [...text(1, name), ...integer(3, value), ...integer(20, int)]
     : [...text(1, name), ...value.flatMap((each) => integer(8, each)), ...integer(20, ints)];
