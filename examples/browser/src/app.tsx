@@ -2,6 +2,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { startLaboratory } from "./laboratory/connect.ts";
 import type { DatasetSettings, DatasetSummary } from "./laboratory/protocol.ts";
 import { registerServiceWorker } from "./offline.ts";
+import { addressOf, settingsFromAddress } from "./parts/address.ts";
 import { AskPanel } from "./parts/ask-panel.tsx";
 import { DatasetPanel } from "./parts/dataset-panel.tsx";
 import { FilesPanel } from "./parts/files-panel.tsx";
@@ -21,9 +22,9 @@ export const defaultDataset: DatasetSettings = {
 };
 
 export function App() {
-  const [settings, setSettings] = useState(defaultDataset);
+  const [settings, setSettings] = useState(() => settingsFromAddress(location.search, defaultDataset));
   const [dataset, setDataset] = useState<DatasetSummary>();
-  const [isGenerated, setGenerated] = useState(true);
+  const [generated, setGenerated] = useState<DatasetSettings>();
   const [problem, setProblem] = useState("");
   const [laboratory] = useState(() => startLaboratory(setProblem));
   const [busy, setBusy] = useState(true);
@@ -43,13 +44,13 @@ export function App() {
 
   /** Makes a new dataset the current one, or shows what went wrong. */
   const open = useCallback(
-    async ({ make, generated }: DatasetTask) => {
+    async ({ make, generated: made }: DatasetTask) => {
       setProblem("");
       try {
         const summary = await make();
         training.reset();
         setDataset(summary);
-        setGenerated(generated);
+        setGenerated(made);
         select(firstShown(summary));
       } catch (error) {
         setProblem(problemOf(error));
@@ -59,11 +60,11 @@ export function App() {
   );
   const openNext = useLatest(open, setBusy);
   const generate = useCallback(
-    (wanted: DatasetSettings) => openNext({ make: () => laboratory.generate(wanted), generated: true }),
+    (wanted: DatasetSettings) => openNext({ make: () => laboratory.generate(wanted), generated: wanted }),
     [laboratory, openNext],
   );
 
-  useEffect(() => generate(defaultDataset), [generate]);
+  useEffect(() => generate(newest.current), [generate]);
   useEffect(() => void registerServiceWorker(laboratory), [laboratory]);
 
   // A click on the button may come before the page has been drawn with a number just typed.
@@ -72,6 +73,8 @@ export function App() {
     const changed = { ...newest.current, ...part };
     newest.current = changed;
     setSettings(changed);
+    const address = `${location.pathname}${addressOf(changed, defaultDataset)}${location.hash}`;
+    history.replaceState(history.state, "", address);
     // A trained model is not thrown away by a slider: the button does it.
     if (training.state.kind === "idle") generate(changed);
   };
@@ -105,8 +108,9 @@ export function App() {
           )}
         </div>
         <DatasetPanel
-          {...{ settings, dataset, busy, isGenerated, pictures, image, select, change }}
+          {...{ settings, dataset, busy, generated, pictures, image, select, change }}
           locked={training.state.kind === "running"}
+          isTrained={training.state.result !== undefined}
           generate={() => generate(newest.current)}
         />
         <TrainPanel {...{ training, dataset, busy, pictures, image, epsilon }} />
@@ -114,7 +118,7 @@ export function App() {
         <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
         <FilesPanel
           {...{ laboratory, training, dataset, epsilon, setProblem }}
-          open={(files) => openNext({ make: () => laboratory.importFiles(files), generated: false })}
+          open={(files) => openNext({ make: () => laboratory.importFiles(files), generated: undefined })}
           added={(summary) => {
             setDataset(summary);
             select(summary.splits.at(-1)!.images.at(-1)!);
@@ -133,8 +137,8 @@ export function App() {
 
 interface DatasetTask {
   readonly make: () => Promise<DatasetSummary>;
-  /** From the settings, not from files. */
-  readonly generated: boolean;
+  /** The settings that it is made with; undefined for files. */
+  readonly generated: DatasetSettings | undefined;
 }
 
 /** Held-out images show best what a model has learned. */

@@ -7,7 +7,7 @@ import { generateDataset } from "../src/laboratory/generate.ts";
 import { importDataset } from "../src/laboratory/import-dataset.ts";
 import { Laboratory } from "../src/laboratory/laboratory.ts";
 import { withOwnImage } from "../src/laboratory/own-image.ts";
-import { parseQuery } from "../src/laboratory/query.ts";
+import { parseQuery, queryInWords } from "../src/laboratory/query.ts";
 
 const dataset = generateDataset({
   seed: 3,
@@ -48,7 +48,7 @@ describe("datasets as files", () => {
 
   test("what is no dataset is refused in a sentence", async () => {
     await expect(importDataset([{ path: "a.txt", contents: new Blob(["a"]) }])).rejects.toThrow(
-      "No annotations.feather",
+      "a.txt is a table or a text, not a dataset",
     );
     await expect(importDataset([{ path: "a.zip", contents: new Blob(["a"]) }])).rejects.toThrow(
       "ZIP archive is damaged",
@@ -110,16 +110,20 @@ test("an own image joins the dataset, with the attributes that its text names", 
 });
 
 test.each([
-  ["a red seven", ["seven", "red"], undefined],
-  ["Find the 7 in a small circle!", ["seven", "circle", "small"], undefined],
-  ["circles", ["circle"], undefined],
-  ["a bleu one", ["one"], "did you mean “blue”"],
-  ["elephants", [], "“elephants” is not an attribute"],
-  ["the image", [], "Name at least one attribute"],
+  ["a red seven", "red + seven", undefined],
+  ["Find the 7 in a small circle!", "seven + small + circle", undefined],
+  ["circles", "circle", undefined],
+  ["not red", "not red", undefined],
+  ["a red one or two", "red + (one or two)", undefined],
+  ["red or blue, without a circle or rectangle", "(red or blue) + not (circle or rectangle)", undefined],
+  ["neither red nor blue", "not red + not blue", undefined],
+  ["a bleu one", "one", "did you mean “blue”"],
+  ["elephants", "", "“elephants” is not an attribute"],
+  ["the image", "", "Name at least one attribute"],
 ])("the query “%s”", (text, expected, hint) => {
   const names = docMnistVocabulary.groups.flatMap(({ attributes }) => attributes);
   const query = parseQuery(text, docMnistVocabulary);
-  expect(query.attributes.map((a) => names[a])).toEqual(expected);
+  expect(queryInWords(query, names)).toBe(expected);
   if (hint === undefined) expect(query.hint).toBeUndefined();
   else expect(query.hint).toContain(hint);
 });

@@ -26,10 +26,7 @@ export async function importDataset(input: readonly InputFile[]): Promise<Datase
   const files = new Map((archive ? await unzip(archive) : input).map((file) => [file.path, file.contents]));
   const annotations = nearestTheTop([...files.keys()], "annotations.feather");
   if (annotations === undefined) {
-    throw new VillaError(
-      "NotFound",
-      "No annotations.feather is among the files. Choose a dataset folder or its ZIP archive; to add pictures without annotations, choose the pictures alone.",
-    );
+    throw new VillaError("NotFound", noDataset([...files.keys()]));
   }
   const folder = annotations.slice(0, -"annotations.feather".length);
   const rows = await readAnnotations(await bytesOf(files.get(annotations)!));
@@ -44,6 +41,25 @@ export async function importDataset(input: readonly InputFile[]): Promise<Datase
     imageFile,
     readImage: async (row) => checkSize(await decoded(await imageFile(row), rows[row]!), rows[row]!),
   };
+}
+
+/** What the files are instead of a dataset, as far as their names tell, and what to do. */
+function noDataset(paths: readonly string[]): string {
+  const [path = "nothing"] = paths;
+  const dataset = "Drop a dataset folder or its ZIP archive, or pictures.";
+  if (paths.length > 1) {
+    return `No annotations.feather is among the ${paths.length} files. Choose a dataset folder or its ZIP archive; to add pictures without annotations, choose the pictures alone.`;
+  }
+  if (/\.(pkl|pth)$/i.test(path)) {
+    return `${path} is a trained model, not a dataset. This page trains its own; "villa stage1" and "villa query" open that file. ${dataset}`;
+  }
+  if (/\.(pt|safetensors|onnx|bin)$/i.test(path)) {
+    return `${path} holds weights of a network, not a dataset. Use it on the command line: villa preprocess --weights ${path}. ${dataset}`;
+  }
+  if (/\.(csv|tsv|jsonl?|parquet|txt|md)$/i.test(path)) {
+    return `${path} is a table or a text, not a dataset. "villa ingest" makes a dataset of a table and a folder of pictures. ${dataset}`;
+  }
+  return `${path} is not a dataset: there is no annotations.feather in it. ${dataset}`;
 }
 
 async function unzip({ contents }: InputFile): Promise<InputFile[]> {

@@ -116,17 +116,17 @@ export interface QueryHit {
   readonly image: number;
   readonly region: number;
   readonly score: number;
-  /** Whether the region truly has every attribute asked for, where that is known. */
+  /** Whether the region truly is what was asked for, where that is known. */
   readonly correct?: boolean | undefined;
 }
 
 export interface QueryAnswer {
-  /** Attributes found in the query. */
-  readonly attributes: readonly string[];
+  /** The query as it was understood, "red + (one or two)"; empty where it names no attribute. */
+  readonly asked: string;
   /** A sentence about words that were not understood. */
   readonly hint?: string | undefined;
   readonly hits: readonly QueryHit[];
-  /** Regions of the split that truly have every attribute, where that is known. */
+  /** Regions of the split that truly are what was asked for, where that is known. */
   readonly relevant?: number | undefined;
 }
 

@@ -28,7 +28,7 @@ import {
   type TrainingResult,
   type TrainSettings,
 } from "./protocol.ts";
-import { parseQuery } from "./query.ts";
+import { parseQuery, queryInWords } from "./query.ts";
 import { mentionedScores, type RegionScores, scoreAll } from "./region-scores.ts";
 import { train } from "./train.ts";
 
@@ -148,25 +148,34 @@ export class Session {
     };
   }
 
-  /** The best regions of a split for a query. One that asks for several attributes wants all: the lowest score counts. */
+  /**
+   * The best regions of a split for a query. A region is as good as the condition that it meets worst; of alternatives the
+   * best one counts, and what must not be there counts against it.
+   */
   query(text: string, splitName: string, limit: number): QueryAnswer {
-    const { attributes, hint } = parseQuery(text, this.#parts.dataset.vocabulary);
-    const names = attributes.map((a) => this.#parts.embedded.attributes[a]!);
+    const query = parseQuery(text, this.#parts.dataset.vocabulary);
+    const { clauses, hint } = query;
+    const names = this.#parts.embedded.attributes;
+    const asked = queryInWords(query, names);
     const split = this.#parts.splits.get(splitName);
-    if (attributes.length === 0 || !split) return { attributes: names, hint, hits: [] };
+    if (clauses.length === 0 || !split) return { asked, hint, hits: [] };
     const hits: QueryHit[] = [];
     let row = 0;
     split.data.counts.forEach((count, position) => {
       for (let region = 0; region < count; region++, row++) {
-        const score = Math.min(...attributes.map((a) => split.all.byAttribute[a]![row]!));
+        const scores = clauses.map(({ anyOf, negated }) => {
+          const best = Math.max(...anyOf.map((a) => split.all.byAttribute[a]![row]!));
+          return negated ? -best : best;
+        });
         const truth = split.annotations[position]!.regToAttr?.[region];
-        const correct = truth && { correct: names.every((name) => truth.includes(name)) };
-        hits.push({ image: split.images[position]!, region, score, ...correct });
+        const correct =
+          truth && clauses.every(({ anyOf, negated }) => anyOf.some((a) => truth.includes(names[a]!)) !== negated);
+        hits.push({ image: split.images[position]!, region, score: Math.min(...scores), correct });
       }
     });
-    const relevant = split.truth && { relevant: hits.filter(({ correct }) => correct).length };
+    const relevant = split.truth ? hits.filter(({ correct }) => correct).length : undefined;
     hits.sort((a, b) => b.score - a.score);
-    return { attributes: names, hint, hits: hits.slice(0, limit), ...relevant };
+    return { asked, hint, hits: hits.slice(0, limit), relevant };
   }
 
   /** `mapping_<split>.feather`, as `villa stage1` writes it. */

@@ -79,9 +79,8 @@ function useAnswer(laboratory: RemoteLaboratory, ready: unknown, text: string, s
   return answer;
 }
 
-function inWords({ attributes, hits, relevant }: QueryAnswer): string {
-  if (attributes.length === 0) return "";
-  const asked = attributes.join(" + ");
+function inWords({ asked, hits, relevant }: QueryAnswer): string {
+  if (asked === "") return "";
   if (relevant === undefined) return `The best regions for ${asked}.`;
   const best = hits.slice(0, Math.max(1, relevant));
   const right = best.filter(({ correct }) => correct).length;

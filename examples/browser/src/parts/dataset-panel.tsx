@@ -10,8 +10,10 @@ interface DatasetPanelProps {
   readonly dataset: DatasetSummary | undefined;
   /** Being generated. */
   readonly busy: boolean;
-  /** The dataset comes from the settings, not from a file. */
-  readonly isGenerated: boolean;
+  /** The settings that the dataset was made with; undefined where it comes from a file. */
+  readonly generated: DatasetSettings | undefined;
+  /** A model would be thrown away with the data. */
+  readonly isTrained: boolean;
   /** While a training runs the dataset stays. */
   readonly locked: boolean;
   readonly pictures: PictureStore;
@@ -32,16 +34,18 @@ const shapeNames = ["circle", "rectangle", "triangle", "cross", "none"];
 const perPage = 12;
 
 export function DatasetPanel(props: DatasetPanelProps) {
-  const { settings, dataset, busy, isGenerated, locked, change, generate } = props;
+  const { settings, dataset, busy, generated, isTrained, locked, change, generate } = props;
   return (
     <Panel
       id="generate"
       title="Generate"
+      folded="Settings of the data"
       controls={
         <form
           onSubmit={(event) => {
             event.preventDefault();
-            generate();
+            const question = "Make new data? The trained model belongs to the present ones and is discarded with them.";
+            if (!isTrained || confirm(question)) generate();
           }}
         >
           <Slider
@@ -81,8 +85,11 @@ export function DatasetPanel(props: DatasetPanelProps) {
           <NumberField
             label="Seed"
             {...{ value: settings.seed, min: 0, max: 4_294_967_295, disabled: locked }}
-            change={(seed) => change({ seed: Math.round(seed) })}
+            change={(seed) => change({ seed })}
           />
+          <p class="changed" role="status" data-test="changed">
+            {dataset && !busy && changedHint(settings, generated)}
+          </p>
           <Button type="submit" class="primary" disabled={locked || busy}>
             Generate
           </Button>
@@ -101,12 +108,12 @@ export function DatasetPanel(props: DatasetPanelProps) {
           : "Generating…"}
       </p>
       {dataset && <Gallery {...props} dataset={dataset} />}
-      {isGenerated && (
+      {generated && (
         <details class="soft">
           <summary>The same dataset on the command line</summary>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
           <pre tabIndex={0}>
-            <code>{commandFor(settings)}</code>
+            <code>{commandFor(generated)}</code>
           </pre>
         </details>
       )}
@@ -187,6 +194,12 @@ function Details({ picture }: { readonly picture: Picture }) {
       </div>
     </div>
   );
+}
+
+/** Says that what is shown is not what the controls say. */
+function changedHint(settings: DatasetSettings, generated: DatasetSettings | undefined): string {
+  if (!generated) return "The data shown come from your files. Generate replaces them by data of these settings.";
+  return JSON.stringify(settings) === JSON.stringify(generated) ? "" : "Settings changed: Generate makes data of them.";
 }
 
 function commandFor({

@@ -62,10 +62,12 @@ interface NumberFieldProps {
   readonly change: (value: number) => void;
 }
 
+/** A whole number. What does not fit stays in the field, with a sentence about it, and is not used. */
 export function NumberField({ label, value, min, max, step = 1, disabled, change }: NumberFieldProps) {
   const id = useId();
   // What is being typed survives a new drawing of the page.
   const [draft, setDraft] = useState<string>();
+  const [isInvalid, setInvalid] = useState(false);
   return (
     <div class="field">
       <label for={id}>{label}</label>
@@ -74,13 +76,21 @@ export function NumberField({ label, value, min, max, step = 1, disabled, change
         value={draft ?? value}
         type="number"
         inputMode="numeric"
+        aria-invalid={isInvalid}
+        aria-describedby={`${id}-invalid`}
         onInput={({ currentTarget }) => setDraft(currentTarget.value)}
         onChange={({ currentTarget }) => {
-          setDraft(undefined);
           const given = currentTarget.valueAsNumber;
-          if (Number.isFinite(given)) change(Math.min(max, Math.max(min, given)));
+          const fits = Number.isInteger(given) && given >= min && given <= max;
+          setInvalid(!fits);
+          if (!fits) return;
+          setDraft(undefined);
+          change(given);
         }}
       />
+      <small id={`${id}-invalid`} class="invalid" role="status">
+        {isInvalid && `${label}: a whole number from ${min} to ${max.toLocaleString("en")}.`}
+      </small>
     </div>
   );
 }

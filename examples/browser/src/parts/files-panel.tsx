@@ -81,6 +81,7 @@ export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem,
         </>
       }
     >
+      {isOver && <div class="dropping">{running ? "A training is running: stop it first" : "Drop to open"}</div>}
       <fieldset class={isOver && !running ? "drop over" : "drop"}>
         <legend class="unseen">Bring data</legend>
         <p>

@@ -95,6 +95,12 @@ export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }
             label={lossInWords(state)}
             epochs={state.epochs}
           />
+          {overfitSince(state) !== undefined && (
+            <p class="soft" role="status" data-test="overfit">
+              The validation loss rises since epoch {overfitSince(state)}: from there on the model learns the training
+              images by heart. Fewer epochs, or a larger budget, help.
+            </p>
+          )}
           {state.epochs.length > 0 && <Figures epochs={state.epochs} />}
         </div>
         <LivePicture {...{ state, pictures, image, epsilon }} />
@@ -194,6 +200,13 @@ function announce({ kind, result, backend, notice = "" }: TrainingState): string
   const how = result.complete ? "Trained" : "Stopped after";
   const f1 = result.history.at(-1)?.validation?.f1;
   return `${how} ${result.history.length} epochs in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1\u00a0${percent(f1)}`}.`;
+}
+
+/** The epoch of the lowest validation loss, where the loss has risen for two epochs since. */
+function overfitSince({ epochs }: TrainingState): number | undefined {
+  const losses = epochs.flatMap(({ validation }) => (validation ? [validation.loss] : []));
+  const best = losses.indexOf(Math.min(...losses));
+  return losses.length === epochs.length && best >= 0 && best < losses.length - 2 ? epochs[best]!.epoch : undefined;
 }
 
 function lossInWords({ epochs }: TrainingState): string {

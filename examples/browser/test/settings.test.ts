@@ -1,0 +1,145 @@
+// What visitors stumble over: settings that are not what is shown, boxes beside their digits, files of the wrong kind.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Page } from "playwright";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { executablePath, hasChromium, type Laboratory, openLaboratory } from "./browser.ts";
+
+if (!hasChromium) console.warn(`No Chromium at ${executablePath}: the laboratory's tests are skipped (CHROMIUM_PATH).`);
+
+describe.skipIf(!hasChromium)("the laboratory's settings", () => {
+  let laboratory: Laboratory;
+  let page: Page;
+  beforeAll(async () => {
+    laboratory = await openLaboratory();
+    page = await laboratory.browser.newPage({ viewport: { width: 1280, height: 900 } });
+    await page.goto(laboratory.url);
+    await ready(page);
+  });
+  afterAll(() => laboratory?.close());
+
+  test.each([1440, 1000, 700, 375])("boxes lie on the digits on a page %i pixels wide", async (width) => {
+    await page.setViewportSize({ width, height: 900 });
+    if (width < 900) await open(page, "Settings of the data");
+    for (const complexity of [6, 20, 36]) {
+      await page.getByLabel("Sample complexity").fill(String(complexity));
+      await ready(page);
+      const truth = page.getByText("What the regions truly are");
+      if (!(await page.locator("[data-test=details] details[open]").count())) await truth.click();
+      const pictures = await page.locator(".picture").evaluateAll((all) =>
+        all.map((picture) => {
+          const [outer, canvas, svg] = [picture, ...picture.querySelectorAll("canvas, svg")].map((element) => {
+            const { left, top, right, bottom } = element!.getBoundingClientRect();
+            return [left, top, right, bottom].map(Math.round);
+          });
+          return { outer, canvas, svg };
+        }),
+      );
+      expect(pictures.length).toBeGreaterThan(10);
+      for (const { outer, canvas, svg } of pictures) {
+        expect(svg).toEqual(canvas);
+        expect(outer).toEqual(canvas);
+      }
+    }
+  });
+
+  test("on a phone the first picture comes soon, with the settings folded above it", async () => {
+    const phone = await laboratory.browser.newPage({ viewport: { width: 375, height: 740 } });
+    await phone.goto(laboratory.url);
+    await ready(phone);
+    const top = await phone
+      .locator(".gallery li")
+      .first()
+      .evaluate((item) => item.getBoundingClientRect().top);
+    expect(top).toBeLessThan(740);
+    expect(await phone.getByLabel("Sample complexity").isVisible()).toBe(false);
+    await open(phone, "Settings of the data");
+    expect(await phone.getByLabel("Sample complexity").isVisible()).toBe(true);
+    await phone.close();
+  });
+
+  test("settings stand in the address and survive a reload", async () => {
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.goto(laboratory.url);
+    await ready(page);
+    await page.getByLabel("Sample complexity").fill("9");
+    await page.getByLabel("Seed").fill("5");
+    await page.getByLabel("Seed").blur();
+    await ready(page);
+    expect(new URL(page.url()).search).toBe("?seed=5&complexity=9");
+    await page.reload();
+    await ready(page);
+    expect(await page.getByLabel("Seed").inputValue()).toBe("5");
+    expect(await page.getByText("--seed 5").count()).toBe(1);
+    await page.goto(`${laboratory.url}?seed=-3&complexity=ten&colors=pink`);
+    await ready(page);
+    expect(await page.getByLabel("Seed").inputValue()).toBe("23");
+  });
+
+  test("a seed that is none stays in the field, with a sentence", async () => {
+    const seed = page.getByLabel("Seed", { exact: true });
+    for (const wrong of ["-4", "1.5", "99999999999"]) {
+      await seed.fill(wrong);
+      await seed.blur();
+      await page.getByText("Seed: a whole number from 0 to 4,294,967,295.").waitFor();
+      expect(await seed.inputValue()).toBe(wrong);
+    }
+    await seed.fill("23");
+    await seed.blur();
+    await page.getByText("Seed: a whole number").waitFor({ state: "hidden" });
+  });
+
+  test("once a model is trained, changed settings are said, and new data are asked about", async () => {
+    await page.getByLabel("Attribute budget, train").fill("500");
+    await page.getByLabel("Attribute budget, val").fill("200");
+    await ready(page);
+    await page.getByRole("slider", { name: "Epochs" }).fill("1");
+    await page.getByLabel("Compute on").selectOption("wasm");
+    await page.getByRole("button", { name: "Train", exact: true }).click();
+    await page.locator("[data-test=training][data-state=done]").waitFor({ timeout: 120_000 });
+    expect(await page.locator("[data-test=changed]").textContent()).toBe("");
+    await page.getByLabel("Sample complexity").fill("14");
+    await page.getByText("Settings changed").waitFor();
+
+    const answer = (accept: boolean) =>
+      page.once("dialog", (dialog) => {
+        expect(dialog.message()).toContain("discarded");
+        return accept ? dialog.accept() : dialog.dismiss();
+      });
+    answer(false);
+    await page.getByRole("button", { name: "Generate" }).click();
+    expect(await page.locator("[data-test=training]").getAttribute("data-state")).toBe("done");
+    answer(true);
+    await page.getByRole("button", { name: "Generate" }).click();
+    await page.locator("[data-test=training][data-state=idle]").waitFor({ state: "attached" });
+    await ready(page);
+    expect(await page.locator("[data-test=changed]").textContent()).toBe("");
+  });
+
+  test.each([
+    ["last.pkl", "is a trained model"],
+    ["RN50.pt", "holds weights"],
+    ["model.safetensors", "holds weights"],
+    ["notes.txt", "is a table or a text"],
+    ["thing.xyz", "is not a dataset"],
+  ])("dropping %s says what it is and what to do", async (name, sentence) => {
+    const path = join(laboratory.folder, name);
+    writeFileSync(path, "something");
+    const session = await page.context().newCDPSession(page);
+    const data = { items: [], files: [path], dragOperationsMask: 1 };
+    await session.send("Input.dispatchDragEvent", { type: "dragEnter", x: 200, y: 300, data });
+    await session.send("Input.dispatchDragEvent", { type: "dragOver", x: 200, y: 300, data });
+    await page.getByText("Drop to open").waitFor();
+    await session.send("Input.dispatchDragEvent", { type: "drop", x: 200, y: 300, data });
+    await session.detach();
+    await page.getByRole("alert").getByText(sentence).waitFor();
+    expect(await page.getByRole("alert").first().textContent()).toContain(name);
+  });
+});
+
+const ready = (page: Page): Promise<void> => page.locator("[data-test=dataset][aria-busy=false]").waitFor();
+
+async function open(page: Page, summary: string): Promise<void> {
+  const folded = page.locator("details", { has: page.getByText(summary) });
+  if ((await folded.getAttribute("open")) === null) await page.getByText(summary).click();
+}
