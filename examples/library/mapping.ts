@@ -1,6 +1,7 @@
 // @villa/mapping: which region of an image does each word of its text speak of? Learned from pairs alone.
 import { plainCpuBackend, useBackend } from "@villa/core";
-import { mappingMetrics, mapRegions, trainMapping } from "@villa/mapping";
+import { mapRegions, trainMapping } from "@villa/mapping";
+import { mappingMetrics } from "@villa/metrics";
 
 await useBackend({ candidates: [plainCpuBackend()], name: "cpu" });
 

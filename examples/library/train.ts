@@ -10,13 +10,13 @@ import {
   sampleAnnotation,
 } from "@villa/docmnist";
 import { attributeEmbeddings, initModifiedResNet, pixelsEncoder } from "@villa/encoders";
-import { buildSplit, mappingMetrics, mapRegions, regionTexts, trainMapping } from "@villa/mapping";
+import { buildSplit, mapRegions, regionTexts, trainMapping } from "@villa/mapping";
+import { mappingMetrics, retrievalMetrics } from "@villa/metrics";
 import {
   contrastiveBatch,
   embedSplit,
   imagePairs,
   regionLabels,
-  retrievalMetrics,
   SentenceEmbeddings,
   trainContrastive,
 } from "@villa/vlm";

@@ -10,7 +10,8 @@ import {
   pixelsEncoder,
   visionStateDict,
 } from "@villa/encoders";
-import { embedSplit, imagePairs, regionLabels, retrievalMetrics } from "@villa/vlm";
+import { retrievalMetrics } from "@villa/metrics";
+import { embedSplit, imagePairs, regionLabels } from "@villa/vlm";
 
 const backend = await useNodeBackend();
 const digits = { train: glyphDigits(1, 500) };

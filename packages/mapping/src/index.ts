@@ -22,14 +22,6 @@ export {
 export { type Batch, epochBatches, type MappingData, makeBatch } from "./data/batches.ts";
 export { buildSplit, type SplitData } from "./data/build-data.ts";
 export { checkMappingData } from "./data/check-data.ts";
-export {
-  addCounts,
-  countMapping,
-  type MappingCounts,
-  type MappingMetrics,
-  mappingMetrics,
-  metricsFromCounts,
-} from "./metrics.ts";
 export type { EarlyStopping, HeadState } from "./model/head-state.ts";
 export { type HeadParameter, type HeadsOptions, type HeadWeights, headParameters, initialHead } from "./model/heads.ts";
 export { type AttributeLoss, attributeLoss } from "./model/loss.ts";

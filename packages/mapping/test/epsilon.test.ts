@@ -1,3 +1,4 @@
+import { mappingMetrics } from "@villa/metrics";
 import { unit } from "@villa/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -7,7 +8,6 @@ import {
   chooseEpsilon,
   chooseEpsilonPerAttribute,
   epsilonSweep,
-  mappingMetrics,
   mappingReport,
   type ScoredSplit,
   shardOf,

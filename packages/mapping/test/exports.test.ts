@@ -6,14 +6,12 @@ test("exports what is documented", () => {
   expect({ main: Object.keys(main).sort(), node: Object.keys(node).sort() }).toMatchInlineSnapshot(`
     {
       "main": [
-        "addCounts",
         "assignRegions",
         "attributeLoss",
         "buildSplit",
         "checkMappingData",
         "chooseEpsilon",
         "chooseEpsilonPerAttribute",
-        "countMapping",
         "defaultTrainOptions",
         "epochBatches",
         "epsilonSweep",
@@ -23,10 +21,8 @@ test("exports what is documented", () => {
         "makeBatch",
         "makeModel",
         "mapRegions",
-        "mappingMetrics",
         "mappingReport",
         "mappingRows",
-        "metricsFromCounts",
         "modelFromStateDict",
         "modelStateDict",
         "parseStage1Config",

@@ -1,9 +1,9 @@
 import { RandomState } from "@villa/data";
+import { mappingMetrics } from "@villa/metrics";
 import { golden } from "@villa/testing";
 import { expect, test } from "vitest";
 import { regionsWithin } from "../src/assign/assign.ts";
 import { regionTexts, sentencesAbout, splitSentences } from "../src/assign/sentences.ts";
-import { mappingMetrics } from "../src/metrics.ts";
 
 interface MappingCase {
   salt: string;

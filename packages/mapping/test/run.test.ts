@@ -1,9 +1,10 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isVillaError, loadStateDict, readMappings, saveTorch, type VillaError } from "@villa/data";
+import { mappingMetrics } from "@villa/metrics";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, expect, test } from "vitest";
-import { mappingMetrics, modelStateDict, type Stage1Config, stage1Config } from "../src/index.ts";
+import { modelStateDict, type Stage1Config, stage1Config } from "../src/index.ts";
 import { mergeShards, openModel, runMapping, runStage1 } from "../src/node.ts";
 import { attributes, dimension, writeSmallDataset } from "./dataset.ts";
 

@@ -73,12 +73,30 @@ export {
 export { type PointingGame, type PointingOptions, pointingGame } from "./grounding/pointing-game.ts";
 export type { ScoreMap } from "./grounding/score-map.ts";
 export {
+  addCounts,
+  countMapping,
+  type MappingCounts,
+  type MappingMetrics,
+  mappingMetrics,
+  metricsFromCounts,
+  noCounts,
+} from "./mapping.ts";
+export { polygonsRle } from "./mask/polygon-rle.ts";
+export { decodeRle, encodeRle, type ImageSize, type Rle, rleArea, rleBox } from "./mask/rle.ts";
+export { formatRleString, parseRleString } from "./mask/rle-string.ts";
+export {
   type ImageTextOptions,
   type ImageTextRetrieval,
   imageTextRetrieval,
   type RetrievalRecall,
   type ScoreBlock,
-} from "./image-text-retrieval.ts";
-export { polygonsRle } from "./mask/polygon-rle.ts";
-export { decodeRle, encodeRle, type ImageSize, type Rle, rleArea, rleBox } from "./mask/rle.ts";
-export { formatRleString, parseRleString } from "./mask/rle-string.ts";
+} from "./retrieval/image-text-retrieval.ts";
+export type { CutOff, RankingQuality } from "./retrieval/ranking.ts";
+export {
+  type RegionScores,
+  type RegionTextEmbeddings,
+  type RetrievalInput,
+  type RetrievalMetrics,
+  type Rows,
+  retrievalMetrics,
+} from "./retrieval/region-text-retrieval.ts";

@@ -4,6 +4,7 @@ import * as main from "../src/index.ts";
 test("what the package exports", () => {
   expect(Object.keys(main).sort()).toMatchInlineSnapshot(`
     [
+      "addCounts",
       "auroc",
       "balancedSample",
       "bootstrap",
@@ -13,6 +14,7 @@ test("what the package exports", () => {
       "cocoEvaluation",
       "cocoNumberNames",
       "contrastToNoise",
+      "countMapping",
       "decodeRle",
       "encodeRle",
       "fineGrainedAccuracy",
@@ -21,12 +23,16 @@ test("what the package exports", () => {
       "imageTextRetrieval",
       "lvisEvaluation",
       "lvisNumberNames",
+      "mappingMetrics",
+      "metricsFromCounts",
+      "noCounts",
       "nonMaximumSuppression",
       "pairedBootstrap",
       "parseRleString",
       "phraseGrounding",
       "pointingGame",
       "polygonsRle",
+      "retrievalMetrics",
       "rleArea",
       "rleBox",
       "topKAccuracy",

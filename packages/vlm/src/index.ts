@@ -1,4 +1,5 @@
 export { exportRegionEncoder } from "@villa/encoders";
+export { backendScores } from "./backend-scores.ts";
 export {
   type ContrastiveBatch,
   contrastiveBatch,
@@ -8,9 +9,7 @@ export {
 export { parseStage2Config, type Stage2Config, stage2Defaults, stage2Experiments, stage2Schema } from "./config.ts";
 export { embedSplit, type LabelledImage, regionLabels } from "./evaluate.ts";
 export { type ImagePairs, imagePairs, type PairableImage, type PairMode, splitSentences } from "./pairs.ts";
-export type { CutOff, RankingQuality } from "./ranking.ts";
 export { embedRegions } from "./region-encoder.ts";
-export { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "./retrieval.ts";
 export { type Ranked, topAttributes, topRegions } from "./retrieval-examples.ts";
 export { contrastiveGradients, contrastiveLoss } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./text-embeddings.ts";

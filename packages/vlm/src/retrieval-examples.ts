@@ -1,4 +1,4 @@
-import type { RetrievalInput } from "./retrieval.ts";
+import type { RetrievalInput } from "@villa/metrics";
 
 /** One place in a ranking. */
 export interface Ranked {

@@ -1,119 +1,32 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { isVillaError, RandomState } from "@villa/data";
-import fc from "fast-check";
+import { RandomState } from "@villa/data";
+import { retrievalMetrics } from "@villa/metrics";
+import { testBackends } from "@villa/testing/backends";
 import { beforeAll, describe, expect, test } from "vitest";
-import { testBackends } from "../../../tools/testing/backends.ts";
-import { retrievalMetrics } from "../src/retrieval.ts";
+import { backendScores } from "../src/backend-scores.ts";
 import { topAttributes, topRegions } from "../src/retrieval-examples.ts";
-
-/** Every order of the indices that sorts the scores descending. */
-function tiedOrders(scores: readonly number[]): number[][] {
-  const permute = (left: number[]): number[][] =>
-    left.length === 0
-      ? [[]]
-      : left
-          .filter((i) => left.every((j) => scores[j]! <= scores[i]!))
-          .flatMap((i) => permute(left.filter((j) => j !== i)).map((rest) => [i, ...rest]));
-  return permute(scores.map((_, i) => i));
-}
-
-/** Precision among the first k, averaged over all orders of ties: the definition, spelled out. */
-function naivePrecision(scores: readonly number[], relevant: readonly number[], k: number): number {
-  const orders = tiedOrders(scores);
-  const precision = (order: number[]) => order.slice(0, k).reduce((sum, i) => sum + relevant[i]!, 0) / k;
-  return orders.reduce((sum, order) => sum + precision(order), 0) / orders.length;
-}
-
-const mean = (values: number[]) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : 0);
 
 describe.each(testBackends())("on $name", ({ activate }) => {
   beforeAll(activate);
 
-  test("equals the naive definition on random cases with ties", async () => {
-    const sizes = fc.record({ regions: fc.integer({ min: 1, max: 6 }), attributes: fc.integer({ min: 1, max: 5 }) });
-    const cases = sizes.chain(({ regions, attributes }) =>
-      fc.record({
-        regions: fc.array(fc.integer({ min: -1, max: 1 }), { minLength: regions * 2, maxLength: regions * 2 }),
-        attributes: fc.array(fc.integer({ min: -1, max: 1 }), { minLength: attributes * 2, maxLength: attributes * 2 }),
-        labels: fc.array(fc.integer({ min: 0, max: 1 }), {
-          minLength: regions * attributes,
-          maxLength: regions * attributes,
-        }),
-      }),
+  test("a block of products equals the definition", async () => {
+    const [dimension, random] = [8, new RandomState(3)];
+    const attributes = Float32Array.from({ length: 5 * dimension }, () => random.normal());
+    const regions = Float32Array.from({ length: 11 * dimension }, () => random.normal());
+    const scores = await backendScores({ regions, attributes, dimension })(
+      { start: 1, count: 3 },
+      { start: 2, count: 7 },
     );
-    await fc.assert(
-      fc.asyncProperty(cases, async ({ regions, attributes, labels }) => {
-        const R = regions.length / 2;
-        const A = attributes.length / 2;
-        const score = (r: number, a: number) =>
-          regions[2 * r]! * attributes[2 * a]! + regions[2 * r + 1]! * attributes[2 * a + 1]!;
-        const indices = (n: number) => Array.from({ length: n }, (_, i) => i);
-        const byAttribute = indices(A).map((a) => ({
-          scores: indices(R).map((r) => score(r, a)),
-          relevant: indices(R).map((r) => labels[r * A + a]!),
-        }));
-        const byRegion = indices(R).map((r) => ({
-          scores: indices(A).map((a) => score(r, a)),
-          relevant: indices(A).map((a) => labels[r * A + a]!),
-        }));
-        const metrics = await retrievalMetrics({
-          regions: Float32Array.from(regions),
-          attributes: Float32Array.from(attributes),
-          labels: Uint8Array.from(labels),
-          dimension: 2,
-          ks: [1, 2],
-        });
-        for (const [got, queries] of [
-          [metrics.textToRegion, byAttribute],
-          [metrics.regionToText, byRegion],
-        ] as const) {
-          const answerable = queries.filter(({ relevant }) => relevant.some(Boolean));
-          const rPrecision = answerable.map(({ scores, relevant }) =>
-            naivePrecision(scores, relevant, relevant.filter(Boolean).length),
-          );
-          expect(got.queries).toBe(answerable.length);
-          expect(got.rPrecision).toBeCloseTo(mean(rPrecision), 10);
-          expect(got.at[0]!.precision).toBeCloseTo(
-            mean(answerable.map(({ scores, relevant }) => naivePrecision(scores, relevant, 1))),
-            10,
-          );
-        }
-      }),
-      { numRuns: 200 },
-    );
-  });
-
-  test("a perfect embedding scores 1, the order of rows does not matter", async () => {
-    const metrics = await retrievalMetrics({
-      regions: Float32Array.of(1, 0, 0, 1, 1, 0),
-      attributes: Float32Array.of(1, 0, 0, 1),
-      labels: Uint8Array.of(1, 0, 0, 1, 1, 0),
-      dimension: 2,
+    const expected = Float32Array.from({ length: 3 * 7 }, (_, i) => {
+      const [a, r] = [1 + Math.floor(i / 7), 2 + (i % 7)];
+      let sum = 0;
+      for (let k = 0; k < dimension; k++) sum += attributes[a * dimension + k]! * regions[r * dimension + k]!;
+      return sum;
     });
-    expect(metrics.textToRegion.rPrecision).toBe(1);
-    expect(metrics.regionToText.rPrecision).toBe(1);
-    expect(metrics.perAttribute).toEqual([
-      { regions: 2, rPrecision: 1 },
-      { regions: 1, rPrecision: 1 },
-    ]);
-  });
-
-  test("refuses sizes that do not fit and embeddings that are not finite", async () => {
-    const input = {
-      regions: Float32Array.of(1, 0),
-      attributes: Float32Array.of(1, 0),
-      labels: Uint8Array.of(1),
-      dimension: 2,
-    };
-    const code = (change: object) =>
-      retrievalMetrics({ ...input, ...change }).then(
-        () => "none",
-        (error) => (isVillaError(error) ? error.code : "other"),
-      );
-    expect(await code({})).toBe("none");
-    expect(await code({ labels: Uint8Array.of(1, 0) })).toBe("Mismatch");
-    expect(await code({ dimension: 3 })).toBe("Mismatch");
-    expect(await code({ regions: Float32Array.of(Number.NaN, 0) })).toBe("NotFinite");
+    expect(scores).toHaveLength(21);
+    scores.forEach((score, i) => {
+      expect(score).toBeCloseTo(expected[i]!, 5);
+    });
   });
 
   test("equal embeddings tie wherever they stand, in blocks of any size, and no tensor is left", async () => {
@@ -127,8 +40,10 @@ describe.each(testBackends())("on $name", ({ activate }) => {
     regions.set(own, own.length);
     const attributes = Float32Array.from({ length: 3 * dimension }, () => random.normal());
     const labels = new Uint8Array(2 * half * 3).fill(1, half * 3);
+    const embeddings = { regions, attributes, dimension };
+    const scores = backendScores(embeddings);
     const before = tf.memory().numTensors;
-    const { textToRegion, perAttribute } = await retrievalMetrics({ regions, attributes, labels, dimension, ks: [2] });
+    const { textToRegion, perAttribute } = await retrievalMetrics({ ...embeddings, labels, ks: [2], scores });
     expect(tf.memory().numTensors).toBe(before);
     expect(textToRegion.at[0]).toEqual({ k: 2, precision: 0.5, recall: 1 / half });
     expect(perAttribute.map((each) => each!.regions)).toEqual([half, half, half]);

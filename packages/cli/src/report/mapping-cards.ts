@@ -1,4 +1,5 @@
-import type { EpochSummary, Epsilon, EpsilonResult, MappingMetrics, MappingReport } from "@villa/mapping";
+import type { EpochSummary, Epsilon, EpsilonResult, MappingReport } from "@villa/mapping";
+import type { MappingMetrics } from "@villa/metrics";
 import { barCharts, heatmap, lineChart, type Series } from "./charts.ts";
 import { dataTable, html, type Markup, trusted } from "./markup.ts";
 

@@ -1,6 +1,6 @@
 import { VillaError } from "@villa/data";
+import { addCounts, type MappingCounts, type MappingMetrics, metricsFromCounts, noCounts } from "@villa/metrics";
 import { regionOffsets } from "../data/batches.ts";
-import { addCounts, type MappingCounts, type MappingMetrics, metricsFromCounts, noCounts } from "../metrics.ts";
 import type { AttributeScores } from "../model/scores.ts";
 import { checkEpsilon, type Epsilon, epsilonOf, forEachImage, largest, regionsWithin } from "./assign.ts";
 

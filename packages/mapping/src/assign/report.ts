@@ -1,5 +1,5 @@
+import { addCounts, type MappingCounts, type MappingMetrics, metricsFromCounts, noCounts } from "@villa/metrics";
 import { regionOffsets } from "../data/batches.ts";
-import { addCounts, type MappingCounts, type MappingMetrics, metricsFromCounts, noCounts } from "../metrics.ts";
 import type { Epsilon } from "./assign.ts";
 import { countAtEpsilon, type EpsilonResult, epsilonSweep, type ScoredSplit } from "./epsilon.ts";
 

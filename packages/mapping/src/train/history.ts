@@ -1,4 +1,4 @@
-import { addCounts, type MappingMetrics, metricsFromCounts, noCounts } from "../metrics.ts";
+import { addCounts, type MappingMetrics, metricsFromCounts, noCounts } from "@villa/metrics";
 import type { HeadState } from "../model/head-state.ts";
 
 /** One epoch of the whole model: what heads contributed, added up. */

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { MappingCounts } from "@villa/metrics";
 import { gatherRows, type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../data/batches.ts";
-import type { MappingCounts } from "../metrics.ts";
 import type { HeadTrainer } from "../model/head-trainer.ts";
 
 /** A split to judge heads by while they are trained. */

@@ -1,8 +1,9 @@
 import { type AttributeVocabulary, attributeNames, type ProgressListener, VillaError } from "@villa/data";
 import { openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
 import { attributeEmbeddings } from "@villa/encoders";
+import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "@villa/metrics";
+import { backendScores } from "../backend-scores.ts";
 import { embedSplit, regionLabels } from "../evaluate.ts";
-import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "../retrieval.ts";
 import { topAttributes, topRegions } from "../retrieval-examples.ts";
 import { openModel, type VisionLanguageModel } from "./model.ts";
 import { RegionIndex } from "./region-index.ts";
@@ -88,7 +89,7 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Eval
       ? await storedEmbeddings(dataDir, rows, attributes)
       : await modelEmbeddings(options, dataset, rows);
   const input = { ...embedded, labels };
-  const metrics = await retrievalMetrics({ ...input, ks });
+  const metrics = await retrievalMetrics({ ...input, ks, scores: backendScores(input) });
   const column = new Map(attributes.map((attribute, i) => [attribute, i]));
   return {
     ...metrics,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FloatSorter } from "../src/float-sorter.ts";
+import { FloatSorter } from "../src/retrieval/float-sorter.ts";
 
 test("sorts as the engine does, arrays of any length one after another", () => {
   const sorter = new FloatSorter();

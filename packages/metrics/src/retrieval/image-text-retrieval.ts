@@ -1,5 +1,5 @@
 import { VillaError } from "@villa/data";
-import { expectedAmong, meanOf } from "./ties.ts";
+import { expectedAmong, meanOf } from "../ties.ts";
 
 /** Scores of some images with all texts: [count, texts] row-major. */
 export type ScoreBlock = (firstImage: number, count: number) => Float32Array | Promise<Float32Array>;

@@ -1,0 +1,45 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { RegionScores, RegionTextEmbeddings, Rows } from "@villa/metrics";
+
+/** Values of embeddings on the backend at a time: 16 MB. */
+const tileValues = 2 ** 22;
+
+/**
+ * Scores of attributes for regions as products on the active backend, for `retrievalMetrics`.
+ *
+ * Regions go to the backend in tiles of one size, the last of which overlaps the one before: products of one shape round
+ * alike, so that equal embeddings get equal scores wherever they stand. Beyond its result a block needs a copy of its
+ * attributes and 16 MB of regions. No tensor is left.
+ *
+ * @param embeddings L2-normalised rows of one space
+ * @example
+ * const metrics = await retrievalMetrics({ ...embeddings, labels, scores: backendScores(embeddings) });
+ */
+export function backendScores({ regions, attributes, dimension }: RegionTextEmbeddings): RegionScores {
+  return async (wanted, targets) => {
+    const scores = new Float32Array(wanted.count * targets.count);
+    const queries = rowsTensor(attributes, wanted, dimension);
+    try {
+      const count = Math.min(targets.count, Math.max(1, Math.floor(tileValues / dimension)));
+      for (let tile = 0; tile < targets.count; tile += count) {
+        const start = Math.min(tile, targets.count - count);
+        const product = tf.tidy(() => {
+          const rows = rowsTensor(regions, { start: targets.start + start, count }, dimension);
+          return tf.matMul<tf.Tensor2D>(queries, rows, false, true);
+        });
+        const values = (await product.data()) as Float32Array; // [attributes, count]
+        product.dispose();
+        for (let a = 0; a < wanted.count; a++) {
+          scores.set(values.subarray(a * count, (a + 1) * count), a * targets.count + start);
+        }
+      }
+    } finally {
+      queries.dispose();
+    }
+    return scores;
+  };
+}
+
+function rowsTensor(values: Float32Array, { start, count }: Rows, dimension: number): tf.Tensor2D {
+  return tf.tensor2d(values.subarray(start * dimension, (start + count) * dimension), [count, dimension]);
+}
