@@ -15,7 +15,7 @@ export {
   encodeRegionNpz,
   encodeRegionSafetensors,
 } from "./dataset/region-file.ts";
-export { parseShard, type Shard, shardFromEnvironment } from "./dataset/shard.ts";
+export { checkShard, ownsPart, parseShard, type Shard, shardFromEnvironment } from "./dataset/shard.ts";
 export {
   type AttributeGroup,
   type AttributePrompts,

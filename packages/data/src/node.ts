@@ -12,15 +12,25 @@ export {
   type RegionEmbeddings,
   readAttributeEmbeddings,
   readRegionEmbeddings,
+  regionPartFormat,
   visitRegionEmbeddings,
 } from "./dataset/node/embeddings.ts";
 export {
   atomicWriteFile,
   fileError,
   fileSource,
+  folderBeside,
   readFileBytes,
+  replaceFolder,
   throwIfAborted,
   withPath,
 } from "./dataset/node/files.ts";
 export { type Dataset, datasetFiles, openDataset } from "./dataset/node/open-dataset.ts";
+export {
+  differingSettings,
+  itemsPerPart,
+  type PartSettings,
+  PartStore,
+  type PartStoreOptions,
+} from "./dataset/node/part-store.ts";
 export { noteShards, requireParts } from "./dataset/node/shards.ts";

@@ -2,7 +2,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { VillaError } from "../src/index.ts";
-import { atomicWriteFile, cacheDirectory, fileError, fileSource, readFileBytes, withPath } from "../src/node.ts";
+import {
+  atomicWriteFile,
+  cacheDirectory,
+  fileError,
+  fileSource,
+  readFileBytes,
+  replaceFolder,
+  withPath,
+} from "../src/node.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const folder = temporaryFolder();
@@ -97,4 +105,34 @@ test("the cache is where the environment or the system says", () => {
   expect(cacheDirectory({}, "darwin")).toMatch(/Library.Caches.villa$/);
   expect(cacheDirectory({ LOCALAPPDATA: "L" }, "win32")).toBe(join("L", "villa", "Cache"));
   expect(existsSync("/c/villa")).toBe(false);
+});
+
+describe("replaceFolder", () => {
+  let cases = 0;
+  const folders = () => {
+    const root = join(folder, `replace-${cases++}`);
+    mkdirSync(root);
+    const [made, place] = [join(root, "made"), join(root, "place")];
+    mkdirSync(made);
+    writeFileSync(join(made, "file"), "new");
+    return { root, made, place };
+  };
+
+  test("moves a folder to where nothing is, and into the place of another", async () => {
+    for (const isThere of [false, true]) {
+      const { root, made, place } = folders();
+      if (isThere) mkdirSync(join(place, "old"), { recursive: true });
+      await replaceFolder(made, place);
+      expect(readdirSync(root)).toEqual(["place"]);
+      expect(readdirSync(place)).toEqual(["file"]);
+    }
+  });
+
+  test("leaves the old one in its place when the new one is not there", async () => {
+    const { root, place } = folders();
+    mkdirSync(join(place, "old"), { recursive: true });
+    await expect(replaceFolder(join(root, "nowhere"), place)).rejects.toMatchObject({ code: "NotFound" });
+    expect(readdirSync(root).sort()).toEqual(["made", "place"]);
+    expect(readdirSync(place)).toEqual(["old"]);
+  });
 });

@@ -6,6 +6,20 @@ export interface Shard {
   readonly count: number;
 }
 
+/** Whether a numbered part of the job is this shard's: parts are dealt out like cards. */
+export function ownsPart({ index, count }: Shard, part: number): boolean {
+  return part % count === index;
+}
+
+/** @throws VillaError `InvalidArgument` unless `index` and `count` are whole numbers with 0 ≤ index < count */
+export function checkShard({ index, count }: Shard): void {
+  if (Number.isInteger(index) && Number.isInteger(count) && index >= 0 && index < count) return;
+  throw new VillaError(
+    "InvalidArgument",
+    `There is no shard ${index} of ${count}: use two whole numbers i/n with 0 ≤ i < n.`,
+  );
+}
+
 /**
  * Reads `i/n`. `i` is taken modulo `n`, so that both habits name every share exactly once: 0/4 … 3/4 (Kubernetes) and
  * 1/4 … 4/4 (most test runners).

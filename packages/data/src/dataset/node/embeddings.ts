@@ -5,8 +5,9 @@ import { readFeather } from "../../formats/feather/read.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
 import { type TensorData, toFloat32 } from "../../formats/tensor.ts";
 import { loadStateDict } from "../../formats/torch/state-dict.ts";
-import { decodeRegionNpz, decodeRegionSafetensors } from "../region-file.ts";
+import { decodeRegionNpz, decodeRegionSafetensors, encodeRegionSafetensors } from "../region-file.ts";
 import { readFileBytes, withPath } from "./files.ts";
+import type { PartStoreOptions } from "./part-store.ts";
 
 /** File names of embeddings inside a dataset folder. */
 export const embeddingFiles = {
@@ -153,4 +154,23 @@ async function readEmbeddingFile(path: string, dataDirectory: string): Promise<U
       `There is no ${path}; make the embeddings first: villa preprocess --data-dir ${dataDirectory}.`,
     );
   }
+}
+
+/**
+ * How a `PartStore` keeps region embeddings: of each image of a part its flat vector of regions × dimension values.
+ *
+ * @param images number of images of a part
+ */
+export function regionPartFormat(
+  images: (part: number) => number,
+): Pick<PartStoreOptions<readonly Float32Array[]>, "extension" | "encode" | "decode"> {
+  return {
+    extension: "safetensors",
+    encode: (vectors) => encodeRegionSafetensors(vectors),
+    decode(bytes, part) {
+      const { vectors } = decodeRegionSafetensors(bytes);
+      if (vectors.length === images(part)) return vectors;
+      throw new VillaError("InvalidFile", `It holds ${vectors.length} images, not ${images(part)}; delete it.`);
+    },
+  };
 }

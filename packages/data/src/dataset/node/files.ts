@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isVillaError, VillaError } from "../../errors.ts";
@@ -88,6 +88,35 @@ export async function atomicWriteFile(
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw fileError(error, path, "write");
+  }
+}
+
+/** Where a folder is made anew while the old one stays as it is; see {@link replaceFolder}. */
+export function folderBeside(folder: string): string {
+  return `${folder}.new`;
+}
+
+/**
+ * Puts a finished folder into the place of another, which goes only when the new one is there. A kill in between leaves
+ * both, the old one under a name that ends in `.old`.
+ *
+ * @throws VillaError `FileSystem`, `NotFound`; the old folder is then in its place
+ */
+export async function replaceFolder(made: string, folder: string): Promise<void> {
+  try {
+    if (!existsSync(folder)) return await rename(made, folder);
+    const old = `${folder}.${process.pid}-${randomBytes(4).toString("hex")}.old`;
+    await rename(folder, old);
+    try {
+      await rename(made, folder);
+    } catch (error) {
+      await rename(old, folder);
+      throw error;
+    }
+    // Retried, since another process may still be writing into it.
+    await rm(old, { recursive: true, force: true, maxRetries: 10 });
+  } catch (error) {
+    throw fileError(error, folder, "write");
   }
 }
 
