@@ -34,6 +34,6 @@ const result = await ingestTable({
     const size = { width: 100, height: 100 };
     return { source: size, stored: size, path: `images/${id}.png` };
   },
-  progress: () => reports++,
+  onProgress: () => reports++,
 });
 console.log(JSON.stringify({ images: result.images, reports, megabytes: process.resourceUsage().maxRSS / 1024 }));

@@ -95,8 +95,8 @@ test("a run that was stopped goes on where it was", async () => {
   const attributes = await folder.attributes(["red", "lid"]);
   const table = await folder.jsonl(rows);
   const stop = new AbortController();
-  const progress = ({ done }: { done: number }) => done >= 64 && stop.abort();
-  await expect(folder.ingest(table, { attributes, signal: stop.signal, progress })).rejects.toMatchObject({
+  const onProgress = ({ done }: { done: number }) => done >= 64 && stop.abort();
+  await expect(folder.ingest(table, { attributes, signal: stop.signal, onProgress })).rejects.toMatchObject({
     code: "Aborted",
   });
   expect(readdirSync(folder.file("data/ingest"))).toContain("part-000000.json");

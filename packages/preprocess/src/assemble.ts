@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   encodeRegionNpz,
@@ -43,8 +44,8 @@ export async function assembleRegions(
     pending = [];
     values = 0;
   };
-  for (const part of job.parts) {
-    for (const vector of await job.read(part)) {
+  for await (const vectors of job.store.join(job.parts.length)) {
+    for (const vector of vectors) {
       pending.push(vector);
       values += vector.length;
       if (pending.length === imagesPerFile || values >= valuesPerFile) await flush();
@@ -59,7 +60,10 @@ export async function assembleRegions(
   await atomicWriteFile(join(job.folder, embeddingFiles.index), table);
 }
 
-/** Writes `attr_embs.pth` (name → NumPy vector, as the original does) or `attr_embs.safetensors`. */
+/**
+ * Writes `attr_embs.pth` (name → NumPy vector, as the original does) or `attr_embs.safetensors`, and removes the other of
+ * the two, which would be of an earlier run.
+ */
 export async function writeAttributes(
   dataDirectory: string,
   embeddings: ReadonlyMap<string, Float32Array>,
@@ -71,12 +75,11 @@ export async function writeAttributes(
       { dtype: "float32", shape: [data.length], data },
     ]),
   );
-  const [file, bytes] =
+  const { attributes: torch, attributesSafetensors: safetensors } = embeddingFiles;
+  const [file, other, bytes] =
     format === "original"
-      ? [embeddingFiles.attributes, saveTorch(tensors, { arrays: "numpy", archiveName: "attr_embs" })]
-      : [
-          embeddingFiles.attributesSafetensors,
-          writeSafetensors(tensors, { order: JSON.stringify([...embeddings.keys()]) }),
-        ];
+      ? [torch, safetensors, saveTorch(tensors, { arrays: "numpy", archiveName: "attr_embs" })]
+      : [safetensors, torch, writeSafetensors(tensors, { order: JSON.stringify([...embeddings.keys()]) })];
   await atomicWriteFile(join(dataDirectory, file), bytes);
+  await rm(join(dataDirectory, other), { force: true });
 }

@@ -1,4 +1,11 @@
-import { attributeNames, type ImageAnnotation, type ProgressListener, type Shard, VillaError } from "@villa/data";
+import {
+  attributeNames,
+  checkShard,
+  type ImageAnnotation,
+  type ProgressListener,
+  type Shard,
+  VillaError,
+} from "@villa/data";
 import { type Dataset, openDataset, throwIfAborted } from "@villa/data/node";
 import { attributeEmbeddings, type Encoder } from "@villa/encoders";
 import { assembleRegions, type EmbeddingFormat, writeAttributes } from "./assemble.ts";
@@ -19,11 +26,11 @@ export interface PreprocessOptions {
   readonly shard?: Shard | undefined;
   /** Default `original`. */
   readonly format?: EmbeddingFormat | undefined;
-  /** Replaces embeddings that are there already instead of refusing. */
+  /** Replaces embeddings that are there already instead of refusing; they stay until all new ones are there. */
   readonly overwrite?: boolean | undefined;
   /** Only joins what shards have computed; refuses when something is missing. */
   readonly mergeOnly?: boolean | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   /** Stops after the part at hand; the next run goes on from there. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -95,19 +102,19 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
 
 /** @returns images encoded */
 async function work(dataset: Dataset, job: EmbeddingJob, options: PreprocessOptions): Promise<number> {
-  const { dataDirectory, encoder, shard, format = "original", progress, signal } = options;
+  const { dataDirectory, encoder, shard, format = "original", onProgress, signal } = options;
   const { annotations } = dataset;
-  if (shard) await job.noteShards(shard);
-  const parts = job.missing(shard ?? { index: 0, count: 1 });
+  const parts = (await job.store.claim(job.parts.length, shard)).map((index) => job.parts[index]!);
   const todo = parts.flatMap((part) => annotations.slice(part.from, part.to));
   checkDataset(dataset, todo);
-  if (options.mergeOnly) job.requireAll(parts);
+  if (options.mergeOnly) job.store.requireAll(job.parts.length);
+  // Computed first, since what is wrong with the vocabulary or the encoder shows here; written when all else is there.
   const attributes = await attributeEmbeddings(encoder, dataset.vocabulary);
-  await writeAttributes(dataDirectory, attributes, format);
-  const encoded = await encodeParts(dataset, job, parts, options, progressReport(progress, todo.length));
+  const encoded = await encodeParts(dataset, job, parts, options, progressReport(onProgress, todo.length));
   if (!shard) {
     throwIfAborted(signal);
     await assembleRegions(job, annotations, format);
+    await writeAttributes(dataDirectory, attributes, format);
     await job.finish();
   }
   return encoded;
@@ -142,7 +149,7 @@ async function encodeParts(
         rows.map((row) => row.regionCoord),
       );
       await writing;
-      writing = job.write(part, splitByImage(embeddings, rows, part, encoder));
+      writing = job.store.write(part.index, splitByImage(embeddings, rows, part, encoder));
       writing.catch(() => undefined);
       encoded += rows.length;
       report(encoded);
@@ -183,22 +190,13 @@ function splitByImage(
   return vectors;
 }
 
-function progressReport(progress: ProgressListener | undefined, total: number): (done: number) => void {
+function progressReport(onProgress: ProgressListener | undefined, total: number): (done: number) => void {
   const started = performance.now();
   return (done) => {
     if (total === 0) return; // a merge embeds nothing
     const seconds = (performance.now() - started) / 1000;
     const rate = seconds > 0 ? done / seconds : 0;
     const metrics = done > 0 ? { imagesPerSecond: rate, secondsLeft: (total - done) / rate } : {};
-    progress?.({ task: "embedding regions", done, total, unit: "images", metrics });
+    onProgress?.({ task: "embedding regions", done, total, unit: "images", metrics });
   };
-}
-
-function checkShard({ index, count }: Shard): void {
-  if (!(Number.isInteger(index) && Number.isInteger(count) && index >= 0 && index < count)) {
-    throw new VillaError(
-      "InvalidArgument",
-      `There is no shard ${index} of ${count}: use two whole numbers i/n with 0 ≤ i < n.`,
-    );
-  }
 }

@@ -42,7 +42,7 @@ describe("a whole run", () => {
     const folder = await dataset(150);
     const encoder = sumEncoder();
     const updates: number[] = [];
-    const result = await preprocessDataset({ dataDirectory: folder, encoder, progress: (u) => updates.push(u.done) });
+    const result = await preprocessDataset({ dataDirectory: folder, encoder, onProgress: (u) => updates.push(u.done) });
     expect(result).toMatchObject({ images: 150, attributes: 20, dimension: 3, encodedImages: 150, complete: true });
     expect(updates).toEqual([0, 64, 128, 150]);
     expect(Object.keys(await results(folder))).toEqual([
@@ -86,6 +86,14 @@ describe("a whole run", () => {
     });
     await preprocessDataset({ dataDirectory: folder, encoder: other, overwrite: true });
     expect((await readEmbeddingManifest(folder))?.encoder.options).toEqual({ scale: 2 });
+  });
+
+  test("in another format leaves no attribute embeddings of the first", async () => {
+    const folder = await dataset(4);
+    await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    const other = { encoder: sumEncoder({ dimension: 5 }), format: "safetensors", overwrite: true } as const;
+    await preprocessDataset({ dataDirectory: folder, ...other });
+    expect((await readAttributeEmbeddings(folder)).dimension).toBe(5);
   });
 
   test("as safetensors reads back the same", async () => {
@@ -176,7 +184,7 @@ describe("a run in pieces equals one in one go", () => {
       dataDirectory: folder,
       encoder: sumEncoder(),
       signal: controller.signal,
-      progress: ({ done }) => done >= 64 && controller.abort(),
+      onProgress: ({ done }) => done >= 64 && controller.abort(),
     });
     await expect(stopped).rejects.toMatchObject({ code: "Aborted" });
     const rest = await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
@@ -189,6 +197,90 @@ describe("a run in pieces equals one in one go", () => {
     for (const text of ["5/4", "1", "-1/4", "a/b", "1/0", ""]) {
       expect(() => parseShard(text)).toThrow(expect.objectContaining({ code: "InvalidArgument" }));
     }
+  });
+});
+
+describe("embeddings that are to be replaced stay until all new ones are there", () => {
+  const other = () => sumEncoder({ scale: 2, dimension: 4 });
+
+  async function replaced() {
+    const [folder, whole] = [await dataset(150), await dataset(150)];
+    await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    const before = await results(folder);
+    await preprocessDataset({ dataDirectory: whole, encoder: other() });
+    return { folder, before, after: await results(whole) };
+  }
+
+  test("through a kill, after which the same call goes on, or the old encoder is not disturbed", async () => {
+    const { folder, before, after } = await replaced();
+    const killed = { dataDirectory: folder, encoder: failing(other(), 2), overwrite: true };
+    await expect(preprocessDataset(killed)).rejects.toThrow("killed");
+    expect(await results(folder)).toEqual(before);
+    const old = await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    expect(old).toMatchObject({ complete: true, encodedImages: 0 });
+    const rest = await preprocessDataset({ dataDirectory: folder, encoder: other() });
+    expect(rest).toMatchObject({ complete: true, encodedImages: 150 - 2 * 64 });
+    expect(await results(folder)).toEqual(after);
+    expect((await readdir(folder)).filter((name) => name.startsWith("region_embs"))).toEqual(["region_embs"]);
+  });
+
+  test("when the new encoder fails at its first image, or its texts are wrong", async () => {
+    const { folder, before } = await replaced();
+    const zero: Encoder = { ...other(), encodeText: async (texts) => new Float32Array(texts.length * 4) };
+    for (const encoder of [failing(other(), 0), zero]) {
+      await expect(preprocessDataset({ dataDirectory: folder, encoder, overwrite: true })).rejects.toThrow();
+      expect(await results(folder)).toEqual(before);
+    }
+  });
+
+  test("while shards go on with what an interrupted run has begun", async () => {
+    const { folder, before, after } = await replaced();
+    const killed = { dataDirectory: folder, encoder: failing(other(), 1), overwrite: true };
+    await expect(preprocessDataset(killed)).rejects.toThrow("killed");
+    for (const index of [0, 1]) {
+      const shard = { index, count: 2 };
+      expect(await preprocessDataset({ dataDirectory: folder, encoder: other(), shard })).toMatchObject({
+        complete: false,
+      });
+    }
+    expect(await results(folder)).toEqual(before);
+    const merge = { dataDirectory: folder, encoder: other(), mergeOnly: true };
+    expect(await preprocessDataset(merge)).toMatchObject({ encodedImages: 0, complete: true });
+    expect(await results(folder)).toEqual(after);
+  });
+
+  test("by two processes at once", async () => {
+    const { folder, after } = await replaced();
+    await expect(
+      preprocessDataset({ dataDirectory: folder, encoder: failing(other(), 0), overwrite: true }),
+    ).rejects.toThrow();
+    const encoder = other();
+    let first: Promise<unknown> | undefined;
+    const slow: Encoder = {
+      ...encoder,
+      async encodeRegions(images, boxes) {
+        await first;
+        return encoder.encodeRegions(images, boxes);
+      },
+    };
+    const second = preprocessDataset({ dataDirectory: folder, encoder: slow });
+    first = preprocessDataset({ dataDirectory: folder, encoder });
+    expect(await second).toMatchObject({ complete: true, images: 150 });
+    expect(await results(folder)).toEqual(after);
+    expect((await readdir(folder)).filter((name) => name.startsWith("region_embs"))).toEqual(["region_embs"]);
+  });
+
+  test("in a folder of parts that an earlier version has begun", async () => {
+    const [folder, whole] = [await dataset(150), await dataset(150)];
+    await preprocessDataset({ dataDirectory: whole, encoder: other() });
+    await expect(preprocessDataset({ dataDirectory: folder, encoder: failing(other(), 2) })).rejects.toThrow("killed");
+    // Its job.json was the manifest as a whole.
+    await writeFile(
+      join(folder, "region_embs/parts/job.json"),
+      await readFile(join(whole, "region_embs/manifest.json")),
+    );
+    expect(await preprocessDataset({ dataDirectory: folder, encoder: other() })).toMatchObject({ encodedImages: 22 });
+    expect(await results(folder)).toEqual(await results(whole));
   });
 });
 

@@ -57,7 +57,7 @@ Examples:
             pairsPerStep: flags.pairsPerStep ?? standard.stage2.pairsPerStep,
           },
         };
-        return runComplexity({ out, digits, protocol, jobs, backend, progress, signal: context.signal });
+        return runComplexity({ out, digits, protocol, jobs, backend, onProgress: progress, signal: context.signal });
       },
       ({ summary, figure, json }) => {
         const percent = ({ mean, deviation }: { mean: number; deviation: number }) =>

@@ -78,7 +78,7 @@ Examples:
           image: { format: flags.imageFormat, ...given(flags, ["maxSide", "autoOrient"]) },
           shard,
           mergeOnly: flags.merge,
-          progress,
+          onProgress: progress,
           signal: context.signal,
         });
         if (!result.complete) return result;

@@ -60,7 +60,7 @@ Examples:
               dataDirectory: flags.dataDir,
               encoder,
               format: flags.format,
-              progress,
+              onProgress: progress,
               signal: context.signal,
               weights,
               shard,

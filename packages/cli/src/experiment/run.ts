@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createTaskPool } from "@villa/backend-node";
 import { type ProgressListener, VillaError } from "@villa/data";
-import { atomicWriteFile } from "@villa/data/node";
+import { atomicWriteFile, type PartSettings, PartStore } from "@villa/data/node";
 import { type DigitSet, type DigitSource, glyphDigits } from "@villa/docmnist";
 import { loadMnist, writeDataset } from "@villa/docmnist/node";
 import type { CellTask } from "./cell.ts";
@@ -26,7 +25,7 @@ export interface ComplexityOptions {
   /** Cells computed side by side. Default: one a core. */
   readonly jobs?: number | undefined;
   readonly backend?: string | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,7 +49,7 @@ export interface ComplexityResult {
  * @throws VillaError `Mismatch` when `out` holds cells of another protocol
  */
 export async function runComplexity(options: ComplexityOptions): Promise<ComplexityResult> {
-  const { protocol = complexityProtocol, progress, signal } = options;
+  const { protocol = complexityProtocol, onProgress, signal } = options;
   const out = resolve(options.out);
   await mkdir(join(out, "cells"), { recursive: true });
   const digits = await digitsWithTest(options.digits, protocol);
@@ -66,33 +65,32 @@ export async function runComplexity(options: ComplexityOptions): Promise<Complex
     targetSampleComplexity: protocol.test.complexity,
   });
   const cells = protocol.seeds.flatMap((seed) => protocol.complexities.map((complexity) => ({ complexity, seed })));
-  const store = new CellStore(join(out, "cells"), JSON.stringify({ digits: options.digits, ...settings(protocol) }));
-  const results: CellResult[] = [];
+  const store = cellStore(join(out, "cells"), cells, { digits: options.digits, ...settings(protocol) });
+  await store.begin();
+  const missing = await store.claim(cells.length);
+  let done = cells.length - missing.length;
   const report = (): void => {
-    progress?.({ task: "training on datasets", done: results.length, total: cells.length, unit: "datasets" });
+    onProgress?.({ task: "training on datasets", done, total: cells.length, unit: "datasets" });
   };
-  const missing: ComplexityCell[] = [];
-  for (const cell of cells) {
-    const found = await store.read(cell);
-    if (found) results.push(found);
-    else missing.push(cell);
-  }
   report();
   const pool = createTaskPool({ threads: options.jobs, threadsPerWorker: 1, backend: options.backend });
   const module = new URL(import.meta.url.endsWith(".ts") ? "./task.ts" : "./experimentTask.js", import.meta.url).href;
   try {
-    const compute = async (cell: ComplexityCell): Promise<void> => {
+    const compute = async (index: number): Promise<void> => {
+      const cell = cells[index]!;
       const folder = join(out, `work-${cell.complexity}-${cell.seed}`);
       const task: CellTask = { ...cell, protocol, digits, testDirectory, folder };
       const result = await pool.run<CellResult>({ module, name: "cellTask" }, task, signal ? { signal } : {});
-      await store.write(result);
-      results.push(result);
+      await store.write(index, result);
+      done++;
       report();
     };
     await Promise.all(missing.map(compute));
   } finally {
     await pool.close();
   }
+  const results: CellResult[] = [];
+  for await (const result of store.join(cells.length)) results.push(result);
   results.sort((a, b) => a.complexity - b.complexity || a.seed - b.seed);
   const summary = summarize(results);
   const [json, figure] = [join(out, "complexity.json"), join(out, "complexity.svg")];
@@ -108,31 +106,20 @@ function settings({ complexities: _, seeds: __, ...rest }: ComplexityProtocol) {
 }
 
 /** Finished cells, a file each. */
-class CellStore {
-  readonly #folder: string;
-  readonly #settings: string;
-
-  constructor(folder: string, settings: string) {
-    this.#folder = folder;
-    this.#settings = settings;
-  }
-
-  async read(cell: ComplexityCell): Promise<CellResult | undefined> {
-    const path = this.#path(cell);
-    if (!existsSync(path)) return undefined;
-    const { settings, result } = JSON.parse(await readFile(path, "utf8")) as { settings: unknown; result: CellResult };
-    if (JSON.stringify(settings) === this.#settings) return result;
-    throw new VillaError("Mismatch", `${path} was made with other settings; give another --out, or remove it.`);
-  }
-
-  async write(result: CellResult): Promise<void> {
-    const text = JSON.stringify({ settings: JSON.parse(this.#settings), result }, null, 1);
-    await atomicWriteFile(this.#path(result), `${text}\n`);
-  }
-
-  #path({ complexity, seed }: ComplexityCell): string {
-    return join(this.#folder, `complexity-${complexity}-seed-${seed}.json`);
-  }
+function cellStore(folder: string, cells: readonly ComplexityCell[], settings: PartSettings): PartStore<CellResult> {
+  return new PartStore({
+    folder,
+    extension: "json",
+    name: (index) => `complexity-${cells[index]!.complexity}-seed-${cells[index]!.seed}`,
+    encode: (result) => `${JSON.stringify(result, null, 1)}\n`,
+    decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as CellResult,
+    settings,
+    conflict: (_, differing) =>
+      new VillaError(
+        "Mismatch",
+        `${folder} holds results of another protocol (${differing.join(", ")}); give another --out, or remove it.`,
+      ),
+  });
 }
 
 /** Digits of which a tenth is kept for the test split, unless the source has test digits of its own. */

@@ -8,16 +8,9 @@ import {
   type ProgressListener,
   VillaError,
 } from "@villa/data";
-import { atomicWriteFile, datasetFiles } from "@villa/data/node";
+import { atomicWriteFile, datasetFiles, type PartSettings } from "@villa/data/node";
 import { tableVocabulary } from "../attribute-file.ts";
-import {
-  type IngestedPart,
-  type IngestedRow,
-  type IngestJob,
-  type JobSettings,
-  manifestFile,
-  manifestFormat,
-} from "./job.ts";
+import { type IngestedPart, type IngestedRow, type IngestJob, manifestFile, manifestFormat, partCount } from "./job.ts";
 import { type DatasetFigures, DatasetSurvey } from "./survey.ts";
 
 /** What a dataset holds. */
@@ -35,25 +28,30 @@ const passes = 3;
 /** Rows that are turned into columns at once. */
 const rowsAtOnce = 2048;
 
-/** Joins all parts into a dataset. The annotations, which make it one, are written last. */
+/**
+ * Joins all parts into a dataset, and puts it in its place. The annotations, which make it one, are written last.
+ *
+ * @param rows number of rows of the table
+ */
 export async function assemble(
   job: IngestJob,
   rows: number,
-  parts: number,
   options: {
     readonly vocabulary: AttributeVocabulary | undefined;
     readonly negation: boolean;
-    readonly settings: JobSettings;
-    readonly progress?: ProgressListener | undefined;
+    readonly settings: PartSettings;
+    readonly onProgress?: ProgressListener | undefined;
   },
 ): Promise<IngestSummary> {
-  const { directory } = job;
+  const { directory, store } = job;
+  const parts = partCount(rows);
   const total = passes * parts;
   let done = 0;
   const eachPart = async function* (): AsyncGenerator<IngestedPart> {
-    for (let index = 0; index < parts; index++) {
-      yield await job.readPart(index);
-      options.progress?.({ task: "joining parts", done: Math.min(++done, total), total, unit: "parts" });
+    // Where bad rows are not skipped, a part that has some has stopped the run before.
+    for await (const part of store.join(parts, { acceptFlaws: true })) {
+      yield part;
+      options.onProgress?.({ task: "joining parts", done: Math.min(++done, total), total, unit: "parts" });
     }
   };
   const survey = new DatasetSurvey();
@@ -75,6 +73,7 @@ export async function assemble(
   const manifest = { format: manifestFormat, settings: options.settings, rows, summary };
   await atomicWriteFile(join(directory, manifestFile), `${JSON.stringify(manifest, null, 1)}\n`);
   await atomicWriteFile(join(directory, datasetFiles.annotations), annotations(eachPart(), survey.someTruth));
+  await job.replace();
   await job.finish();
   return summary;
 }

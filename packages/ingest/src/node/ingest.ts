@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { isVillaError, VillaError } from "@villa/data";
-import { atomicWriteFile, readFileBytes, throwIfAborted } from "@villa/data/node";
+import { isVillaError, ownsPart, VillaError } from "@villa/data";
+import { atomicWriteFile, itemsPerPart, readFileBytes, throwIfAborted } from "@villa/data/node";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
 import { convertRow } from "./convert-row.ts";
@@ -11,10 +11,10 @@ import {
   IngestJob,
   manifestFile,
   manifestFormat,
+  partOf,
   type RowProblem,
-  rowsPerPart,
 } from "./job.ts";
-import { checkColumns, type IngestInput, imagesFolder, minedFile, openInput } from "./open-input.ts";
+import { type IngestInput, imagesFolder, minedFile, openInput } from "./open-input.ts";
 import type { IngestOptions } from "./options.ts";
 import type { TableRecord } from "./table/open-table.ts";
 
@@ -67,58 +67,60 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
 }
 
 async function work(job: IngestJob, input: IngestInput, options: IngestOptions): Promise<IngestResult> {
-  const { out: directory, shard, mergeOnly = false, skipBad = false, negation = true, progress } = options;
-  if (input.mined) await atomicWriteFile(join(directory, minedFile), `${JSON.stringify(input.mined, null, 1)}\n`);
-  const rows = mergeOnly ? await job.checkShards(skipBad) : await ingestRows(job, input, options);
+  const { out: directory, shard, mergeOnly = false, skipBad = false, negation = true, onProgress } = options;
+  const { directory: making } = job;
+  if (input.mined) await atomicWriteFile(join(making, minedFile), `${JSON.stringify(input.mined, null, 1)}\n`);
+  const rows = mergeOnly ? await job.requireShards(skipBad) : await ingestRows(job, input, options);
   if (shard && !mergeOnly) return { directory, rows, complete: false };
-  const summary = await assemble(job, rows, Math.ceil(rows / rowsPerPart), {
+  const summary = await assemble(job, rows, {
     vocabulary: input.vocabulary,
     negation,
     settings: input.settings,
-    progress,
+    onProgress,
   });
   return { directory, rows, complete: true, ...summary };
 }
 
 /** @returns number of rows of the table */
 async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOptions): Promise<number> {
-  const { shard = { index: 0, count: 1 }, skipBad = false, limit = Number.POSITIVE_INFINITY, progress } = options;
-  if (options.shard) await job.beginShard(options.shard);
-  const finished = await job.finishedParts(skipBad);
-  const isMine = (part: number): boolean => part % shard.count === shard.index && !finished.has(part);
+  const { shard, skipBad = false, limit = Number.POSITIVE_INFINITY, onProgress } = options;
+  const { store } = job;
+  if (shard) await store.noteShards(shard);
+  const isFinished = store.finished({ acceptFlaws: skipBad });
+  const isMine = (part: number): boolean => (shard === undefined || ownsPart(shard, part)) && !isFinished(part);
   const ids = new Map<string, number>();
   const problems: RowProblem[] = [];
   const total = Math.min(input.table.expectedRows, limit);
   let batch: TableRecord[] = [];
   let rows = 0;
-  progress?.({ task: "reading rows", done: 0, total, unit: "rows" });
+  onProgress?.({ task: "reading rows", done: 0, total, unit: "rows" });
   const flush = async (): Promise<void> => {
     if (batch.length > 0) {
       throwIfAborted(options.signal);
-      const part = await ingestPart(batch, input, options);
-      await job.writePart(Math.floor(batch[0]!.number / rowsPerPart), part);
+      const part = await ingestPart(job.directory, batch, input, options);
+      await store.write(partOf(batch[0]!.number), part);
       problems.push(...part.problems);
       batch = [];
     }
-    progress?.({ task: "reading rows", done: rows, total: Math.max(rows, total), unit: "rows" });
+    onProgress?.({ task: "reading rows", done: rows, total: Math.max(rows, total), unit: "rows" });
   };
   for await (const record of input.table.records()) {
     if (record.number >= limit) break;
-    if (record.number === 0) checkColumns(record, input, options);
     const checked = checkId(record, ids, options.columns?.id ?? "id");
-    if (isMine(Math.floor(record.number / rowsPerPart))) batch.push(checked);
+    if (isMine(partOf(record.number))) batch.push(checked);
     rows = record.number + 1;
-    if (rows % rowsPerPart === 0) await flush();
+    if (rows % itemsPerPart === 0) await flush();
     if (!skipBad && problems.length >= mostProblems) break;
   }
   await flush();
   if (problems.length > 0 && !skipBad) await refuse(job, problems, options);
   if (rows === 0) throw new VillaError("InvalidFile", `${options.table} has no rows.`);
-  if (options.shard) await job.finishShard(options.shard, rows);
+  if (shard) await job.finishShard(shard, rows);
   return rows;
 }
 
 async function ingestPart(
+  directory: string,
   records: readonly TableRecord[],
   input: IngestInput,
   options: IngestOptions,
@@ -130,7 +132,7 @@ async function ingestPart(
   const work = async (): Promise<void> => {
     while (next < records.length) {
       const at = next++;
-      results[at] = await ingestRow(records[at]!, input, options);
+      results[at] = await ingestRow(directory, records[at]!, input, options);
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, records.length) }, work));
@@ -142,11 +144,12 @@ async function ingestPart(
 }
 
 async function ingestRow(
+  directory: string,
   record: TableRecord,
   { table, convert }: IngestInput,
   options: IngestOptions,
 ): Promise<IngestedRow | RowProblem> {
-  const { out, columns, boxFormat, image = {}, store = storeImage } = options;
+  const { columns, boxFormat, image = {}, store = storeImage } = options;
   let row: TableRow | undefined;
   try {
     if (record.problem) throw record.problem;
@@ -155,7 +158,7 @@ async function ingestRow(
       // COCO's reader has turned its boxes already.
       boxFormat: boxFormat && table.format !== "coco" ? boxFormat : undefined,
     });
-    const stored: StoredImage = await store({ ...row, folder: imagesFolder(options) }, out, row.number, {
+    const stored: StoredImage = await store({ ...row, folder: imagesFolder(options) }, directory, row.number, {
       ...image,
       format: image?.format ?? "png",
     });

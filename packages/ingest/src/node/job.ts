@@ -1,11 +1,18 @@
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { type ImageAnnotation, type Shard, VillaError } from "@villa/data";
-import { atomicWriteFile, datasetFiles, noteShards, readFileBytes, requireParts } from "@villa/data/node";
-
-/** Rows of one part: what a kill can cost at most, and what shards share out among them. */
-export const rowsPerPart = 64;
+import {
+  atomicWriteFile,
+  datasetFiles,
+  differingSettings,
+  folderBeside,
+  itemsPerPart,
+  type PartSettings,
+  PartStore,
+  readFileBytes,
+  replaceFolder,
+} from "@villa/data/node";
 
 /** A row that became an image of the dataset. */
 export interface IngestedRow {
@@ -30,22 +37,31 @@ export interface IngestedPart {
   readonly problems: readonly RowProblem[];
 }
 
-/** Everything that the result depends on: two processes with equal settings work on the same job. */
-export type JobSettings = Readonly<Record<string, unknown>>;
-
 /**
  * A dataset's folder while it is being made: `ingest/` holds a file for each finished part of the table, and what shards
- * have finished. Processes that share the folder need no other agreement than their shard numbers.
+ * have finished. A dataset that is to be replaced stays until the new one is complete, which is made in `<out>.new`
+ * meanwhile. Parts with bad rows count as finished only where bad rows are skipped.
  */
 export class IngestJob {
-  readonly directory: string;
-  readonly #folder: string;
-  readonly #settings: string;
+  readonly #out: string;
+  readonly #settings: PartSettings;
+  #directory: string;
 
-  constructor(directory: string, settings: JobSettings) {
-    this.directory = directory;
-    this.#folder = join(directory, "ingest");
-    this.#settings = JSON.stringify(settings);
+  /** @param settings everything that the dataset depends on: processes with equal settings work on the same job */
+  constructor(out: string, settings: PartSettings) {
+    this.#out = out;
+    this.#directory = out;
+    this.#settings = settings;
+  }
+
+  /** Where the dataset is being made. */
+  get directory(): string {
+    return this.#directory;
+  }
+
+  /** The finished parts. */
+  get store(): PartStore<IngestedPart> {
+    return this.#storeIn(this.#directory);
   }
 
   /**
@@ -55,64 +71,39 @@ export class IngestJob {
    * @throws VillaError `AlreadyExists` when it is of other settings and `overwrite` is not set
    */
   async begin(overwrite: boolean): Promise<boolean> {
-    const complete = this.#hasAnnotations();
-    const path = complete ? join(this.directory, manifestFile) : join(this.#folder, "job.json");
-    if (overwrite && (existsSync(join(this.directory, manifestFile)) || existsSync(this.#folder))) {
-      await rm(this.directory, { recursive: true, force: true });
-    } else if (existsSync(path)) {
-      const settings = await readSettings(path);
-      if (JSON.stringify(settings) === this.#settings) return complete;
-      throw new VillaError(
-        "AlreadyExists",
-        `${this.directory} was made with other settings (${differences(settings, JSON.parse(this.#settings) as JobSettings)}); pass --overwrite to replace it, or another --out.`,
-      );
-    } else if (complete || (await this.#hasOthers())) {
-      throw new VillaError(
-        "AlreadyExists",
-        `${this.directory} holds something that is not of villa ingest; give another --out.`,
-      );
+    const beside = folderBeside(this.#out);
+    const isDataset = existsSync(join(this.#out, datasetFiles.annotations));
+    const isOurs = existsSync(join(this.#out, isDataset ? manifestFile : partsFolder));
+    if (overwrite && isOurs) {
+      if (existsSync(join(beside, partsFolder))) await remove(beside);
+      if (isDataset) this.#directory = beside;
+      else await remove(this.#out);
+    } else if (await this.#storeIn(beside).isOfThisWork()) {
+      this.#directory = beside; // begun with `overwrite`, and not finished
+    } else if (isDataset && isOurs) {
+      const settings = await this.#settingsInPlace();
+      const differing = differingSettings(settings, this.#settings);
+      if (differing.length > 0) throw conflict(this.#out, differing);
+      await this.finish();
+      return true;
+    } else if (isDataset || (!isOurs && (await this.#hasOthers(this.#out)))) throw foreign(this.#out);
+    if (this.#directory === beside && !existsSync(join(beside, partsFolder)) && (await this.#hasOthers(beside))) {
+      throw foreign(beside);
     }
-    await atomicWriteFile(join(this.#folder, "job.json"), `{"settings":${this.#settings}}\n`);
+    await this.store.begin();
     return false;
   }
 
-  /** Whether the dataset is there, made with the same settings. */
+  /** Whether the dataset is there, made with the same settings, and none is being made. */
   async isComplete(): Promise<boolean> {
-    if (!this.#hasAnnotations()) return false;
-    return JSON.stringify(await readSettings(join(this.directory, manifestFile))) === this.#settings;
-  }
-
-  /** Numbers of the finished parts; those with bad rows count only when bad rows are skipped. */
-  async finishedParts(skipBad: boolean): Promise<Set<number>> {
-    const names = await this.#names();
-    return new Set(
-      names.flatMap((name) => {
-        const match = /^part-(\d+)(-bad)?\.json$/.exec(name);
-        return match && (skipBad || !match[2]) ? [Number(match[1])] : [];
-      }),
-    );
-  }
-
-  async writePart(index: number, part: IngestedPart): Promise<void> {
-    const [name, other] = [partName(index, part.problems.length > 0), partName(index, part.problems.length === 0)];
-    await atomicWriteFile(join(this.#folder, name), JSON.stringify(part));
-    await rm(join(this.#folder, other), { force: true });
-  }
-
-  async readPart(index: number): Promise<IngestedPart> {
-    const clean = join(this.#folder, partName(index, false));
-    const path = existsSync(clean) ? clean : join(this.#folder, partName(index, true));
-    return JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as IngestedPart;
-  }
-
-  /** Notes that several processes share out the parts, so that {@link checkShards} can name those that are missing. */
-  async beginShard({ count }: Shard): Promise<void> {
-    await noteShards(this.#folder, count);
+    if (this.#directory !== this.#out && (await this.store.isOfThisWork())) return false;
+    if (!existsSync(join(this.#out, datasetFiles.annotations))) return false;
+    return differingSettings(await this.#settingsInPlace(), this.#settings).length === 0;
   }
 
   /** Notes that a process has read the whole table and finished its share. */
   async finishShard({ index, count }: Shard, rows: number): Promise<void> {
-    await atomicWriteFile(join(this.#folder, `shard-${index}-of-${count}.json`), JSON.stringify({ rows }));
+    await atomicWriteFile(join(this.store.folder, `shard-${index}-of-${count}.json`), JSON.stringify({ rows }));
   }
 
   /**
@@ -121,68 +112,103 @@ export class IngestJob {
    * @returns number of rows of the table
    * @throws VillaError `Mismatch` naming the shards that are missing
    */
-  async checkShards(skipBad: boolean): Promise<number> {
-    const names = await this.#names();
-    const finished = names.flatMap((name) => {
-      return /^shard-\d+-of-\d+\.json$/.test(name) ? [name] : [];
-    });
-    const [first] = finished;
-    if (!first) throw new VillaError("Mismatch", `No shard of ${this.directory} has finished yet.`);
-    const text = new TextDecoder().decode(await readFileBytes(join(this.#folder, first)));
+  async requireShards(acceptFlaws: boolean): Promise<number> {
+    const { store } = this;
+    const names = existsSync(store.folder) ? await readdir(store.folder) : [];
+    const first = names.find((name) => /^shard-\d+-of-\d+\.json$/.test(name));
+    if (first === undefined) throw new VillaError("Mismatch", `No shard of ${this.#out} has finished yet.`);
+    const text = new TextDecoder().decode(await readFileBytes(join(store.folder, first)));
     const { rows } = JSON.parse(text) as { rows: number };
-    const parts = await this.finishedParts(skipBad);
-    const total = Math.ceil(rows / rowsPerPart);
-    const missing = Array.from({ length: total }, (_, part) => part).filter((part) => !parts.has(part));
-    requireParts(this.#folder, missing, total);
+    store.requireAll(partCount(rows), { acceptFlaws });
     return rows;
+  }
+
+  /** Puts a complete dataset into the place of an older one. */
+  async replace(): Promise<void> {
+    if (this.#directory === this.#out) return;
+    if (!(await this.store.isOfThisWork())) {
+      throw new VillaError("Mismatch", `${this.#directory} has been taken away by another process.`);
+    }
+    await replaceFolder(this.#directory, this.#out);
   }
 
   /** Removes what was needed only while the dataset was being made, and what killed processes have left half written. */
   async finish(): Promise<void> {
-    const images = join(this.directory, datasetFiles.images);
+    if (this.#directory !== this.#out) await remove(this.#directory);
+    this.#directory = this.#out;
+    if (!existsSync(this.store.folder)) return;
+    const images = join(this.#out, datasetFiles.images);
     const names = existsSync(images) ? await readdir(images) : [];
     for (const name of names) if (name.endsWith(".tmp")) await rm(join(images, name), { force: true });
-    // Retried, since another process at the same work may still be writing.
-    await rm(this.#folder, { recursive: true, force: true, maxRetries: 10 });
+    await this.store.remove();
   }
 
   /** Removes the lists of bad rows that earlier runs have left. */
   async forgetProblems(): Promise<void> {
-    for (const name of await readdir(this.directory)) {
-      if (/^problems.*\.jsonl$/.test(name)) await rm(join(this.directory, name), { force: true });
+    for (const name of await readdir(this.#directory)) {
+      if (/^problems.*\.jsonl$/.test(name)) await rm(join(this.#directory, name), { force: true });
     }
   }
 
-  /** Whether the folder holds anything but what another process that is just beginning may have made. */
-  async #hasOthers(): Promise<boolean> {
-    if (!existsSync(this.directory)) return false;
-    return (await readdir(this.directory)).some((name) => name !== basename(this.#folder));
+  #storeIn(directory: string): PartStore<IngestedPart> {
+    return new PartStore({
+      folder: join(directory, partsFolder),
+      extension: "json",
+      encode: (part) => JSON.stringify(part),
+      decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as IngestedPart,
+      isFlawed: ({ problems }) => problems.length > 0,
+      settings: this.#settings,
+      conflict: (_, differing) => conflict(this.#out, differing),
+    });
   }
 
-  #hasAnnotations(): boolean {
-    return existsSync(join(this.directory, datasetFiles.annotations));
+  async #settingsInPlace(): Promise<PartSettings> {
+    const path = join(this.#out, manifestFile);
+    try {
+      const { settings } = JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as {
+        settings: PartSettings;
+      };
+      return settings;
+    } catch (cause) {
+      if (!(cause instanceof SyntaxError)) throw cause;
+      throw new VillaError("InvalidFile", `${path} is damaged; pass --overwrite to make the dataset anew.`, { cause });
+    }
   }
 
-  async #names(): Promise<string[]> {
-    return existsSync(this.#folder) ? readdir(this.#folder) : [];
+  /** Whether a folder holds anything but what another process that is just beginning may have made. */
+  async #hasOthers(directory: string): Promise<boolean> {
+    return existsSync(directory) && (await readdir(directory)).some((name) => name !== partsFolder);
   }
 }
 
 /** In a finished dataset: where it comes from. */
 export const manifestFile = "ingest.json";
-/** Of that file's summary. */
+/** Version of the manifest's summary. */
 export const manifestFormat = 2;
 
-async function readSettings(path: string): Promise<JobSettings> {
-  const { settings } = JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as { settings: JobSettings };
-  return settings;
+/** Inside of a dataset that is being made. */
+const partsFolder = "ingest";
+
+/** The part that a row of the table belongs to. */
+export const partOf = (row: number): number => Math.floor(row / itemsPerPart);
+
+/** Parts of a table. */
+export const partCount = (rows: number): number => Math.ceil(rows / itemsPerPart);
+
+function conflict(out: string, differing: readonly string[]): VillaError {
+  return new VillaError(
+    "AlreadyExists",
+    `${out} was made with other settings (${differing.join(", ")}); pass --overwrite to replace it, or another --out.`,
+  );
 }
 
-function partName(index: number, hasProblems: boolean): string {
-  return `part-${String(index).padStart(6, "0")}${hasProblems ? "-bad" : ""}.json`;
+function foreign(folder: string): VillaError {
+  return new VillaError(
+    "AlreadyExists",
+    `${folder} holds something that villa ingest has not made; give another --out.`,
+  );
 }
 
-function differences(a: JobSettings, b: JobSettings): string {
-  const keys = Object.keys({ ...a, ...b });
-  return keys.filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key])).join(", ");
+async function remove(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 }

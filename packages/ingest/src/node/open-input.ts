@@ -2,12 +2,11 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type AttributeVocabulary, isVillaError, VillaError } from "@villa/data";
-import { fileError, readFileBytes, withPath } from "@villa/data/node";
+import { fileError, type PartSettings, readFileBytes, withPath } from "@villa/data/node";
 import { parseAttributeFile } from "../attribute-file.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
 import { type Box, type BoxFormat, type ColumnName, joinSentences, parseRow } from "../row.ts";
 import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
-import type { JobSettings } from "./job.ts";
 import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
 import type { SplitShares } from "./split.ts";
@@ -19,7 +18,7 @@ export interface IngestInput {
   readonly vocabulary: AttributeVocabulary | undefined;
   readonly mined: readonly MinedAttribute[] | undefined;
   readonly convert: ConvertOptions;
-  readonly settings: JobSettings;
+  readonly settings: PartSettings;
 }
 
 /** @throws VillaError for whatever is wrong with the table as a whole, or with the files beside it */
@@ -46,6 +45,7 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
     columns: new Set(names.map((name) => columns[name] ?? name)),
   });
   await checkFolder(imagesFolder(options));
+  await checkColumns(table, options);
   const rule = parseRegionRule(regions) ?? (await readProposals(regions, options.boxFormat));
   if (options.attributes !== undefined && options.mine !== undefined) {
     throw new VillaError("InvalidArgument", "Give either a file of attributes or --mine, not both.");
@@ -84,34 +84,40 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
   };
 }
 
-/** A column that is not there at all is a wrong flag, not a bad row. */
-export function checkColumns(
-  { values }: TableRecord,
-  { table: { format }, vocabulary }: IngestInput,
-  options: IngestOptions,
-) {
+/**
+ * A column that is not there at all is a wrong flag, not a bad row. Said before anything is written.
+ *
+ * @throws VillaError `InvalidFile`
+ */
+async function checkColumns(source: Table, options: IngestOptions): Promise<void> {
+  const { columns = {}, table, attributes, mine } = options;
+  const values = await firstValues(source.records());
   if (!values) return;
-  const { columns = {}, table } = options;
   // Every row of these has every column; objects may leave out what they have nothing to say about.
-  const isRectangular = format === "csv" || format === "parquet";
+  const isRectangular = source.format === "csv" || source.format === "parquet";
   const has = (name: ColumnName): boolean => (columns[name] ?? name) in values;
   const named = isRectangular
     ? (Object.keys(columns) as ColumnName[]).filter((name) => columns[name] !== undefined)
     : [];
   const required: ColumnName[] = ["image", "text", ...named];
   const missing = required.find((name) => !has(name));
-  if (missing === undefined) {
-    const isTold = vocabulary || has("attributes") || has("region_attributes") || has("boxes");
-    if (isTold || !isRectangular) return;
+  if (missing !== undefined) {
     throw new VillaError(
       "InvalidFile",
-      `${table} has no column of attributes; give --attributes FILE to look for in the texts, or --mine N for frequent phrases.`,
+      `${table} has no column "${columns[missing] ?? missing}"; it has ${Object.keys(values).join(", ")}. Say which holds what: --columns ${missing}=NAME.`,
     );
   }
+  const isTold = attributes !== undefined || mine !== undefined;
+  if (isTold || !isRectangular || has("attributes") || has("region_attributes") || has("boxes")) return;
   throw new VillaError(
     "InvalidFile",
-    `${table} has no column "${columns[missing] ?? missing}"; it has ${Object.keys(values).join(", ")}. Say which holds what: --columns ${missing}=NAME.`,
+    `${table} has no column of attributes; give --attributes FILE to look for in the texts, or --mine N for frequent phrases.`,
   );
+}
+
+async function firstValues(records: AsyncIterable<TableRecord>): Promise<TableRecord["values"]> {
+  for await (const { values } of records) return values;
+  return undefined;
 }
 
 /** Phrases found by `mine`, in the form of a file of attributes. */
@@ -131,7 +137,7 @@ async function checkFolder(path: string): Promise<void> {
 
 async function mineTable(
   table: IngestInput["table"],
-  { columns = {}, limit = Number.POSITIVE_INFINITY, progress }: IngestOptions,
+  { columns = {}, limit = Number.POSITIVE_INFINITY, onProgress }: IngestOptions,
   count: number,
 ): Promise<MinedAttribute[]> {
   const total = Math.min(table.expectedRows, limit, mostMinedTexts);
@@ -139,7 +145,7 @@ async function mineTable(
     for await (const { number, values } of table.records()) {
       if (number >= limit) break;
       const text = values?.[columns.text ?? "text"];
-      progress?.({ task: "mining phrases", done: Math.min(number + 1, total), total, unit: "texts" });
+      onProgress?.({ task: "mining phrases", done: Math.min(number + 1, total), total, unit: "texts" });
       if (typeof text === "string") yield joinSentences(text);
     }
   };

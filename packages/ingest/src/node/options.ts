@@ -42,8 +42,9 @@ export interface IngestOptions {
   readonly shard?: Shard | undefined;
   /** Only join what shards have made; refuses when something is missing. */
   readonly mergeOnly?: boolean | undefined;
+  /** Replace a dataset that is there already; it stays until the new one is complete. */
   readonly overwrite?: boolean | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   /** Stops after the part at hand; the next run goes on from there. */
   readonly signal?: AbortSignal | undefined;
   /** Stores an image; tests pass their own. */

@@ -1,30 +1,17 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import {
-  decodeRegionSafetensors,
-  encodeRegionSafetensors,
-  type ImageAnnotation,
-  type ProgressListener,
-  type Shard,
-  VillaError,
-} from "@villa/data";
+import { type ImageAnnotation, type ProgressListener, type Shard, VillaError } from "@villa/data";
 import {
   annotationsFingerprint,
-  atomicWriteFile,
   type Dataset,
   hashFile,
-  noteShards,
-  readFileBytes,
-  requireParts,
+  itemsPerPart,
+  PartStore,
+  regionPartFormat,
   throwIfAborted,
-  withPath,
 } from "@villa/data/node";
 import type { ModifiedResNet } from "@villa/encoders";
 import { embedSplit } from "../evaluate.ts";
-
-/** Images of one part: what a kill can cost at most, and what shards share out among them. */
-const imagesPerPart = 64;
 
 /** Some images with the embeddings of their regions. */
 export interface IndexedPart {
@@ -41,16 +28,16 @@ export interface IndexedPart {
 export class RegionIndex {
   readonly rows: readonly ImageAnnotation[];
   readonly #dataset: Dataset;
-  readonly #folder: string;
+  readonly #store: PartStore<readonly Float32Array[]>;
   readonly #parts: readonly (readonly ImageAnnotation[])[];
 
   private constructor(dataset: Dataset, rows: readonly ImageAnnotation[], folder: string) {
     this.rows = rows;
     this.#dataset = dataset;
-    this.#folder = folder;
-    this.#parts = Array.from({ length: Math.ceil(rows.length / imagesPerPart) }, (_, part) =>
-      rows.slice(part * imagesPerPart, (part + 1) * imagesPerPart),
+    this.#parts = Array.from({ length: Math.ceil(rows.length / itemsPerPart) }, (_, part) =>
+      rows.slice(part * itemsPerPart, (part + 1) * itemsPerPart),
     );
+    this.#store = new PartStore({ folder, ...regionPartFormat((part) => this.#parts[part]!.length) });
   }
 
   /**
@@ -82,9 +69,7 @@ export class RegionIndex {
       signal,
     }: { shard?: Shard | undefined; progress?: ProgressListener | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<number> {
-    if (shard) await noteShards(this.#folder, shard.count);
-    const { index, count } = shard ?? { index: 0, count: 1 };
-    const todo = this.#missing().filter((part) => part % count === index);
+    const todo = await this.#store.claim(this.#parts.length, shard);
     const total = todo.reduce((sum, part) => sum + this.#parts[part]!.length, 0);
     let done = 0;
     const report = () => progress?.({ task: "embedding regions", done, total, unit: "images" });
@@ -95,7 +80,7 @@ export class RegionIndex {
       const regions = await embedSplit(tower, rows, (row) => this.#dataset.readImage(row), {
         signal,
       });
-      await atomicWriteFile(this.#path(part), encodeRegionSafetensors(byImage(regions, rows)));
+      await this.#store.write(part, byImage(regions, rows));
       done += rows.length;
       report();
     }
@@ -104,18 +89,14 @@ export class RegionIndex {
 
   /** @throws VillaError `Mismatch` naming the shards that are missing */
   requireComplete(): void {
-    requireParts(this.#folder, this.#missing(), this.#parts.length);
+    this.#store.requireAll(this.#parts.length);
   }
 
-  /** All parts in order. @throws VillaError `NotFound`, `InvalidFile` */
+  /** All parts in order. @throws VillaError `Mismatch` naming the shards that are missing, `InvalidFile` */
   async *parts(): AsyncGenerator<IndexedPart> {
-    for (const [part, rows] of this.#parts.entries()) {
-      const path = this.#path(part);
-      const { vectors } = await withPath(path, async () => decodeRegionSafetensors(await readFileBytes(path)));
-      if (vectors.length !== rows.length) {
-        throw new VillaError("InvalidFile", `${path} holds ${vectors.length} images, not ${rows.length}; delete it.`);
-      }
-      yield { rows, regions: joined(vectors) };
+    let part = 0;
+    for await (const vectors of this.#store.join(this.#parts.length)) {
+      yield { rows: this.#parts[part++]!, regions: joined(vectors) };
     }
   }
 
@@ -124,14 +105,6 @@ export class RegionIndex {
     const parts: Float32Array[] = [];
     for await (const { regions } of this.parts()) parts.push(regions);
     return joined(parts);
-  }
-
-  #missing(): number[] {
-    return [...this.#parts.keys()].filter((part) => !existsSync(this.#path(part)));
-  }
-
-  #path(part: number): string {
-    return join(this.#folder, `part-${String(part).padStart(6, "0")}.safetensors`);
   }
 }
 
