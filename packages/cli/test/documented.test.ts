@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { resolveConfig } from "@villa/core";
-import { stage1Defaults, stage1Experiments, stage1Schema } from "@villa/mapping";
-import { stage2Defaults, stage2Experiments, stage2Schema } from "@villa/vlm";
+import { stage1Experiments, stage1Schema } from "@villa/mapping";
+import { stage2Experiments, stage2Schema } from "@villa/vlm";
 import { Command } from "commander";
 import { expect, test } from "vitest";
 import { digestCommand } from "../../docmnist/src/command/digest.ts";
@@ -12,7 +12,6 @@ import { visualizeCommand } from "../../docmnist/src/command/visualize.ts";
 import { normalizeArguments } from "../src/arguments.ts";
 import type { CommandContext } from "../src/commands/context.ts";
 import { commands } from "../src/commands/index.ts";
-import { epsilonAlias } from "../src/commands/stage1.ts";
 import { runVilla } from "../src/main.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -50,16 +49,9 @@ function check(given: readonly string[]): void {
   const settings = words.filter((word, i) => i > 0 && !word.startsWith("--") && /^[\w.]+=/.test(word));
   const readFile = () => "data_dir: data\n";
   if (words[0] === "stage1" || words[0] === "map") {
-    const overrides = settings.map(epsilonAlias);
-    resolveConfig({
-      schema: stage1Schema,
-      defaults: stage1Defaults,
-      experiments: stage1Experiments,
-      overrides,
-      readFile,
-    });
+    resolveConfig({ schema: stage1Schema, experiments: stage1Experiments, overrides: settings, readFile });
   } else if (words[0] === "stage2") {
-    const stage = { schema: stage2Schema, defaults: stage2Defaults, experiments: stage2Experiments };
+    const stage = { schema: stage2Schema, experiments: stage2Experiments };
     resolveConfig({ ...stage, overrides: settings, readFile });
   }
 }

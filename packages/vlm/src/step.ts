@@ -19,7 +19,7 @@ import { embedRegions } from "./region-encoder.ts";
 export async function contrastiveGradients(
   tower: ModifiedResNet,
   batch: ContrastiveBatch,
-  { temperature = 0.07, microBatch = 0 }: { temperature?: number | undefined; microBatch?: number | undefined } = {},
+  { temperature, microBatch = 0 }: { readonly temperature: number; readonly microBatch?: number | undefined },
 ): Promise<LossAndGradients> {
   if (batch.pairs < 2) {
     throw new VillaError(
@@ -32,7 +32,7 @@ export async function contrastiveGradients(
     return await contrastiveMicroBatch({
       chunks,
       embed: (groups, pass) => embedRegions(tower, groups, { training: true, updateStatistics: pass === "embed" }),
-      loss: (embeddings) => infoNCE(embeddings, batch.text, temperature),
+      loss: (embeddings) => infoNCE(embeddings, batch.text, { temperature }),
       parameters: tower.trainableVariables(),
     });
   } finally {
@@ -45,9 +45,9 @@ export async function contrastiveGradients(
 export async function contrastiveLoss(
   tower: ModifiedResNet,
   batch: ContrastiveBatch,
-  temperature = 0.07,
+  { temperature }: { readonly temperature: number },
 ): Promise<number> {
-  const loss = tf.tidy(() => infoNCE(embedRegions(tower, batch.groups), batch.text, temperature));
+  const loss = tf.tidy(() => infoNCE(embedRegions(tower, batch.groups), batch.text, { temperature }));
   const [value] = await loss.data();
   loss.dispose();
   return value!;

@@ -6,7 +6,7 @@ import { pixelsEncoder } from "@villa/encoders";
 import { stage1Config } from "@villa/mapping";
 import { runStage1 } from "@villa/mapping/node";
 import { preprocessDataset } from "@villa/preprocess";
-import { imagePairs, type PairMode, parseStage2Config, stage2Defaults, stage2Experiments } from "@villa/vlm";
+import { imagePairs, type PairMode, stage2Config } from "@villa/vlm";
 import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
 import {
   type CellResult,
@@ -52,15 +52,15 @@ export async function runCell(task: CellTask, signal?: AbortSignal): Promise<Cel
   }
   const mapped = await runStage1(
     stage1Config({
-      task_name: "stage1",
-      data_dir: dataDir,
-      checkpoint_dir: folder,
+      taskName: "stage1",
+      dataDir,
+      checkpointDir: folder,
       seed,
       epochs: stage1.epochs,
-      batch_size: stage1.batchSize,
-      model: { emb_dim: stage1.dimension },
+      batchSize: stage1.batchSize,
+      model: { embDim: stage1.dimension },
       optimizer: { lr: stage1.learningRate },
-      keep_optimizer: false,
+      keepOptimizer: false,
     }),
     running,
   );
@@ -88,24 +88,24 @@ async function trainModel(
   const running = signal ? { signal } : {};
   const perImage = await pairsPerImage(dataDir, pairs);
   const imagesPerStep = Math.max(2, Math.round(stage2.pairsPerStep / perImage));
-  const small = stage2Experiments.docmnist_stage2_small;
   const epochs = Math.round(stage2.steps / stage2.stepsPerEpoch);
   const trained = await runStage2(
-    parseStage2Config({
-      ...stage2Defaults,
-      ...small,
-      task_name: pairs,
-      data_dir: dataDir,
-      checkpoint_dir: folder,
-      pairs,
-      seed, // the same starting weights in every mode
-      batch_size: imagesPerStep,
-      steps_per_epoch: stage2.stepsPerEpoch,
-      epochs,
-      early_stop: { patience: epochs },
-      optimizer: { ...small.optimizer, lr: stage2.learningRate },
-      model: { ...small.model, width: stage2.width, emb_dim: stage2.dimension },
-    }),
+    stage2Config(
+      {
+        taskName: pairs,
+        dataDir,
+        checkpointDir: folder,
+        pairs,
+        seed, // the same starting weights in every mode
+        batchSize: imagesPerStep,
+        stepsPerEpoch: stage2.stepsPerEpoch,
+        epochs,
+        earlyStop: { patience: epochs },
+        optimizer: { lr: stage2.learningRate },
+        model: { width: stage2.width, embDim: stage2.dimension },
+      },
+      { experiment: "docmnist_stage2_small" },
+    ),
     running,
   );
   const test = { dataDir: testDirectory, split: "test", checkpoint: trained.bestCheckpoint, ...running };

@@ -42,15 +42,15 @@ export interface ModelDescription {
  * @throws VillaError `NotFound` when the weights are missing, `Mismatch` when they do not fit
  */
 export async function initialModel(config: Stage2Config): Promise<VisionLanguageModel> {
-  const { model, text_encoder: textEncoder, seed } = config;
+  const { model, textEncoder, seed } = config;
   if (model.weights === null) {
     if (textEncoder === "clip") {
       throw new VillaError("InvalidArgument", "text_encoder=clip needs CLIP's weights; give model.weights=FILE.");
     }
-    const { width, layers, emb_dim: embedDim } = model;
+    const { width, layers, embDim: embedDim } = model;
     return withHashedText(initModifiedResNet({ layers, width, embedDim, seed }), seed);
   }
-  const clip = await loadClipFile(resolveWeights(model.weights, config.data_dir));
+  const clip = await loadClipFile(resolveWeights(model.weights, config.dataDir));
   const hasText = clip.config.text !== undefined;
   if (textEncoder === "clip" && !hasText) {
     throw new VillaError("Mismatch", `${model.weights} holds no text encoder; use text_encoder=hashed.`);

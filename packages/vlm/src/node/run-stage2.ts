@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import type { EpochResult } from "@villa/core";
+import { type EpochResult, snakeCaseKeys } from "@villa/core";
 import { folderCheckpoints, jsonlMetrics, readMetrics } from "@villa/core/node";
 import { type ProgressListener, saveTorch, VillaError } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
 import { exportRegionEncoder, visionStateDict } from "@villa/encoders";
-import { parseStage2Config, type Stage2Config } from "../config.ts";
+import { contrastiveSettings, type Stage2Config, stage2Config } from "../config.ts";
 import { SentenceEmbeddings } from "../text-embeddings.ts";
 import { trainContrastive } from "../train.ts";
 import { splitPairs } from "./dataset-pairs.ts";
@@ -19,7 +19,7 @@ export interface Stage2RunOptions {
 
 /** What a run of Stage 2 gives. */
 export interface Stage2Result {
-  /** `<checkpoint_dir>/<task_name>` */
+  /** `<checkpointDir>/<taskName>` */
   readonly directory: string;
   readonly lastCheckpoint: string;
   readonly bestCheckpoint: string;
@@ -45,9 +45,9 @@ export async function runStage2(
   config: Stage2Config,
   { progress, signal }: Stage2RunOptions = {},
 ): Promise<Stage2Result> {
-  const checked = parseStage2Config(config);
-  const directory = join(checked.checkpoint_dir, checked.task_name);
-  const dataset = await openDataset(checked.data_dir);
+  const checked = stage2Config(config);
+  const directory = join(checked.checkpointDir, checked.taskName);
+  const dataset = await openDataset(checked.dataDir);
   const model = await initialModel(checked);
   try {
     const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.config.embedDim);
@@ -65,19 +65,11 @@ export async function runStage2(
       model.tower,
       { train, val },
       {
-        learningRate: checked.optimizer.lr,
-        weightDecay: checked.optimizer.weight_decay,
-        batchSize: checked.batch_size,
-        microBatch: checked.micro_batch,
-        stepsPerEpoch: checked.steps_per_epoch ?? undefined,
-        epochs: checked.epochs,
-        temperature: checked.loss.temp,
-        patience: checked.early_stop.patience,
-        seed: checked.seed,
+        ...contrastiveSettings(checked),
         checkpoints: store,
         resume: true,
         metrics: jsonlMetrics(metrics),
-        extra: { model: description, config: checked, fingerprint },
+        extra: { model: description, config: snakeCaseKeys(checked), fingerprint },
         progress,
         signal,
       },
