@@ -1,8 +1,17 @@
+import {
+  type CommonFlags,
+  chosenShard,
+  present,
+  type RegisterCommand,
+  type ShardFlags,
+  seedNumber,
+  wholeNumber,
+  withCommonFlags,
+  withShardFlags,
+} from "@villa/command-kit";
 import { VillaError } from "@villa/data";
 import { Option } from "commander";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { onBackend, type RuntimeFlags, seedNumber, wholeNumber, withRuntimeFlags } from "./runtime.ts";
-import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
+import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly dataDir: string;

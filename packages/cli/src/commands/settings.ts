@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { overrideWords } from "@villa/command-kit";
 import type { ConfigSchema, ConfigValues, resolveConfig } from "@villa/core";
 import type { Command } from "commander";
 
@@ -10,14 +11,15 @@ export interface StageSettings<Schema extends ConfigSchema = ConfigSchema> {
 }
 
 /**
- * Lets a command take `key=value` settings, and lists them all in its `--help`. The schema is loaded only when help is
+ * Lets a command take settings, `key=value` or `--key value`, and lists them all in its `--help`. The schema is loaded only when help is
  * asked for, since it comes with the whole package of its stage.
  *
  * @param examples the end of the help
  */
 export function withSettings(command: Command, load: () => Promise<StageSettings>, examples: string): Command {
   return command
-    .argument("[overrides...]", "experiment=NAME|FILE.yaml and key=value settings")
+    .argument("[settings...]", "experiment=NAME|FILE.yaml and key=value settings")
+    .allowUnknownOption()
     .helpOption(false)
     .option("-h, --help", "show this help, with every setting")
     .hook("preAction", async () => {
@@ -30,11 +32,11 @@ export function withSettings(command: Command, load: () => Promise<StageSettings
 /** A stage's configuration from the words of the command line. */
 export async function resolveSettings<Schema extends ConfigSchema>(
   settings: StageSettings<Schema>,
-  overrides: readonly string[],
+  words: readonly string[],
 ): Promise<ReturnType<typeof resolveConfig<Schema>>> {
   const { resolveConfig } = await import("@villa/core");
   const readFile = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
-  return resolveConfig({ ...settings, overrides, readFile });
+  return resolveConfig({ ...settings, overrides: overrideWords(words), readFile });
 }
 
 async function settingsHelp({ schema, experiments }: StageSettings): Promise<string> {

@@ -1,10 +1,18 @@
 import { join } from "node:path";
+import {
+  type CommandContext,
+  type CommonFlags,
+  chosenShard,
+  present,
+  type RegisterCommand,
+  type ShardFlags,
+  table,
+  withCommonFlags,
+  withShardFlags,
+} from "@villa/command-kit";
 import { epsilonText } from "../report/epsilon-text.ts";
-import { table } from "../terminal.ts";
-import { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
-import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
 type Stage1Module = typeof import("@villa/mapping/node");
 type Stage1Result = Awaited<ReturnType<Stage1Module["runStage1"]>>;

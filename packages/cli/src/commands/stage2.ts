@@ -1,5 +1,4 @@
-import { table } from "../terminal.ts";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { type CommonFlags, present, type RegisterCommand, table, withCommonFlags } from "@villa/command-kit";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
 

@@ -1,4 +1,5 @@
 import { mkdir, rm } from "node:fs/promises";
+import type { TaskContext } from "@villa/core";
 import { openDataset } from "@villa/data/node";
 import type { DigitSource } from "@villa/docmnist";
 import { writeDataset } from "@villa/docmnist/node";
@@ -26,10 +27,13 @@ export interface CellTask extends ComplexityCell {
   readonly folder: string;
 }
 
-/** Generates a dataset, learns its mapping, and trains and judges a model in each mode. */
-export async function runCell(task: CellTask, signal?: AbortSignal): Promise<CellResult> {
+/**
+ * Generates a dataset, learns its mapping, and trains and judges a model in each mode. Workers load this module by URL:
+ * the name of the function is part of the contract.
+ */
+export async function cellTask(task: CellTask, { signal }: TaskContext): Promise<CellResult> {
   const { complexity, seed, protocol, digits, folder } = task;
-  const running = signal ? { signal } : {};
+  const running = { signal };
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const written = await writeDataset({
@@ -85,7 +89,7 @@ async function trainModel(
   signal: AbortSignal | undefined,
 ): Promise<ModelResult> {
   const start = performance.now();
-  const running = signal ? { signal } : {};
+  const running = { signal };
   const perImage = await pairsPerImage(dataDir, pairs);
   const imagesPerStep = Math.max(2, Math.round(stage2.pairsPerStep / perImage));
   const epochs = Math.round(stage2.steps / stage2.stepsPerEpoch);

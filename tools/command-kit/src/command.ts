@@ -1,15 +1,15 @@
 import type { Command } from "commander";
-import type { ExitCode } from "../main.ts";
-import { type Terminal, terminalProgress } from "../terminal.ts";
+import { type Progress, terminalProgress } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** What every command gets besides its flags. */
 export interface CommandContext {
   readonly terminal: Terminal;
   /** Fires on Ctrl-C: finish the step at hand, leave a resumable state. */
   readonly signal: AbortSignal;
-  readonly setExitCode: (code: ExitCode) => void;
 }
 
+/** Adds a command to a program. */
 export type RegisterCommand = (program: Command, context: CommandContext) => void;
 
 /** Flags that every command has. */
@@ -25,13 +25,15 @@ export function withCommonFlags(command: Command): Command {
     .option("--verbose", "show a stack trace when something fails");
 }
 
-type Progress = ReturnType<typeof terminalProgress>;
-
-/** Runs the work of a command with progress shown, then prints its result as text, or as JSON when asked. */
+/**
+ * Runs the work of a command with progress shown, then prints its result as text, or as JSON when asked.
+ *
+ * @param work is given a listener for progress, and a function that writes a heading above what follows
+ */
 export async function present<T>(
   { terminal }: CommandContext,
   { json = false }: CommonFlags,
-  work: (listener: Progress["listener"], heading: Progress["heading"]) => Promise<T>,
+  work: (onProgress: Progress["listener"], heading: Progress["heading"]) => Promise<T>,
   describe: (result: T) => string,
 ): Promise<void> {
   const progress = terminalProgress(terminal);

@@ -1,6 +1,6 @@
 import { parseShard, type Shard, shardFromEnvironment } from "@villa/data";
 import type { Command } from "commander";
-import type { Terminal } from "../terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** Flags of every command whose work several processes can split. */
 export interface ShardFlags {
@@ -8,6 +8,7 @@ export interface ShardFlags {
   readonly merge?: boolean | undefined;
 }
 
+/** Adds {@link ShardFlags} to a command. @param what is shared out, e.g. "images" */
 export function withShardFlags(command: Command, what: string): Command {
   return command
     .option("--shard <i/n>", `do only this share of the ${what} (default: as SLURM or Kubernetes say, else all)`)
@@ -26,7 +27,9 @@ export function chosenShard({ shard, merge }: ShardFlags, { err }: Terminal): Sh
     return chosen.count === 1 ? undefined : chosen;
   }
   const chosen = shardFromEnvironment(process.env);
-  if (chosen)
-    err(`Shard ${chosen.index}/${chosen.count}, as the environment says (VILLA_SHARD_COUNT=1 does everything).`);
+  if (chosen) {
+    const { index, count } = chosen;
+    err(`Shard ${index}/${count}, as the environment says (with VILLA_SHARD_COUNT=1 this process does everything).`);
+  }
   return chosen;
 }

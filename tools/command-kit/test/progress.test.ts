@@ -1,22 +1,13 @@
 import { expect, test } from "vitest";
-import { runVilla } from "../src/main.ts";
-import { duration, type Terminal, table, terminalProgress } from "../src/terminal.ts";
+import { duration, type Terminal, terminalProgress } from "../src/index.ts";
+import { progressLine } from "../src/progress.ts";
+import { displayWidth } from "../src/text.ts";
 
 function recorder(): Terminal & { stdout: string[]; stderr: string[] } {
   const stdout: string[] = [];
   const stderr: string[] = [];
   return { stdout, stderr, out: (line) => stdout.push(line), err: (line) => stderr.push(line), interactive: false };
 }
-
-test("tables align, numbers to the right", () => {
-  expect(
-    table([
-      ["attribute", "F1"],
-      ["red", 9.5],
-      ["circle", 71.25],
-    ]),
-  ).toBe("attribute     F1\n─────────  ─────\nred          9.5\ncircle     71.25");
-});
 
 test("durations read naturally", () => {
   expect([0.2, 59, 75, 119.7, 3720].map(duration)).toEqual(["1 s", "59 s", "1 min 15 s", "2 min 0 s", "1 h 2 min"]);
@@ -58,18 +49,37 @@ test("a rate counts what was done since the first report, and from anew when a t
   }
 });
 
-test("unknown commands and flags are bad usage: one sentence, exit code 2", async () => {
-  for (const argv of [["stage9"], ["--nope"]]) {
-    const terminal = recorder();
-    expect(await runVilla(argv, terminal)).toBe(2);
-    expect(terminal.stderr.join("\n")).toMatch(/unknown (command|option)/i);
+const training = { task: "training", done: 1200, total: 4000, unit: "steps", metrics: { loss: 0.4213, rate: 3 } };
+const clock = { base: 0, seconds: 400 };
+
+test("the status line fits any terminal; count and time left stay, the bar goes first", () => {
+  expect(progressLine(training, clock, 100)).toBe(
+    "training: 1200/4000 steps  15 min 34 s left  loss 0.4213  3.00 steps/s  ███████░░░░░░░░░░░░░░░░░",
+  );
+  expect(progressLine(training, clock, 80)).toBe(
+    "training: 1200/4000 steps  15 min 34 s left  loss 0.4213  3.00 steps/s",
+  );
+  expect(progressLine(training, clock, 48)).toBe("training: 1200/4000 steps  15 min 34 s left");
+  for (let columns = 1; columns < 140; columns++) {
+    expect(displayWidth(progressLine(training, clock, columns))).toBeLessThan(columns);
   }
 });
 
-test("help and version succeed", async () => {
-  for (const argv of [["--help"], ["--version"], []]) {
-    const terminal = recorder();
-    expect(await runVilla(argv, terminal)).toBe(0);
-    expect(terminal.stdout.join("\n").length).toBeGreaterThan(4);
-  }
+test("the status line shows that time passes before the first unit is done", () => {
+  expect(progressLine(undefined, { base: 0, seconds: 0 })).toBe("starting");
+  expect(progressLine(undefined, { base: 0, seconds: 7.2 })).toBe("starting, 8 s");
+  const first = { task: "epoch 1", done: 0, total: 10, unit: "steps" };
+  expect(progressLine(first, { base: 0, seconds: 8 })).toMatch(/^epoch 1: 0\/10 steps {2}8 s {2}░+$/);
+});
+
+test("on a terminal something is shown at once, and nothing stays behind", () => {
+  const shown: string[] = [];
+  const terminal = { ...recorder(), interactive: true, columns: 60, status: (line: string) => shown.push(line) };
+  const { listener, stop } = terminalProgress(terminal);
+  expect(shown).toEqual(["starting"]);
+  listener({ task: "work", done: 1, total: 2, unit: "steps" });
+  expect(shown.at(-1)).toMatch(/^work: 1\/2 steps/);
+  stop();
+  expect(shown.at(-1)).toBe("");
+  expect(terminal.stderr).toEqual([]);
 });
