@@ -29,8 +29,6 @@ it("exports what is documented", () => {
         "loadMnist",
         "mnistFiles",
         "mnistMirrors",
-        "registerDocmnist",
-        "registerVisualize",
         "runDocmnist",
         "visualizeDataset",
         "writeDataset",

@@ -1,13 +1,6 @@
-import {
-  type CommonFlags,
-  present,
-  type RegisterCommand,
-  table,
-  wholeNumber,
-  wholeNumbers,
-  withCommonFlags,
-} from "@villa/command-kit";
-import type { RuntimeFlags } from "./runtime.ts";
+import { table } from "../terminal.ts";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
+import { type RuntimeFlags, wholeNumber } from "./runtime.ts";
 
 interface ComplexityFlags extends CommonFlags, RuntimeFlags {
   readonly out: string;
@@ -97,3 +90,8 @@ Examples:
     ),
   );
 };
+
+/** A flag's value as whole numbers of at least 1, separated by commas. */
+function wholeNumbers(text: string): number[] {
+  return text.split(",").map((part) => wholeNumber(part));
+}

@@ -1,4 +1,4 @@
-import { duration } from "@villa/command-kit";
+import { duration } from "../terminal.ts";
 import type { ReportData, ReportPictures } from "./data.ts";
 import { dataTable, html, type Markup } from "./markup.ts";
 
