@@ -6,7 +6,11 @@ export function villaBuild(entry: Record<string, string>, overrides: Options = {
     entry,
     format: ["esm", "cjs"],
     target: "es2022",
-    dts: { compilerOptions: { ignoreDeprecations: "6.0", customConditions: [] } },
+    dts: {
+      compilerOptions: { ignoreDeprecations: "6.0", customConditions: [] },
+      // Private packages of the workspace are bundled, types too.
+      resolve: ["@villa/command-kit"],
+    },
     clean: true,
     sourcemap: false,
     splitting: true,

@@ -23,7 +23,7 @@ const images = tf.randomNormal([16, 8], 0, 1, "float32", 2);
 const texts = tf.eye(16) as tf.Tensor2D;
 const weight = tf.variable(tf.randomNormal<tf.Rank.R2>([16, 8], 0, 0.1, "float32", 3));
 const optimizer = new Adam({ parameters: new Map([["weight", weight]]), learningRate: 0.05 });
-const loss = () => infoNCE(l2Normalize(linear(images, weight)) as tf.Tensor2D, texts, 0.07);
+const loss = () => infoNCE(l2Normalize(linear(images, weight)) as tf.Tensor2D, texts, { temperature: 0.07 });
 for (let step = 0; step < 50; step++) {
   const { loss: value, gradients } = await lossAndGradients(loss, new Map([["weight", weight]]));
   optimizer.step(gradients);

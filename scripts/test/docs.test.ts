@@ -2,37 +2,17 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
-import { stage1Defaults, stage1Experiments } from "../../packages/mapping/src/config.ts";
-import { stage2Defaults, stage2Experiments } from "../../packages/vlm/src/config.ts";
+import { stage1Experiments } from "../../packages/mapping/src/config.ts";
+import { stage2Experiments } from "../../packages/vlm/src/config.ts";
+import { renewedConfigurationPage } from "../configuration.ts";
 
 const root = join(import.meta.dirname, "../..");
 const page = (path: string): string => readFileSync(join(root, path), "utf8");
 
-/** "a.b" → value, for every leaf. */
-function leaves(settings: object, prefix = ""): [string, unknown][] {
-  return Object.entries(settings).flatMap(([key, value]): [string, unknown][] =>
-    typeof value === "object" && value !== null && !Array.isArray(value)
-      ? leaves(value, `${prefix}${key}.`)
-      : [[prefix + key, value]],
-  );
-}
-
-test.each([
-  ["Stage 1", stage1Defaults, stage1Experiments],
-  ["Stage 2", stage2Defaults, stage2Experiments],
-])("docs/configuration.md lists every setting of %s with its default", (stage, defaults, experiments) => {
-  const section =
-    page("docs/configuration.md")
-      .split(/^## /m)
-      .find((text) => text.startsWith(stage)) ?? "";
-  const rows = [...section.matchAll(/^\| `([\w.]+)` \| (?:`([^`]*)`|\(required\)) \| /gm)].map(([, key, value]) => [
-    key,
-    value,
-  ]);
-  const write = (value: unknown) => (Array.isArray(value) ? `[${value.join(", ")}]` : String(value));
-  const expected = leaves(defaults).map(([key, value]) => [key, write(value)]);
-  expect(rows.toSorted()).toEqual([["data_dir", undefined], ...expected].toSorted());
-  for (const name of Object.keys(experiments)) expect(section).toContain(`\`${name}\``);
+test("docs/configuration.md lists every setting as the schemas have it", () => {
+  const text = page("docs/configuration.md");
+  expect(renewedConfigurationPage(text)).toBe(text);
+  for (const name of Object.keys({ ...stage1Experiments, ...stage2Experiments })) expect(text).toContain(`\`${name}\``);
 });
 
 const pages = ["", "docs", "docs/decisions", "packages", "examples", "benchmarks"].flatMap((folder) => {

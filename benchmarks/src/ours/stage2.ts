@@ -25,7 +25,7 @@ const text = normals(at.images * at.regions * vision.embedDim, vision.embedDim);
 
 const step = async (): Promise<void> => {
   const batch = contrastiveBatch(images, pairs, () => text);
-  const { loss, gradients } = await contrastiveGradients(tower, batch);
+  const { loss, gradients } = await contrastiveGradients(tower, batch, { temperature: 0.07 });
   optimizer.step(gradients);
   tf.dispose(gradients);
   disposeBatch(batch);

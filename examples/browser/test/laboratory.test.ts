@@ -153,7 +153,7 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     const encoder = pixelsEncoder(training);
     await preprocessDataset({ dataDirectory: dataset, encoder });
     encoder.dispose();
-    const config = stage1Config({ data_dir: dataset, checkpoint_dir: join(laboratory.folder, "run") });
+    const config = stage1Config({ dataDir: dataset, checkpointDir: join(laboratory.folder, "run") });
     const { mappings } = await runMapping(config, { checkpoint });
     const again = await (await openDataset(dataset)).mappings("val");
     expect(mappings.find(({ split }) => split === "val")?.report?.f1).toBeCloseTo(await f1(page), 0);

@@ -1,2 +1,2 @@
-export { type ExitCode, runVilla } from "./main.ts";
-export type { Terminal } from "./terminal.ts";
+export type { ExitCode, Terminal } from "@villa/command-kit";
+export { runVilla } from "./main.ts";

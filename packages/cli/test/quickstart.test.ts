@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { useNodeBackend } from "@villa/backend-node";
+import type { Terminal } from "@villa/command-kit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runVilla } from "../src/main.ts";
 import { freshFolder } from "../src/quickstart/folder.ts";
 import { type QuickstartResult, runQuickstart } from "../src/quickstart/run.ts";
 import type { QuickstartSizes } from "../src/quickstart/sizes.ts";
 import { renderReport } from "../src/report/page.ts";
-import type { Terminal } from "../src/terminal.ts";
 
 const sizes: QuickstartSizes = {
   budgets: { train: 240, val: 120, test: 120 },

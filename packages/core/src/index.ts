@@ -13,8 +13,22 @@ export {
 } from "./backend/registry.ts";
 export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.ts";
 export { activateRepairedWasm } from "./backend/wasm/repair.ts";
+export { checkConfig, mergeSettings } from "./config/check.ts";
+export { describeSettings, type SettingDescription } from "./config/describe.ts";
 export { editDistance, nearestName } from "./config/nearest.ts";
-export { type ConfigValues, type ResolveConfigOptions, resolveConfig } from "./config/resolve.ts";
+export { type ConfigSchema, type ConfigValues, type ResolveConfigOptions, resolveConfig } from "./config/resolve.ts";
+export {
+  filledText,
+  listOf,
+  notNegative,
+  positive,
+  requiredSetting,
+  type Setting,
+  setting,
+  settingGroup,
+  whole,
+} from "./config/setting.ts";
+export { snakeCaseKeys } from "./config/spelling.ts";
 export { type AttentionOptions, attention } from "./ops/attention.ts";
 export { avgPool2d } from "./ops/avg-pool.ts";
 export {
@@ -34,7 +48,7 @@ export { sumRows } from "./ops/reduce.ts";
 export { prepareRoiAlign, type RoiAlignOptions, roiAlign } from "./ops/roi-align.ts";
 export { type RoiGeometry, roiAxisWeights } from "./ops/roi-weights.ts";
 export { readTensor, toTensor } from "./ops/tensor-data.ts";
-export { Adam, type AdamOptions, AdamW } from "./optim/adam.ts";
+export { Adam, type AdamOptions, AdamW, adamDefaults } from "./optim/adam.ts";
 export type { Optimizer, OptimizerState } from "./optim/optimizer.ts";
 export { ReduceLROnPlateau, type ReduceLROnPlateauOptions, type ReduceLROnPlateauState } from "./optim/plateau.ts";
 export { EarlyStopping, type EarlyStoppingState } from "./run/early-stopping.ts";

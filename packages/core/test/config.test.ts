@@ -4,45 +4,63 @@ import { join } from "node:path";
 import fc from "fast-check";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
-import { editDistance, resolveConfig } from "../src/index.ts";
+import {
+  checkConfig,
+  describeSettings,
+  editDistance,
+  resolveConfig,
+  setting,
+  settingGroup,
+  whole,
+} from "../src/index.ts";
 import { resolveConfigFiles } from "../src/node.ts";
 
 const schema = v.strictObject({
-  data_dir: v.string(),
-  epochs: v.pipe(v.number(), v.integer(), v.minValue(1)),
-  lr: v.number(),
+  dataDir: setting(v.string(), "data", "the `dataset`"),
+  epochs: setting(whole(1), 30, "passes"),
+  lr: setting(v.number(), 1e-4, ""),
   seed: v.optional(v.number()),
-  loss: v.strictObject({ temp: v.number(), eps: v.optional(v.number(), 0.2) }),
+  loss: settingGroup({
+    temp: setting(v.number(), 0.07, "τ"),
+    weightEps: setting(v.number(), 0.2, "", { shortName: "eps" }),
+  }),
+  start: setting(v.nullable(v.string()), null, ""),
   tags: v.optional(v.array(v.string())),
   weights: v.optional(v.record(v.string(), v.number())),
 });
-const defaults = { data_dir: "data", epochs: 30, lr: 1e-4, loss: { temp: 0.07 } };
+const defaults = { dataDir: "data", epochs: 30, lr: 1e-4, loss: { temp: 0.07, weightEps: 0.2 }, start: null };
 const experiments = { quick: { epochs: 1, loss: { temp: 0.1 } } };
-const resolve = (...overrides: string[]) => resolveConfig({ schema, defaults, experiments, overrides });
+const resolve = (...overrides: string[]) => resolveConfig({ schema, experiments, overrides });
 
 describe("resolveConfig", () => {
   it("layers defaults, experiment and overrides, whatever their order on the command line", () => {
-    expect(resolve()).toEqual({ ...defaults, loss: { temp: 0.07, eps: 0.2 } });
+    expect(resolve()).toEqual(defaults);
     expect(resolve("loss.temp=0.05", "experiment=quick")).toMatchObject({ epochs: 1, loss: { temp: 0.05 } });
     expect(resolve("epochs=2", "epochs=3").epochs).toBe(3);
-    expect(defaults.loss.temp).toBe(0.07);
   });
 
   it("reads values as YAML, except where the schema wants text", () => {
-    const config = resolve("lr=5e-5", "data_dir=007", "tags=[a, b]", "loss={temp: 1, eps: 0}", "weights.red=2");
-    expect(config).toMatchObject({ lr: 5e-5, data_dir: "007", tags: ["a", "b"], weights: { red: 2 } });
-    expect(config.loss).toEqual({ temp: 1, eps: 0 });
-    expect(resolve("data_dir=a=b: c").data_dir).toBe("a=b: c");
+    const config = resolve("lr=5e-5", "data_dir=007", "tags=[a, b]", "loss={temp: 1}", "weights.red=2");
+    expect(config).toMatchObject({ lr: 5e-5, dataDir: "007", tags: ["a", "b"], weights: { red: 2 } });
+    expect(config.loss).toEqual({ temp: 1, weightEps: 0.2 });
+    expect(resolve("data_dir=a=b: c").dataDir).toBe("a=b: c");
   });
 
   it("accepts other spellings of a key", () => {
-    expect(resolve("data-dir=x").data_dir).toBe("x");
-    expect(resolve("dataDir=x").data_dir).toBe("x");
+    for (const key of ["data_dir", "data-dir", "dataDir"]) expect(resolve(`${key}=x`).dataDir).toBe("x");
+    for (const key of ["loss.weight_eps", "loss.weightEps", "eps"]) expect(resolve(`${key}=1`).loss.weightEps).toBe(1);
+    expect(resolve("loss={weight_eps: 3}").loss.weightEps).toBe(3);
+  });
+
+  it("takes null where the schema does, and the word elsewhere", () => {
+    expect(resolve("start=null").start).toBe(null);
+    expect(resolve("start=a").start).toBe("a");
+    expect(resolve("data_dir=null").dataDir).toBe("null");
   });
 
   it.each([
     ["epoch=3", 'Unknown key "epoch" in the override. Did you mean "epochs"?'],
-    ["temp=3", 'Did you mean "loss.temp"?'],
+    ["temp2=3", 'Did you mean "loss.temp"?'],
     ["loss.tmp=3", 'Did you mean "loss.temp"?'],
     ["zzzzzzzz=3", "Valid keys: data_dir, epochs"],
     ["epochs=ten", 'epochs: expected a number, not "ten"'],
@@ -52,6 +70,7 @@ describe("resolveConfig", () => {
     ["epochs", '"epochs" is not an override'],
     ["experiment=slow", "one of the built-in ones: quick"],
     ["__proto__.x=1", "Unknown key"],
+    ["loss.weight_eps=x", 'loss.weight_eps: expected a number, not "x"'],
   ])("refuses %s", (word, message) => {
     expect(() => resolve(word)).toThrow(message);
   });
@@ -66,7 +85,7 @@ describe("resolveConfig", () => {
       writeFileSync(join(folder, name), text);
       return `experiment=${join(folder, name)}`;
     };
-    const fromFile = (word: string) => resolveConfigFiles({ schema, defaults, experiments, overrides: [word] });
+    const fromFile = (word: string) => resolveConfigFiles({ schema, experiments, overrides: [word] });
     expect(fromFile(write("good.yaml", "epochs: 7\nloss:\n  temp: 0.2\n"))).toMatchObject({
       epochs: 7,
       loss: { temp: 0.2 },
@@ -76,6 +95,27 @@ describe("resolveConfig", () => {
     expect(() => fromFile(write("bad.yaml", "a: [1"))).toThrow(/bad\.yaml is not YAML/);
     expect(() => fromFile(write("list.yaml", "- 1"))).toThrow("key: value");
     expect(() => fromFile(`experiment=${folder}/absent.yaml`)).toThrow("There is no experiment");
+  });
+});
+
+describe("describeSettings", () => {
+  it("lists every key with its default and its description", () => {
+    expect(describeSettings(schema).slice(0, 4)).toEqual([
+      { key: "data_dir", fallback: "data", help: "the `dataset`" },
+      { key: "epochs", fallback: "30", help: "passes" },
+      { key: "lr", fallback: "0.0001", help: "" },
+      { key: "seed", fallback: undefined, help: "" },
+    ]);
+    expect(describeSettings(schema).map(({ key }) => key)).toContain("loss.weight_eps");
+  });
+});
+
+describe("checkConfig", () => {
+  it("names settings as the schema spells them", () => {
+    expect(() => checkConfig(schema, { loss: { weightEps: "x" } })).toThrow(
+      'loss.weightEps: expected a number, not "x"',
+    );
+    expect(() => checkConfig(schema, { data_dir: "x" })).toThrow("there is no setting data_dir");
   });
 });
 

@@ -274,7 +274,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   {
     name: "infoNCE",
     inputs: { a: on([6, 15]), b: on([6, 15]) },
-    compute: ({ a, b }) => infoNCE(l2Normalize(a!) as tf.Tensor2D, l2Normalize(b!) as tf.Tensor2D, 0.07),
+    compute: ({ a, b }) =>
+      infoNCE(l2Normalize(a!) as tf.Tensor2D, l2Normalize(b!) as tf.Tensor2D, { temperature: 0.07 }),
   },
 ];
 

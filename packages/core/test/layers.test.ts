@@ -76,11 +76,11 @@ describe.each(testBackends())("layers on $name", ({ activate }) => {
       const cross = (z: tf.Tensor) => tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(z), tf.eye(6)), 1)));
       return tf.div(tf.add(cross(logits), cross(tf.transpose(logits))), 2);
     });
-    const loss = infoNCE(image, text, 0.07);
+    const loss = infoNCE(image, text, { temperature: 0.07 });
     expectAllClose(await loss.data(), await expected.data(), { rtol: 1e-5 });
-    const cold = infoNCE(image, text, 1e-4);
+    const cold = infoNCE(image, text, { temperature: 1e-4 });
     expect(Number.isFinite((await cold.data())[0])).toBe(true);
-    expect(() => infoNCE(image, tf.slice(text, 0, 5), 0.07)).toThrow("as many texts");
+    expect(() => infoNCE(image, tf.slice(text, 0, 5), { temperature: 0.07 })).toThrow("as many texts");
     tf.dispose([image, text, expected, loss, cold]);
   });
 
@@ -97,7 +97,7 @@ describe.each(testBackends())("layers on $name", ({ activate }) => {
       const features = conv2d(images, get("filter"), { padding: 1 });
       const normal = batchNormTrain(features, { gamma: get("gamma"), beta: get("beta"), relu: true });
       const rows = l2Normalize(tf.reshape(avgPool2d(normal, 2), [4, -1])) as tf.Tensor2D;
-      return infoNCE(rows, rows, 0.5);
+      return infoNCE(rows, rows, { temperature: 0.5 });
     };
     const step = async () => {
       const { loss, gradients } = await lossAndGradients(objective, parameters);

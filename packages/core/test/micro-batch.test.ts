@@ -32,7 +32,7 @@ describe.each(testBackends())("contrastiveMicroBatch on $name", ({ activate }) =
             const hidden = tf.relu(linear(tf.slice(data, [start, 0], [size, 6]), parameters.get("first")!));
             return l2Normalize(linear(hidden, parameters.get("second")!)) as tf.Tensor2D;
           },
-          loss: (embeddings) => infoNCE(embeddings, text, 0.1),
+          loss: (embeddings) => infoNCE(embeddings, text, { temperature: 0.1 }),
         });
       };
       const whole = await run([rows]);
@@ -65,7 +65,7 @@ describe.each(testBackends())("contrastiveMicroBatch on $name", ({ activate }) =
           tf.matMul(tf.slice(tf.eye(3), [chunk, 0], [1, 3]), weight as unknown as tf.Tensor2D),
         ) as tf.Tensor2D;
       },
-      loss: (embeddings) => infoNCE(embeddings, embeddings, 1),
+      loss: (embeddings) => infoNCE(embeddings, embeddings, { temperature: 1 }),
     });
     expect(passes).toEqual(["embed 0", "embed 1", "differentiate 0", "differentiate 1"]);
     tf.dispose([gradients, weight]);

@@ -56,7 +56,7 @@ export function tinyRun(overrides: Partial<TrainOptions> = {}): TinyRun {
       relu: true,
     });
     const embeddings = l2Normalize(linear(normal, parameter("fc2.weight"))) as tf.Tensor2D;
-    return infoNCE(embeddings, l2Normalize(tf.gather(text, rows)) as tf.Tensor2D, 0.2);
+    return infoNCE(embeddings, l2Normalize(tf.gather(text, rows)) as tf.Tensor2D, { temperature: 0.2 });
   };
   const variables = new Map([...parameters, ...buffers]);
   const validation = [3, 2, 2, 2, 2.5, 1, 1, 1];

@@ -81,7 +81,7 @@ describe.each(testBackends())("golden training values on $name", ({ name: backen
       learningRate: kwargs.lr,
       weightDecay: kwargs.weight_decay,
       betas: kwargs.betas,
-      eps: kwargs.eps,
+      adamEpsilon: kwargs.eps,
     });
     for (const [step, expected] of trajectory.entries()) {
       const gradient = tf.tensor1d(tensorValues(`${prefix}${step}`, [start.length]));

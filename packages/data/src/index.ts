@@ -37,6 +37,7 @@ export {
   writeFeather,
 } from "./formats/feather/write.ts";
 export { decodeImage, type RgbImage } from "./formats/image/decode.ts";
+export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
 export type { ReadLimits } from "./formats/limits.ts";
 export {
   type ComplexArray,

@@ -1,5 +1,5 @@
+import type { RgbaImage } from "@villa/data";
 import { characterColumns, characterSize } from "./font.ts";
-import type { RgbaImage } from "./png.ts";
 
 /** Red, green, blue, 0…255. */
 export type Rgb = readonly [number, number, number];

@@ -1,11 +1,7 @@
 #!/usr/bin/env node
 import { runDocmnist } from "./command/run.ts";
 
-const interruption = new AbortController();
-// The first Ctrl-C lets the command clean up, the second ends it at once.
-process.once("SIGINT", () => interruption.abort());
-process.once("SIGTERM", () => interruption.abort());
-
-runDocmnist(process.argv.slice(2), { signal: interruption.signal }).then((code) => {
+// No process.exit on success: pending writes to a pipe must get through.
+runDocmnist(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

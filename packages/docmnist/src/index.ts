@@ -1,4 +1,4 @@
-export { imageFilepath, sampleAnnotation } from "./annotation.ts";
+export { encodePng, type RgbaImage } from "@villa/data";
 export {
   type AttributeProbabilities,
   attributeVocabulary,
@@ -11,13 +11,11 @@ export {
   type SizeAttribute,
 } from "./attributes.ts";
 export { type AttributeChoice, chooseAttributes } from "./choose-attributes.ts";
-export { cellSize, type DigitSet, type DigitSource } from "./digits.ts";
+export { cellSize, type DigitSet, type DigitSource, type IdxArray, parseDigits, parseIdx } from "./digits.ts";
 export { type DocMnistDataset, type DocMnistOptions, generateDocMnist, streamDocMnist } from "./generate.ts";
 export { type GlyphOptions, type GlyphSourceOptions, glyphDigits, glyphSource } from "./glyphs.ts";
-export { type IdxArray, parseDigits, parseIdx } from "./idx.ts";
 export { ImageFileEncoder } from "./image-file.ts";
 export type { OutlineKind } from "./outline.ts";
-export { encodePng, type RgbaImage } from "./png.ts";
 export {
   type MontageOptions,
   montage,
@@ -26,4 +24,4 @@ export {
   type RenderOptions,
   renderSample,
 } from "./render.ts";
-export type { DocMnistRegion, DocMnistSample, SplitName } from "./sample.ts";
+export { type DocMnistRegion, type DocMnistSample, imageFilepath, type SplitName, sampleAnnotation } from "./sample.ts";

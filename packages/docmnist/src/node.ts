@@ -1,4 +1,5 @@
-export { type CommandIo, type RunOptions, runDocmnist } from "./command/run.ts";
+export type { CommandContext, ExitCode, RegisterCommand, Terminal } from "@villa/command-kit";
+export { registerDocmnist, registerVisualize, runDocmnist } from "./command/run.ts";
 export { digestDataset, type SplitDigest } from "./node/digest.ts";
 export {
   downloadMnist,

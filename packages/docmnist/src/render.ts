@@ -1,7 +1,6 @@
-import { VillaError } from "@villa/data";
+import { type RgbaImage, VillaError } from "@villa/data";
 import { Canvas, type Rgb } from "./canvas.ts";
 import { characterSize, wrapText } from "./font.ts";
-import type { RgbaImage } from "./png.ts";
 
 /** What can be drawn: a generated sample, or an image of any dataset with its regions. */
 export interface RenderableSample {

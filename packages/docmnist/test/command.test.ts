@@ -19,16 +19,16 @@ beforeEach(() => {
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
   const result = { out: "", err: "" };
-  const io = {
+  const terminal = {
     out: (text: string) => {
-      result.out += text;
+      result.out += `${text}\n`;
     },
     err: (text: string) => {
-      result.err += text;
+      result.err += `${text}\n`;
     },
-    isTerminal: false,
+    interactive: false,
   };
-  return { code: await runDocmnist(argv, { io }), ...result };
+  return { code: await runDocmnist(argv, terminal), ...result };
 }
 
 const sizes = ["--attribute-budget", "200", "--target-sample-complexity", "8", "--val-attribute-budget", "50"];
@@ -114,19 +114,29 @@ describe("docmnist generate", () => {
   });
 
   it.each<[string, string[], number, string]>([
-    ["budget of zero", ["--attribute-budget", "0"], 2, "attribute budget must be a whole number above 0"],
-    ["negative budget", ["--attribute-budget=-3"], 2, "above 0, not -3"],
+    ["budget of zero", ["--attribute-budget", "0"], 2, "Give a whole number of at least 1."],
+    ["negative budget", ["--attribute-budget=-3"], 2, "'-3' is invalid. Give a whole number of at least 1."],
     ["complexity of 3", ["--target-sample-complexity", "3"], 2, "at least 4, not 3"],
-    ["complexity that is no number", ["--target-sample-complexity", "many"], 2, 'takes a whole number, not "many"'],
-    ["negative val budget", ["--val-attribute-budget=-1"], 2, "val attribute budget"],
+    [
+      "complexity in words",
+      ["--target-sample-complexity", "many"],
+      2,
+      "'many' is invalid. Give a whole number of at least 1.",
+    ],
+    ["negative val budget", ["--val-attribute-budget=-1"], 2, "Give a whole number of at least 0."],
     ["seed out of range", ["--seed", "4294967296"], 2, "seed"],
     ["unknown attribute", ["--colors", "pink"], 2, 'There is no colour "pink"'],
-    ["colour that is none", ["--colors", "pink=rose"], 2, "name=#rrggbb"],
-    ["unknown flag", ["--colour", "red"], 2, "unknown option '--colour'"],
+    ["colour without a value", ["--colors", "pink=rose"], 2, "name=#rrggbb"],
+    ["unknown flag", ["--colour", "red"], 2, "Unknown option '--colour'"],
     ["budget too small for one image", ["--attribute-budget", "1"], 2, "not enough for the first image"],
     ["folder without digits", ["--digits", "/nowhere/at/all"], 1, "There is no folder /nowhere/at/all"],
     ["attribute file that is missing", ["--attributes", "/nowhere.json"], 1, "There is no file /nowhere.json"],
-    ["unreachable mirror", ["--digits", "mnist", "--mirror", "http://127.0.0.1:1/"], 1, "Cannot download"],
+    [
+      "unreachable mirror",
+      ["--digits", "mnist", "--mirror", "http://127.0.0.1:1/"],
+      1,
+      "With --digits glyphs nothing is downloaded.",
+    ],
   ])("answers a %s with one sentence and leaves nothing", async (_, flags, code, sentence) => {
     const cache = process.env.VILLA_CACHE;
     process.env.VILLA_CACHE = join(digits, "cache");
@@ -187,7 +197,7 @@ describe("docmnist digest", () => {
     expect(await run("digest", out)).toMatchObject({ code: 1, err: expect.stringContaining("annotations.feather") });
     writeFileSync(join(out, "annotations.feather"), "ARROW1 no, not really");
     expect(await run("digest", out)).toMatchObject({ code: 1, out: "" });
-    expect(await run("digest")).toMatchObject({ code: 2, err: expect.stringContaining("missing required argument") });
+    expect(await run("digest")).toMatchObject({ code: 2, err: expect.stringContaining("Missing required argument") });
   });
 });
 
@@ -252,10 +262,10 @@ describe("docmnist", () => {
 
   it("answers wrong usage with code 2", async () => {
     expect(await run()).toMatchObject({ code: 2, out: "", err: expect.stringContaining("Usage: docmnist") });
-    expect(await run("generat")).toMatchObject({ code: 2, err: expect.stringContaining("unknown command 'generat'") });
+    expect(await run("generat")).toMatchObject({ code: 2, err: expect.stringContaining("Unknown command 'generat'") });
     expect(await run("generate", "--attribute-budget", "5")).toMatchObject({
       code: 2,
-      err: "docmnist: required option '--target-sample-complexity <n>' not specified; see --help.\n",
+      err: "docmnist: Required option '--target-sample-complexity <n>' not specified\nRun the command with --help to see how it is used.\n",
     });
   });
 });

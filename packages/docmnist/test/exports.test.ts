@@ -29,6 +29,8 @@ it("exports what is documented", () => {
         "loadMnist",
         "mnistFiles",
         "mnistMirrors",
+        "registerDocmnist",
+        "registerVisualize",
         "runDocmnist",
         "visualizeDataset",
         "writeDataset",

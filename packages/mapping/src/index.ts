@@ -12,10 +12,10 @@ export { mappingRows } from "./assign/mapping-rows.ts";
 export { type AttributeReport, type MappingReport, mappingReport } from "./assign/report.ts";
 export { regionTexts, type SentenceRule, sentenceRule, sentencesAbout, splitSentences } from "./assign/sentences.ts";
 export {
-  parseStage1Config,
+  defaultEpsilon,
   type Stage1Config,
+  type Stage1Settings,
   stage1Config,
-  stage1Defaults,
   stage1Experiments,
   stage1Schema,
 } from "./config.ts";
@@ -31,5 +31,5 @@ export { type EpochSummary, summarizeHistory } from "./train/history.ts";
 export { type Parallel, shardOf } from "./train/parallel.ts";
 export { type HeadEpoch, type TrainHeadsOptions, trainHeads } from "./train/train-heads.ts";
 export { type TrainedMapping, type TrainMappingOptions, trainMapping } from "./train/train-mapping.ts";
-export { defaultTrainOptions, type TrainOptions } from "./train/train-options.ts";
+export { type TrainOptions, trainOptions } from "./train/train-options.ts";
 export type { HeadValidation, ValidationSplit } from "./train/validate.ts";

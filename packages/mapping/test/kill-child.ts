@@ -3,12 +3,12 @@ import { plainCpuBackend } from "@villa/core";
 import { stage1Config } from "../src/index.ts";
 import { runStage1 } from "../src/node.ts";
 
-const [data_dir, epochs] = process.argv.slice(2);
+const [dataDir, epochs] = process.argv.slice(2);
 await plainCpuBackend().activate();
 const config = stage1Config({
-  data_dir: data_dir!,
-  checkpoint_dir: `${data_dir}/checkpoints`,
-  batch_size: 5,
+  dataDir: dataDir!,
+  checkpointDir: `${dataDir}/checkpoints`,
+  batchSize: 5,
   epochs: Number(epochs),
 });
 await runStage1(config, { onEpoch: ({ epoch }) => console.log(`epoch ${epoch}`) });

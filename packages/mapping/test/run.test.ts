@@ -11,12 +11,12 @@ import { attributes, dimension, writeSmallDataset } from "./dataset.ts";
 beforeAll(() => testBackends()[0]!.activate());
 
 async function config(overrides: Partial<Stage1Config> = {}, data = writeSmallDataset()): Promise<Stage1Config> {
-  const data_dir = await data;
+  const dataDir = await data;
   return {
     ...stage1Config({
-      data_dir,
-      checkpoint_dir: join(data_dir, "checkpoints"),
-      batch_size: 5,
+      dataDir,
+      checkpointDir: join(dataDir, "checkpoints"),
+      batchSize: 5,
       epochs: 8,
       optimizer: { lr: 0.02 },
     }),
@@ -42,7 +42,7 @@ test("a run writes mappings, checkpoints, metrics and a report, and maps well", 
   expect(metrics.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   expect(metrics[7].validation.f1).toBe(result.mappings[1]!.report!.f1);
 
-  const rows = await readMappings(await readFile(join(settings.data_dir, "mapping_val.feather")));
+  const rows = await readMappings(await readFile(join(settings.dataDir, "mapping_val.feather")));
   const { precision, recall, f1 } = result.mappings[1]!.report!;
   expect(
     mappingMetrics(
@@ -61,7 +61,7 @@ test("a run writes mappings, checkpoints, metrics and a report, and maps well", 
 test("last.pkl has the reference's names, and mapping from it equals mapping from the run", async () => {
   const settings = await config();
   const { mappings } = await runStage1(settings);
-  const path = join(settings.checkpoint_dir, "docmnist_stage1", "last.pkl");
+  const path = join(settings.checkpointDir, "docmnist_stage1", "last.pkl");
   const tensors = loadStateDict(await readFile(path));
   expect([...tensors.keys()].slice(0, 4)).toEqual([
     "module.pool.0.0.weight",
@@ -78,13 +78,13 @@ test("last.pkl has the reference's names, and mapping from it equals mapping fro
 test("the checkpoint of another program, without prefix and nested, is read", async () => {
   const settings = await config({ epochs: 0 });
   await runStage1(settings);
-  const model = await openModel(join(settings.checkpoint_dir, "docmnist_stage1"), {
+  const model = await openModel(join(settings.checkpointDir, "docmnist_stage1"), {
     attributes,
     dimension,
     adapter: false,
   });
   const bare = await modelStateDict(model, "");
-  const path = join(settings.data_dir, "other.pth");
+  const path = join(settings.dataDir, "other.pth");
   await writeFile(path, saveTorch({ epoch: 3, model_state_dict: bare }));
   const opened = await openModel(path, { attributes, dimension, adapter: false });
   expect(await opened.load(2)).toEqual(await model.load(2));
@@ -93,16 +93,16 @@ test("the checkpoint of another program, without prefix and nested, is read", as
 test("shards, merged, equal one run", async () => {
   const whole = await runStage1(await config());
   const settings = await config();
-  for (const shard of ["3/3", "1/3", "2/3"]) {
+  for (const index of [0, 1, 2]) {
     const result = await runStage1({
       ...settings,
-      attributes_shard: shard,
-      checkpoint_dir: join(settings.data_dir, shard[0]!),
+      attributesShard: { index, count: 3 },
+      checkpointDir: join(settings.dataDir, `${index}`),
     });
     expect(result.mappings).toEqual([]);
   }
-  const run = join(settings.checkpoint_dir, "docmnist_stage1");
-  const sources = ["1", "2", "3"].map((shard) => join(settings.data_dir, shard, "docmnist_stage1"));
+  const run = join(settings.checkpointDir, "docmnist_stage1");
+  const sources = ["0", "1", "2"].map((shard) => join(settings.dataDir, shard, "docmnist_stage1"));
   expect(await mergeShards(sources, run)).toEqual({ heads: attributes.length });
   const merged = await runStage1(settings);
   expect(merged.history).toEqual(whole.history);
@@ -110,8 +110,8 @@ test("shards, merged, equal one run", async () => {
 });
 
 test("what a killed run left half-written is removed, but not what another shard may be writing", async () => {
-  const settings = await config({ epochs: 1, attributes_shard: "0/2" });
-  const heads = join(settings.checkpoint_dir, "docmnist_stage1", "heads");
+  const settings = await config({ epochs: 1, attributesShard: { index: 0, count: 2 } });
+  const heads = join(settings.checkpointDir, "docmnist_stage1", "heads");
   await mkdir(heads, { recursive: true });
   const [own, others] = [0, attributes.length - 1].map((head) => `head-0000${head}.safetensors.123-ab.tmp`);
   for (const name of [own!, others!]) await writeFile(join(heads, name), "half");
@@ -121,7 +121,7 @@ test("what a killed run left half-written is removed, but not what another shard
 
 test("waves of one head at a time equal one wave", async () => {
   const whole = await runStage1(await config());
-  const waves = await runStage1(await config({ memory_limit: 1e-9 }));
+  const waves = await runStage1(await config({ memoryLimit: 1e-9 }));
   expect(waves.history).toEqual(whole.history);
 });
 
@@ -139,7 +139,7 @@ test("a run goes on where an earlier one stopped, and refuses one with other set
 });
 
 test("early stopping keeps the best epoch of each head, and epsilon can be chosen", async () => {
-  const settings = await config({ epochs: 12, early_stop: { metric: "f1", patience: 2 } });
+  const settings = await config({ epochs: 12, earlyStop: { metric: "f1", patience: 2 } });
   const result = await runStage1({ ...settings, mapping: { ...settings.mapping, epsilon: "auto" } });
   expect(result.checkpoints.map((path) => path.split("/").at(-1))).toEqual(["last.pkl", "best.pkl"]);
   expect(result.epsilon).toBeGreaterThan(0);
@@ -162,8 +162,8 @@ test("several values of epsilon are compared in the report, whose loss curve map
 test("starting weights can come from a checkpoint", async () => {
   const first = await config({ epochs: 4 });
   await runStage1(first);
-  const init_checkpoint = join(first.checkpoint_dir, "docmnist_stage1", "last.pkl");
-  const second = await runStage1({ ...(await config({ epochs: 1 })), init_checkpoint });
+  const initCheckpoint = join(first.checkpointDir, "docmnist_stage1", "last.pkl");
+  const second = await runStage1({ ...(await config({ epochs: 1 })), initCheckpoint });
   const fresh = await runStage1(await config({ epochs: 1 }));
   expect(second.history[0]!.loss).toBeLessThan(fresh.history[0]!.loss);
 });
@@ -173,7 +173,7 @@ const bad: [string, () => Promise<Stage1Config>, string, RegExp][] = [
     "no embeddings",
     async () => {
       const settings = await config();
-      await rm(join(settings.data_dir, "attr_embs.pth"));
+      await rm(join(settings.dataDir, "attr_embs.pth"));
       return settings;
     },
     "NotFound",
@@ -183,7 +183,7 @@ const bad: [string, () => Promise<Stage1Config>, string, RegExp][] = [
     "no region embeddings",
     async () => {
       const settings = await config();
-      await rm(join(settings.data_dir, "region_embs"), { recursive: true });
+      await rm(join(settings.dataDir, "region_embs"), { recursive: true });
       return settings;
     },
     "NotFound",
@@ -201,7 +201,7 @@ const bad: [string, () => Promise<Stage1Config>, string, RegExp][] = [
   ],
   [
     "other emb_dim",
-    () => config({ model: { emb_dim: 1024, one_proj: false, adapter: false } }),
+    () => config({ model: { embDim: 1024, oneProj: false, adapter: false } }),
     "Mismatch",
     /set model.emb_dim=8/,
   ],
@@ -281,21 +281,28 @@ const bad: [string, () => Promise<Stage1Config>, string, RegExp][] = [
   ],
   [
     "batch larger than the split",
-    () => config({ batch_size: 21 }),
+    () => config({ batchSize: 21 }),
     "InvalidArgument",
     /batch_size=21 is larger than the train split of 20 images/,
   ],
-  ["no folder", async () => ({ ...(await config()), data_dir: "/nowhere" }), "NotFound", /no dataset folder \/nowhere/],
-  ["a bad shard", () => config({ attributes_shard: "4/3" }), "InvalidArgument", /names part 4 of 3/],
-  ["a malformed shard", () => config({ attributes_shard: "half" }), "InvalidArgument", /attributes_shard/],
+  ["no folder", async () => ({ ...(await config()), dataDir: "/nowhere" }), "NotFound", /no dataset folder \/nowhere/],
+  ["a bad shard", async () => stage1Config({ dataDir: "x", attributesShard: "4/3" }), "InvalidArgument", /not "4\/3"/],
+  [
+    "a malformed shard",
+    async () => stage1Config({ dataDir: "x", attributesShard: "half" }),
+    "InvalidArgument",
+    /attributesShard/,
+  ],
   ["a bad temperature", () => config({ loss: { temp: 0 } }), "InvalidArgument", /loss.temp/],
   ["an unknown key", async () => ({ ...(await config()), colour: 1 }) as Stage1Config, "InvalidArgument", /colour/],
 ];
 test.each(bad)("refused: %s", async (_, make, code, sentence) => {
-  const error = await runStage1(await make()).then(
-    () => new Error("was accepted"),
-    (caught: VillaError) => caught,
-  );
+  const error = await make()
+    .then((settings) => runStage1(settings))
+    .then(
+      () => new Error("was accepted"),
+      (caught: VillaError) => caught,
+    );
   expect(error.message).toMatch(sentence);
   expect(isVillaError(error) && error.code).toBe(code);
 });
@@ -303,7 +310,7 @@ test.each(bad)("refused: %s", async (_, make, code, sentence) => {
 test("a checkpoint with too few heads is refused", async () => {
   const settings = await config({ epochs: 0 });
   await runStage1(settings);
-  const path = join(settings.checkpoint_dir, "docmnist_stage1", "last.pkl");
+  const path = join(settings.checkpointDir, "docmnist_stage1", "last.pkl");
   await expect(openModel(path, { attributes: [...attributes, "mauve"], dimension, adapter: false })).rejects.toThrow(
     "needs 6 heads for 6 attributes, not 5",
   );

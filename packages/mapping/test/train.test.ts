@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { mapRegions, trainMapping } from "../src/index.ts";
 import type { HeadState } from "../src/model/head-state.ts";
 import { type TrainHeadsOptions, trainHeads } from "../src/train/train-heads.ts";
-import { defaultTrainOptions } from "../src/train/train-options.ts";
+import { trainOptions } from "../src/train/train-options.ts";
 
 const d = 8;
 const names = ["a", "b", "c", "d", "e"];
@@ -34,7 +34,7 @@ const base = (): TrainHeadsOptions => ({
   dimension: d,
   oneProj: false,
   adapter: false,
-  train: { ...defaultTrainOptions, epochs: 3, batchSize: 4, learningRate: 0.01 },
+  train: trainOptions({ epochs: 3, batchSize: 4, learningRate: 0.01 }),
 });
 
 describe.each(testBackends())("training on $name", (backend) => {
@@ -160,9 +160,9 @@ const bad: [string, (p: ReturnType<typeof problem>) => object, string, RegExp][]
     "InvalidArgument",
     /larger than the training split of 12 images/,
   ],
-  ["batch of zero", () => ({ batchSize: 0 }), "InvalidArgument", /batchSize must be/],
-  ["negative temperature", () => ({ temperature: -1 }), "InvalidArgument", /temperature must be/],
-  ["NaN learning rate", () => ({ learningRate: Number.NaN }), "InvalidArgument", /learningRate must be/],
+  ["batch of zero", () => ({ batchSize: 0 }), "InvalidArgument", /batchSize: expected at least 1/],
+  ["negative temperature", () => ({ temperature: -1 }), "InvalidArgument", /temperature: expected at least/],
+  ["NaN learning rate", () => ({ learningRate: Number.NaN }), "InvalidArgument", /learningRate: expected a number/],
 ];
 test.each(bad)("refused: %s", async (_, change, code, sentence) => {
   const { data, attributeEmbeddings } = problem();

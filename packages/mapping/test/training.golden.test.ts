@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../src/data/batches.ts";
 import { HeadTrainer } from "../src/model/head-trainer.ts";
 import { headCount, headFrom, headParameters, parameterShape } from "../src/model/heads.ts";
-import { defaultTrainOptions } from "../src/train/train-options.ts";
+import { trainOptions } from "../src/train/train-options.ts";
 
 interface Stage1Case {
   salt: string;
@@ -54,7 +54,7 @@ describe.each(testBackends())("stage 1 on $name", (backend) => {
           ),
         }));
         return new HeadTrainer(states, {
-          ...defaultTrainOptions,
+          ...trainOptions(),
           dimension: d,
           oneProj: golden.one_proj,
           adapter: golden.adapter,
@@ -104,7 +104,7 @@ describe.each(testBackends())("stage 1 on $name", (backend) => {
         weights: headFrom((p) => tensorValues(`x${head}${p}`, parameterShape(p, d), 0.1)),
       })),
       {
-        ...defaultTrainOptions,
+        ...trainOptions(),
         dimension: d,
         oneProj: false,
         adapter: true,

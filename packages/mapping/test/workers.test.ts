@@ -15,8 +15,8 @@ const pool = createTaskPool({ threads: 2, backend: "cpu" });
 beforeAll(() => plainCpuBackend().activate());
 afterAll(() => pool.close());
 
-const configOf = (data_dir: string, epochs = 4) =>
-  stage1Config({ data_dir, checkpoint_dir: join(data_dir, "checkpoints"), batch_size: 5, epochs });
+const configOf = (dataDir: string, epochs = 4) =>
+  stage1Config({ dataDir, checkpointDir: join(dataDir, "checkpoints"), batchSize: 5, epochs });
 
 test("workers train as this thread does", async () => {
   const directory = await writeSmallDataset();

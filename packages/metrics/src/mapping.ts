@@ -55,6 +55,7 @@ export const addCounts = (a: MappingCounts, b: MappingCounts): MappingCounts => 
   truth: a.truth + b.truth,
 });
 
+/** No pairs at all: where adding up begins. */
 export const noCounts: MappingCounts = { correct: 0, assigned: 0, truth: 0 };
 
 const round2 = (value: number): number => Math.round(value * 100) / 100;

@@ -1,104 +1,150 @@
-import { VillaError } from "@villa/data";
+import {
+  checkConfig,
+  filledText,
+  listOf,
+  mergeSettings,
+  notNegative,
+  positive,
+  requiredSetting,
+  setting,
+  settingGroup,
+  whole,
+} from "@villa/core";
 import * as v from "valibot";
 
-const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
-const whole = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(least));
 /** Blocks of layer1 … layer4, as a list or written "1,1,1,1". */
 const layers = v.pipe(
-  v.union([v.string(), v.array(v.number())]),
-  v.transform((value) => (typeof value === "string" ? value.split(",").map(Number) : value)),
+  listOf(v.unknown() as v.GenericSchema<number>),
   v.check(
     (blocks) => blocks.length === 4 && blocks.every((count) => Number.isSafeInteger(count) && count >= 1),
     "expected four whole numbers of at least 1, such as 3,4,6,3",
   ),
-  v.tuple([v.number(), v.number(), v.number(), v.number()]),
-);
+) as unknown as v.GenericSchema<string | readonly [number, number, number, number], [number, number, number, number]>;
 
 /**
- * Configuration of Stage 2. The names are those of the reference's YAML, so its overrides work as they are; what has no
- * counterpart there is described here.
+ * Configuration of Stage 2: the one home of its names, rules, defaults and descriptions. `villa stage2` and YAML files
+ * write the same names in snake_case, which are then those of the reference.
  */
 export const stage2Schema = v.strictObject({
-  task_name: v.pipe(v.string(), v.nonEmpty()),
-  seed: v.pipe(whole(0), v.maxValue(2 ** 32 - 1)),
-  /** Dataset folder with annotations, images and, for `pairs=mapping`, Stage 1's mapping_<split>.feather. */
-  data_dir: v.pipe(v.string(), v.nonEmpty()),
-  /** Results go to `<checkpoint_dir>/<task_name>`. */
-  checkpoint_dir: v.pipe(v.string(), v.nonEmpty()),
-  /** Which region-text pairs to learn from. */
-  pairs: v.picklist(["mapping", "image", "oracle"]),
-  /** Images a step. */
-  batch_size: whole(1),
-  /** Images that pass through the tower at once; 0 = the whole batch. BatchNorm sees one such chunk at a time. */
-  micro_batch: whole(0),
-  /** Steps between two validations; null = as many as one pass over the images makes. */
-  steps_per_epoch: v.nullable(whole(1)),
-  epochs: whole(1),
-  model: v.strictObject({
-    /** CLIP weights to start from: RN50.pt, a torch state dict or safetensors. null = random weights of the sizes below. */
-    weights: v.nullable(v.pipe(v.string(), v.nonEmpty())),
-    /** Sizes of a tower that starts from random weights. */
-    width: whole(2),
-    layers,
-    emb_dim: whole(1),
+  dataDir: requiredSetting(
+    filledText(),
+    "dataset folder with images and, for `pairs=mapping`, `mapping_<split>.feather`",
+  ),
+  taskName: setting(filledText(), "docmnist_stage2", "results go to `checkpoint_dir/task_name`"),
+  checkpointDir: setting(filledText(), "checkpoints", "folder of the results of all runs"),
+  seed: setting(whole(0, 2 ** 32 - 1), 23, "starting weights, order of the images"),
+  pairs: setting(
+    v.picklist(["mapping", "image", "oracle"]),
+    "mapping",
+    "`mapping`: regions with the text that Stage 1 assigned (ViLLA); `image`: whole images with whole texts, the usual way; `oracle`: true attributes",
+  ),
+  batchSize: setting(whole(1), 256, "images a step"),
+  microBatch: setting(
+    whole(0),
+    32,
+    "images that pass through the tower at once. Loss and gradients stay those of the batch; BatchNorm sees one such chunk at a time. With RN50 and 6 regions an image, 32 take 3.4 GB, whatever the batch size. `0`: the whole batch, as in the original",
+  ),
+  stepsPerEpoch: setting(
+    v.nullable(whole(1)),
+    null,
+    "`null`: one pass over the images; a number makes runs comparable whatever the number of images",
+  ),
+  epochs: setting(whole(1), 100, "at most"),
+  /** Form of the model. */
+  model: settingGroup({
+    weights: setting(
+      v.nullable(filledText()),
+      null,
+      "CLIP weights to start from: `RN50.pt`, a torch state dict or safetensors. `null`: random weights of the sizes below",
+    ),
+    width: setting(whole(2), 64, "channels of the first stage; RN50's"),
+    layers: setting(layers, [3, 4, 6, 3], "blocks of the four stages; RN50's"),
+    embDim: setting(whole(1), 1024, "length of the embeddings"),
   }),
-  /** Text side: CLIP's own, hashed words (needs no weights), or whichever the weights have. */
-  text_encoder: v.picklist(["auto", "clip", "hashed"]),
-  loss: v.strictObject({ temp: positive }),
-  optimizer: v.strictObject({ lr: positive, weight_decay: v.pipe(v.number(), v.finite(), v.minValue(0)) }),
-  early_stop: v.strictObject({ patience: whole(1) }),
-  /** "auto" goes on where the run stood; "never" starts anew. */
-  resume: v.picklist(["auto", "never"]),
+  textEncoder: setting(
+    v.picklist(["auto", "clip", "hashed"]),
+    "auto",
+    "`clip`, or `hashed` words, which need no weights; `auto`: CLIP where the weights have a text side",
+  ),
+  /** The contrastive loss. */
+  loss: settingGroup({ temp: setting(positive(), 0.07, "τ of the contrastive loss") }),
+  /** The optimiser and its learning rate. */
+  optimizer: settingGroup({
+    lr: setting(positive(), 5e-5, "learning rate of Adam; halved on a plateau of the validation loss"),
+    weightDecay: setting(notNegative(), 0.2, "added to the gradient, as torch's `Adam` does"),
+  }),
+  /** When to stop before the last epoch. */
+  earlyStop: settingGroup({ patience: setting(whole(1), 5, "epochs without a better validation loss") }),
+  resume: setting(
+    v.picklist(["auto", "never"]),
+    "auto",
+    "`auto` goes on where a run with the same settings and pairs stood; `never` starts anew",
+  ),
 });
 
 /** A checked configuration of Stage 2; {@link stage2Schema} describes each setting. */
 export interface Stage2Config extends v.InferOutput<typeof stage2Schema> {}
 
-/** Everything but `data_dir`, which has no default. The values are the reference's where it has them. */
-export const stage2Defaults: Omit<Stage2Config, "data_dir"> = {
-  task_name: "docmnist_stage2",
-  seed: 23,
-  checkpoint_dir: "checkpoints",
-  pairs: "mapping",
-  batch_size: 256,
-  micro_batch: 32,
-  steps_per_epoch: null,
-  epochs: 100,
-  model: { weights: null, width: 64, layers: [3, 4, 6, 3], emb_dim: 1024 },
-  text_encoder: "auto",
-  loss: { temp: 0.07 },
-  optimizer: { lr: 5e-5, weight_decay: 0.2 },
-  early_stop: { patience: 5 },
-  resume: "auto",
-};
+/** Settings of Stage 2 as a program gives them: `dataDir`, and whatever differs from the defaults. */
+export interface Stage2Settings extends v.InferInput<typeof stage2Schema> {}
 
 /** Built-in experiments by name, as overrides of the defaults. */
 export const stage2Experiments = {
   docmnist_stage2: {
-    task_name: "docmnist_stage2",
-    data_dir: "data/docmnist_30000_15.2",
+    taskName: "docmnist_stage2",
+    dataDir: "data/docmnist_30000_15.2",
     model: { weights: "clip.pth" },
   },
   /** A small tower from random weights with hashed words: runs offline, on a CPU, in minutes. */
   docmnist_stage2_small: {
-    task_name: "docmnist_stage2_small",
-    data_dir: "data/docmnist_30000_15.2",
-    batch_size: 32,
-    micro_batch: 0,
+    taskName: "docmnist_stage2_small",
+    dataDir: "data/docmnist_30000_15.2",
+    batchSize: 32,
+    microBatch: 0,
     epochs: 10,
-    model: { weights: null, width: 8, layers: [1, 1, 1, 1], emb_dim: 64 },
-    text_encoder: "hashed",
-    optimizer: { lr: 1e-3, weight_decay: 0 },
+    model: { weights: null, width: 8, layers: [1, 1, 1, 1], embDim: 64 },
+    textEncoder: "hashed",
+    optimizer: { lr: 1e-3, weightDecay: 0 },
   },
-} as const;
+} as const satisfies Readonly<Record<string, Stage2Settings>>;
 
-/** @throws VillaError `InvalidArgument` naming the first key that is unknown or out of range */
-export function parseStage2Config(config: unknown): Stage2Config {
-  const result = v.safeParse(stage2Schema, config);
-  if (result.success) return result.output;
-  const issue = result.issues[0];
-  throw new VillaError(
-    "InvalidArgument",
-    `${v.getDotPath(issue) ?? "the configuration"} is not right: ${issue.message}.`,
-  );
+/**
+ * A checked configuration of Stage 2, with the defaults for what is not given.
+ *
+ * @param options `experiment`: a built-in one whose settings hold where none are given, in place of the defaults
+ * @example
+ * stage2Config({ dataDir: "data/docmnist_30000_15.2", epochs: 6 }, { experiment: "docmnist_stage2_small" });
+ * @throws VillaError `InvalidArgument` naming every setting that is unknown, missing or out of range
+ */
+export function stage2Config(
+  settings: Stage2Settings,
+  { experiment }: { readonly experiment?: keyof typeof stage2Experiments | undefined } = {},
+): Stage2Config {
+  return checkConfig(stage2Schema, mergeSettings(experiment ? stage2Experiments[experiment] : {}, settings));
+}
+
+const { batchSize, microBatch, stepsPerEpoch, epochs, seed, loss, optimizer, earlyStop } = stage2Schema.entries;
+
+/** The settings that training without files takes, with the same rules and defaults. */
+export const contrastiveSettingsSchema = v.object({
+  batchSize,
+  microBatch,
+  stepsPerEpoch,
+  epochs,
+  seed,
+  temperature: loss.wrapped.entries.temp,
+  learningRate: optimizer.wrapped.entries.lr,
+  weightDecay: optimizer.wrapped.entries.weightDecay,
+  patience: earlyStop.wrapped.entries.patience,
+});
+
+/** The part of the configuration that {@link contrastiveSettingsSchema} covers. */
+export function contrastiveSettings({ loss, optimizer, earlyStop, ...config }: Stage2Config) {
+  const { batchSize, microBatch, stepsPerEpoch, epochs, seed } = config;
+  const { lr: learningRate, weightDecay } = optimizer;
+  const { patience } = earlyStop;
+  return {
+    ...{ batchSize, microBatch, stepsPerEpoch, epochs, seed },
+    ...{ temperature: loss.temp, learningRate, weightDecay, patience },
+  };
 }

@@ -6,7 +6,7 @@ export {
   disposeBatch,
   type ImageGroup,
 } from "./batch.ts";
-export { parseStage2Config, type Stage2Config, stage2Defaults, stage2Experiments, stage2Schema } from "./config.ts";
+export { type Stage2Config, type Stage2Settings, stage2Config, stage2Experiments, stage2Schema } from "./config.ts";
 export { embedSplit, type LabelledImage, regionLabels } from "./evaluate.ts";
 export { type ImagePairs, imagePairs, type PairableImage, type PairMode, splitSentences } from "./pairs.ts";
 export { embedRegions } from "./region-encoder.ts";

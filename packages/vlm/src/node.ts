@@ -10,8 +10,9 @@ export {
 } from "./node/evaluate-checkpoint.ts";
 export {
   initialModel,
+  type ModelDescription,
   openModel,
-  type TrainableModel,
+  type TextSide,
   type VisionLanguageModel,
 } from "./node/model.ts";
 export { type IndexedPart, RegionIndex } from "./node/region-index.ts";

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { contrastiveMicroBatch, infoNCE, type LossAndGradients } from "@villa/core";
 import { VillaError } from "@villa/data";
-import type { ImageTower } from "@villa/encoders";
+import type { ModifiedResNet } from "@villa/encoders";
 import type { ContrastiveBatch, ImageGroup } from "./batch.ts";
 import { embedRegions } from "./region-encoder.ts";
 
@@ -17,9 +17,9 @@ import { embedRegions } from "./region-encoder.ts";
  * @throws VillaError `Mismatch` for a batch of fewer than two pairs
  */
 export async function contrastiveGradients(
-  tower: ImageTower,
+  tower: ModifiedResNet,
   batch: ContrastiveBatch,
-  { temperature = 0.07, microBatch = 0 }: { temperature?: number | undefined; microBatch?: number | undefined } = {},
+  { temperature, microBatch = 0 }: { readonly temperature: number; readonly microBatch?: number | undefined },
 ): Promise<LossAndGradients> {
   if (batch.pairs < 2) {
     throw new VillaError(
@@ -32,7 +32,7 @@ export async function contrastiveGradients(
     return await contrastiveMicroBatch({
       chunks,
       embed: (groups, pass) => embedRegions(tower, groups, { training: true, updateStatistics: pass === "embed" }),
-      loss: (embeddings) => infoNCE(embeddings, batch.text, temperature),
+      loss: (embeddings) => infoNCE(embeddings, batch.text, { temperature }),
       parameters: tower.trainableVariables(),
     });
   } finally {
@@ -42,8 +42,12 @@ export async function contrastiveGradients(
 }
 
 /** Mean InfoNCE of a batch in evaluation mode. */
-export async function contrastiveLoss(tower: ImageTower, batch: ContrastiveBatch, temperature = 0.07): Promise<number> {
-  const loss = tf.tidy(() => infoNCE(embedRegions(tower, batch.groups), batch.text, temperature));
+export async function contrastiveLoss(
+  tower: ModifiedResNet,
+  batch: ContrastiveBatch,
+  { temperature }: { readonly temperature: number },
+): Promise<number> {
+  const loss = tf.tidy(() => infoNCE(embedRegions(tower, batch.groups), batch.text, { temperature }));
   const [value] = await loss.data();
   loss.dispose();
   return value!;

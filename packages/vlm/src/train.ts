@@ -2,14 +2,16 @@ import type * as tf from "@tensorflow/tfjs-core";
 import {
   Adam,
   type CheckpointStore,
+  checkConfig,
   type MetricsLog,
   ReduceLROnPlateau,
   type TrainResult,
   trainLoop,
 } from "@villa/core";
 import { type ProgressListener, RandomState, VillaError } from "@villa/data";
-import type { ImageTower } from "@villa/encoders";
+import type { ModifiedResNet } from "@villa/encoders";
 import { type ContrastiveBatch, disposeBatch } from "./batch.ts";
+import { contrastiveSettingsSchema } from "./config.ts";
 import { contrastiveGradients, contrastiveLoss } from "./step.ts";
 
 /** Images with their region-text pairs, loaded batch by batch. */
@@ -20,25 +22,24 @@ export interface ContrastiveData {
   batch(indices: ArrayLike<number>): Promise<ContrastiveBatch>;
 }
 
-/** Defaults are those of the original implementation. */
+/** Rules and defaults are those of the settings of the same meaning in `stage2Schema`. */
 export interface TrainContrastiveOptions {
-  /** Default 5e-5. */
   readonly learningRate?: number | undefined;
-  /** Added to the gradient as an L2 term (torch's `Adam`, not AdamW). Default 0.2. */
+  /** Added to the gradient as an L2 term (torch's `Adam`, not AdamW). */
   readonly weightDecay?: number | undefined;
-  /** Images a step. Default 256. */
+  /** Images a step. */
   readonly batchSize?: number | undefined;
-  /** Images that pass through the tower at once; 0 = the whole batch. See `contrastiveGradients`. Default 32. */
+  /** Images that pass through the tower at once; 0 = the whole batch. See `contrastiveGradients`. */
   readonly microBatch?: number | undefined;
-  /** Steps between two validations; default: as many as one pass over the images makes. */
-  readonly stepsPerEpoch?: number | undefined;
-  /** Default 100. */
+  /** Steps between two validations; null: as many as one pass over the images makes. */
+  readonly stepsPerEpoch?: number | null | undefined;
+  /** At most. */
   readonly epochs?: number | undefined;
-  /** Default 0.07. */
+  /** τ of the loss. */
   readonly temperature?: number | undefined;
-  /** Epochs without a better validation loss after which training stops. Default 5. */
+  /** Epochs without a better validation loss after which training stops. */
   readonly patience?: number | undefined;
-  /** Order of the images. Default 23. */
+  /** Order of the images. */
   readonly seed?: number | undefined;
   /** Keeps the weights: `folderCheckpoints` of `@villa/core/node`, or your own. */
   readonly checkpoints?: CheckpointStore | undefined;
@@ -59,13 +60,13 @@ export interface TrainContrastiveOptions {
  * @see ViLLA paper, section 3.3
  */
 export async function trainContrastive(
-  tower: ImageTower,
+  tower: ModifiedResNet,
   { train, val }: { readonly train: ContrastiveData; readonly val?: ContrastiveData | undefined },
   options: TrainContrastiveOptions = {},
 ): Promise<TrainResult> {
-  const { learningRate = 5e-5, weightDecay = 0.2, batchSize = 256, epochs = 100, temperature = 0.07 } = options;
-  const { patience = 5, seed = 23, microBatch = 32, checkpoints, resume, metrics, extra, progress, signal } = options;
-  checkPositive({ learningRate, batchSize, epochs, temperature });
+  const { learningRate, weightDecay, batchSize, microBatch, epochs, temperature, patience, seed, stepsPerEpoch } =
+    checkConfig(contrastiveSettingsSchema, options);
+  const { checkpoints, resume, metrics, extra, progress, signal } = options;
   if (train.length === 0) throw new VillaError("Mismatch", "The training split has no image with a region-text pair.");
 
   const optimizer = new Adam({ parameters: tower.trainableVariables(), learningRate, weightDecay });
@@ -74,7 +75,7 @@ export async function trainContrastive(
       examples: train.length,
       batchSize: Math.min(batchSize, train.length),
       epochs,
-      stepsPerEpoch: options.stepsPerEpoch,
+      stepsPerEpoch: stepsPerEpoch ?? undefined,
       random: new RandomState(seed),
       optimizer,
       variables: tower.parameters as ReadonlyMap<string, tf.Variable>,
@@ -88,7 +89,7 @@ export async function trainContrastive(
           disposeBatch(batch);
         }
       },
-      validate: val && val.length > 0 ? () => validationLoss(tower, val, batchSize, temperature) : undefined,
+      validate: val && val.length > 0 ? () => validationLoss(tower, val, { batchSize, temperature }) : undefined,
       checkpoints,
       resume,
       metrics,
@@ -102,24 +103,21 @@ export async function trainContrastive(
 }
 
 /** Mean loss of the batches, in evaluation mode. */
-async function validationLoss(tower: ImageTower, data: ContrastiveData, batchSize: number, temperature: number) {
+async function validationLoss(
+  tower: ModifiedResNet,
+  data: ContrastiveData,
+  { batchSize, temperature }: { readonly batchSize: number; readonly temperature: number },
+): Promise<number> {
   let sum = 0;
   let batches = 0;
   for (let start = 0; start < data.length; start += batchSize) {
     const length = Math.min(batchSize, data.length - start);
     const batch = await data.batch(Array.from({ length }, (_, i) => start + i));
     if (batch.pairs >= 2) {
-      sum += await contrastiveLoss(tower, batch, temperature);
+      sum += await contrastiveLoss(tower, batch, { temperature });
       batches++;
     }
     disposeBatch(batch);
   }
   return sum / batches;
-}
-
-function checkPositive(settings: Readonly<Record<string, number>>): void {
-  for (const [name, value] of Object.entries(settings)) {
-    if (value > 0 && Number.isFinite(value)) continue;
-    throw new VillaError("InvalidArgument", `${name} must be a positive number, not ${value}.`);
-  }
 }

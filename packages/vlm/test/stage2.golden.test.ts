@@ -169,7 +169,7 @@ describe.each(backends)("Stage 2 on $name", ({ activate }) => {
         optimizer.step(gradients);
         tf.dispose(gradients);
         if (s === golden.steps.length - 1) {
-          const evaluated = await contrastiveLoss(tower, batch, golden.temperature);
+          const evaluated = await contrastiveLoss(tower, batch, { temperature: golden.temperature });
           expectAllClose([evaluated], [golden.eval_loss_last_batch], {
             rtol: lossTolerance * 10,
             label: "evaluation loss",

@@ -5,12 +5,12 @@ import {
   type AttributeScores,
   assignRegions,
   chooseEpsilon,
-  defaultTrainOptions,
   epsilonSweep,
   type HeadWeights,
   type MappingModel,
   mappingRows,
   modelStateDict,
+  trainOptions,
 } from "@villa/mapping";
 import { chooseBackend } from "./backend.ts";
 import { breathe } from "./breathe.ts";
@@ -94,7 +94,7 @@ export class Session {
         const batchSize = Math.min(settings.batchSize, trainRows.length);
         const { model, history, complete } = await train(
           embedded,
-          { ...defaultTrainOptions, epochs, batchSize, learningRate, seed },
+          trainOptions({ epochs, batchSize, learningRate, seed }),
           {
             onProgress,
             signal,

@@ -1,5 +1,6 @@
 import { isVillaError, type ProgressListener } from "@villa/data";
 import {
+  defaultEpsilon,
   type EpochSummary,
   type HeadEpoch,
   type HeadWeights,
@@ -10,9 +11,6 @@ import {
   trainHeads,
 } from "@villa/mapping";
 import type { EmbeddedDataset } from "./embed.ts";
-
-/** ε by which every epoch is judged; the slider changes it afterwards. */
-export const defaultEpsilon = 0.2;
 
 export interface TrainedModel {
   readonly model: MappingModel;

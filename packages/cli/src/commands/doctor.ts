@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "@villa/command-kit";
 import { InvalidArgumentError } from "commander";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 
 interface DoctorFlags extends CommonFlags {
   readonly seconds: number;

@@ -1,8 +1,15 @@
+import {
+  type CommonFlags,
+  chosenShard,
+  present,
+  type RegisterCommand,
+  type ShardFlags,
+  table,
+  withCommonFlags,
+  withShardFlags,
+} from "@villa/command-kit";
 import type { ProgressListener, Shard } from "@villa/data";
-import { table } from "../terminal.ts";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
-import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
 interface EvaluateFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly dataDir: string;
@@ -106,7 +113,7 @@ async function embedShard(
   const index = await RegionIndex.open(await openDataset(dataDir), checkpoint, split);
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
-    return { embeddedImages: await index.fill(model.image, { shard, progress, signal }) };
+    return { embeddedImages: await index.fill(model.tower, { shard, progress, signal }) };
   } finally {
     model.dispose();
   }

@@ -1,6 +1,13 @@
-import { table } from "../terminal.ts";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { type RuntimeFlags, wholeNumber } from "./runtime.ts";
+import {
+  type CommonFlags,
+  present,
+  type RegisterCommand,
+  table,
+  wholeNumber,
+  wholeNumbers,
+  withCommonFlags,
+} from "@villa/command-kit";
+import type { RuntimeFlags } from "./runtime.ts";
 
 interface ComplexityFlags extends CommonFlags, RuntimeFlags {
   readonly out: string;
@@ -90,8 +97,3 @@ Examples:
     ),
   );
 };
-
-/** A flag's value as whole numbers of at least 1, separated by commas. */
-function wholeNumbers(text: string): number[] {
-  return text.split(",").map((part) => wholeNumber(part));
-}

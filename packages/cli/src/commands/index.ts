@@ -1,5 +1,5 @@
-import type { RegisterCommand } from "./context.ts";
-import { registerDocmnist } from "./docmnist.ts";
+import type { RegisterCommand } from "@villa/command-kit";
+import { registerDocmnist, registerVisualize } from "@villa/docmnist/node";
 import { registerDoctor } from "./doctor.ts";
 import { registerEvaluate } from "./evaluate.ts";
 import { registerExperiment } from "./experiment.ts";
@@ -12,10 +12,11 @@ import { registerStage1 } from "./stage1.ts";
 import { registerStage2 } from "./stage2.ts";
 import { registerWebDataset } from "./webdataset.ts";
 
-/** In the order in which `villa --help` lists them. */
+/** A new command is its file and a line here. In the order in which `villa --help` lists them. */
 export const commands: readonly RegisterCommand[] = [
   registerQuickstart,
   registerDocmnist,
+  registerVisualize,
   registerIngest,
   registerPreprocess,
   registerStage1,

@@ -1,9 +1,17 @@
+import {
+  type CommonFlags,
+  chosenShard,
+  present,
+  type RegisterCommand,
+  type ShardFlags,
+  seedNumber,
+  table,
+  wholeNumber,
+  withCommonFlags,
+  withShardFlags,
+} from "@villa/command-kit";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { trainNote } from "../card/train-note.ts";
-import { table } from "../terminal.ts";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { seedNumber, wholeNumber } from "./runtime.ts";
-import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 
 type IngestModule = typeof import("@villa/ingest/node");
 type IngestResult = Awaited<ReturnType<IngestModule["ingestTable"]>>;

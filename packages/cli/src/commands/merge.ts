@@ -1,5 +1,5 @@
+import type { RegisterCommand } from "@villa/command-kit";
 import { Argument } from "commander";
-import type { RegisterCommand } from "./context.ts";
 
 /** Commands whose shards can be merged. */
 const mergeable = ["ingest", "preprocess", "stage1", "evaluate"] as const;

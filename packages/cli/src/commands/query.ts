@@ -1,8 +1,15 @@
+import {
+  anyNumber,
+  type CommonFlags,
+  present,
+  type RegisterCommand,
+  table,
+  wholeNumber,
+  withCommonFlags,
+} from "@villa/command-kit";
 import type { Command } from "commander";
 import type { QueryHit } from "../retrieval/query.ts";
-import { table } from "../terminal.ts";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { anyNumber, onBackend, type RuntimeFlags, wholeNumber, withRuntimeFlags } from "./runtime.ts";
+import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface RetrievalFlags extends CommonFlags, RuntimeFlags {
   readonly checkpoint: string;

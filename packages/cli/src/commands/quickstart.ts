@@ -1,7 +1,13 @@
+import {
+  type CommonFlags,
+  duration,
+  present,
+  type RegisterCommand,
+  seedNumber,
+  withCommonFlags,
+} from "@villa/command-kit";
 import { isVillaError, VillaError } from "@villa/data";
-import { duration } from "../terminal.ts";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { onBackend, type RuntimeFlags, seedNumber, withRuntimeFlags } from "./runtime.ts";
+import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface QuickstartFlags extends CommonFlags, RuntimeFlags {
   readonly out: string;

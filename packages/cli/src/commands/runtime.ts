@@ -1,5 +1,6 @@
+import { wholeNumber } from "@villa/command-kit";
 import type { ActiveBackend } from "@villa/core";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 
 /** Flags of every command that computes. */
 export interface RuntimeFlags {
@@ -22,25 +23,4 @@ export async function onBackend<T>(flags: RuntimeFlags, work: (backend: ActiveBa
   } finally {
     await backend.dispose();
   }
-}
-
-/** A flag's value as a whole number of at least 1. */
-export function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("Give a whole number of at least 1.");
-  return value;
-}
-
-/** A flag's value as a seed. */
-export function seedNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("Give a whole number of at least 0.");
-  return value;
-}
-
-/** A flag's value as a number. */
-export function anyNumber(text: string): number {
-  const value = text.trim() === "" ? Number.NaN : Number(text);
-  if (!Number.isFinite(value)) throw new InvalidArgumentError("Give a number.");
-  return value;
 }

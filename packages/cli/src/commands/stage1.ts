@@ -1,10 +1,18 @@
 import { join } from "node:path";
+import {
+  type CommandContext,
+  type CommonFlags,
+  chosenShard,
+  present,
+  type RegisterCommand,
+  type ShardFlags,
+  table,
+  withCommonFlags,
+  withShardFlags,
+} from "@villa/command-kit";
 import { epsilonText } from "../report/epsilon-text.ts";
-import { table } from "../terminal.ts";
-import { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { readExperiment, settingsPage } from "./experiment-file.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
-import { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
+import { resolveSettings, withSettings } from "./settings.ts";
 
 type Stage1Module = typeof import("@villa/mapping/node");
 type Stage1Result = Awaited<ReturnType<Stage1Module["runStage1"]>>;
@@ -15,42 +23,35 @@ interface Stage1Flags extends CommonFlags, RuntimeFlags, ShardFlags {
 
 /** `villa stage1` trains the mapping model and maps; `villa map` maps with a trained one. */
 export const registerStage1: RegisterCommand = (program, context) => {
-  const stage1 = program
-    .command("stage1")
-    .description("train the mapping model and assign attributes to regions (resumes where it stopped)")
-    .argument("[overrides...]", "experiment=NAME|FILE.yaml and key=value settings")
-    .addHelpText(
-      "after",
-      `
-Examples:
+  const stage1 = withSettings(
+    program
+      .command("stage1")
+      .description("train the mapping model and assign attributes to regions (resumes where it stopped)"),
+    stage1Settings,
+    `Examples:
   villa stage1 experiment=docmnist_stage1
   villa stage1 experiment=docmnist_stage1 data_dir=data/docmnist_30000_15.2 epochs=10 loss.temp=0.05
-  villa stage1 data_dir=data/mine mapping.epsilon=auto early_stop.metric=loss
-
-All settings with their defaults: ${settingsPage}`,
-    );
+  villa stage1 data_dir=data/mine epsilon=auto early_stop.metric=loss`,
+  );
   withShardFlags(stage1, "attributes").option("--attributes-shard <i/n>", "another name of --shard");
-  withCommonFlags(withRuntimeFlags(stage1)).action((overrides: string[], { attributesShard, ...flags }: Stage1Flags) =>
-    run(context, flags, overrides, ({ runStage1 }, config, options) => {
-      const asked = attributesShard === undefined ? flags : { ...flags, shard: attributesShard };
-      const shard = config.attributes_shard === null ? chosenShard(asked, context.terminal) : undefined;
-      const own = shard ? { ...config, attributes_shard: `${shard.index}/${shard.count}` } : config;
-      return runStage1(own, { ...options, mergeOnly: flags.merge });
-    }),
+  withCommonFlags(withRuntimeFlags(stage1)).action(
+    (overrides: string[], { attributesShard: other, ...flags }: Stage1Flags) =>
+      run(context, flags, overrides, ({ runStage1 }, config, options) => {
+        const asked = other === undefined ? flags : { ...flags, shard: other };
+        const attributesShard = config.attributesShard ?? chosenShard(asked, context.terminal) ?? null;
+        return runStage1({ ...config, attributesShard }, { ...options, mergeOnly: flags.merge });
+      }),
   );
 
-  const map = program
-    .command("map")
-    .description("assign attributes to regions with a trained mapping model, e.g. for another epsilon")
-    .argument("[overrides...]", "settings as for stage1")
-    .option("--checkpoint <path>", "a run's folder, last.pkl or safetensors (default: the settings' own run)")
-    .addHelpText(
-      "after",
-      `
-Examples:
+  const map = withSettings(
+    program
+      .command("map")
+      .description("assign attributes to regions with a trained mapping model, e.g. for another epsilon"),
+    stage1Settings,
+    `Examples:
   villa map experiment=docmnist_stage1 epsilon=0.05,0.1,0.2
-  villa map data_dir=data/docmnist_30000_15.2 --checkpoint last.pkl mapping.epsilon=auto`,
-    );
+  villa map data_dir=data/docmnist_30000_15.2 --checkpoint last.pkl epsilon=auto`,
+  ).option("--checkpoint <path>", "a run's folder, last.pkl or safetensors (default: the settings' own run)");
   withCommonFlags(withRuntimeFlags(map)).action(
     (overrides: string[], flags: CommonFlags & RuntimeFlags & { checkpoint?: string | undefined }) =>
       run(context, flags, overrides, ({ runMapping }, config, options) =>
@@ -58,6 +59,11 @@ Examples:
       ),
   );
 };
+
+async function stage1Settings() {
+  const { stage1Schema, stage1Experiments } = await import("@villa/mapping");
+  return { schema: stage1Schema, experiments: stage1Experiments };
+}
 
 type Config = Parameters<Stage1Module["runStage1"]>[0];
 type Options = NonNullable<Parameters<Stage1Module["runStage1"]>[1]>;
@@ -72,15 +78,7 @@ function run(
     context,
     flags,
     async (progress) => {
-      const { resolveConfig } = await import("@villa/core");
-      const { stage1Defaults, stage1Experiments, stage1Schema } = await import("@villa/mapping");
-      const config = resolveConfig({
-        schema: stage1Schema,
-        defaults: stage1Defaults,
-        experiments: stage1Experiments,
-        overrides: overrides.map(epsilonAlias),
-        readFile: readExperiment,
-      });
+      const config = await resolveSettings(await stage1Settings(), overrides);
       const module = await import("@villa/mapping/node");
       return onBackend(flags, async (backend) => {
         const { createTaskPool } = await import("@villa/backend-node");
@@ -112,13 +110,6 @@ async function writePage(result: Stage1Result): Promise<string | undefined> {
   const path = join(result.directory, "report.html");
   await atomicWriteFile(path, renderStage1Report(result, new Date().toISOString()));
   return path;
-}
-
-/** `epsilon=0.05,0.1` is short for `mapping.epsilon=[0.05, 0.1]`. */
-export function epsilonAlias(word: string): string {
-  const match = /^(?:mapping\.)?epsilon=(.*)$/.exec(word);
-  if (!match) return word;
-  return `mapping.epsilon=${match[1]!.includes(",") && !match[1]!.startsWith("[") ? `[${match[1]}]` : match[1]}`;
 }
 
 function describe({

@@ -1,39 +1,26 @@
-import { table } from "../terminal.ts";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { readExperiment, settingsPage } from "./experiment-file.ts";
+import { type CommonFlags, present, type RegisterCommand, table, withCommonFlags } from "@villa/command-kit";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
+import { resolveSettings, withSettings } from "./settings.ts";
 
 /** `villa stage2` trains the vision-language model; `villa export` writes it for use elsewhere. */
 export const registerStage2: RegisterCommand = (program, context) => {
-  const stage2 = program
-    .command("stage2")
-    .description("train the vision-language model on region-text pairs (resumes where it stopped)")
-    .argument("[overrides...]", "experiment=NAME|FILE.yaml and key=value settings")
-    .addHelpText(
-      "after",
-      `
-Examples:
+  const stage2 = withSettings(
+    program
+      .command("stage2")
+      .description("train the vision-language model on region-text pairs (resumes where it stopped)"),
+    stage2Settings,
+    `Examples:
   villa stage2 experiment=docmnist_stage2 model.weights=RN50.pt
   villa stage2 experiment=docmnist_stage2_small data_dir=data/docmnist_30000_15.2 pairs=image
-  villa stage2 experiment=docmnist_stage2_small model.width=16 model.layers=1,1,1,1
-
-All settings with their defaults: ${settingsPage}`,
-    );
+  villa stage2 experiment=docmnist_stage2_small model.width=16 model.layers=1,1,1,1`,
+  );
   withCommonFlags(withRuntimeFlags(stage2)).action((overrides: string[], flags: CommonFlags & RuntimeFlags) =>
     present(
       context,
       flags,
       async (progress) => {
-        const { resolveConfig } = await import("@villa/core");
-        const { stage2Defaults, stage2Experiments, stage2Schema } = await import("@villa/vlm");
+        const config = await resolveSettings(await stage2Settings(), overrides);
         const { runStage2 } = await import("@villa/vlm/node");
-        const config = resolveConfig({
-          schema: stage2Schema,
-          defaults: stage2Defaults,
-          experiments: stage2Experiments,
-          overrides,
-          readFile: readExperiment,
-        });
         return onBackend(flags, () => runStage2(config, { progress, signal: context.signal }));
       },
       (result) => {
@@ -78,3 +65,8 @@ All settings with their defaults: ${settingsPage}`,
       ),
   );
 };
+
+async function stage2Settings() {
+  const { stage2Schema, stage2Experiments } = await import("@villa/vlm");
+  return { schema: stage2Schema, experiments: stage2Experiments };
+}

@@ -1,7 +1,15 @@
+import {
+  type CommonFlags,
+  chosenShard,
+  present,
+  type RegisterCommand,
+  type ShardFlags,
+  seedNumber,
+  wholeNumber,
+  withCommonFlags,
+} from "@villa/command-kit";
 import { Option } from "commander";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./context.ts";
-import { onBackend, type RuntimeFlags, seedNumber, wholeNumber, withRuntimeFlags } from "./runtime.ts";
-import { chosenShard, type ShardFlags } from "./shard.ts";
+import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface WebDatasetFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly dataDir: string;

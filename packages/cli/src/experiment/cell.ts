@@ -1,4 +1,5 @@
 import { mkdir, rm } from "node:fs/promises";
+import type { TaskContext } from "@villa/core";
 import { openDataset } from "@villa/data/node";
 import type { DigitSource } from "@villa/docmnist";
 import { writeDataset } from "@villa/docmnist/node";
@@ -6,7 +7,7 @@ import { pixelsEncoder } from "@villa/encoders";
 import { stage1Config } from "@villa/mapping";
 import { runStage1 } from "@villa/mapping/node";
 import { preprocessDataset } from "@villa/preprocess";
-import { imagePairs, type PairMode, parseStage2Config, stage2Defaults, stage2Experiments } from "@villa/vlm";
+import { imagePairs, type PairMode, stage2Config } from "@villa/vlm";
 import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
 import {
   type CellResult,
@@ -26,10 +27,13 @@ export interface CellTask extends ComplexityCell {
   readonly folder: string;
 }
 
-/** Generates a dataset, learns its mapping, and trains and judges a model in each mode. */
-export async function runCell(task: CellTask, signal?: AbortSignal): Promise<CellResult> {
+/**
+ * Generates a dataset, learns its mapping, and trains and judges a model in each mode. Workers load this module by URL:
+ * the name of the function is part of the contract.
+ */
+export async function cellTask(task: CellTask, { signal }: TaskContext): Promise<CellResult> {
   const { complexity, seed, protocol, digits, folder } = task;
-  const running = signal ? { signal } : {};
+  const running = { signal };
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const written = await writeDataset({
@@ -52,15 +56,15 @@ export async function runCell(task: CellTask, signal?: AbortSignal): Promise<Cel
   }
   const mapped = await runStage1(
     stage1Config({
-      task_name: "stage1",
-      data_dir: dataDir,
-      checkpoint_dir: folder,
+      taskName: "stage1",
+      dataDir,
+      checkpointDir: folder,
       seed,
       epochs: stage1.epochs,
-      batch_size: stage1.batchSize,
-      model: { emb_dim: stage1.dimension },
+      batchSize: stage1.batchSize,
+      model: { embDim: stage1.dimension },
       optimizer: { lr: stage1.learningRate },
-      keep_optimizer: false,
+      keepOptimizer: false,
     }),
     running,
   );
@@ -85,27 +89,27 @@ async function trainModel(
   signal: AbortSignal | undefined,
 ): Promise<ModelResult> {
   const start = performance.now();
-  const running = signal ? { signal } : {};
+  const running = { signal };
   const perImage = await pairsPerImage(dataDir, pairs);
   const imagesPerStep = Math.max(2, Math.round(stage2.pairsPerStep / perImage));
-  const small = stage2Experiments.docmnist_stage2_small;
   const epochs = Math.round(stage2.steps / stage2.stepsPerEpoch);
   const trained = await runStage2(
-    parseStage2Config({
-      ...stage2Defaults,
-      ...small,
-      task_name: pairs,
-      data_dir: dataDir,
-      checkpoint_dir: folder,
-      pairs,
-      seed, // the same starting weights in every mode
-      batch_size: imagesPerStep,
-      steps_per_epoch: stage2.stepsPerEpoch,
-      epochs,
-      early_stop: { patience: epochs },
-      optimizer: { ...small.optimizer, lr: stage2.learningRate },
-      model: { ...small.model, width: stage2.width, emb_dim: stage2.dimension },
-    }),
+    stage2Config(
+      {
+        taskName: pairs,
+        dataDir,
+        checkpointDir: folder,
+        pairs,
+        seed, // the same starting weights in every mode
+        batchSize: imagesPerStep,
+        stepsPerEpoch: stage2.stepsPerEpoch,
+        epochs,
+        earlyStop: { patience: epochs },
+        optimizer: { lr: stage2.learningRate },
+        model: { width: stage2.width, embDim: stage2.dimension },
+      },
+      { experiment: "docmnist_stage2_small" },
+    ),
     running,
   );
   const test = { dataDir: testDirectory, split: "test", checkpoint: trained.bestCheckpoint, ...running };

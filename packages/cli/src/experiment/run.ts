@@ -74,13 +74,13 @@ export async function runComplexity(options: ComplexityOptions): Promise<Complex
   };
   report();
   const pool = createTaskPool({ threads: options.jobs, threadsPerWorker: 1, backend: options.backend });
-  const module = new URL(import.meta.url.endsWith(".ts") ? "./task.ts" : "./experimentTask.js", import.meta.url).href;
+  const module = new URL(import.meta.url.endsWith(".ts") ? "./cell.ts" : "./experimentTask.js", import.meta.url).href;
   try {
     const compute = async (index: number): Promise<void> => {
       const cell = cells[index]!;
       const folder = join(out, `work-${cell.complexity}-${cell.seed}`);
       const task: CellTask = { ...cell, protocol, digits, testDirectory, folder };
-      const result = await pool.run<CellResult>({ module, name: "cellTask" }, task, signal ? { signal } : {});
+      const result = await pool.run<CellResult>({ module, name: "cellTask" }, task, { signal });
       await store.write(index, result);
       done++;
       report();

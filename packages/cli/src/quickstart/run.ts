@@ -9,7 +9,7 @@ import { pixelsEncoder } from "@villa/encoders";
 import { stage1Config } from "@villa/mapping";
 import { runStage1 } from "@villa/mapping/node";
 import { preprocessDataset } from "@villa/preprocess";
-import { parseStage2Config, stage2Defaults, stage2Experiments } from "@villa/vlm";
+import { stage2Config } from "@villa/vlm";
 import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
 import type { ReportData, TrainedModel } from "../report/data.ts";
 import { renderReport } from "../report/page.ts";
@@ -151,36 +151,36 @@ interface Place {
 
 function stage1For({ stage1, dimension }: QuickstartSizes, { dataDir, checkpoints, seed }: Place) {
   return stage1Config({
-    task_name: "stage1",
-    data_dir: dataDir,
-    checkpoint_dir: checkpoints,
+    taskName: "stage1",
+    dataDir,
+    checkpointDir: checkpoints,
     seed,
     epochs: stage1.epochs,
-    batch_size: stage1.batchSize,
-    model: { emb_dim: dimension },
+    batchSize: stage1.batchSize,
+    model: { embDim: dimension },
     optimizer: { lr: stage1.learningRate },
     mapping: { epsilon: "auto" },
     validate: true,
-    keep_optimizer: false,
+    keepOptimizer: false,
   });
 }
 
 /** Both kinds of pairs start from the same random weights: the seed is the same. */
 function stage2For({ stage2 }: QuickstartSizes, pairs: TrainedModel["pairs"], { dataDir, checkpoints, seed }: Place) {
-  const small = stage2Experiments.docmnist_stage2_small;
-  return parseStage2Config({
-    ...stage2Defaults,
-    ...small,
-    task_name: `stage2_${pairs}`,
-    data_dir: dataDir,
-    checkpoint_dir: checkpoints,
-    pairs,
-    seed,
-    epochs: stage2.epochs,
-    batch_size: stage2.batchSize,
-    optimizer: { ...small.optimizer, lr: stage2.learningRate },
-    model: { ...small.model, width: stage2.width, emb_dim: stage2.dimension },
-  });
+  return stage2Config(
+    {
+      taskName: `stage2_${pairs}`,
+      dataDir,
+      checkpointDir: checkpoints,
+      pairs,
+      seed,
+      epochs: stage2.epochs,
+      batchSize: stage2.batchSize,
+      optimizer: { lr: stage2.learningRate },
+      model: { width: stage2.width, embDim: stage2.dimension },
+    },
+    { experiment: "docmnist_stage2_small" },
+  );
 }
 
 function describeMachine(backend: ActiveBackend): (readonly [string, string])[] {

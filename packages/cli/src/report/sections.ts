@@ -1,4 +1,4 @@
-import { duration } from "../terminal.ts";
+import { duration } from "@villa/command-kit";
 import type { ReportData, ReportPictures } from "./data.ts";
 import { dataTable, html, type Markup } from "./markup.ts";
 

@@ -1,17 +1,21 @@
 import { VillaError } from "@villa/data";
-import * as v from "valibot";
+import type * as v from "valibot";
 import { parse as parseYaml } from "yaml";
+import { checkConfig, isRecord } from "./check.ts";
 import { nearestName } from "./nearest.ts";
 import { type SchemaPath, schemaPaths } from "./schema-paths.ts";
+import { plainName, snakeCase } from "./spelling.ts";
 
 /** A plain, possibly nested, set of settings. */
 export type ConfigValues = { readonly [key: string]: unknown };
 
+/** What a configuration is checked against: a valibot schema, such as one made of `setting`s. */
+export type ConfigSchema = v.GenericSchema;
+
 /** What a configuration is made of. */
 export interface ResolveConfigOptions<Schema extends v.GenericSchema> {
-  /** A valibot object schema; its keys are the only ones allowed. */
+  /** A valibot object schema; its keys are the only ones allowed, and it holds the defaults. See {@link setting}. */
   readonly schema: Schema;
-  readonly defaults: ConfigValues;
   /** Built-in experiments by name: settings over the defaults. */
   readonly experiments?: Readonly<Record<string, ConfigValues>> | undefined;
   /** `key=value` words as typed: dotted keys, YAML values, and `experiment=<name or file>`. Later ones win. */
@@ -21,12 +25,13 @@ export interface ResolveConfigOptions<Schema extends v.GenericSchema> {
 }
 
 /**
- * Settings from defaults, then an experiment, then overrides; checked against the schema.
+ * Settings from the schema's defaults, then an experiment, then overrides; checked against the schema.
  *
- * Keys may be written in snake_case, kebab-case or camelCase: they find the schema's spelling.
+ * Keys may be written in snake_case, kebab-case or camelCase: they find the schema's spelling. Messages write them in
+ * snake_case, as the documentation does.
  *
  * @example
- * resolveConfig({ schema, defaults, experiments, overrides: ["experiment=docmnist_stage1", "loss.temp=0.05"] });
+ * resolveConfig({ schema, experiments, overrides: ["experiment=docmnist_stage1", "loss.temp=0.05"] });
  * @throws VillaError `InvalidArgument` for an unknown key (naming the nearest valid one), an unknown experiment, a word
  *   that is not `key=value`, or a value that the schema refuses
  */
@@ -35,15 +40,18 @@ export function resolveConfig<Schema extends v.GenericSchema>(
 ): v.InferOutput<Schema> {
   const paths = schemaPaths(options.schema);
   const assignments = (options.overrides ?? []).map(splitAssignment);
-  const values: Record<string, unknown> = structuredClone(options.defaults);
+  const values: Record<string, unknown> = {};
   const experiment = assignments.findLast(([key]) => key === "experiment")?.[1];
   if (experiment !== undefined) merge(values, loadExperiment(experiment, options), paths, `experiment ${experiment}`);
   for (const [key, text] of assignments) {
     if (key === "experiment") continue;
-    const target = findPath(key, paths, "override");
-    setPath(values, target.path, target.type === "string" ? text : parseValue(text));
+    const { path, type, isGroup, isNullable } = findPath(key, paths, "override");
+    const isText = type === "string" && !(isNullable && text === "null");
+    const value = isText ? text : parseValue(text);
+    if (isGroup && isRecord(value)) merge(values, value, paths, "override", `${path}.`);
+    else setPath(values, path, value);
   }
-  return validate(options.schema, values);
+  return checkConfig(options.schema, values, snakeCase);
 }
 
 function splitAssignment(word: string): [key: string, text: string] {
@@ -65,7 +73,7 @@ function loadExperiment(
   }
   const parsed = parseFile(name, text);
   if (parsed === null || parsed === undefined) return {};
-  if (!isGroup(parsed)) throw new VillaError("InvalidArgument", `${name} must hold "key: value" lines.`);
+  if (!isRecord(parsed)) throw new VillaError("InvalidArgument", `${name} must hold "key: value" lines.`);
   return parsed;
 }
 
@@ -84,32 +92,38 @@ function merge(
   source: ConfigValues,
   paths: readonly SchemaPath[],
   where: string,
+  prefix = "",
 ): void {
   const visit = (group: ConfigValues, prefix: string) => {
     for (const [key, value] of Object.entries(group)) {
       const found = findPath(`${prefix}${key}`, paths, where);
-      if (isGroup(value) && found.type !== "record") visit(value, `${found.path}.`);
+      if (isRecord(value) && found.type !== "record") visit(value, `${found.path}.`);
       else setPath(target, found.path, structuredClone(value));
     }
   };
-  visit(source, "");
+  visit(source, prefix);
 }
 
+/** Where a key of any spelling belongs. */
+type Target = Pick<SchemaPath, "path" | "type" | "isGroup" | "isNullable">;
+
 /** The schema's spelling of a key. Below a record any key is allowed. */
-function findPath(key: string, paths: readonly SchemaPath[], where: string): SchemaPath {
-  const plain = key.toLowerCase().replace(/[_-]/g, "");
-  const found = paths.find(({ path }) => path === key) ?? paths.find(({ path }) => plainName(path) === plain);
+function findPath(key: string, paths: readonly SchemaPath[], where: string): Target {
+  const plain = plainName(key);
+  const found =
+    paths.find(({ path }) => path === key) ??
+    paths.find(({ path }) => plainName(path) === plain) ??
+    paths.find(({ shortName }) => shortName !== undefined && plainName(shortName) === plain);
   if (found) return found;
   const open = paths.find(({ path, type }) => type === "record" && plain.startsWith(`${plainName(path)}.`));
-  if (open) return { path: `${open.path}.${key.split(".").slice(open.path.split(".").length).join(".")}`, type: "any" };
-  const names = paths.map(({ path }) => path);
+  if (open) {
+    const own = key.split(".").slice(open.path.split(".").length);
+    return { path: [open.path, ...own].join("."), type: "any", isGroup: false, isNullable: true };
+  }
+  const names = paths.map(({ path }) => snakeCase(path));
   const nearest = nearestName(key, names);
   const advice = nearest ? `Did you mean "${nearest}"?` : `Valid keys: ${names.join(", ")}.`;
   throw new VillaError("InvalidArgument", `Unknown key "${key}" in the ${where}. ${advice}`);
-}
-
-function plainName(name: string): string {
-  return name.toLowerCase().replace(/[_-]/g, "");
 }
 
 /** A value as YAML 1.2 reads it; what is not YAML is text. */
@@ -128,52 +142,10 @@ function setPath(target: Record<string, unknown>, path: string, value: unknown):
   let group = target;
   for (const key of keys) {
     const next = Object.hasOwn(group, key) ? group[key] : undefined;
-    const child: Record<string, unknown> = isGroup(next) ? next : {};
+    const child: Record<string, unknown> = isRecord(next) ? next : {};
     // defineProperty, so that a key "__proto__" stays a plain key
     Object.defineProperty(group, key, { value: child, enumerable: true, writable: true, configurable: true });
     group = child;
   }
   Object.defineProperty(group, last, { value, enumerable: true, writable: true, configurable: true });
-}
-
-function validate<Schema extends v.GenericSchema>(schema: Schema, values: unknown): v.InferOutput<Schema> {
-  const result = v.safeParse(schema, values);
-  if (result.success) return result.output;
-  const sentences = result.issues.map((issue) => {
-    const path = v.getDotPath(issue);
-    if (path && issue.received === "undefined") return `${path} is missing; give ${path}=VALUE`;
-    return path ? `${path}: ${explain(issue)}` : explain(issue);
-  });
-  throw new VillaError("InvalidArgument", `The configuration is not valid: ${sentences.join("; ")}.`);
-}
-
-/** Valibot's own "Invalid type: Expected number but received "ten"" in plainer words; a schema's words as they are. */
-function explain({ message, expected, received, type }: v.BaseIssue<unknown>): string {
-  if (!message.startsWith("Invalid ")) return message;
-  const [, sign = "", limit = ""] = /^([<>]=?)(\S+)$/.exec(expected ?? "") ?? [];
-  const choices = (expected ?? "something else").replace(/^\((.*)\)$/, "$1").split(" | ");
-  const wanted = /integer$/.test(type)
-    ? "a whole number"
-    : sign
-      ? `${signs[sign]} ${limit}`
-      : choices.map((choice) => kinds[choice] ?? choice).join(" or ");
-  return `expected ${wanted}, not ${received === "Array" ? "a list" : received}`;
-}
-
-const signs: Readonly<Record<string, string>> = {
-  ">=": "at least",
-  ">": "more than",
-  "<=": "at most",
-  "<": "less than",
-};
-const kinds: Readonly<Record<string, string>> = {
-  number: "a number",
-  boolean: "true or false",
-  string: "text",
-  Array: "a list",
-  Object: "a group of settings",
-};
-
-function isGroup(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -8,12 +8,16 @@ import { VillaError } from "@villa/data";
  *
  * @param imageEmbeddings [R, d] float32, rows of unit length (see `l2Normalize`); row i matches text row i
  * @param textEmbeddings [R, d], rows of unit length
- * @param temperature τ > 0
+ * @param options `temperature`: τ > 0, 0.07 in both stages
  * @returns scalar
  * @throws VillaError `Mismatch` when the shapes differ
  * @see ViLLA (ICCV 2023), section 3, Stage 2
  */
-export function infoNCE(imageEmbeddings: tf.Tensor2D, textEmbeddings: tf.Tensor2D, temperature = 0.07): tf.Scalar {
+export function infoNCE(
+  imageEmbeddings: tf.Tensor2D,
+  textEmbeddings: tf.Tensor2D,
+  { temperature }: { readonly temperature: number },
+): tf.Scalar {
   const [rows, dimension] = imageEmbeddings.shape;
   if (textEmbeddings.shape[0] !== rows || textEmbeddings.shape[1] !== dimension) {
     const shapes = `[${imageEmbeddings.shape}] and [${textEmbeddings.shape}]`;

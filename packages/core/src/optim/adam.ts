@@ -10,9 +10,18 @@ export interface AdamOptions {
   readonly parameters: ReadonlyMap<string, tf.Variable>;
   readonly learningRate: number;
   readonly betas?: readonly [number, number] | undefined;
-  readonly eps?: number | undefined;
+  /** Added to the denominator. */
+  readonly adamEpsilon?: number | undefined;
   readonly weightDecay?: number | undefined;
 }
+
+/** torch's defaults, which are also those of both stages. */
+export const adamDefaults = {
+  betas: [0.9, 0.999],
+  adamEpsilon: 1e-8,
+  /** Of {@link AdamW}; {@link Adam} has none. */
+  decoupledWeightDecay: 0.01,
+} as const;
 
 interface Moments {
   steps: number;
@@ -25,7 +34,7 @@ abstract class AdamFamily implements Optimizer {
   learningRate: number;
   readonly #parameters: ReadonlyMap<string, tf.Variable>;
   readonly #betas: readonly [number, number];
-  readonly #eps: number;
+  readonly #epsilon: number;
   readonly #weightDecay: number;
   readonly #decoupled: boolean;
   readonly #moments = new Map<string, Moments>();
@@ -33,8 +42,8 @@ abstract class AdamFamily implements Optimizer {
   constructor(options: AdamOptions, decoupled: boolean) {
     this.learningRate = options.learningRate;
     this.#parameters = options.parameters;
-    this.#betas = options.betas ?? [0.9, 0.999];
-    this.#eps = options.eps ?? 1e-8;
+    this.#betas = options.betas ?? adamDefaults.betas;
+    this.#epsilon = options.adamEpsilon ?? adamDefaults.adamEpsilon;
     this.#weightDecay = options.weightDecay ?? 0;
     this.#decoupled = decoupled;
   }
@@ -109,7 +118,7 @@ abstract class AdamFamily implements Optimizer {
       learningRate: this.learningRate,
       beta1,
       beta2,
-      epsilon: this.#eps,
+      epsilon: this.#epsilon,
       weightDecay: this.#weightDecay,
       decoupled: this.#decoupled,
       biasCorrection1: 1 - beta1 ** moments.steps,
@@ -136,10 +145,10 @@ export class Adam extends AdamFamily {
   }
 }
 
-/** Adam with decoupled decay (default 0.01), equal to `torch.optim.AdamW`: Stage 1's optimiser. */
+/** Adam with decoupled decay (0.01 by default), equal to `torch.optim.AdamW`: Stage 1's optimiser. */
 export class AdamW extends AdamFamily {
   constructor(options: AdamOptions) {
-    super({ ...options, weightDecay: options.weightDecay ?? 0.01 }, true);
+    super({ ...options, weightDecay: options.weightDecay ?? adamDefaults.decoupledWeightDecay }, true);
   }
 }
 

@@ -1,17 +1,26 @@
-import { isVillaError, VillaError } from "@villa/data";
+import {
+  type CommandContext,
+  type CommonFlags,
+  counted,
+  exampleCalls,
+  present,
+  type RegisterCommand,
+  seedNumber,
+  wholeNumber,
+  withCommonFlags,
+  wordList,
+} from "@villa/command-kit";
+import { isVillaError, type ProgressListener, VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
-import { Command } from "commander";
+import { InvalidArgumentError } from "commander";
 import { type DocMnistAttributes, docMnistAttributes } from "../attributes.ts";
 import { type AttributeChoice, chooseAttributes } from "../choose-attributes.ts";
 import { checkSettings } from "../generate.ts";
 import { glyphSource } from "../glyphs.ts";
 import { downloadMnist, loadMnist, type MnistDigits } from "../node/mnist.ts";
-import { writeDataset } from "../node/write-dataset.ts";
-import { examples } from "./help.ts";
-import { type CommandIo, progressDisplay } from "./io.ts";
-import { colorList, list, wholeNumber } from "./parse.ts";
+import { type WrittenDataset, writeDataset } from "../node/write-dataset.ts";
 
-interface GenerateFlags {
+interface GenerateFlags extends CommonFlags {
   readonly attributeBudget: number;
   readonly targetSampleComplexity: number;
   readonly valAttributeBudget: number;
@@ -27,11 +36,13 @@ interface GenerateFlags {
   readonly shapes?: readonly string[] | undefined;
   readonly sizes?: readonly string[] | undefined;
   readonly attributes?: string | undefined;
-  readonly json?: true | undefined;
 }
 
+/** The paper's dataset. */
+export const usualCall = "generate --attribute-budget 30000 --target-sample-complexity 16";
+
 const calls = [
-  "generate --attribute-budget 30000 --target-sample-complexity 16",
+  usualCall,
   "generate --attribute-budget 30000 --target-sample-complexity 16 --digits glyphs --test-attribute-budget 10000",
   "generate --attribute-budget 5000 --target-sample-complexity 8 --digits path/to/mnist \\\n" +
     "    --classes 0,1,2 --colors red,orange=#ff8800 --shapes circle,triangle,cross,none --grid-size 4",
@@ -41,18 +52,15 @@ const calls = [
 const testGlyphs = 1000;
 
 /** `docmnist generate`: writes a dataset folder. */
-export function generateCommand(io: CommandIo, signal: AbortSignal): Command {
-  return new Command("generate")
-    .description("Generate a DocMNIST dataset: images, annotations.feather and attributes.json.")
-    .requiredOption("--attribute-budget <n>", "attributes of the train split", wholeNumber("--attribute-budget"))
-    .requiredOption(
-      "--target-sample-complexity <n>",
-      "attributes per image at most, 4 or more",
-      wholeNumber("--target-sample-complexity"),
-    )
-    .option("--val-attribute-budget <n>", "attributes of the val split", wholeNumber("--val-attribute-budget"), 10_000)
-    .option("--test-attribute-budget <n>", "attributes of a test split", wholeNumber("--test-attribute-budget"))
-    .option("--seed <n>", "equal seeds give equal datasets", wholeNumber("--seed"), 23)
+export const registerGenerate: RegisterCommand = (program, context) => {
+  const command = program
+    .command("generate")
+    .description("generate a dataset: images, annotations.feather and attributes.json")
+    .requiredOption("--attribute-budget <n>", "attributes of the train split", wholeNumber)
+    .requiredOption("--target-sample-complexity <n>", "attributes per image at most, 4 or more", wholeNumber)
+    .option("--val-attribute-budget <n>", "attributes of the val split", seedNumber, 10_000)
+    .option("--test-attribute-budget <n>", "attributes of a test split", seedNumber)
+    .option("--seed <n>", "equal seeds give equal datasets", seedNumber, 23)
     .option(
       "--digits <source>",
       "mnist (downloaded once), glyphs (drawn, no download) or a folder of IDX files",
@@ -61,48 +69,41 @@ export function generateCommand(io: CommandIo, signal: AbortSignal): Command {
     .option("--mirror <url...>", "download MNIST from here")
     .option("--out <folder>", "where to make the dataset's folder", "data")
     .option("--overwrite", "replace a dataset of the same name")
-    .option("--grid-size <n>", "cells per row and column", wholeNumber("--grid-size"), 3)
-    .option("--classes <list>", "digits to use: 0,1,2 or zero,one,two", list)
+    .option("--grid-size <n>", "cells per row and column", wholeNumber, 3)
+    .option("--classes <list>", "digits to use: 0,1,2 or zero,one,two", wordList)
     .option("--colors <list>", "colours to use: red,blue or name=#rrggbb", colorList)
-    .option("--shapes <list>", "of circle,rectangle,triangle,cross,none", list)
-    .option("--sizes <list>", "of small,medium,large", list)
+    .option("--shapes <list>", "of circle,rectangle,triangle,cross,none", wordList)
+    .option("--sizes <list>", "of small,medium,large", wordList)
     .option("--attributes <file>", "JSON file with digits, colors, shapes, sizes, templates, probabilities")
-    .option("--json", "print the result as JSON")
-    .option("--verbose", "show where an error arose")
-    .addHelpText("after", examples(...calls))
-    .action((flags: GenerateFlags) => generate(flags, io, signal));
-}
+    .addHelpText("after", exampleCalls(...calls));
+  withCommonFlags(command).action((flags: GenerateFlags) =>
+    present(context, flags, (onProgress) => generate(flags, context, onProgress), describe),
+  );
+};
 
-async function generate(flags: GenerateFlags, io: CommandIo, signal: AbortSignal): Promise<void> {
+async function generate(
+  flags: GenerateFlags,
+  { terminal, signal }: CommandContext,
+  progress: ProgressListener,
+): Promise<WrittenDataset & { seconds: number }> {
   const started = performance.now();
   const attributes = await readAttributes(flags);
-  const display = progressDisplay(io);
   const { attributeBudget, targetSampleComplexity, valAttributeBudget, testAttributeBudget, seed, gridSize } = flags;
   const budgets = { attributeBudget, targetSampleComplexity, valAttributeBudget, testAttributeBudget };
-  const settings = { ...budgets, attributes, seed, gridSize, progress: display.listener, signal };
+  const settings = { ...budgets, attributes, seed, gridSize, progress, signal };
   checkSettings(settings);
-  try {
-    const digits = await loadDigits(flags, attributes, display.listener, signal);
-    if (digits.note) io.err(`${digits.note}\n`);
-    const { directory, splits } = await writeDataset({
-      ...settings,
-      digits,
-      out: flags.out,
-      overwrite: flags.overwrite,
-    });
-    display.stop();
-    const seconds = (performance.now() - started) / 1000;
-    if (flags.json) io.out(`${JSON.stringify({ directory, splits, seconds: Number(seconds.toFixed(3)) })}\n`);
-    else {
-      const parts = Object.entries(splits).map(
-        ([split, { images, averageSampleComplexity }]) =>
-          `${images} ${split} images (${averageSampleComplexity.toFixed(1)} attributes on average)`,
-      );
-      io.out(`${directory}: ${parts.join(", ")}\n`);
-    }
-  } finally {
-    display.stop();
-  }
+  const digits = await loadDigits(flags, attributes, { progress, signal });
+  if (digits.note) terminal.err(digits.note);
+  const { directory, splits } = await writeDataset({ ...settings, digits, out: flags.out, overwrite: flags.overwrite });
+  return { directory, splits, seconds: Number(((performance.now() - started) / 1000).toFixed(3)) };
+}
+
+function describe({ directory, splits }: WrittenDataset): string {
+  const parts = Object.entries(splits).map(
+    ([split, { images, averageSampleComplexity }]) =>
+      `${counted(images, `${split} image`)} (${averageSampleComplexity.toFixed(1)} attributes on average)`,
+  );
+  return `${directory}: ${parts.join(", ")}`;
 }
 
 async function readAttributes(flags: GenerateFlags): Promise<DocMnistAttributes> {
@@ -126,15 +127,32 @@ async function readAttributeFile(path: string): Promise<AttributeChoice> {
 }
 
 async function loadDigits(
-  flags: GenerateFlags,
+  { digits, seed, testAttributeBudget, mirror }: GenerateFlags,
   attributes: DocMnistAttributes,
-  progress: ReturnType<typeof progressDisplay>["listener"],
-  signal: AbortSignal,
+  running: { readonly progress: ProgressListener; readonly signal: AbortSignal },
 ): Promise<MnistDigits> {
-  if (flags.digits === "glyphs") {
+  if (digits === "glyphs") {
     const labels = attributes.digits.map((digit) => digit.label);
-    return glyphSource(flags.seed, { labels, test: flags.testAttributeBudget ? testGlyphs : 0 });
+    return glyphSource(seed, { labels, test: testAttributeBudget ? testGlyphs : 0 });
   }
-  if (flags.digits !== "mnist") return loadMnist(flags.digits);
-  return loadMnist(await downloadMnist({ mirrors: flags.mirror, progress, signal }));
+  if (digits !== "mnist") return loadMnist(digits);
+  try {
+    return loadMnist(await downloadMnist({ mirrors: mirror, ...running }));
+  } catch (cause) {
+    if (!isVillaError(cause, "Network")) throw cause;
+    throw new VillaError("Network", `${cause.message} With --digits glyphs nothing is downloaded.`, { cause });
+  }
+}
+
+/** Colours: built-in names, or `name=#rrggbb`. */
+function colorList(text: string): NonNullable<AttributeChoice["colors"]> {
+  return wordList(text).map((item) => {
+    const [name, hex] = item.split("=");
+    if (hex === undefined) return item;
+    if (!name || !/^#?[0-9a-f]{6}$/i.test(hex)) {
+      throw new InvalidArgumentError(`"${item}" is not a colour; write a name, or name=#rrggbb.`);
+    }
+    const value = Number.parseInt(hex.replace("#", ""), 16);
+    return { name, rgb: [value >> 16, (value >> 8) & 255, value & 255] as const };
+  });
 }

@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { type ProgressListener, VillaError } from "@villa/data";
 import { cacheDirectory, downloadFile, readFileBytes } from "@villa/data/node";
-import type { DigitSet, DigitSource } from "../digits.ts";
-import { parseDigits } from "../idx.ts";
+import { type DigitSet, type DigitSource, parseDigits } from "../digits.ts";
 
 /** Digits from files. */
 export interface MnistDigits extends DigitSource {

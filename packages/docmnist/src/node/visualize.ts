@@ -1,7 +1,6 @@
 import { extname } from "node:path";
-import { type ImageAnnotation, type MappingAnnotation, readMappings, VillaError } from "@villa/data";
+import { encodePng, type ImageAnnotation, type MappingAnnotation, readMappings, VillaError } from "@villa/data";
 import { atomicWriteFile, type Dataset, openDataset, readFileBytes, withPath } from "@villa/data/node";
-import { encodePng } from "../png.ts";
 import { montage, type RenderableSample, renderSample } from "../render.ts";
 import { visualizationPage } from "./visualization-page.ts";
 

@@ -4,11 +4,11 @@ import { mkdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { createAnnotationWriter, formatVocabulary, type ImageAnnotation, VillaError } from "@villa/data";
 import { datasetFiles, fileError } from "@villa/data/node";
-import { imageFilepath, sampleAnnotation } from "../annotation.ts";
 import { attributeVocabulary } from "../attributes.ts";
 import { type DocMnistOptions, streamDocMnist } from "../generate.ts";
 import { ImageFileEncoder } from "../image-file.ts";
 import type { SplitName } from "../sample.ts";
+import { imageFilepath, sampleAnnotation } from "../sample.ts";
 import { FileWriter } from "./file-writer.ts";
 
 /** What to generate and where to write it. */

@@ -1,17 +1,27 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { avgPool2d, prepareRoiAlign } from "@villa/core";
-import { type TensorData, VillaError } from "@villa/data";
+import { VillaError } from "@villa/data";
 import { checkRegions, type Regions } from "../regions/group-regions.ts";
-import { type PictureInput, plainPixels } from "../regions/picture-input.ts";
-import type { ForwardOptions, ImageTower, TowerDescription, TrainablePart } from "../tower.ts";
-import { attentionPool, type ConvNorm, FoldedLayers, TrainingLayers, type VisionLayers } from "./layers.ts";
-import { type BlockShape, blockShapes, type ModifiedResNetConfig, type WeightArray } from "./parameters.ts";
-import { visionStateDict } from "./state-dict.ts";
+import { attentionPool } from "./attention-pool.ts";
+import type { ModifiedResNetConfig } from "./config.ts";
+import { FoldedLayers } from "./folded-layers.ts";
+import type { ConvNorm, VisionLayers } from "./layers.ts";
+import { type BlockShape, blockShapes } from "./parameter-shapes.ts";
+import type { WeightArray } from "./text-transformer.ts";
+import { TrainingLayers } from "./training-layers.ts";
 
 /** Maps [B, h, w, C] to regions: [R, bins, bins, C], and with bins averaged 2 × 2. */
 interface RoiAlign {
   whole(features: tf.Tensor4D): tf.Tensor4D;
   pooled(features: tf.Tensor4D): tf.Tensor4D;
+}
+
+/** How a forward pass treats BatchNorm. */
+export interface ForwardOptions {
+  /** Normalise with the batch's statistics instead of the running ones. Default false. */
+  readonly training?: boolean | undefined;
+  /** In training, move the running statistics. Turn off when a batch is computed a second time. Default true. */
+  readonly updateStatistics?: boolean | undefined;
 }
 
 /**
@@ -23,21 +33,21 @@ interface RoiAlign {
  *
  * @see ViLLA paper, section 3.2 (region features)
  */
-export class ModifiedResNet implements ImageTower {
+export class ModifiedResNet {
   readonly config: ModifiedResNetConfig;
   /**
    * Weights by their torch names (`visual.layer1.0.conv1.weight`): convolutions are [h, w, in, out] in memory, linear
    * layers [out, in] as in torch. For training they are `tf.Variable`s, running statistics not trainable.
    */
   readonly parameters: ReadonlyMap<string, tf.Tensor>;
-  readonly #blocks: readonly BlockShape[][];
-  #folded: FoldedLayers | undefined;
-  #frozen = false;
+  private readonly blocks: readonly BlockShape[][];
+  private folded: FoldedLayers | undefined;
+  private frozen = false;
 
   constructor(config: ModifiedResNetConfig, parameters: ReadonlyMap<string, tf.Tensor>) {
     this.config = config;
     this.parameters = parameters;
-    this.#blocks = blockShapes(config);
+    this.blocks = blockShapes(config);
   }
 
   /**
@@ -52,24 +62,9 @@ export class ModifiedResNet implements ImageTower {
       if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(tf.tensor(data, [...shape])));
     }
     const model = new ModifiedResNet(config, pool);
-    model.#folded = FoldedLayers.fromArrays(pool, weights, model.#convolutions());
-    model.#frozen = true;
+    model.folded = FoldedLayers.fromArrays(pool, weights, model.convolutions());
+    model.frozen = true;
     return model;
-  }
-
-  get description(): TowerDescription {
-    return { family: "clip-resnet", config: { ...this.config } };
-  }
-
-  get embedDim(): number {
-    return this.config.embedDim;
-  }
-
-  /** Regions see the image as it is, as the original has it; whole images and crops as CLIP was trained. */
-  get input(): PictureInput {
-    const side = this.config.gridSize * 32;
-    const whole = { ...clipPixels, resize: side, crop: [side, side] as const };
-    return { regions: plainPixels, whole, resample: "bicubic", smallest: 16 };
   }
 
   /**
@@ -79,14 +74,14 @@ export class ModifiedResNet implements ImageTower {
    * @returns [B, h/16, w/16, 16 × width]
    */
   features(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor4D {
-    const layers = this.#layers(options);
+    const layers = this.layers(options);
     return tf.tidy(() => {
       const x = tf.tidy(() => {
         let x = images;
         for (const { conv, norm, stride } of stem) x = layers.convNorm(x, { conv, norm, stride, relu: true });
         return avgPool2d(x, 2);
       });
-      return blocksInTurn(layers, x, this.#blocks.slice(0, 3).flat());
+      return blocksInTurn(layers, x, this.blocks.slice(0, 3).flat());
     });
   }
 
@@ -101,11 +96,11 @@ export class ModifiedResNet implements ImageTower {
     checkRegions(regions, features.shape[0]);
     const count = regions.imageIndex.length;
     if (count === 0) return tf.zeros([0, this.config.embedDim]);
-    const layers = this.#layers(options);
+    const layers = this.layers(options);
     return tf.tidy(() => {
-      const [first, ...rest] = this.#blocks[3]!;
-      const x = tf.tidy(() => alignedBottleneck(layers, features, first!, this.#roiAlign(features, regions)));
-      return this.#pool(layers, blocksInTurn(layers, x, rest));
+      const [first, ...rest] = this.blocks[3]!;
+      const x = tf.tidy(() => alignedBottleneck(layers, features, first!, this.roiAlign(features, regions)));
+      return this.pool(layers, blocksInTurn(layers, x, rest));
     });
   }
 
@@ -123,34 +118,17 @@ export class ModifiedResNet implements ImageTower {
         `This model encodes images of ${side} × ${side} pixels, not ${images.shape[1]} × ${images.shape[2]}.`,
       );
     }
-    const layers = this.#layers(options);
+    const layers = this.layers(options);
     return tf.tidy(() => {
       const x = this.features(images, options);
-      return this.#pool(layers, blocksInTurn(layers, x, this.#blocks[3]!));
+      return this.pool(layers, blocksInTurn(layers, x, this.blocks[3]!));
     });
   }
 
-  imageEmbeddings(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor2D {
-    return this.encodeImage(images, options);
-  }
-
-  /** Names and variables that an optimiser should change; the head is the attention pool. */
-  trainableVariables(part: TrainablePart = "all"): Map<string, tf.Variable> {
-    const blocks = this.#blocks.flat().map(({ name }) => `${name}.`);
-    const last = part === "all" ? blocks.length : part === "head" ? 0 : part.last;
-    const chosen = ["visual.attnpool.", ...blocks.slice(Math.max(0, blocks.length - last))];
-    const isChosen = (name: string) => part === "all" || chosen.some((prefix) => name.startsWith(prefix));
+  /** Names and variables that an optimiser should change. */
+  trainableVariables(): Map<string, tf.Variable> {
     const isTrainable = (tensor: tf.Tensor): tensor is tf.Variable => tensor instanceof tf.Variable && tensor.trainable;
-    return new Map(
-      [...this.parameters].filter(
-        (entry): entry is [string, tf.Variable] => isTrainable(entry[1]) && isChosen(entry[0]),
-      ),
-    );
-  }
-
-  /** Weights by their torch names and in torch's layout. */
-  stateDict(): Promise<Map<string, TensorData>> {
-    return visionStateDict(this.parameters);
+    return new Map([...this.parameters].filter((entry): entry is [string, tf.Variable] => isTrainable(entry[1])));
   }
 
   /**
@@ -158,36 +136,39 @@ export class ModifiedResNet implements ImageTower {
    * Assigning to a variable, or a forward pass in training, is noticed without.
    */
   refresh(): void {
-    if (this.#frozen) return;
-    this.#folded?.dispose();
-    this.#folded = undefined;
+    if (this.frozen) return;
+    this.folded?.dispose();
+    this.folded = undefined;
   }
 
   /** Frees all weights. */
   dispose(): void {
-    this.#frozen = false;
+    this.frozen = false;
     this.refresh();
     tf.dispose([...this.parameters.values()]);
   }
 
-  #pool(layers: VisionLayers, x: tf.Tensor4D): tf.Tensor2D {
+  private pool(layers: VisionLayers, x: tf.Tensor4D): tf.Tensor2D {
     return attentionPool(x, (name) => layers.parameter(`visual.attnpool.${name}`), this.config.heads);
   }
 
   /** RoIAlign on maps of these features' size, plain and averaged 2 × 2. */
-  #roiAlign({ shape: [batch, height, width] }: tf.Tensor4D, { boxes, imageIndex, imageWidth }: Regions): RoiAlign {
+  private roiAlign(
+    { shape: [batch, height, width] }: tf.Tensor4D,
+    { boxes, imageIndex, imageWidth }: Regions,
+  ): RoiAlign {
     const options = { outputSize: 2 * this.config.gridSize, spatialScale: width / imageWidth };
     const prepare = (pool: number) => prepareRoiAlign(boxes, imageIndex, [batch, height, width], { ...options, pool });
     return { whole: prepare(1), pooled: prepare(2) };
   }
 
-  #convolutions(): ConvNorm[] {
-    return [...stem, ...this.#blocks.flat().flatMap(blockLayers)];
+  private convolutions(): ConvNorm[] {
+    return [...stem, ...this.blocks.flat().flatMap(blockLayers)];
   }
 
-  #layers({ training = false, updateStatistics = true }: ForwardOptions): VisionLayers {
+  private layers({ training = false, updateStatistics = true }: ForwardOptions): VisionLayers {
     if (training) {
-      if (this.#frozen)
+      if (this.frozen)
         throw new VillaError(
           "InvalidArgument",
           "A model loaded for inference cannot be trained; load it again without that option.",
@@ -195,19 +176,13 @@ export class ModifiedResNet implements ImageTower {
       this.refresh();
       return new TrainingLayers(this.parameters, updateStatistics);
     }
-    if (!this.#frozen && !this.#folded?.isCurrent()) {
+    if (!this.frozen && !this.folded?.isCurrent()) {
       this.refresh();
-      this.#folded = FoldedLayers.fromTensors(this.parameters, this.#convolutions());
+      this.folded = FoldedLayers.fromTensors(this.parameters, this.convolutions());
     }
-    return this.#folded!;
+    return this.folded!;
   }
 }
-
-/** Mean and deviation of CLIP's training images. */
-export const clipPixels = {
-  mean: [0.48145466, 0.4578275, 0.40821073],
-  deviation: [0.26862954, 0.26130258, 0.27577711],
-} as const;
 
 const stem = ([2, 1, 1] as const).map((stride, i) => ({
   conv: `visual.conv${i + 1}`,

@@ -1,4 +1,5 @@
 import { VillaError } from "@villa/data";
+import { defaultEpsilon } from "../config.ts";
 import { regionOffsets } from "../data/batches.ts";
 import type { AttributeScores } from "../model/scores.ts";
 
@@ -37,7 +38,7 @@ export function checkEpsilon(epsilon: Epsilon, attributes: number): void {
   if (bad !== undefined) {
     throw new VillaError(
       "InvalidArgument",
-      `epsilon must be above 0 and at most 2 (scores are cosines), not ${bad}; the default is 0.2.`,
+      `epsilon must be above 0 and at most 2 (scores are cosines), not ${bad}; the default is ${defaultEpsilon}.`,
     );
   }
 }

@@ -1,5 +1,6 @@
 import { VillaError } from "@villa/data";
 import { addCounts, type MappingCounts, type MappingMetrics, metricsFromCounts, noCounts } from "@villa/metrics";
+import { defaultEpsilon } from "../config.ts";
 import { regionOffsets } from "../data/batches.ts";
 import type { AttributeScores } from "../model/scores.ts";
 import { checkEpsilon, type Epsilon, epsilonOf, forEachImage, largest, regionsWithin } from "./assign.ts";
@@ -53,13 +54,13 @@ export function chooseEpsilon(split: ScoredSplit): EpsilonResult {
   if (truth === 0) {
     throw new VillaError(
       "InvalidArgument",
-      "epsilon cannot be chosen automatically: no region of this split has a true attribute; give epsilon=0.2 instead.",
+      `epsilon cannot be chosen automatically: no region of this split has a true attribute; give epsilon=${defaultEpsilon} instead.`,
     );
   }
   const choices = choicesOf(split.scores.flatMap((_, attribute) => gapsOf(split, attribute)));
   const f1 = ({ correct, assigned }: Choice) => (2 * correct) / (assigned + truth);
   // Where no image mentions anything there is nothing to choose from.
-  const [first = { epsilon: 0.2, correct: 0, assigned: 0 }] = choices;
+  const [first = { epsilon: defaultEpsilon, correct: 0, assigned: 0 }] = choices;
   const best = choices.reduce((best, each) => (f1(each) > f1(best) ? each : best), first);
   return { epsilon: best.epsilon, ...metricsFromCounts({ ...best, truth }) };
 }

@@ -1,4 +1,5 @@
 import type { ProgressListener } from "@villa/data";
+import { defaultEpsilon } from "../config.ts";
 import type { MappingData } from "../data/batches.ts";
 import { checkMappingData } from "../data/check-data.ts";
 import { type AttributeScores, type HeadSource, scoreRegions } from "../model/scores.ts";
@@ -26,7 +27,7 @@ export interface MapRegionsOptions extends MappingData {
 export async function mapRegions(
   options: MapRegionsOptions,
 ): Promise<{ assigned: number[][][]; scores: AttributeScores[] }> {
-  const { model, regions, counts, labels, attributeEmbeddings, epsilon = 0.2, exclusive = [] } = options;
+  const { model, regions, counts, labels, attributeEmbeddings, epsilon = defaultEpsilon, exclusive = [] } = options;
   const data = { regions, counts, labels };
   checkMappingData(data, attributeEmbeddings, model.attributes);
   const scores = excludeWithinGroups(await scoreRegions({ ...options, data }), counts, exclusive);

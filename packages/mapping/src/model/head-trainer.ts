@@ -50,8 +50,8 @@ export class HeadTrainer {
     this.#optimizer = new AdamW({
       parameters: this.stack.variables,
       learningRate: options.learningRate,
-      betas: [options.beta1, options.beta2],
-      eps: options.epsilon,
+      betas: options.betas,
+      adamEpsilon: options.adamEpsilon,
       weightDecay: options.weightDecay,
     });
     this.#steps = states[0]!.steps;

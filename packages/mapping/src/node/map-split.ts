@@ -6,7 +6,7 @@ import { excludeWithinGroups } from "../assign/exclusive.ts";
 import { mappingRows } from "../assign/mapping-rows.ts";
 import { type MappingReport, mappingReport } from "../assign/report.ts";
 import { sentenceRule } from "../assign/sentences.ts";
-import type { Stage1Config } from "../config.ts";
+import { defaultEpsilon, type Stage1Config } from "../config.ts";
 import type { SplitData } from "../data/build-data.ts";
 import { type AttributeScores, type HeadSource, scoreRegions } from "../model/scores.ts";
 
@@ -59,7 +59,7 @@ export function judgeable({ scores, data, truth }: ScoredSplitData): ScoredSplit
 
 /**
  * The ε to map with. "auto" and lists are decided on the validation split by F1; without one whose true attributes are
- * known, a list's first value is taken and "auto" falls back to 0.2.
+ * known, a list's first value is taken and "auto" falls back to the default.
  */
 export function decideEpsilon(
   choice: Stage1Config["mapping"]["epsilon"],
@@ -70,7 +70,7 @@ export function decideEpsilon(
     if (!validation) return choice[0]!;
     return epsilonSweep(validation, choice).reduce((best, each) => (each.f1 > best.f1 ? each : best)).epsilon;
   }
-  if (!validation) return 0.2;
+  if (!validation) return defaultEpsilon;
   const shared = chooseEpsilon(validation).epsilon;
   return choice === "auto" ? shared : chooseEpsilonPerAttribute(validation, shared);
 }

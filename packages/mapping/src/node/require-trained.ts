@@ -11,7 +11,7 @@ import { loadHeadProgress } from "./head-files.ts";
  */
 export async function requireTrained(folder: string, total: number, config: Stage1Config): Promise<void> {
   // Heads that may stop early are taken as they are; the run that joins them finishes those that were killed.
-  const epochs = config.early_stop.metric === "none" ? config.epochs : 0;
+  const epochs = config.earlyStop.metric === "none" ? config.epochs : 0;
   const missing: number[] = [];
   for (let head = 0; head < total; head++) {
     const progress = await loadHeadProgress(folder, head);

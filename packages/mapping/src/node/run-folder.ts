@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { snakeCaseKeys } from "@villa/core";
 import { VillaError } from "@villa/data";
 import { type AttributeEmbeddings, atomicWriteFile } from "@villa/data/node";
 import type { Stage1Config } from "../config.ts";
@@ -22,8 +23,8 @@ export interface RunFolder {
 }
 
 /** Paths of the files of a run. */
-export function runFolder(config: Pick<Stage1Config, "checkpoint_dir" | "task_name">): RunFolder {
-  const directory = join(config.checkpoint_dir, config.task_name);
+export function runFolder(config: Pick<Stage1Config, "checkpointDir" | "taskName">): RunFolder {
+  const directory = join(config.checkpointDir, config.taskName);
   return {
     directory,
     heads: join(directory, "heads"),
@@ -45,18 +46,23 @@ export function fingerprintOf(config: Stage1Config, train: SplitData, embeddings
   const { data } = train;
   return {
     seed: String(config.seed),
-    batch_size: String(config.batch_size),
-    model: JSON.stringify({ one_proj: config.model.one_proj, adapter: config.model.adapter }),
-    loss: JSON.stringify(config.loss),
-    optimizer: JSON.stringify(config.optimizer),
+    batch_size: String(config.batchSize),
+    model: written({ oneProj: config.model.oneProj, adapter: config.model.adapter }),
+    loss: written(config.loss),
+    optimizer: written(config.optimizer),
     // With a falling learning rate, the number of epochs changes every step.
     epochs: config.optimizer.schedule === "constant" ? undefined : String(config.epochs),
-    early_stop: config.early_stop.metric === "none" ? "none" : JSON.stringify(config.early_stop),
-    init_checkpoint: config.init_checkpoint ?? "none",
+    early_stop: config.earlyStop.metric === "none" ? "none" : written(config.earlyStop),
+    init_checkpoint: config.initCheckpoint ?? "none",
     "the region embeddings": digest(data.regions),
     "the annotations": digest(data.counts, data.labels),
     "the attribute embeddings": digest(embeddings.values, new TextEncoder().encode(embeddings.attributes.join("\n"))),
   };
+}
+
+/** A group of settings, in the one way that files have held it from the beginning. */
+function written(group: object): string {
+  return JSON.stringify(snakeCaseKeys(group));
 }
 
 /** The form of the heads in a folder of checkpoints, where a run has left its settings beside them. */

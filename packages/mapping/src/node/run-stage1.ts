@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { TaskPool } from "@villa/core";
+import { snakeCaseKeys, type TaskPool } from "@villa/core";
 import { type ProgressListener, VillaError } from "@villa/data";
 import {
   type AttributeEmbeddings,
@@ -12,7 +12,7 @@ import {
 } from "@villa/data/node";
 import type { Epsilon } from "../assign/assign.ts";
 import type { MappingReport } from "../assign/report.ts";
-import { parseShard, parseStage1Config, type Stage1Config, trainOptionsOfConfig } from "../config.ts";
+import { defaultEpsilon, type Stage1Config, stage1Config } from "../config.ts";
 import type { SplitData } from "../data/build-data.ts";
 import { checkMappingData } from "../data/check-data.ts";
 import { type HeadsOptions, headCount, headFrom } from "../model/heads.ts";
@@ -21,6 +21,7 @@ import type { EpochSummary } from "../train/history.ts";
 import { type Parallel, shardOf } from "../train/parallel.ts";
 import { trainGroups } from "../train/train-groups.ts";
 import { progressOf } from "../train/train-mapping.ts";
+import { trainOptionsOfConfig } from "../train/train-options.ts";
 import { headSource, loadHeadProgress, removeLeftovers, saveHeadState } from "./head-files.ts";
 import { loadSplits } from "./load-splits.ts";
 import { decideEpsilon, exclusiveGroups, judgeable, scoreSplitData, sweepOf, writeMapping } from "./map-split.ts";
@@ -54,7 +55,7 @@ export interface MappedSplit {
 
 /** What a run of Stage 1 gives. */
 export interface Stage1Result {
-  /** `<checkpoint_dir>/<task_name>` */
+  /** `<checkpointDir>/<taskName>` */
   readonly directory: string;
   readonly attributes: readonly string[];
   readonly history: readonly EpochSummary[];
@@ -76,19 +77,19 @@ export interface Stage1Result {
  * @throws VillaError with a sentence for whatever is wrong with the configuration, the dataset or its embeddings
  */
 export async function runStage1(config: Stage1Config, options: RunOptions = {}): Promise<Stage1Result> {
-  const input = await openInput(parseStage1Config(config), true);
+  const input = await openInput(stage1Config(config), true);
   const { folder, embeddings } = input;
   const heads = headCount(input.form.oneProj, embeddings.attributes.length);
   if (options.mergeOnly) await requireTrained(folder.heads, heads, input.config);
   const history = await train(input, options);
   const source = { ...input.form, attributes: embeddings.attributes };
-  if (config.attributes_shard !== null) {
+  if (config.attributesShard !== null) {
     return { directory: folder.directory, attributes: embeddings.attributes, history, mappings: [], checkpoints: [] };
   }
   const checkpoints: string[] = [];
   if (await writeTorchModel(folder.last, headSource(folder.heads, source, "last"))) checkpoints.push(folder.last);
   const best = headSource(folder.heads, source, "best");
-  if (config.early_stop.metric !== "none" && (await writeTorchModel(folder.best, best))) checkpoints.push(folder.best);
+  if (config.earlyStop.metric !== "none" && (await writeTorchModel(folder.best, best))) checkpoints.push(folder.best);
   return mapSplits(input, best, options, { history, checkpoints });
 }
 
@@ -102,7 +103,7 @@ export async function runMapping(
   config: Stage1Config,
   options: RunOptions & { readonly checkpoint?: string | undefined } = {},
 ): Promise<Stage1Result> {
-  const input = await openInput(parseStage1Config(config), false);
+  const input = await openInput(stage1Config(config), false);
   const { attributes, dimension } = input.embeddings;
   const path = options.checkpoint ?? input.folder.directory;
   const model = await openModel(path, { attributes, dimension, adapter: config.model.adapter });
@@ -122,35 +123,35 @@ interface Stage1Input {
 }
 
 async function openInput(config: Stage1Config, training: boolean): Promise<Stage1Input> {
-  const dataset = await openDataset(config.data_dir);
-  const embeddings = await readAttributeEmbeddings(config.data_dir);
+  const dataset = await openDataset(config.dataDir);
+  const embeddings = await readAttributeEmbeddings(config.dataDir);
   const { dimension } = embeddings;
-  if (config.model.emb_dim !== null && config.model.emb_dim !== dimension) {
+  if (config.model.embDim !== null && config.model.embDim !== dimension) {
     throw new VillaError(
       "Mismatch",
-      `model.emb_dim is ${config.model.emb_dim}, but the attribute embeddings in ${config.data_dir} have ${dimension} dimensions; set model.emb_dim=${dimension}.`,
+      `model.emb_dim is ${config.model.embDim}, but the attribute embeddings in ${config.dataDir} have ${dimension} dimensions; set model.emb_dim=${dimension}.`,
     );
   }
-  await checkEmbeddingManifest(config.data_dir, dataset.annotations);
+  await checkEmbeddingManifest(config.dataDir, dataset.annotations);
   const mapped = config.mapping.splits ?? ["train", "val", "test"].filter((split) => dataset.splits.includes(split));
-  const judges = config.validate || config.early_stop.metric !== "none";
+  const judges = config.validate || config.earlyStop.metric !== "none";
   const wantsValidation = (training && judges) || typeof config.mapping.epsilon !== "number";
   const names = new Set([...(training ? ["train"] : []), ...mapped]);
   if (wantsValidation && (judges || dataset.splits.includes("val"))) names.add("val");
-  const splits = await loadSplits(config.data_dir, dataset.annotations, embeddings, [...names]);
+  const splits = await loadSplits(config.dataDir, dataset.annotations, embeddings, [...names]);
   for (const [split, { data }] of splits) {
     checkMappingData(data, embeddings.values, embeddings.attributes, `the ${split} split`);
   }
   if (wantsValidation) requireTruth(config, splits.get("val"));
-  const form = { dimension, oneProj: config.model.one_proj, adapter: config.model.adapter };
+  const form = { dimension, oneProj: config.model.oneProj, adapter: config.model.adapter };
   return { config, folder: runFolder(config), dataset, embeddings, form, splits };
 }
 
 /** Judging by true attributes needs a validation split that tells them. */
-function requireTruth({ early_stop, mapping }: Stage1Config, validation: SplitData | undefined): void {
+function requireTruth({ earlyStop, mapping }: Stage1Config, validation: SplitData | undefined): void {
   if (validation?.truth) return;
   const [setting, instead] =
-    early_stop.metric === "f1"
+    earlyStop.metric === "f1"
       ? ["early_stop.metric=f1", "early_stop.metric=loss"]
       : typeof mapping.epsilon === "string"
         ? [`mapping.epsilon=${mapping.epsilon}`, "a number, such as mapping.epsilon=0.2"]
@@ -166,16 +167,16 @@ async function train(input: Stage1Input, options: RunOptions): Promise<EpochSumm
   const { config, folder, embeddings, form, splits } = input;
   const data = splits.get("train")!;
   const images = data.data.counts.length;
-  if (config.batch_size > images) {
+  if (config.batchSize > images) {
     throw new VillaError(
       "InvalidArgument",
-      `batch_size=${config.batch_size} is larger than the train split of ${images} images; use batch_size=${images} or less.`,
+      `batch_size=${config.batchSize} is larger than the train split of ${images} images; use batch_size=${images} or less.`,
     );
   }
   const total = headCount(form.oneProj, embeddings.attributes.length);
-  const shard = config.attributes_shard === null ? { index: 0, count: 1 } : parseShard(config.attributes_shard);
+  const shard = config.attributesShard ?? { index: 0, count: 1 };
   const heads = shardOf(total, shard);
-  if (config.attributes_shard !== null && config.resume === "never") {
+  if (config.attributesShard !== null && config.resume === "never") {
     throw new VillaError(
       "InvalidArgument",
       "A shard cannot start anew (resume=never): it would delete what other shards have trained.",
@@ -183,9 +184,9 @@ async function train(input: Stage1Input, options: RunOptions): Promise<EpochSumm
   }
   await prepareFolder(folder, config, fingerprintOf(config, data, embeddings));
   await removeLeftovers(folder.heads, heads);
-  if (config.attributes_shard !== null) await noteShards(folder.heads, shard.count);
-  if (config.init_checkpoint !== null) await seedHeads(input, heads, config.init_checkpoint);
-  const suffix = config.attributes_shard === null ? "" : `-${shard.index + 1}-of-${shard.count}`;
+  if (config.attributesShard !== null) await noteShards(folder.heads, shard.count);
+  if (config.initCheckpoint !== null) await seedHeads(input, heads, config.initCheckpoint);
+  const suffix = config.attributesShard === null ? "" : `-${shard.index + 1}-of-${shard.count}`;
   const log = await EpochLog.open(
     folder.metrics.replace(/\.jsonl$/, `${suffix}.jsonl`),
     heads,
@@ -194,7 +195,7 @@ async function train(input: Stage1Input, options: RunOptions): Promise<EpochSumm
   );
   const progress = progressOf(options.onProgress, await stepsLeft(input, heads, images));
   const validation = splits.get("val");
-  const judges = config.validate || config.early_stop.metric !== "none";
+  const judges = config.validate || config.earlyStop.metric !== "none";
   await trainGroups(
     {
       ...form,
@@ -207,13 +208,13 @@ async function train(input: Stage1Input, options: RunOptions): Promise<EpochSumm
           ? { data: validation.data, truth: validation.truth, epsilon: firstEpsilon(config) }
           : undefined,
       earlyStopping:
-        config.early_stop.metric === "none"
+        config.earlyStop.metric === "none"
           ? undefined
-          : (config.early_stop as { metric: "loss" | "f1"; patience: number }),
+          : (config.earlyStop as { metric: "loss" | "f1"; patience: number }),
       checkpoints: folder.heads,
-      keepOptimizer: config.keep_optimizer,
+      keepOptimizer: config.keepOptimizer,
       historyOnly: true,
-      headsAtOnce: headsWithin(config.memory_limit, form.dimension),
+      headsAtOnce: headsWithin(config.memoryLimit, form.dimension),
       parallel: parallelOf(options),
       onMessage: (message) => {
         progress(message);
@@ -259,7 +260,7 @@ async function mapSplits(
     mappings.push({ split, path: paths[0]!, images: scored.annotations.length, report });
   }
   const result = { directory: folder.directory, attributes, epsilon, mappings, ...trained };
-  await atomicWriteFile(folder.report, `${JSON.stringify({ config, ...result }, null, 1)}\n`);
+  await atomicWriteFile(folder.report, `${JSON.stringify({ config: snakeCaseKeys(config), ...result }, null, 1)}\n`);
   return result;
 }
 
@@ -287,7 +288,7 @@ async function stepsLeft({ config, folder }: Stage1Input, heads: readonly number
   for (const head of heads) {
     epochs += Math.max(0, config.epochs - ((await loadHeadProgress(folder.heads, head))?.epoch ?? 0));
   }
-  return epochs * Math.floor(images / config.batch_size);
+  return epochs * Math.floor(images / config.batchSize);
 }
 
 /** Heads whose weights, gradients and AdamW moments fit. */
@@ -299,5 +300,5 @@ const parallelOf = ({ pool }: RunOptions): Parallel | undefined => pool && { poo
 
 function firstEpsilon({ mapping: { epsilon } }: Stage1Config): number {
   if (typeof epsilon === "number") return epsilon;
-  return typeof epsilon === "object" ? epsilon[0]! : 0.2;
+  return typeof epsilon === "object" ? epsilon[0]! : defaultEpsilon;
 }

@@ -7,7 +7,7 @@ import { type MappingModel, makeModel } from "../model/model.ts";
 import { type EpochSummary, summarizeHistory } from "./history.ts";
 import type { Parallel } from "./parallel.ts";
 import { type TrainMessage, trainGroupInMemory, trainGroups } from "./train-groups.ts";
-import { checkTrainOptions, defaultTrainOptions, type TrainOptions } from "./train-options.ts";
+import { type TrainOptions, trainOptions } from "./train-options.ts";
 import type { ValidationSplit } from "./validate.ts";
 
 export interface TrainMappingOptions extends MappingData, Partial<TrainOptions> {
@@ -49,7 +49,7 @@ export async function trainMapping(options: TrainMappingOptions): Promise<Traine
   const attributes = options.attributes ?? Array.from({ length: total }, (_, a) => String(a));
   const { dimension } = checkMappingData(data, attributeEmbeddings, attributes);
   if (validation) checkMappingData(validation.data, attributeEmbeddings, attributes, "the validation data");
-  const train = trainOptionsOf(options);
+  const train = trainOptions(options);
   const form = { dimension, oneProj: options.oneProj ?? false, adapter: options.adapter ?? false };
   const heads = Array.from({ length: headCount(form.oneProj, total) }, (_, head) => head);
   const steps = train.epochs * Math.floor(counts.length / train.batchSize) * heads.length;
@@ -79,17 +79,6 @@ export async function trainMapping(options: TrainMappingOptions): Promise<Traine
       results.map(() => true),
     ),
   };
-}
-
-/** Checked options with the defaults filled in. */
-export function trainOptionsOf(options: Partial<TrainOptions>): TrainOptions {
-  const names = Object.keys(defaultTrainOptions) as (keyof TrainOptions)[];
-  const given = Object.fromEntries(
-    names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
-  );
-  const train: TrainOptions = { ...defaultTrainOptions, ...given };
-  checkTrainOptions(train);
-  return train;
 }
 
 /** Turns messages of trainers into progress: `total` head steps in all. */

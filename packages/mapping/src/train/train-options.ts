@@ -1,60 +1,57 @@
-import { VillaError } from "@villa/data";
+import { checkConfig } from "@villa/core";
+import * as v from "valibot";
+import { type Stage1Config, stage1Schema } from "../config.ts";
 
-/** How heads are trained. The defaults are the reference's. */
+/** How heads are trained. Rules and defaults are those of the settings of the same meaning in {@link stage1Schema}. */
 export interface TrainOptions {
-  /** Passes over the training split. Default 30. */
+  /** Passes over the training split. */
   readonly epochs: number;
-  /** Images a batch; an incomplete last batch is dropped. Default 48. */
+  /** Images a batch; an incomplete last batch is dropped. */
   readonly batchSize: number;
-  /** Decides the starting weights and the order of the images. Default 23. */
+  /** Decides the starting weights and the order of the images. */
   readonly seed: number;
-  /** τ of the loss. Default 0.07. */
+  /** τ of the loss. */
   readonly temperature: number;
-  /** AdamW. Defaults 1e-4, 0.9, 0.999, 1e-8 and 0.01. */
+  /** Of AdamW, as the next three. */
   readonly learningRate: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
+  readonly betas: readonly [number, number];
+  readonly adamEpsilon: number;
   readonly weightDecay: number;
   /** "constant" is the reference; "cosine" falls to zero along half a cosine. */
   readonly schedule: "constant" | "cosine";
-  /** Steps over which the learning rate rises from zero. Default 0. */
+  /** Steps over which the learning rate rises from zero. */
   readonly warmupSteps: number;
 }
 
-/** The reference's settings. */
-export const defaultTrainOptions: TrainOptions = {
-  epochs: 30,
-  batchSize: 48,
-  seed: 23,
-  temperature: 0.07,
-  learningRate: 1e-4,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weightDecay: 0.01,
-  schedule: "constant",
-  warmupSteps: 0,
-};
+const { epochs, batchSize, seed, loss, optimizer } = stage1Schema.entries;
+const { lr, betas, eps, weightDecay, schedule, warmupSteps } = optimizer.wrapped.entries;
+const trainOptionsSchema = v.object({
+  epochs,
+  batchSize,
+  seed,
+  temperature: loss.wrapped.entries.temp,
+  learningRate: lr,
+  betas,
+  adamEpsilon: eps,
+  weightDecay,
+  schedule,
+  warmupSteps,
+});
 
-/** @throws VillaError InvalidArgument naming the first option that is out of range */
-export function checkTrainOptions(options: TrainOptions): void {
-  const rules: readonly [keyof TrainOptions, boolean, string][] = [
-    ["epochs", isWhole(options.epochs, 0), "a whole number of at least 0"],
-    ["batchSize", isWhole(options.batchSize, 1), "a whole number of at least 1"],
-    ["seed", isWhole(options.seed, 0) && options.seed < 2 ** 32, "a whole number from 0 to 4294967295"],
-    // e^(1/τ) is shifted before it is taken, so only the quotient 1/τ itself has to stay finite.
-    ["temperature", options.temperature >= 1e-6 && Number.isFinite(options.temperature), "at least 0.000001"],
-    ["learningRate", options.learningRate >= 0 && Number.isFinite(options.learningRate), "a number of at least 0"],
-    ["beta1", options.beta1 >= 0 && options.beta1 < 1, "at least 0 and below 1"],
-    ["beta2", options.beta2 >= 0 && options.beta2 < 1, "at least 0 and below 1"],
-    ["epsilon", options.epsilon >= 0 && Number.isFinite(options.epsilon), "a number of at least 0"],
-    ["weightDecay", options.weightDecay >= 0 && Number.isFinite(options.weightDecay), "a number of at least 0"],
-    ["warmupSteps", isWhole(options.warmupSteps, 0), "a whole number of at least 0"],
-  ];
-  for (const [name, valid, expected] of rules) {
-    if (!valid) throw new VillaError("InvalidArgument", `${name} must be ${expected}, not ${options[name]}.`);
-  }
+/**
+ * Checked options with the defaults filled in; what is no training option is left out.
+ *
+ * @throws VillaError `InvalidArgument` naming every option that is out of range
+ */
+export function trainOptions(options: Partial<TrainOptions> = {}): TrainOptions {
+  return checkConfig(trainOptionsSchema, options);
+}
+
+/** The part of the configuration that {@link TrainOptions} covers. */
+export function trainOptionsOfConfig(config: Stage1Config): TrainOptions {
+  const { lr, eps, ...optimizer } = config.optimizer;
+  const { epochs, batchSize, seed, loss } = config;
+  return { epochs, batchSize, seed, temperature: loss.temp, learningRate: lr, adamEpsilon: eps, ...optimizer };
 }
 
 /** Learning rate of step `step` (from 0) of `totalSteps`. */
@@ -63,5 +60,3 @@ export function learningRateAt(step: number, totalSteps: number, options: TrainO
   if (options.schedule === "constant") return options.learningRate * warm;
   return options.learningRate * warm * 0.5 * (1 + Math.cos((Math.PI * step) / Math.max(1, totalSteps)));
 }
-
-const isWhole = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least;

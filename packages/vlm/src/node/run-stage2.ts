@@ -1,14 +1,14 @@
 import { join } from "node:path";
-import type { EpochResult } from "@villa/core";
+import { type EpochResult, snakeCaseKeys } from "@villa/core";
 import { folderCheckpoints, jsonlMetrics, readMetrics } from "@villa/core/node";
 import { type ProgressListener, saveTorch, VillaError } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
-import { exportRegionEncoder, ModifiedResNet } from "@villa/encoders";
-import { parseStage2Config, type Stage2Config } from "../config.ts";
+import { exportRegionEncoder, visionStateDict } from "@villa/encoders";
+import { contrastiveSettings, type Stage2Config, stage2Config } from "../config.ts";
 import { SentenceEmbeddings } from "../text-embeddings.ts";
 import { trainContrastive } from "../train.ts";
 import { splitPairs } from "./dataset-pairs.ts";
-import { initialModel, openModel } from "./model.ts";
+import { initialModel, type ModelDescription, openModel } from "./model.ts";
 import { clearRun, requireSameRun, runFingerprint } from "./same-run.ts";
 
 /** How {@link runStage2} runs. */
@@ -19,7 +19,7 @@ export interface Stage2RunOptions {
 
 /** What a run of Stage 2 gives. */
 export interface Stage2Result {
-  /** `<checkpoint_dir>/<task_name>` */
+  /** `<checkpointDir>/<taskName>` */
   readonly directory: string;
   readonly lastCheckpoint: string;
   readonly bestCheckpoint: string;
@@ -45,38 +45,31 @@ export async function runStage2(
   config: Stage2Config,
   { progress, signal }: Stage2RunOptions = {},
 ): Promise<Stage2Result> {
-  const checked = parseStage2Config(config);
-  const directory = join(checked.checkpoint_dir, checked.task_name);
-  const dataset = await openDataset(checked.data_dir);
+  const checked = stage2Config(config);
+  const directory = join(checked.checkpointDir, checked.taskName);
+  const dataset = await openDataset(checked.dataDir);
   const model = await initialModel(checked);
   try {
-    const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.embedDim);
-    const train = await splitPairs(dataset, "train", checked.pairs, embeddings, model.tower.input);
+    const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.config.embedDim);
+    const train = await splitPairs(dataset, "train", checked.pairs, embeddings);
     const val = dataset.splits.includes("val")
-      ? await splitPairs(dataset, "val", checked.pairs, embeddings, model.tower.input)
+      ? await splitPairs(dataset, "val", checked.pairs, embeddings)
       : undefined;
     const store = folderCheckpoints(directory);
     const metrics = join(directory, "metrics.jsonl");
     const fingerprint = runFingerprint(checked, train.digest);
     if (checked.resume === "never") await clearRun(directory);
     else await requireSameRun(store.lastPath, fingerprint);
+    const description: ModelDescription = { vision: model.tower.config, text: model.text };
     const result = await trainContrastive(
       model.tower,
       { train, val },
       {
-        learningRate: checked.optimizer.lr,
-        weightDecay: checked.optimizer.weight_decay,
-        batchSize: checked.batch_size,
-        microBatch: checked.micro_batch,
-        stepsPerEpoch: checked.steps_per_epoch ?? undefined,
-        epochs: checked.epochs,
-        temperature: checked.loss.temp,
-        patience: checked.early_stop.patience,
-        seed: checked.seed,
+        ...contrastiveSettings(checked),
         checkpoints: store,
         resume: true,
         metrics: jsonlMetrics(metrics),
-        extra: { model: model.description, config: checked, fingerprint },
+        extra: { model: description, config: snakeCaseKeys(checked), fingerprint },
         progress,
         signal,
       },
@@ -117,20 +110,9 @@ export async function exportModel(checkpoint: string, path: string): Promise<voi
   }
   const model = await openModel(checkpoint);
   try {
-    const { tower } = model.image;
-    if (!tower) throw new VillaError("InvalidArgument", `${checkpoint} holds no image tower that can be exported.`);
-    const stateDict = await tower.stateDict();
+    const stateDict = await visionStateDict(model.tower.parameters);
     const isOnnx = /\.onnx$/i.test(path);
-    if (isOnnx && !(tower instanceof ModifiedResNet)) {
-      throw new VillaError(
-        "Unsupported",
-        "Only CLIP ResNets are exported to ONNX so far; give a name that ends in .pth.",
-      );
-    }
-    await atomicWriteFile(
-      path,
-      isOnnx ? exportRegionEncoder(stateDict, (tower as ModifiedResNet).config) : saveTorch(stateDict),
-    );
+    await atomicWriteFile(path, isOnnx ? exportRegionEncoder(stateDict, model.tower.config) : saveTorch(stateDict));
   } finally {
     model.dispose();
   }

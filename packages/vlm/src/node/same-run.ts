@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { snakeCaseKeys } from "@villa/core";
 import { readCheckpointExtra } from "@villa/core/node";
 import { VillaError } from "@villa/data";
 import type { Stage2Config } from "../config.ts";
@@ -14,19 +15,24 @@ export type RunFingerprint = Readonly<Record<string, string>>;
 export function runFingerprint(config: Stage2Config, pairsDigest: string): RunFingerprint {
   const { weights, ...sizes } = config.model;
   // The same weights may lie in another folder by now, and the sizes above them are not used.
-  const model = weights === null ? JSON.stringify(sizes) : basename(weights);
+  const model = weights === null ? written(sizes) : basename(weights);
   return {
     pairs: config.pairs,
     seed: String(config.seed),
-    batch_size: String(config.batch_size),
-    micro_batch: String(config.micro_batch),
-    steps_per_epoch: String(config.steps_per_epoch),
+    batch_size: String(config.batchSize),
+    micro_batch: String(config.microBatch),
+    steps_per_epoch: String(config.stepsPerEpoch),
     model,
-    text_encoder: config.text_encoder,
-    loss: JSON.stringify(config.loss),
-    optimizer: JSON.stringify(config.optimizer),
+    text_encoder: config.textEncoder,
+    loss: written(config.loss),
+    optimizer: written(config.optimizer),
     "the region-text pairs": pairsDigest,
   };
+}
+
+/** A group of settings, in the one way that files have held it from the beginning. */
+function written(group: object): string {
+  return JSON.stringify(snakeCaseKeys(group));
 }
 
 /** sha256 over the boxes and sentences of images, in order. */

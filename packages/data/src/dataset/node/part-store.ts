@@ -14,6 +14,7 @@ export interface PartStoreOptions<T> {
   readonly folder: string;
   /** Ending of the parts' files, without a dot. */
   readonly extension: string;
+  /** The bytes, or the text, of a part. */
   encode(value: T): Uint8Array | string;
   /** @throws VillaError `InvalidFile` when these are not the bytes of this part */
   decode(bytes: Uint8Array, part: number): T;

@@ -1,0 +1,84 @@
+import * as v from "valibot";
+
+/** A schema that a missing value passes too, as its default. */
+export type Setting<Input, Output> = v.OptionalSchema<v.GenericSchema<Input, Output>, NonNullable<Input> | Input>;
+
+/**
+ * A setting of a configuration: its rule, its default and its description in one place. Checks, defaults, `--help` and the
+ * documentation are all read from it.
+ *
+ * @param rule what values are allowed
+ * @param options `shortName`: another name by which `resolveConfig` finds it, without its group
+ * @example
+ * const schema = v.strictObject({ epochs: setting(whole(1), 100, "passes over the training split, at most") });
+ */
+export function setting<Input, Output>(
+  rule: v.GenericSchema<Input, Output>,
+  fallback: NoInfer<Input>,
+  help: string,
+  { shortName }: { readonly shortName?: string | undefined } = {},
+): Setting<Input, Output> {
+  return v.optional(described(rule, help, shortName), fallback) as Setting<Input, Output>;
+}
+
+/** A setting without a default, which has to be given. */
+export function requiredSetting<Input, Output>(
+  rule: v.GenericSchema<Input, Output>,
+  help: string,
+): v.GenericSchema<Input, Output> {
+  return described(rule, help, undefined);
+}
+
+/** Settings under a common name: `optimizer.lr`. */
+export function settingGroup<const Entries extends v.ObjectEntries>(
+  entries: Entries,
+): v.OptionalSchema<
+  v.StrictObjectSchema<Entries, undefined>,
+  () => v.InferInput<v.StrictObjectSchema<Entries, undefined>>
+> {
+  return v.optional(v.strictObject(entries), () => ({}) as v.InferInput<v.StrictObjectSchema<Entries, undefined>>);
+}
+
+/** A number above 0. */
+export function positive(): v.GenericSchema<number> {
+  return v.pipe(v.number(), v.finite(), v.gtValue(0));
+}
+
+/** A number of at least 0. */
+export function notNegative(): v.GenericSchema<number> {
+  return v.pipe(v.number(), v.finite(), v.minValue(0));
+}
+
+/** A whole number of at least `least`. */
+export function whole(least: number, most: number = Number.MAX_SAFE_INTEGER): v.GenericSchema<number> {
+  return v.pipe(v.number(), v.safeInteger(), v.minValue(least), v.maxValue(most));
+}
+
+/** Text that is not empty, such as a path. */
+export function filledText(): v.GenericSchema<string> {
+  return v.pipe(v.string(), v.nonEmpty("expected some text, not an empty one"));
+}
+
+/** A list, or a list as an override writes it: "0.05,0.1". Words that are not numbers stay words. */
+export function listOf<Item>(item: v.GenericSchema<Item>): v.GenericSchema<string | number | readonly Item[], Item[]> {
+  const list = v.pipe(
+    v.union([v.string(), v.number(), v.array(v.unknown())]),
+    v.transform((value) => (Array.isArray(value) ? value : String(value).split(",").map(word))),
+    v.array(item),
+  );
+  return list as unknown as v.GenericSchema<string | number | readonly Item[], Item[]>;
+}
+
+function described<Input, Output>(
+  rule: v.GenericSchema<Input, Output>,
+  help: string,
+  shortName: string | undefined,
+): v.GenericSchema<Input, Output> {
+  const withHelp = v.pipe(rule, v.description(help));
+  return shortName === undefined ? withHelp : v.pipe(withHelp, v.metadata({ shortName }));
+}
+
+function word(text: string): string | number {
+  const trimmed = text.trim();
+  return trimmed === "" || Number.isNaN(Number(trimmed)) ? trimmed : Number(trimmed);
+}

@@ -1,0 +1,68 @@
+import { RandomState, VillaError } from "@villa/data";
+import type { ModifiedResNetConfig } from "./config.ts";
+import { ModifiedResNet } from "./modified-resnet.ts";
+import { visionParameterShapes } from "./parameter-shapes.ts";
+import { visionVariables } from "./parameters.ts";
+import type { WeightArray } from "./text-transformer.ts";
+
+/** Sizes and starting weights of a new tower. */
+export interface InitOptions {
+  /** Blocks of layer1 … layer4. RN50: [3, 4, 6, 3]. */
+  readonly layers: readonly [number, number, number, number];
+  /** RN50: 64. Even, at least 2. */
+  readonly width: number;
+  /** RN50: 1024. */
+  readonly embedDim: number;
+  readonly seed: number;
+  /** Default: one per 64 channels of the attention pool, at least one. */
+  readonly heads?: number | undefined;
+  /**
+   * `torch`: the layers' own defaults (Kaiming uniform; BatchNorm 1 and 0). `clip`: CLIP's scheme on top of them, which
+   * starts every residual branch at zero and draws the attention pool's projections narrower. Default `torch`.
+   */
+  readonly scheme?: "torch" | "clip" | undefined;
+}
+
+/** A ModifiedResNet of any size with random weights drawn from `seed`, ready to train. */
+export function initModifiedResNet(options: InitOptions): ModifiedResNet {
+  const { layers, width, embedDim, seed, scheme = "torch" } = options;
+  const heads = options.heads ?? Math.max(1, Math.floor((width * 32) / 64));
+  const whole = [...layers, width, embedDim, heads].every((size) => Number.isInteger(size) && size > 0);
+  if (!whole || width % 2 !== 0 || (width * 32) % heads !== 0) {
+    throw new VillaError(
+      "InvalidArgument",
+      `A ModifiedResNet needs whole sizes, an even width and heads that divide 32 × width; got layers ${layers}, width ${width}, embedDim ${embedDim}, heads ${heads}.`,
+    );
+  }
+  const config: ModifiedResNetConfig = { layers, width, embedDim, heads, gridSize: 7 };
+  const random = new RandomState(seed);
+  const weights = new Map<string, WeightArray>();
+  for (const [name, shape] of visionParameterShapes(config)) {
+    weights.set(name, { shape, data: initialValues(name, shape, scheme, width * 32, random) });
+  }
+  return new ModifiedResNet(config, visionVariables(weights, config));
+}
+
+function initialValues(
+  name: string,
+  shape: readonly number[],
+  scheme: "torch" | "clip",
+  channels: number,
+  random: RandomState,
+): Float32Array {
+  const count = shape.reduce((product, side) => product * side, 1);
+  const constant = (value: number) => new Float32Array(count).fill(value);
+  const uniform = (bound: number) =>
+    Float32Array.from({ length: count }, () => (random.randomSample() * 2 - 1) * bound);
+  const normal = (deviation: number) => Float32Array.from({ length: count }, () => random.normal() * deviation);
+  if (name.endsWith("running_mean")) return constant(0);
+  if (name.endsWith("running_var")) return constant(1);
+  if (name.endsWith("positional_embedding")) return normal(channels ** -0.5);
+  if (name.includes("attnpool")) {
+    // The inputs of all four projections have `channels` features, which sets torch's bound for weights and biases.
+    return scheme === "clip" && name.endsWith("weight") ? normal(channels ** -0.5) : uniform(channels ** -0.5);
+  }
+  if (shape.length === 4) return uniform((shape[1]! * shape[2]! * shape[3]!) ** -0.5);
+  if (name.endsWith("bias")) return constant(0);
+  return constant(scheme === "clip" && name.endsWith("bn3.weight") && name.includes("layer") ? 0 : 1);
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { defineConfig } from "vitepress";
+import { sections } from "../pages.ts";
+import { allPages } from "../prepare.ts";
+
+interface Link {
+  text: string;
+  link: string;
+}
+
+const pages = [...allPages()];
+const links = (folder: string): Link[] =>
+  pages.filter(([file]) => file.startsWith(folder)).map(([, [page, title]]) => ({ text: title, link: `/${page}` }));
+const present = new Set(pages.map(([file]) => file));
+const { version } = JSON.parse(readFileSync(new URL("../../packages/cli/package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+export default defineConfig({
+  title: "ViLLA",
+  description: "Fine-grained vision-language learning in TypeScript",
+  lang: "en",
+  srcDir: "content",
+  outDir: "dist",
+  // Where the site lies below its host's root: SITE_BASE=/villa/ for project pages.
+  base: process.env.SITE_BASE ?? "/",
+  head: [["link", { rel: "icon", href: `${process.env.SITE_BASE ?? "/"}icon.svg` }]],
+  cleanUrls: true,
+  // The laboratory is a page of its own, made beside these.
+  ignoreDeadLinks: [/^\.\/lab\/index/],
+  themeConfig: {
+    search: { provider: "local" },
+    nav: [
+      { text: "Guide", link: "/guide" },
+      { text: "Packages", link: "/packages/" },
+      { text: "API", link: "/api/" },
+      { text: "Laboratory", link: "/laboratory" },
+      {
+        text: `Version ${version}`,
+        items: [
+          { text: "Changes", link: "https://github.com/villa-ts/villa/releases" },
+          { text: "Other versions", link: "https://github.com/villa-ts/villa/tags" },
+        ],
+      },
+    ],
+    sidebar: {
+      "/api/": [{ text: "API reference", link: "/api/" }],
+      "/": [
+        ...sections.map(([text, entries]) => ({
+          text,
+          items: entries
+            .filter(([, file]) => present.has(file))
+            .map(([title, , page]): Link => ({ text: title, link: `/${page}` })),
+        })),
+        { text: "Benchmarks over time", link: "/benchmarks" },
+        { text: "Packages", link: "/packages/", collapsed: true, items: links("packages/") },
+        { text: "Decisions", link: "/decisions/", collapsed: true, items: links("docs/decisions/") },
+      ],
+    },
+    outline: [2, 3],
+    socialLinks: [{ icon: "github", link: "https://github.com/villa-ts/villa" }],
+    footer: { message: "MIT licence", copyright: "ViLLA TypeScript contributors" },
+  },
+});

@@ -1,0 +1,46 @@
+// What the site is made of: pages of the repository in the order in which a reader wants them.
+
+/** Where files of the repository that are no pages are shown. */
+export const repository = "https://github.com/villa-ts/villa/blob/main";
+
+/** Sections of the side bar: [title of the section, [title, file of the repository, page]…]. */
+export const sections: readonly (readonly [
+  title: string,
+  pages: readonly (readonly [title: string, file: string, page: string])[],
+])[] = [
+  [
+    "Begin",
+    [
+      ["Guide", "docs/guide.md", "guide"],
+      ["Your own data", "docs/own-data.md", "own-data"],
+      ["Encoders", "docs/encoders.md", "encoders"],
+      ["Evaluation", "docs/evaluation.md", "evaluation"],
+      ["Radiology reports", "docs/radiology.md", "radiology"],
+      ["In the browser", "docs/browser.md", "browser"],
+      ["Several machines", "docs/cluster.md", "cluster"],
+      ["GPUs", "docs/gpu.md", "gpu"],
+      ["Coming from Python", "docs/from-python.md", "from-python"],
+    ],
+  ],
+  [
+    "Look up",
+    [
+      ["Settings", "docs/configuration.md", "configuration"],
+      ["Features", "docs/features.md", "features"],
+      ["Library examples", "examples/library/README.md", "examples"],
+      ["A catalogue, step by step", "examples/custom-dataset/README.md", "catalogue"],
+      ["Notebooks", "examples/notebooks/README.md", "notebooks"],
+      ["Contributing", "CONTRIBUTING.md", "contributing"],
+    ],
+  ],
+  [
+    "Results",
+    [
+      ["Reproducing the paper", "docs/reproducing.md", "reproducing"],
+      ["Retrieval against complexity", "docs/complexity.md", "complexity"],
+      ["Accuracy", "docs/accuracy.md", "accuracy"],
+      ["Speed", "docs/speed.md", "speed"],
+      ["Reliability", "docs/reliability.md", "reliability"],
+    ],
+  ],
+];

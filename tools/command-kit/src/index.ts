@@ -1,0 +1,16 @@
+// A command is a function that adds itself to a program, and a program a list of such functions:
+//
+//   const hello: RegisterCommand = (program, context) => {
+//     withCommonFlags(program.command("hello").argument("<name>")).action((name: string, flags: CommonFlags) =>
+//       present(context, flags, async () => ({ name }), (result) => `Hello ${result.name}`),
+//     );
+//   };
+//   process.exitCode = await runProgram(new Command("greet"), process.argv.slice(2), { commands: [hello] });
+export { exampleCalls, impliedCommand, normalizeArguments } from "./arguments.ts";
+export { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./command.ts";
+export { anyNumber, overrideWords, seedNumber, wholeNumber, wholeNumbers, wordList } from "./parse.ts";
+export { duration, type Progress, terminalProgress } from "./progress.ts";
+export { type ExitCode, type RunOptions, runProgram } from "./run.ts";
+export { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
+export { openTerminal, processTerminal, type Terminal } from "./terminal.ts";
+export { counted, listed, printable, table } from "./text.ts";
