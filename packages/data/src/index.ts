@@ -73,7 +73,8 @@ export {
 } from "./formats/tensor.ts";
 export { TorchObject } from "./formats/torch/globals.ts";
 export { loadTorch, type TorchReadOptions } from "./formats/torch/read.ts";
-export { loadStateDict } from "./formats/torch/state-dict.ts";
+export { loadStateDict, StateDict, someNames, withoutCommonPrefix } from "./formats/torch/state-dict.ts";
+export { UnsupportedTensor } from "./formats/torch/types.ts";
 export { saveTorch, type TorchWriteOptions } from "./formats/torch/write.ts";
 export { crc32, crcTables } from "./formats/zip/crc32.ts";
 export type { CompressionLevel } from "./formats/zip/writer.ts";

@@ -122,7 +122,15 @@ describe("hostile and damaged files", () => {
     ["a shape that does not fit", file(entry({ shape: [2] }), four), "InvalidFile"],
     ["a vast shape", file(entry({ shape: [1e15, 1e15] }), four), "UnsafeFile"],
     ["a shape that is none", file(entry({ shape: "1" }), four), "InvalidFile"],
-    ["8-bit floats", file(entry({ dtype: "F8_E4M3" }), four), "Unsupported"],
+    [
+      "6-bit floats",
+      file(entry({ dtype: "F6_E2M3", shape: [16], data_offsets: [0, 12] }), new Uint8Array(12)),
+      "Unsupported",
+    ],
+    ["a type of tomorrow", file(entry({ dtype: "F3" }), four), "Unsupported"],
+    ["a type that is no text", file(entry({ dtype: { toString: 1 } }), four), "InvalidFile"],
+    ["metadata that is no text", file({ ...entry({}), __metadata__: { a: { toString: 1 } } }, four), "InvalidFile"],
+    ["bytes that belong to no tensor", file(entry({}), new Uint8Array(8)), "InvalidFile"],
   ])("%s", async (_, bytes, code) => {
     expect(thrown(() => readSafetensors(bytes))).toMatchObject({ name: "VillaError", code });
     await expect(openSafetensors(bytes)).rejects.toMatchObject({ name: "VillaError", code });
@@ -134,6 +142,11 @@ describe("hostile and damaged files", () => {
     );
     const bytes = file(many, new Uint8Array(10_000));
     expect(thrown(() => readSafetensors(bytes, { maxBytes: 1 << 20 }))).toMatchObject({ code: "UnsafeFile" });
+  });
+
+  test("two tensors in the same bytes", () => {
+    const bytes = file({ a: entry({}).a, b: entry({}).a }, four);
+    expect(thrown(() => readSafetensors(bytes))).toMatchObject({ code: "InvalidFile" });
   });
 
   test("names of JavaScript's own properties are ordinary names", () => {

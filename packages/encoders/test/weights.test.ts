@@ -83,6 +83,10 @@ describe("every container gives the same embeddings", () => {
       openai: (name) => name,
       wrapped: (name) => `module.${name}`,
       tower: (name) => name.replace("visual.", ""),
+      compiled: (name) => `_orig_mod.${name}`,
+      sharded: (name) => name.replace("visual.layer1.", "_fsdp_wrapped_module.visual.layer1._fsdp_wrapped_module."),
+      deepspeed: (name) => `_forward_module.module.${name}`,
+      own: (name) => `learner.image_encoder.${name.replace("visual.", "")}`,
     };
     for (const [label, rename] of Object.entries(renamings)) {
       const path = join(folder, `${label}.safetensors`);
@@ -193,7 +197,7 @@ describe("weights that do not fit are refused", () => {
   test("a vision transformer and something else altogether", () => {
     const one: TensorData = { dtype: "float32", shape: [1], data: new Float32Array(1) };
     expect(changed((weights) => weights.set("visual.class_embedding", one))).toThrow(/vision transformer/);
-    expect(() => loadClip(new Map([["fc.weight", one]]))).toThrow(/not a CLIP ResNet/);
+    expect(() => loadClip(new Map([["fc.weight", one]]))).toThrow(/not a CLIP ResNet: their names are "fc\.weight"/);
   });
 
   test("the same tensor under two names", () => {

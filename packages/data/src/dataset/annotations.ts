@@ -1,4 +1,5 @@
 import { VillaError } from "../errors.ts";
+import { describe } from "../formats/describe.ts";
 import { type FeatherTable, readFeather } from "../formats/feather/read.ts";
 import {
   createFeatherWriter,
@@ -190,7 +191,7 @@ function checkRow(row: Row, index: number, code: "InvalidFile" | "InvalidArgumen
     if (!(x0! <= x1! && y0! <= y1!)) fail(`the box [${box}] has its corners swapped`);
   }
   const regions = regionCoord.length;
-  if (numRegions !== regions) fail(`num_regions is ${numRegions}, but there are ${regions} boxes`);
+  if (numRegions !== regions) fail(`num_regions is ${describe(numRegions)}, but there are ${regions} boxes`);
   for (const key of ["digitLabel", "colorLabel", "shapeLabel", "sizeLabel"] as const) {
     const labels: unknown = row[key];
     if (labels === undefined) continue;

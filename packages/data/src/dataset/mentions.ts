@@ -44,7 +44,8 @@ export class AttributeMentions {
     this.#order = new Map(groups.flatMap(({ attributes }) => attributes).map((name, i) => [name, i]));
     for (const { attributes, synonyms } of groups) {
       for (const attribute of attributes) {
-        for (const term of [attribute, ...(synonyms?.[attribute] ?? [])]) this.#add(term, attribute);
+        const others = synonyms && Object.hasOwn(synonyms, attribute) ? (synonyms[attribute] ?? []) : [];
+        for (const term of [attribute, ...others]) this.#add(term, attribute);
       }
     }
   }

@@ -1,4 +1,5 @@
 import { VillaError } from "../errors.ts";
+import { quote } from "../formats/describe.ts";
 
 /** Attributes that exclude each other and are spoken of in the same way, e.g. all colours. */
 export interface AttributeGroup {
@@ -103,17 +104,20 @@ export function parseVocabulary(json: string): AttributeVocabulary {
     mentions,
     groups: groups.map((group: Partial<AttributeGroup> | null, i) => {
       const { name, attributes, templates, synonyms } = group ?? {};
-      const where = `group ${typeof name === "string" ? `"${name}"` : i + 1}`;
+      const where = `group ${typeof name === "string" ? quote(name) : i + 1}`;
       if (typeof name !== "string") throw new VillaError("InvalidFile", `attributes.json: ${where} has no name.`);
       if (!isTexts(attributes)) throw new VillaError("InvalidFile", `attributes.json: ${where} has no attributes.`);
       if (!isTexts(templates)) throw new VillaError("InvalidFile", `attributes.json: ${where} has no templates.`);
       const bad = templates.find((template) => !template.includes("{}"));
       if (bad !== undefined) {
-        throw new VillaError("InvalidFile", `attributes.json: the template "${bad}" of ${where} does not contain {}.`);
+        throw new VillaError(
+          "InvalidFile",
+          `attributes.json: the template ${quote(bad)} of ${where} does not contain {}.`,
+        );
       }
       for (const attribute of attributes) {
         if (seen.has(attribute)) {
-          throw new VillaError("InvalidFile", `attributes.json names the attribute "${attribute}" twice.`);
+          throw new VillaError("InvalidFile", `attributes.json names the attribute ${quote(attribute)} twice.`);
         }
         seen.add(attribute);
       }
@@ -121,10 +125,12 @@ export function parseVocabulary(json: string): AttributeVocabulary {
       if (other) {
         throw new VillaError(
           "InvalidFile",
-          `attributes.json: the synonyms of "${other[0]}" in ${where} are not a list of words for one of its attributes.`,
+          `attributes.json: the synonyms of ${quote(other[0])} in ${where} are not a list of words for one of its attributes.`,
         );
       }
-      return { name, attributes, templates, synonyms };
+      // Attributes may be called "constructor": synonyms have no prototype.
+      const own = synonyms && Object.assign(Object.create(null) as Record<string, readonly string[]>, synonyms);
+      return { name, attributes, templates, synonyms: own };
     }),
   };
 }

@@ -1,6 +1,18 @@
 import { VillaError } from "../errors.ts";
+import { checkBytes } from "./check-bytes.ts";
+import { describe, describeShape, quote, shorten } from "./describe.ts";
 import { Allowance, type ReadLimits } from "./limits.ts";
-import { type DataType, decodeElements, elementCount, encodeElements, itemSize, type TensorData } from "./tensor.ts";
+import { otherKind } from "./recognize.ts";
+import {
+  type DataType,
+  decodeElements,
+  elementCount,
+  encodeElements,
+  isNarrowFloat,
+  itemSize,
+  type TensorData,
+} from "./tensor.ts";
+import { StateDict } from "./torch/state-dict.ts";
 
 /** Options of the safetensors readers. */
 export interface SafetensorsOptions extends ReadLimits {
@@ -28,7 +40,9 @@ export interface SafetensorsEntry {
 export interface SafetensorsFile {
   readonly entries: ReadonlyMap<string, SafetensorsEntry>;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Reads one tensor. @throws VillaError `InvalidArgument` when there is none of that name */
+  /** Tensors of types that are not read: name → type, as the file has it. */
+  readonly unsupported: ReadonlyMap<string, string>;
+  /** Reads one tensor. @throws VillaError `InvalidArgument` when there is none of that name, `Unsupported` */
   tensor(name: string): Promise<TensorData>;
 }
 
@@ -37,6 +51,8 @@ const typeCodes: Readonly<Record<DataType, string>> = {
   float32: "F32",
   float16: "F16",
   bfloat16: "BF16",
+  float8_e4m3fn: "F8_E4M3",
+  float8_e5m2: "F8_E5M2",
   int64: "I64",
   int32: "I32",
   int16: "I16",
@@ -49,27 +65,45 @@ const typeCodes: Readonly<Record<DataType, string>> = {
 };
 const dataTypes = new Map(Object.entries(typeCodes).map(([dtype, code]) => [code, dtype as DataType]));
 
+/** Bits of an element of types that the format knows and this does not read. */
+const unreadBits = new Map([
+  ["F8_E8M0", 8],
+  ["F8_E4M3FNUZ", 8],
+  ["F8_E5M2FNUZ", 8],
+  ["F6_E2M3", 6],
+  ["F6_E3M2", 6],
+  ["F4", 4],
+  ["C64", 64],
+]);
+
 /** The limit of the official implementation. */
 const longestHeader = 100_000_000;
 
 /**
  * Reads all tensors of a safetensors file. They are views of `bytes` where alignment and type allow.
  *
- * @throws VillaError `InvalidFile` for damaged or truncated files and offsets outside of the file, `Unsupported` for
- *   8-bit floats, `UnsafeFile` when widening would exceed the memory limit
+ * Tensors of types that are not read (6- and 4-bit floats, for instance) do not keep one from the others: they are named
+ * in `unsupported`.
+ *
+ * @throws VillaError `InvalidFile` for damaged or truncated files and offsets outside of the file, `Unsupported` when no
+ *   tensor is of a type that is read, `UnsafeFile` when widening would exceed the memory limit
  */
 export function readSafetensors(
   bytes: Uint8Array,
   options: SafetensorsOptions = {},
-): { tensors: Map<string, TensorData>; metadata: Record<string, string> } {
-  const length = headerLength(bytes.subarray(0, 8), bytes.length);
-  const { entries, metadata } = parseHeader(bytes.subarray(8, 8 + length), bytes.length);
+): { tensors: StateDict; metadata: Record<string, string>; unsupported: ReadonlyMap<string, string> } {
+  checkBytes(bytes);
+  const length = headerLength(bytes.subarray(0, 64), bytes.length);
+  const { entries, metadata, unsupported, checkRanges } = parseHeader(bytes.subarray(8, 8 + length), bytes.length);
   const allowance = new Allowance(bytes.length, options);
   const tensors = new Map<string, TensorData>();
   for (const [name, entry] of entries) {
     tensors.set(name, decode(bytes.subarray(entry.start, entry.end), entry, allowance, options));
   }
-  return { tensors, metadata };
+  checkRanges();
+  const [first] = unsupported;
+  if (first && tensors.size === 0) throw unsupportedType(first);
+  return { tensors: new StateDict(tensors, unsupported), metadata, unsupported };
 }
 
 /**
@@ -84,14 +118,21 @@ export async function openSafetensors(
   options: SafetensorsOptions = {},
 ): Promise<SafetensorsFile> {
   const ranges = source instanceof Uint8Array ? memorySource(source) : source;
-  const length = headerLength(await ranges.read(0, Math.min(8, ranges.size)), ranges.size);
-  const { entries, metadata } = parseHeader(await ranges.read(8, 8 + length), ranges.size);
+  const length = headerLength(await ranges.read(0, Math.min(64, ranges.size)), ranges.size);
+  const header = parseHeader(await ranges.read(8, 8 + length), ranges.size);
+  const { entries, metadata, unsupported } = header;
+  header.checkRanges();
+  const [first] = unsupported;
+  if (first && entries.size === 0) throw unsupportedType(first);
   return {
     entries,
     metadata,
+    unsupported,
     async tensor(name) {
       const entry = entries.get(name);
-      if (!entry) throw new VillaError("InvalidArgument", `The safetensors file has no tensor "${name}".`);
+      const type = unsupported.get(name);
+      if (type !== undefined) throw unsupportedType([name, type]);
+      if (!entry) throw new VillaError("InvalidArgument", `The safetensors file has no tensor ${describe(name)}.`);
       const allowance = new Allowance(entry.end - entry.start, options);
       return decode(await ranges.read(entry.start, entry.end), entry, allowance, options);
     },
@@ -139,45 +180,74 @@ function headerLength(start: Uint8Array, fileSize: number): number {
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
   const length = start.length < 8 ? Number.NaN : Number(view.getBigUint64(0, true));
   if (!(length <= fileSize - 8 && length <= longestHeader)) {
-    throw new VillaError("InvalidFile", "This is not a safetensors file, or it is truncated within its header.");
+    throw new VillaError(
+      "InvalidFile",
+      `This is not a safetensors file${otherKind(start) || ", or it is truncated within its header"}.`,
+    );
   }
   return length;
 }
 
-function parseHeader(
-  bytes: Uint8Array,
-  fileSize: number,
-): { entries: Map<string, SafetensorsEntry>; metadata: Record<string, string> } {
+interface Header {
+  readonly entries: Map<string, SafetensorsEntry>;
+  readonly metadata: Record<string, string>;
+  readonly unsupported: Map<string, string>;
+  /** @throws VillaError `InvalidFile` when the tensors do not fill the file exactly */
+  checkRanges(): void;
+}
+
+function parseHeader(bytes: Uint8Array, fileSize: number): Header {
   const header = parseJsonObject(bytes);
   const dataStart = 8 + bytes.length;
   const entries = new Map<string, SafetensorsEntry>();
-  const metadata: Record<string, string> = {};
+  const unsupported = new Map<string, string>();
+  // Names come from outside: no prototype that they could collide with.
+  const metadata: Record<string, string> = Object.create(null);
+  const ranges: [start: number, end: number][] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
-      for (const [key, text] of Object.entries(asObject(value, name))) metadata[key] = String(text);
+      for (const [key, text] of Object.entries(asObject(value, name))) {
+        if (typeof text !== "string")
+          throw malformedEntry(`its metadata ${quote(key)} is ${describe(text)}, not a text`);
+        metadata[key] = text;
+      }
     } else {
-      entries.set(name, parseEntry(name, asObject(value, name), dataStart, fileSize));
+      const entry = parseEntry(name, asObject(value, name), dataStart, fileSize);
+      ranges.push([entry.start, entry.end]);
+      if (entry.dtype === undefined) unsupported.set(name, entry.type);
+      else entries.set(name, entry as SafetensorsEntry);
     }
   }
-  return { entries, metadata };
+  const checkRanges = () => {
+    // The format allows neither gaps nor overlaps: where there are some, the header is not this file's.
+    let at = dataStart;
+    for (const [start, end] of ranges.sort(([startA, endA], [startB, endB]) => startA - startB || endA - endB)) {
+      if (start !== at) throw malformedEntry("its tensors overlap or leave gaps");
+      at = end;
+    }
+    if (at !== fileSize) throw malformedEntry(`its tensors end at byte ${at} of ${fileSize}`);
+  };
+  return { entries, metadata, unsupported, checkRanges };
 }
 
+/** An entry; without a `dtype` when its type is not read. */
 function parseEntry(
   name: string,
   { dtype: code, shape, data_offsets: offsets }: Record<string, unknown>,
   dataStart: number,
   fileSize: number,
-): SafetensorsEntry {
-  const invalid = (why: string) => new VillaError("InvalidFile", `The safetensors file's tensor "${name}" ${why}.`);
-  const dtype = dataTypes.get(String(code));
-  if (!dtype)
-    throw new VillaError("Unsupported", `The safetensors file's tensor "${name}" is of type ${String(code)}.`);
+): Omit<SafetensorsEntry, "dtype"> & { readonly dtype: DataType | undefined; readonly type: string } {
+  const invalid = (why: string) => malformedEntry(`its tensor ${quote(name)} ${why}`);
+  if (typeof code !== "string") throw invalid(`is of the type ${describe(code)}`);
   if (!isWholeNumbers(shape) || !isWholeNumbers(offsets) || offsets.length !== 2) throw invalid("is badly described");
   const [start, end] = offsets as [number, number];
   if (start > end || dataStart + end > fileSize) throw invalid("lies outside of the file; it may be truncated");
-  if (elementCount(shape) * itemSize(dtype) !== end - start)
-    throw invalid(`has a size that is not its shape [${shape}]`);
-  return { dtype, shape, start: dataStart + start, end: dataStart + end };
+  const dtype = dataTypes.get(code);
+  const bits = dtype ? 8 * itemSize(dtype) : unreadBits.get(code);
+  if (bits !== undefined && elementCount(shape) * bits !== 8 * (end - start)) {
+    throw invalid(`has a size that is not its shape ${describeShape(shape)}`);
+  }
+  return { dtype, type: shorten(code), shape, start: dataStart + start, end: dataStart + end };
 }
 
 function decode(
@@ -187,7 +257,7 @@ function decode(
   { raw = false }: SafetensorsOptions,
 ): TensorData {
   if (bytes.length !== end - start) throw new VillaError("InvalidFile", "The safetensors file is truncated.");
-  if (!raw && itemSize(dtype) === 2) allowance.take(2 * bytes.length, "A tensor");
+  if (!raw && isNarrowFloat(dtype)) allowance.take((4 * bytes.length) / itemSize(dtype), "A tensor");
   return decodeElements(bytes, dtype, [...shape], { raw });
 }
 
@@ -201,11 +271,22 @@ function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
 
 function asObject(value: unknown, name: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new VillaError("InvalidFile", `The safetensors file's header has a malformed entry "${name}".`);
+  throw malformedEntry(`its entry ${quote(name)} is ${describe(value)}`);
+}
+
+function malformedEntry(why: string): VillaError {
+  return new VillaError("InvalidFile", `The safetensors file has a malformed header: ${why}.`);
+}
+
+function unsupportedType([name, type]: readonly [string, string]): VillaError {
+  return new VillaError(
+    "Unsupported",
+    `The safetensors file's tensor ${quote(name)} is of type ${type}, which is not read.`,
+  );
 }
 
 function isWholeNumbers(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+  return Array.isArray(value) && value.length <= 64 && value.every((item) => Number.isSafeInteger(item) && item >= 0);
 }
 
 function memorySource(bytes: Uint8Array): RangeSource {

@@ -1,12 +1,16 @@
 import { VillaError } from "../errors.ts";
+import { describe, describeShape } from "./describe.ts";
+import { float8ToFloat32, float32ToFloat8, isFloat8 } from "./float8.ts";
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from "./half.ts";
 
-/** Element types that files of this package hold. The names are NumPy's, plus `bfloat16`. */
+/** Element types that files of this package hold. The names are NumPy's, plus `bfloat16` and torch's 8-bit floats. */
 export type DataType =
   | "float64"
   | "float32"
   | "float16"
   | "bfloat16"
+  | "float8_e4m3fn"
+  | "float8_e5m2"
   | "int64"
   | "int32"
   | "int16"
@@ -33,9 +37,9 @@ export type TypedArray =
 /**
  * A dense array as files hold it: row-major and contiguous, `data.length` = product of `shape`.
  *
- * `dtype` is the type in the file. `data` is the JavaScript array of that type, except that `float16` and `bfloat16`
- * are widened to `Float32Array` (or left as their bits in a `Uint16Array` when read with `raw`), and `bool` is a
- * `Uint8Array` of 0 and 1. After reading, `data` may be a view of the file's bytes: copy it before changing it.
+ * `dtype` is the type in the file. `data` is the JavaScript array of that type, except that floats of 16 and 8 bits are
+ * widened to `Float32Array` (or left as their bits in a `Uint16Array` or `Uint8Array` when read with `raw`), and `bool`
+ * is a `Uint8Array` of 0 and 1. After reading, `data` may be a view of the file's bytes: copy it before changing it.
  */
 export interface TensorData {
   dtype: DataType;
@@ -48,6 +52,8 @@ const itemSizes: Readonly<Record<DataType, number>> = {
   float32: 4,
   float16: 2,
   bfloat16: 2,
+  float8_e4m3fn: 1,
+  float8_e5m2: 1,
   int64: 8,
   int32: 4,
   int16: 2,
@@ -64,6 +70,8 @@ const constructors = {
   float32: Float32Array,
   float16: Uint16Array,
   bfloat16: Uint16Array,
+  float8_e4m3fn: Uint8Array,
+  float8_e5m2: Uint8Array,
   int64: BigInt64Array,
   int32: Int32Array,
   int16: Int16Array,
@@ -80,6 +88,11 @@ export function itemSize(dtype: DataType): number {
   return itemSizes[dtype];
 }
 
+/** True for floats of 16 and 8 bits, for which JavaScript has no arrays. */
+export function isNarrowFloat(dtype: DataType): boolean {
+  return dtype === "float16" || dtype === "bfloat16" || isFloat8(dtype);
+}
+
 /** True for a name of {@link DataType}. */
 export function isDataType(name: string): name is DataType {
   return Object.hasOwn(itemSizes, name);
@@ -91,16 +104,18 @@ export function isDataType(name: string): name is DataType {
  * @throws VillaError `InvalidFile` when a side is not a whole number ≥ 0 or the product is not exactly representable.
  */
 export function elementCount(shape: readonly number[]): number {
+  if (!Array.isArray(shape))
+    throw new VillaError("InvalidArgument", `A shape is a list of sides, not ${describe(shape)}.`);
   let count = 1;
   let empty = false;
   for (const side of shape) {
     if (!Number.isSafeInteger(side) || side < 0) {
-      throw new VillaError("InvalidFile", `The shape [${shape}] has a side that is not a whole number.`);
+      throw new VillaError("InvalidFile", `The shape ${describeShape(shape)} has a side that is not a whole number.`);
     }
     if (side === 0) empty = true;
     else count *= side;
     if (!Number.isSafeInteger(count)) {
-      throw new VillaError("UnsafeFile", `The shape [${shape}] is too large to exist in memory.`);
+      throw new VillaError("UnsafeFile", `The shape ${describeShape(shape)} is too large to exist in memory.`);
     }
   }
   return empty ? 0 : count;
@@ -127,9 +142,7 @@ export function decodeElements(
 ): TensorData {
   const count = elementCount(shape);
   const stored = storedArray(bytes, dtype, count);
-  if (!options.raw && dtype === "float16") return { dtype, shape, data: float16ToFloat32(stored as Uint16Array) };
-  if (!options.raw && dtype === "bfloat16") return { dtype, shape, data: bfloat16ToFloat32(stored as Uint16Array) };
-  return { dtype, shape, data: stored };
+  return { dtype, shape, data: options.raw ? stored : (widened(stored, dtype) ?? stored) };
 }
 
 /** The little-endian bytes of a tensor as a file stores them: a view of `data` unless floats have to be narrowed. */
@@ -143,8 +156,8 @@ export function encodeElements(tensor: TensorData): Uint8Array {
 export function toFloat32(tensor: TensorData): Float32Array {
   const { data, dtype } = tensor;
   if (data instanceof Float32Array) return data;
-  if (data instanceof Uint16Array && dtype === "float16") return float16ToFloat32(data);
-  if (data instanceof Uint16Array && dtype === "bfloat16") return bfloat16ToFloat32(data);
+  const wide = widened(data, dtype);
+  if (wide) return wide;
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     const floats = new Float32Array(data.length);
     for (let i = 0; i < floats.length; i++) floats[i] = Number(data[i]);
@@ -159,15 +172,23 @@ export function toFloat32(tensor: TensorData): Float32Array {
  * @throws VillaError `InvalidArgument`
  */
 export function checkTensor({ dtype, shape, data }: TensorData): void {
-  const widened = (dtype === "float16" || dtype === "bfloat16") && data instanceof Float32Array;
-  if (!isDataType(dtype)) throw new VillaError("InvalidArgument", `There is no data type "${String(dtype)}".`);
-  if (!widened && !(data instanceof constructors[dtype])) {
+  if (typeof dtype !== "string" || !isDataType(dtype)) {
+    throw new VillaError("InvalidArgument", `There is no data type ${describe(dtype)}.`);
+  }
+  if (!Array.isArray(shape) || !ArrayBuffer.isView(data)) {
+    throw new VillaError("InvalidArgument", `A ${dtype} tensor must have a shape and data.`);
+  }
+  const isWide = isNarrowFloat(dtype) && data instanceof Float32Array;
+  if (!isWide && !(data instanceof constructors[dtype])) {
     throw new VillaError("InvalidArgument", `A ${dtype} tensor must hold a ${constructors[dtype].name}.`);
   }
   const valid = shape.every((side) => Number.isSafeInteger(side) && side >= 0);
   const count = valid ? shape.reduce((product, side) => product * side, 1) : -1;
   if (data.length !== count) {
-    throw new VillaError("InvalidArgument", `A tensor of shape [${shape}] cannot hold ${data.length} elements.`);
+    throw new VillaError(
+      "InvalidArgument",
+      `A tensor of shape ${describeShape(shape)} cannot hold ${data.length} elements.`,
+    );
   }
 }
 
@@ -178,7 +199,7 @@ export function newStoredArray(dtype: DataType, count: number): TypedArray {
 
 /** `count` elements at the start of `bytes`, as a view where alignment allows. Halves stay bits. */
 export function storedArray(bytes: Uint8Array, dtype: DataType, count: number): TypedArray {
-  const size = itemSizes[dtype];
+  const size = itemSize(dtype);
   if (bytes.byteLength < count * size) {
     throw new VillaError(
       "InvalidFile",
@@ -191,8 +212,17 @@ export function storedArray(bytes: Uint8Array, dtype: DataType, count: number): 
   return new constructors[dtype](source.buffer as ArrayBuffer, source.byteOffset, count);
 }
 
+/** Floats of 16 and 8 bits, held as their bits, as float32; undefined for other types. */
+function widened(bits: TypedArray, dtype: DataType): Float32Array | undefined {
+  if (bits instanceof Uint16Array && dtype === "float16") return float16ToFloat32(bits);
+  if (bits instanceof Uint16Array && dtype === "bfloat16") return bfloat16ToFloat32(bits);
+  if (bits instanceof Uint8Array && isFloat8(dtype)) return float8ToFloat32(bits, dtype);
+  return undefined;
+}
+
 function narrowed({ dtype, data }: TensorData): TypedArray {
   if (dtype === "float16" && data instanceof Float32Array) return float32ToFloat16(data);
   if (dtype === "bfloat16" && data instanceof Float32Array) return float32ToBfloat16(data);
+  if (isFloat8(dtype) && data instanceof Float32Array) return float32ToFloat8(data, dtype);
   return data;
 }

@@ -1,4 +1,4 @@
-import { type TensorData, toFloat32, VillaError } from "@villa/data";
+import { StateDict, someNames, type TensorData, toFloat32, VillaError, withoutCommonPrefix } from "@villa/data";
 import { type ClipConfig, readClipConfig } from "./config.ts";
 import { textParameterShapes, visionParameterShapes } from "./parameter-shapes.ts";
 import type { WeightArray } from "./text-transformer.ts";
@@ -15,8 +15,8 @@ export interface CheckedClip {
  * needs them, values finite.
  *
  * Understood names: OpenAI's (`visual.conv1.weight`, `transformer.resblocks.0…`), OpenCLIP's (the same, text side
- * optionally under `text.`), either under `module.`, `model.` or `clip.`, and a vision tower alone with or without
- * `visual.`.
+ * optionally under `text.`), either under whatever prefix all names share (`module.`, `model.`, `net.clip.`, …), without
+ * the parts that torch.compile, FSDP and DeepSpeed put in, and a vision tower alone with or without `visual.`.
  *
  * @throws VillaError `Mismatch` naming some of the missing, unexpected and wrongly shaped tensors; `NotFinite` naming a tensor
  */
@@ -25,6 +25,7 @@ export function checkClipStateDict(
   { textHeads }: { textHeads?: number | undefined } = {},
 ): CheckedClip {
   const named = canonicalNames(stateDict);
+  requireClip(named, stateDict);
   const config = readClipConfig(named, textHeads === undefined ? {} : { textHeads });
   const expected = visionParameterShapes(config.vision);
   if (config.text) for (const [name, shape] of textParameterShapes(config.text)) expected.set(name, shape);
@@ -41,7 +42,10 @@ export function checkClipStateDict(
       ...section("unexpected", unexpected),
       ...section("wrong shape", misshapen),
     ];
-    throw new VillaError("Mismatch", `The weights do not fit a CLIP ResNet: ${parts.join("; ")}.`);
+    throw new VillaError(
+      "Mismatch",
+      `The weights do not fit a CLIP ResNet: ${parts.join("; ")}${unreadNote(stateDict)}.`,
+    );
   }
   const tensors = new Map<string, WeightArray>();
   for (const [name, shape] of expected) {
@@ -57,13 +61,19 @@ export function checkClipStateDict(
   return { config, tensors };
 }
 
-const wrappers = /^(?:module\.|model\.|clip\.|state_dict\.)+/;
+/** First parts of the names of CLIP's own tensors: nothing is taken away from there on. */
+const ownParts = new Set([
+  ...["visual", "text", "transformer", "token_embedding", "ln_final", "positional_embedding", "text_projection"],
+  ...["conv1", "conv2", "conv3", "bn1", "bn2", "bn3", "layer1", "layer2", "layer3", "layer4", "attnpool"],
+]);
+/** What training code puts before the model's names, even where other tensors stand beside the model. */
+const holders = /^(?:module\.|model\.|clip\.|net\.|state_dict\.)+/;
 const visionRoot = /^(?:conv[123]|bn[123]|layer[1234]|attnpool)\./;
 
 function canonicalNames(stateDict: ReadonlyMap<string, TensorData>): Map<string, TensorData> {
   const named = new Map<string, TensorData>();
-  for (const [name, tensor] of stateDict) {
-    let canonical = name.replace(wrappers, "").replace(/^text\./, "");
+  for (const [name, tensor] of withoutCommonPrefix(stateDict, (part) => ownParts.has(part))) {
+    let canonical = name.replace(holders, "").replace(/^text\./, "");
     if (visionRoot.test(canonical)) canonical = `visual.${canonical}`;
     if (named.has(canonical)) {
       throw new VillaError("Mismatch", `The weights hold "${canonical}" twice, the second time as "${name}".`);
@@ -71,6 +81,22 @@ function canonicalNames(stateDict: ReadonlyMap<string, TensorData>): Map<string,
     named.set(canonical, tensor);
   }
   return named;
+}
+
+/** Names that have nothing to do with CLIP: the first of them tell the user what the file holds instead. */
+function requireClip(named: ReadonlyMap<string, TensorData>, stateDict: ReadonlyMap<string, TensorData>): void {
+  if ([...named.keys()].some((name) => ownParts.has(name.split(".")[0]!))) return;
+  throw new VillaError(
+    "Mismatch",
+    `The weights are not a CLIP ResNet: their names are ${someNames(stateDict.keys())}.`,
+  );
+}
+
+/** Tensors of the file that could not be read, for the error about those that are missing. */
+function unreadNote(stateDict: ReadonlyMap<string, TensorData>): string {
+  if (!(stateDict instanceof StateDict) || stateDict.unsupported.size === 0) return "";
+  const [[name, what]] = stateDict.unsupported as unknown as [[string, string]];
+  return ` (the file has ${stateDict.unsupported.size} that cannot be read, such as "${name}": ${what})`;
 }
 
 /** Tensors that checkpoints carry beside the weights this model computes with. */

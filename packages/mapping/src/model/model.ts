@@ -1,4 +1,4 @@
-import { type TensorData, toFloat32, VillaError } from "@villa/data";
+import { someNames, type TensorData, toFloat32, VillaError } from "@villa/data";
 import { type HeadsOptions, type HeadWeights, headCount, headFrom, headParameters, parameterShape } from "./heads.ts";
 import type { HeadSource } from "./scores.ts";
 
@@ -65,7 +65,7 @@ export function modelFromStateDict(
   if (heads.size === 0) {
     throw new VillaError(
       "Mismatch",
-      "The checkpoint holds no projection heads: no tensor is named pool.<n>.0.weight or the like.",
+      `The checkpoint holds no projection heads: no tensor is named pool.<n>.0.weight or the like, but ${someNames(tensors.keys())}.`,
     );
   }
   const dimension = heads.values().next().value!.get("0.weight")?.shape[0] ?? 0;

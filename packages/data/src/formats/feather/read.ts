@@ -1,5 +1,8 @@
 import { isVillaError, VillaError } from "../../errors.ts";
+import { checkBytes } from "../check-bytes.ts";
+import { describe } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
+import { otherKind } from "../recognize.ts";
 import { loadArrow, withAllowance } from "./arrow.ts";
 import { columnValues } from "./columns.ts";
 import { verifyArrowFile } from "./verify.ts";
@@ -30,6 +33,7 @@ const arrowMagic = "ARROW1";
  *   take more memory than allowed
  */
 export async function readFeather(bytes: Uint8Array, limits: ReadLimits = {}): Promise<FeatherTable> {
+  checkBytes(bytes);
   checkMagic(bytes);
   verifyArrowFile(bytes);
   const arrow = await loadArrow();
@@ -39,7 +43,7 @@ export async function readFeather(bytes: Uint8Array, limits: ReadLimits = {}): P
   const column = (name: string): unknown[] => {
     const index = columnNames.indexOf(name);
     const vector = index < 0 ? null : table.getChildAt(index);
-    if (!vector) throw new VillaError("InvalidFile", `The Feather file has no column "${name}".`);
+    if (!vector) throw new VillaError("InvalidFile", `The Feather file has no column ${describe(name)}.`);
     const values = guarded(() => columnValues(arrow, vector, allowance));
     if (values.length !== table.numRows) throw new VillaError("InvalidFile", "The Feather file has ragged columns.");
     return values;
@@ -63,7 +67,8 @@ function checkMagic(bytes: Uint8Array): void {
   if (starts("FEA1", 0)) {
     throw new VillaError("Unsupported", "The file is in Feather's version 1; write it again with a newer pandas.");
   }
-  if (!starts(arrowMagic, 0)) throw new VillaError("InvalidFile", "This is not a Feather (Arrow IPC) file.");
+  if (!starts(arrowMagic, 0))
+    throw new VillaError("InvalidFile", `This is not a Feather (Arrow IPC) file${otherKind(bytes)}.`);
   if (bytes.length < 26 || !starts(arrowMagic, bytes.length - arrowMagic.length)) {
     throw new VillaError("InvalidFile", "The Feather file is truncated.");
   }

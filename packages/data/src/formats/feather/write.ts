@@ -1,5 +1,6 @@
 import type { Data, DataType, Field, RecordBatch } from "apache-arrow";
 import { VillaError } from "../../errors.ts";
+import { describe, quote } from "../describe.ts";
 import { type Arrow, loadArrow } from "./arrow.ts";
 
 /** Types a column can be written as. Every value may be null. */
@@ -116,7 +117,10 @@ function columnData(arrow: Arrow, name: string, type: FeatherType, values: reado
   const { nullCount, nullBitmap } = validity(values);
   const common = { type: arrowType(arrow, type), length, nullCount, nullBitmap };
   const wrong = (i: number) =>
-    new VillaError("InvalidArgument", `Column "${name}" cannot hold ${String(values[i])} as ${JSON.stringify(type)}.`);
+    new VillaError(
+      "InvalidArgument",
+      `Column ${quote(name)} cannot hold ${describe(values[i])} as ${JSON.stringify(type)}.`,
+    );
   if (typeof type === "object") {
     const { valueOffsets, items } = flatten(values, wrong);
     const child = columnData(arrow, name, type.list, items);

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { describe } from "../describe.ts";
 import { isTensorData, type TensorData } from "../tensor.ts";
 
 /** Complex numbers: real and imaginary parts interleaved, `data.length` = 2 × product of `shape`. */
@@ -33,8 +34,7 @@ export type NpyArray = TensorData | ComplexArray | TextArray | ObjectArray;
  */
 export function expectTensor(array: unknown, what: string): TensorData {
   if (isTensorData(array)) return array;
-  const kind = (array as Partial<NpyArray> | undefined)?.dtype ?? (array === undefined ? "nothing" : typeof array);
-  throw new VillaError("InvalidFile", `${what} should be a numeric array, but is ${kind}.`);
+  throw new VillaError("InvalidFile", `${what} should be a numeric array, but is ${describe(array)}.`);
 }
 
 /** True for an {@link ObjectArray}. */

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { describeShape } from "../describe.ts";
 import type { Allowance } from "../limits.ts";
 import { decodeElements, elementCount, type TensorData } from "../tensor.ts";
 import type { NpyArray } from "./array.ts";
@@ -27,18 +28,22 @@ export function decodeArray(
   if (!(needed <= bytes.length)) {
     throw new VillaError(
       "InvalidFile",
-      `The array is truncated: shape [${shape}] of ${type.dtype} needs ${needed} bytes, but only ${bytes.length} are there.`,
+      `The array is truncated: shape ${describeShape(shape)} of ${type.dtype} needs ${needed} bytes, but only ${bytes.length} are there.`,
     );
   }
   let elements = bytes.subarray(0, needed);
   const reorder = fortranOrder && shape.length > 1 && count > 0;
-  if (type.bigEndian || reorder) allowance.take(needed, "The array");
+  if (type.bigEndian || reorder) {
+    allowance.take(needed, "The array");
+    allowance.work(needed, "The array");
+  }
   if (type.bigEndian) elements = swapBytes(elements, wordSize(type));
   if (reorder) elements = toRowMajor(elements, shape, type.itemSize);
   switch (type.dtype) {
     case "unicode":
     case "bytes":
-      allowance.take(needed + count * 16, "The array");
+      allowance.take(needed + count * 32, "The array");
+      allowance.work(needed + count, "The array");
       return { dtype: type.dtype, shape, data: decodeText(elements, type, count) };
     case "complex64":
       return { dtype: "complex64", shape, data: decodeElements(elements, "float32", [count * 2]).data as Float32Array };
@@ -63,6 +68,9 @@ function truthful(tensor: TensorData): TensorData {
   if (tensor.dtype !== "bool" || !(tensor.data as Uint8Array).some((value) => value > 1)) return tensor;
   return { ...tensor, data: Uint8Array.from(tensor.data as Uint8Array, (value) => (value ? 1 : 0)) };
 }
+
+/** Characters that are joined in one call. */
+const codesAtOnce = 4096;
 
 function wordSize({ dtype, itemSize }: NumpyType): number {
   if (dtype === "unicode") return 4;
@@ -101,17 +109,48 @@ function toRowMajor(bytes: Uint8Array, shape: readonly number[], size: number): 
   return out;
 }
 
+/** A numeric array with its axes in another order, as `ndarray.transpose(axes)` gives. */
+export function transposeElements(array: TensorData, axes: readonly number[], allowance: Allowance): TensorData {
+  const { shape, data } = array;
+  allowance.take(data.byteLength, "The array");
+  allowance.work(8 * data.length, "The array");
+  const strides = new Array<number>(shape.length).fill(1);
+  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * shape[axis + 1]!;
+  const sides = axes.map((axis) => shape[axis]!);
+  const steps = axes.map((axis) => strides[axis]!);
+  const out = data.slice();
+  const index = new Array<number>(sides.length).fill(0);
+  let source = 0;
+  for (let i = 0; i < out.length; i++) {
+    out[i] = data[source]! as never;
+    for (let axis = sides.length - 1; axis >= 0; axis--) {
+      source += steps[axis]!;
+      if (++index[axis]! < sides[axis]!) break;
+      source -= steps[axis]! * sides[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return { ...array, shape: sides, data: out };
+}
+
 function decodeText(bytes: Uint8Array, { dtype, itemSize, characters }: NumpyType, count: number): string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const width = dtype === "unicode" ? 4 : 1;
+  const codeAt = (at: number): number => (width === 4 ? view.getUint32(at, true) : bytes[at]!);
   return Array.from({ length: count }, (_, i) => {
+    const start = i * itemSize;
+    let length = characters;
+    while (length > 0 && codeAt(start + width * (length - 1)) === 0) length--;
     let text = "";
-    let end = 0;
-    for (let k = 0; k < characters; k++) {
-      const code = dtype === "unicode" ? view.getUint32(i * itemSize + 4 * k, true) : bytes[i * itemSize + k]!;
-      if (code > 0x10ffff) throw new VillaError("InvalidFile", "The array holds a string with an invalid character.");
-      text += String.fromCodePoint(code);
-      if (code !== 0) end = text.length;
+    for (let from = 0; from < length; from += codesAtOnce) {
+      const codes = Array.from({ length: Math.min(codesAtOnce, length - from) }, (_, k) =>
+        codeAt(start + width * (from + k)),
+      );
+      if (codes.some((code) => code > 0x10ffff)) {
+        throw new VillaError("InvalidFile", "The array holds a string with an invalid character.");
+      }
+      text += String.fromCodePoint(...codes);
     }
-    return text.slice(0, end);
+    return text;
   });
 }

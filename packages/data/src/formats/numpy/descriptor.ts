@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { quote } from "../describe.ts";
 import type { DataType } from "../tensor.ts";
 import type { NpyArray } from "./array.ts";
 
@@ -31,13 +32,45 @@ const numeric: Readonly<Record<string, DataType | "complex64" | "complex128">> =
 
 const descriptors = Object.fromEntries(Object.entries(numeric).map(([code, dtype]) => [dtype, code]));
 
+/** Other spellings that NumPy understands, on the 64-bit machines of today. */
+const spellings = new Map(
+  Object.entries({
+    ...descriptors,
+    "?": "b1",
+    b: "i1",
+    B: "u1",
+    h: "i2",
+    H: "u2",
+    i: "i4",
+    I: "u4",
+    l: "i8",
+    L: "u8",
+    q: "i8",
+    Q: "u8",
+    e: "f2",
+    f: "f4",
+    d: "f8",
+    F: "c8",
+    D: "c16",
+    half: "f2",
+    single: "f4",
+    double: "f8",
+    float: "f8",
+    int: "i8",
+    complex: "c16",
+  }),
+);
+
 /** Longest string element that is read, in characters. */
 const longestText = 1 << 20;
 
 /** @throws VillaError `Unsupported` for dates, structured types and the like */
 export function parseDescriptor(descriptor: string): NumpyType {
-  const match = /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descriptor);
-  if (!match) throw new VillaError("Unsupported", `NumPy arrays of type "${descriptor}" cannot be read.`);
+  const unsupported = () => new VillaError("Unsupported", `NumPy arrays of type ${quote(descriptor)} cannot be read.`);
+  const prefix = /^[<>|=]/.exec(descriptor)?.[0] ?? "";
+  const code = descriptor.slice(prefix.length);
+  const match = /^([<>|=]?)([a-zA-Z])(\d{0,10})$/.exec(prefix + (spellings.get(code) ?? code));
+  if (!match) throw unsupported();
   const [, order, kind, digits] = match;
   const bigEndian = order === ">";
   if (kind === "O") return { dtype: "object", itemSize: 8, characters: 0, bigEndian: false };
@@ -50,7 +83,7 @@ export function parseDescriptor(descriptor: string): NumpyType {
     return { dtype: kind === "U" ? "unicode" : "bytes", itemSize, characters, bigEndian };
   }
   const dtype = Object.hasOwn(numeric, `${kind}${digits}`) ? numeric[`${kind}${digits}`] : undefined;
-  if (!dtype) throw new VillaError("Unsupported", `NumPy arrays of type "${descriptor}" cannot be read.`);
+  if (!dtype) throw unsupported();
   return { dtype, itemSize: Number(digits), characters: 0, bigEndian };
 }
 

@@ -1,4 +1,7 @@
 import { VillaError } from "../../errors.ts";
+import { describe } from "../describe.ts";
+import { otherKind } from "../recognize.ts";
+import { parsePythonLiteral } from "./literal.ts";
 
 /** The header of an NPY file. */
 export interface NpyHeader {
@@ -16,7 +19,7 @@ const mostDimensions = 64;
 /** @throws VillaError `InvalidFile` when this is not an NPY header, `Unsupported` for structured types */
 export function parseNpyHeader(bytes: Uint8Array): NpyHeader {
   if (bytes.length < 10 || magic.some((byte, i) => bytes[i] !== byte)) {
-    throw new VillaError("InvalidFile", "This is not a NumPy .npy array: it does not start with \\x93NUMPY.");
+    throw new VillaError("InvalidFile", `This is not a NumPy .npy array${otherKind(bytes)}.`);
   }
   const version = bytes[6]!;
   const wide = version >= 2;
@@ -47,21 +50,22 @@ export function formatNpyHeader(descriptor: string, shape: readonly number[]): U
   return header;
 }
 
-/** The header is a Python dict literal of exactly three keys; this reads that and nothing more general. */
+/** The header is a Python dict literal of exactly three keys. */
 function parseDictionary(text: string): Omit<NpyHeader, "dataStart"> {
-  const invalid = () => new VillaError("InvalidFile", "The .npy array has a header that cannot be understood.");
-  const body = /^\s*\{(.*)\}\s*$/s.exec(text)?.[1];
-  if (body === undefined) throw invalid();
-  const descriptor = /'descr':\s*(?:'([^']*)'|(\[))/.exec(body);
-  const order = /'fortran_order':\s*(True|False)/.exec(body)?.[1];
-  const sides = /'shape':\s*\(([\d,\sL]*)\)/.exec(body)?.[1];
-  if (!descriptor || !order || sides === undefined) throw invalid();
-  if (descriptor[2]) throw new VillaError("Unsupported", "NumPy arrays of structured types cannot be read.");
-  const shape = sides
-    .split(",")
-    .map((side) => side.trim().replace(/L$/, ""))
-    .filter((side) => side !== "")
-    .map(Number);
-  if (shape.length > mostDimensions || !shape.every(Number.isSafeInteger)) throw invalid();
-  return { descriptor: descriptor[1]!, fortranOrder: order === "True", shape };
+  const invalid = (why: string) => new VillaError("InvalidFile", `The .npy array has a header ${why}.`);
+  const header = parsePythonLiteral(text);
+  if (!(header instanceof Map)) throw invalid("that is not a dict");
+  const unknown = [...header.keys()].find((key) => key !== "descr" && key !== "fortran_order" && key !== "shape");
+  if (unknown !== undefined) throw invalid(`with an unknown key, ${describe(unknown)}`);
+  const [descriptor, order, shape] = [header.get("descr"), header.get("fortran_order"), header.get("shape")];
+  if (Array.isArray(descriptor)) {
+    throw new VillaError("Unsupported", "NumPy arrays of structured types cannot be read.");
+  }
+  if (typeof descriptor !== "string") throw invalid("without a type (descr)");
+  if (typeof order !== "boolean") throw invalid("without a memory order (fortran_order)");
+  const isSide = (side: unknown): side is number => Number.isSafeInteger(side) && (side as number) >= 0;
+  if (!Array.isArray(shape) || shape.length > mostDimensions || !shape.every(isSide)) {
+    throw invalid("without a shape of whole numbers");
+  }
+  return { descriptor, fortranOrder: order, shape };
 }

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { describeShape, quote } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { readPickle } from "../pickle/reader.ts";
 import { elementCount, encodeElements, isTensorData } from "../tensor.ts";
@@ -57,19 +58,21 @@ export function writeNpy(array: NpyArray): Uint8Array {
   return join(header, encodeElements({ dtype: part, shape: [...shape, 2], data }));
 }
 
-function readObjects(body: Uint8Array, shape: number[], allowance: Allowance): ObjectArray {
-  const value = readPickle(body, { globals: numpyGlobals(allowance) }).value;
-  const array = value as Partial<ObjectArray> | null;
-  if (typeof array !== "object" || array?.dtype !== "object" || !Array.isArray(array.data)) {
+/** Arrays of objects, and NumPy 2's arrays of variable-width strings, which it writes as objects. */
+function readObjects(body: Uint8Array, shape: number[], allowance: Allowance): ObjectArray | TextArray {
+  const value = readPickle(body, { globals: numpyGlobals(allowance), allowance }).value;
+  const array = value as Partial<ObjectArray | TextArray> | null;
+  const isObjects = typeof array === "object" && (array?.dtype === "object" || array?.dtype === "unicode");
+  if (!isObjects || !Array.isArray(array.data)) {
     throw new VillaError("InvalidFile", "The array of objects does not hold a pickled NumPy array.");
   }
   if (array.data.length !== elementCount(shape)) {
     throw new VillaError(
       "InvalidFile",
-      `The array of objects has ${array.data.length} elements, not shape [${shape}].`,
+      `The array of objects has ${array.data.length} elements, not shape ${describeShape(shape)}.`,
     );
   }
-  return { dtype: "object", shape, data: array.data };
+  return { dtype: array.dtype, shape, data: array.data } as ObjectArray | TextArray;
 }
 
 function writeText(array: TextArray): Uint8Array {
@@ -84,7 +87,8 @@ function writeText(array: TextArray): Uint8Array {
     for (const [k, code] of text.entries()) {
       if (unicode) view.setUint32(i * itemSize + 4 * k, code, true);
       else if (code < 256) body[i * itemSize + k] = code;
-      else throw new VillaError("InvalidArgument", `"${array.data[i]}" has characters beyond Latin-1; use unicode.`);
+      else
+        throw new VillaError("InvalidArgument", `${quote(array.data[i]!)} has characters beyond Latin-1; use unicode.`);
     }
   }
   return join(formatNpyHeader(`${unicode ? "<U" : "|S"}${characters}`, array.shape), body);
@@ -92,7 +96,10 @@ function writeText(array: TextArray): Uint8Array {
 
 function checkCount({ shape, data }: ObjectArray | TextArray): void {
   if (data.length !== elementCount(shape)) {
-    throw new VillaError("InvalidArgument", `An array of shape [${shape}] cannot hold ${data.length} elements.`);
+    throw new VillaError(
+      "InvalidArgument",
+      `An array of shape ${describeShape(shape)} cannot hold ${data.length} elements.`,
+    );
   }
 }
 

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { quote } from "../describe.ts";
 import { Allowance } from "../limits.ts";
 import { openZip } from "../zip/reader.ts";
 import { type CompressionLevel, writeZip, zipMember } from "../zip/writer.ts";
@@ -12,12 +13,12 @@ import { type NpyOptions, readNpyWithin, writeNpy } from "./npy.ts";
  * @throws VillaError as `readNpy`; `UnsafeFile` also for archives that would expand beyond the memory limit
  */
 export function readNpz(bytes: Uint8Array, options: NpyOptions = {}): Map<string, NpyArray> {
-  const archive = openZip(bytes, "NPZ file", options);
   const allowance = new Allowance(bytes.length, options);
+  const archive = openZip(bytes, "NPZ file", { allowance });
   const arrays = new Map<string, NpyArray>();
   for (const member of archive.entries.keys()) {
     if (!member.endsWith(".npy")) {
-      throw new VillaError("InvalidFile", `The NPZ file holds "${member}", which is not an array.`);
+      throw new VillaError("InvalidFile", `The NPZ file holds ${quote(member)}, which is not an array.`);
     }
     arrays.set(member.slice(0, -4), readNpyWithin(archive.read(member), allowance, options));
   }

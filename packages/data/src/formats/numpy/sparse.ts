@@ -1,7 +1,16 @@
 import { VillaError } from "../../errors.ts";
+import { describeShape, quote } from "../describe.ts";
+import { isFloat8 } from "../float8.ts";
 import { float16ToFloat32 } from "../half.ts";
 import { Allowance } from "../limits.ts";
-import { elementCount, encodeElements, newStoredArray, storedArray, type TensorData } from "../tensor.ts";
+import {
+  type DataType,
+  elementCount,
+  encodeElements,
+  newStoredArray,
+  storedArray,
+  type TensorData,
+} from "../tensor.ts";
 import { openZip } from "../zip/reader.ts";
 import { type CompressionLevel, writeZip, zipMember } from "../zip/writer.ts";
 import { expectTensor } from "./array.ts";
@@ -15,32 +24,53 @@ import { type NpyOptions, readNpyWithin, writeNpy } from "./npy.ts";
  *   pydata/sparse's GCXS format, `UnsafeFile` when the dense array would exceed the memory limit
  */
 export function readSparseCoo(bytes: Uint8Array, options: NpyOptions = {}): TensorData {
-  const archive = openZip(bytes, "sparse array", options);
-  if (archive.entries.has("indptr.npy")) {
-    throw new VillaError("Unsupported", "The sparse array is in GCXS format; save it as COO.");
-  }
   const allowance = new Allowance(bytes.length, options);
+  const archive = openZip(bytes, "sparse array", { allowance });
+  refuseOthers(archive.entries);
   const member = (name: string): TensorData =>
     expectTensor(readNpyWithin(archive.read(`${name}.npy`), allowance, { ...options, raw: true }), `Member "${name}"`);
   const shape = Array.from(member("shape").data, Number);
   const values = member("data");
+  if (shape.length > 64 || values.shape.length !== 1) {
+    throw new VillaError("InvalidFile", "The sparse array's values are not a list, or its shape has too many sides.");
+  }
   const coords = member("coords");
   const rank = shape.length;
   const stored = values.data.length;
   if (coords.shape.length !== 2 || coords.shape[0] !== rank || coords.shape[1] !== stored) {
     throw new VillaError(
       "InvalidFile",
-      `The sparse array has ${stored} values of rank ${rank}, but coordinates of shape [${coords.shape}].`,
+      `The sparse array has ${stored} values of rank ${rank}, but coordinates of shape ${describeShape(coords.shape)}.`,
     );
   }
   const count = elementCount(shape);
   allowance.take(count * values.data.BYTES_PER_ELEMENT, "The dense array");
+  allowance.work(stored * rank, "The dense array");
   const dense = newStoredArray(values.dtype, count);
   if (archive.entries.has("fill_value.npy")) fill(dense, member("fill_value"));
   scatter(dense, values, coordinateNumbers(coords), shape);
   if (options.raw || values.dtype !== "float16") return { dtype: values.dtype, shape, data: dense };
   allowance.take(4 * count, "The dense array");
   return { dtype: "float16", shape, data: float16ToFloat32(dense as Uint16Array) };
+}
+
+/** Other libraries' archives, and what to do about them. */
+function refuseOthers(members: ReadonlyMap<string, unknown>): void {
+  if (members.has("format.npy") || (members.has("row.npy") && members.has("col.npy"))) {
+    throw new VillaError(
+      "Unsupported",
+      "This is a matrix saved by scipy.sparse; save it with pydata/sparse: sparse.save_npz(path, sparse.COO.from_scipy_sparse(matrix)).",
+    );
+  }
+  if (members.has("indptr.npy")) {
+    throw new VillaError("Unsupported", 'The sparse array is in GCXS format; save it as COO: array.asformat("coo").');
+  }
+  if (members.has("coords.npy")) return;
+  const names = [...members.keys()];
+  throw new VillaError(
+    "InvalidFile",
+    `This is not a sparse array: it has no member "coords", but ${names.length === 0 ? "none at all" : names.slice(0, 4).map(quote).join(", ")}; save it with pydata/sparse's save_npz.`,
+  );
 }
 
 /** Options of {@link writeSparseCoo}. */
@@ -55,14 +85,15 @@ export interface SparseWriteOptions {
 /**
  * Writes an array as pydata/sparse's `save_npz(COO(dense))` does: the same members, holding the same bytes.
  *
- * @param dense zeros are left out
+ * @param dense zeros are left out; negative ones too, as pydata/sparse does
  */
 export function writeSparseCoo(dense: TensorData, { level = 1 }: SparseWriteOptions = {}): Uint8Array {
   const { shape, dtype } = dense;
   const rank = shape.length;
   // Halves as the bits that the file holds.
   const data = storedArray(encodeElements(dense), dtype, dense.data.length);
-  const stored = countNonZero(data);
+  const negativeZero = negativeZeroOf(dtype);
+  const stored = countNonZero(data, negativeZero);
   const values = newStoredArray(dtype, stored);
   const coords = new Int32Array(2 * rank * stored); // int64 as pairs: the upper halves stay 0
   const width = shape[rank - 1] ?? 1;
@@ -71,7 +102,7 @@ export function writeSparseCoo(dense: TensorData, { level = 1 }: SparseWriteOpti
   for (let row = 0; row < data.length; row += width) {
     for (let column = 0; column < width; column++) {
       const value = data[row + column]!;
-      if (isZero(value)) continue;
+      if (isZero(value, negativeZero)) continue;
       values[n] = value;
       for (let axis = 0; axis < rank - 1; axis++) coords[2 * (axis * stored + n)] = index[axis]!;
       coords[2 * ((rank - 1) * stored + n)] = column;
@@ -97,7 +128,7 @@ function fill(dense: TensorData["data"], { data }: TensorData): void {
   if (value === undefined || typeof value !== typeof (dense[0] ?? value)) {
     throw new VillaError("InvalidFile", "The sparse array has a fill value of another type than its data.");
   }
-  if (!isZero(value)) dense.fill(value as never);
+  if (!Object.is(value, 0) && value !== 0n) dense.fill(value as never);
 }
 
 function scatter(
@@ -112,7 +143,10 @@ function scatter(
     for (let n = 0; n < stored; n++) {
       const coordinate = coords[axis * stored + n]!;
       if (!(coordinate >= 0 && coordinate < side)) {
-        throw new VillaError("InvalidFile", `The sparse array has a coordinate outside its shape [${shape}].`);
+        throw new VillaError(
+          "InvalidFile",
+          `The sparse array has a coordinate outside its shape ${describeShape(shape)}.`,
+        );
       }
       flat[n] = flat[n]! * side + coordinate;
     }
@@ -132,13 +166,19 @@ function coordinateNumbers({ data, dtype }: TensorData): ArrayLike<number> {
   return numbers;
 }
 
-/** NaN is a value like any other, so it is no zero. */
-function isZero(value: number | bigint): boolean {
-  return value === 0 || value === 0n;
+/** Whether a value is left out: zeros of either sign, as pydata/sparse does; NaN is a value like any other. */
+function isZero(value: number | bigint, negativeZero: number): boolean {
+  return value === 0 || value === 0n || value === negativeZero;
 }
 
-function countNonZero(data: TensorData["data"]): number {
+/** Halves are compared as their bits, of which minus zero has one. */
+function negativeZeroOf(dtype: DataType): number {
+  if (dtype === "float16" || dtype === "bfloat16") return 0x8000;
+  return isFloat8(dtype) ? 0x80 : 0;
+}
+
+function countNonZero(data: TensorData["data"], negativeZero: number): number {
   let count = 0;
-  for (let i = 0; i < data.length; i++) if (!isZero(data[i]!)) count++;
+  for (let i = 0; i < data.length; i++) if (!isZero(data[i]!, negativeZero)) count++;
   return count;
 }

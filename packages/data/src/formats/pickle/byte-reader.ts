@@ -46,21 +46,27 @@ export class ByteReader {
     return this.#bytes.subarray(start, start + length);
   }
 
+  /** Python's UTF-8, in which lone surrogates may be encoded. */
   utf8(length: number): string {
-    return new TextDecoder().decode(this.bytes(length));
+    return decodePythonUtf8(this.bytes(length));
   }
 
   latin1(length: number): string {
     return bytesToLatin1(this.bytes(length));
   }
 
-  /** The text up to the next line feed, which is consumed. */
+  /** The bytes up to the next line feed, which is consumed, as Latin-1. */
   line(): string {
     const end = this.#bytes.indexOf(10, this.position);
     if (end < 0) throw truncated();
-    const text = new TextDecoder().decode(this.#bytes.subarray(this.position, end));
+    const text = bytesToLatin1(this.#bytes.subarray(this.position, end));
     this.position = end + 1;
     return text;
+  }
+
+  /** {@link line} as UTF-8. */
+  utf8Line(): string {
+    return decodePythonUtf8(latin1ToBytes(this.line()));
   }
 
   #advance(count: number): number {
@@ -69,6 +75,39 @@ export class ByteReader {
     this.position = start + count;
     return start;
   }
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** UTF-8 with Python's "surrogatepass". @throws VillaError `InvalidFile` */
+function decodePythonUtf8(bytes: Uint8Array): string {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch (cause) {
+    return decodeSurrogates(bytes, cause);
+  }
+}
+
+/** Decodes between encoded surrogates (ED A0…BF xx), which TextDecoder refuses. */
+function decodeSurrogates(bytes: Uint8Array, cause: unknown): string {
+  const parts: string[] = [];
+  let start = 0;
+  const flush = (end: number): void => {
+    try {
+      parts.push(strictUtf8.decode(bytes.subarray(start, end)));
+    } catch {
+      throw new VillaError("InvalidFile", "The pickle holds a text that is not UTF-8.", { cause });
+    }
+  };
+  for (let i = 0; i + 2 < bytes.length; i++) {
+    if (bytes[i] !== 0xed || bytes[i + 1]! < 0xa0) continue;
+    flush(i);
+    parts.push(String.fromCharCode(0xd000 | ((bytes[i + 1]! & 63) << 6) | (bytes[i + 2]! & 63)));
+    i += 2;
+    start = i + 1;
+  }
+  flush(bytes.length);
+  return parts.join("");
 }
 
 /** One character per byte, U+0000 … U+00FF. (TextDecoder's "latin1" is windows-1252, which differs.) */
@@ -83,7 +122,8 @@ export function latin1ToBytes(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) {
     const code = text.charCodeAt(i);
-    if (code > 255) throw new VillaError("InvalidFile", "The pickle holds bytes that are no bytes.");
+    if (code > 255)
+      throw new VillaError("InvalidFile", "The pickle holds a byte string with characters beyond Latin-1.");
     bytes[i] = code;
   }
   return bytes;

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { shorten } from "../describe.ts";
 
 const globalTag = Symbol("pickle global");
 
@@ -35,6 +36,9 @@ export abstract class StatefulObject implements PickleState {
   abstract setState(state: unknown): void;
 }
 
+/** Stands for anything that a pickle makes, where only its mentions matter: takes items and any state. */
+export class InertValue extends Map<unknown, unknown> {}
+
 /**
  * A fixed list of globals. Names are "module.name".
  *
@@ -46,46 +50,9 @@ export function fixedGlobals(list: ReadonlyMap<string, PickleGlobal>, hint = "")
     if (!known) {
       throw new VillaError(
         "UnsafeFile",
-        `The file's pickle refers to ${printable(module)}.${printable(name)}, which is not on the list of harmless constructors, so it is refused.${hint && ` ${hint}`}`,
+        `The file's pickle refers to ${shorten(module)}.${shorten(name)}, which is not on the list of harmless constructors, so it is refused.${hint && ` ${hint}`}`,
       );
     }
     return known;
   };
-}
-
-/** Python's own harmless containers. */
-export function builtinGlobals(): [string, PickleGlobal][] {
-  const entries: [string, PickleGlobal][] = [];
-  for (const module of ["builtins", "__builtin__"]) {
-    entries.push([`${module}.set`, pickleGlobal("set", ([items]) => new Set(asArray(items)))]);
-    entries.push([`${module}.frozenset`, pickleGlobal("frozenset", ([items]) => new Set(asArray(items)))]);
-    entries.push([`${module}.list`, pickleGlobal("list", ([items]) => [...asArray(items)])]);
-    entries.push([`${module}.tuple`, pickleGlobal("tuple", ([items]) => [...asArray(items)])]);
-    entries.push([`${module}.dict`, pickleGlobal("dict", ([items]) => new Map(asPairs(items)))]);
-  }
-  entries.push(["collections.OrderedDict", pickleGlobal("OrderedDict", ([items]) => new Map(asPairs(items)))]);
-  return entries;
-}
-
-function asArray(items: unknown): readonly unknown[] {
-  if (items === undefined) return [];
-  if (items instanceof Set) return [...items];
-  if (!Array.isArray(items)) throw new VillaError("InvalidFile", "The pickle makes a container of something else.");
-  return items;
-}
-
-function asPairs(items: unknown): [unknown, unknown][] {
-  if (items instanceof Map) return [...items];
-  return asArray(items).map((pair) => {
-    if (!Array.isArray(pair) || pair.length !== 2) {
-      throw new VillaError("InvalidFile", "The pickle makes a dict of something that is not pairs.");
-    }
-    return [pair[0], pair[1]];
-  });
-}
-
-/** Hostile names may hold control characters or be very long. */
-function printable(name: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is being replaced
-  return name.slice(0, 100).replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
 }

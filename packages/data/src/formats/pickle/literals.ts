@@ -29,7 +29,7 @@ export function readLiteral(code: number, input: ByteReader): unknown {
     case opcode.LONG4:
       return longInteger(input, input.uint32());
     case opcode.FLOAT:
-      return Number(input.line());
+      return parseFloatLine(input.line());
     case opcode.BINFLOAT:
       return input.float64BigEndian();
 
@@ -76,8 +76,30 @@ function smallest(value: bigint): number | bigint {
 }
 
 function parseInteger(text: string): number | bigint {
-  if (!/^[+-]?\d{1,300}$/.test(text)) throw malformed("a number that is none");
+  if (!/^[+-]?\d{1,300}$/.test(text)) throw malformed("a malformed number");
   return smallest(BigInt(text));
+}
+
+const pythonFloat = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const specialFloats = new Map([
+  ["inf", Number.POSITIVE_INFINITY],
+  ["-inf", Number.NEGATIVE_INFINITY],
+  ["nan", Number.NaN],
+  ["-nan", Number.NaN],
+]);
+
+/** What Python's `repr` of a float gives, infinities and NaN included. */
+function parseFloatLine(text: string): number {
+  const special = specialFloats.get(text);
+  if (special !== undefined) return special;
+  if (!pythonFloat.test(text)) throw malformed("a malformed number");
+  return Number(text);
+}
+
+/** The number of a memo entry, written in decimal. */
+export function parseIndex(text: string): number {
+  if (!/^\d{1,10}$/.test(text)) throw malformed("a malformed reference");
+  return Number(text);
 }
 
 /** Protocol 0 writes booleans as the integers 00 and 01. */
@@ -87,12 +109,17 @@ function parseIntegerLine(text: string): number | bigint | boolean {
   return parseInteger(text);
 }
 
+const escapes = new Map(Object.entries({ n: "\n", t: "\t", r: "\r", a: "\x07", b: "\b", f: "\f", v: "\v", "\n": "" }));
+
+/** A Python 2 string literal. Its bytes become characters of the same number. */
 function parseQuoted(text: string): string {
   const match = /^(['"])(.*)\1$/s.exec(text.trim());
   if (!match) throw malformed("a string without quotes");
-  return match[2]!.replace(/\\(x[0-9a-fA-F]{2}|.)/gs, (_, code: string) => {
-    if (code.length === 3) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
-    return { n: "\n", t: "\t", r: "\r", "\\": "\\", "'": "'", '"': '"' }[code] ?? `\\${code}`;
+  return match[2]!.replace(/\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)/gs, (_, code: string) => {
+    if (code.length === 3 && code.startsWith("x")) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
+    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8) & 255);
+    if (code === "\\" || code === "'" || code === '"') return code;
+    return escapes.get(code) ?? `\\${code}`;
   });
 }
 

@@ -1,14 +1,24 @@
 import { VillaError } from "../../errors.ts";
+import { describe } from "../describe.ts";
+import type { Allowance } from "../limits.ts";
+import { containerCost } from "./builtins.ts";
 import { ByteReader } from "./byte-reader.ts";
-import type { PickleGlobal, PickleGlobals } from "./globals.ts";
-import { isPickleGlobal, isPickleState } from "./globals.ts";
-import { malformed, readLiteral } from "./literals.ts";
+import { InertValue, isPickleGlobal, isPickleState, type PickleGlobal, type PickleGlobals } from "./globals.ts";
+import { malformed, parseIndex, readLiteral } from "./literals.ts";
 import { opcode } from "./opcodes.ts";
+
+// Bytes of memory that operations charge, about what V8 takes.
+const pushCost = 16;
+const memoCost = 48;
+/** Steps of work of one operation. */
+const operationSteps = 4;
 
 /** How to read a pickle. */
 export interface PickleOptions {
   /** What `module.name` references mean; anything that this does not know is refused by name. */
   readonly globals: PickleGlobals;
+  /** Every operation and container is charged to it. */
+  readonly allowance: Allowance;
   /** What a persistent id (torch: a storage) stands for. Without it, persistent ids are refused. */
   readonly persistentLoad?: ((id: unknown) => unknown) | undefined;
   /** Where the pickle starts (default 0). */
@@ -56,8 +66,10 @@ class Machine {
 
   #step(code: number): void {
     const input = this.#in;
+    this.#options.allowance.work(operationSteps, "The pickle");
     const literal = readLiteral(code, input);
     if (literal !== undefined) {
+      if (typeof literal === "string") this.#charge(2 * literal.length);
       this.#push(literal);
       return;
     }
@@ -71,36 +83,45 @@ class Machine {
 
       case opcode.EMPTY_TUPLE:
       case opcode.EMPTY_LIST:
+        this.#charge(containerCost.empty);
         this.#push([]);
         return;
       case opcode.TUPLE1:
+        this.#charge(containerCost.empty);
         this.#push(this.#popMany(1));
         return;
       case opcode.TUPLE2:
+        this.#charge(containerCost.empty);
         this.#push(this.#popMany(2));
         return;
       case opcode.TUPLE3:
+        this.#charge(containerCost.empty);
         this.#push(this.#popMany(3));
         return;
       case opcode.TUPLE:
       case opcode.LIST:
+        this.#charge(containerCost.empty);
         this.#push(this.#popMark());
         return;
       case opcode.APPEND: {
         const item = this.#pop();
+        this.#charge(containerCost.listItem);
         this.#top(Array.isArray, "list").push(item);
         return;
       }
       case opcode.APPENDS: {
         const items = this.#popMark();
         const list = this.#top(Array.isArray, "list");
+        this.#charge(containerCost.listItem * items.length);
         for (const item of items) list.push(item);
         return;
       }
       case opcode.EMPTY_DICT:
+        this.#charge(containerCost.empty);
         this.#push(new Map());
         return;
       case opcode.DICT:
+        this.#charge(containerCost.empty);
         this.#push(this.#setItems(new Map(), this.#popMark()));
         return;
       case opcode.SETITEM: {
@@ -114,19 +135,25 @@ class Machine {
         return;
       }
       case opcode.EMPTY_SET:
+        this.#charge(containerCost.empty);
         this.#push(new Set());
         return;
-      case opcode.FROZENSET:
-        this.#push(new Set(this.#popMark()));
+      case opcode.FROZENSET: {
+        const items = this.#popMark();
+        this.#charge(containerCost.empty + containerCost.mapItem * items.length);
+        this.#push(new Set(items));
         return;
+      }
       case opcode.ADDITEMS: {
         const items = this.#popMark();
         const set = this.#top(isSet, "set");
+        this.#charge(containerCost.mapItem * items.length);
         for (const item of items) set.add(item);
         return;
       }
 
       case opcode.MARK:
+        this.#charge(containerCost.empty);
         this.#marked.push(this.#stack);
         this.#stack = [];
         return;
@@ -141,7 +168,7 @@ class Machine {
         this.#push(this.#peek());
         return;
       case opcode.PUT:
-        this.#remember(Number(input.line()));
+        this.#remember(parseIndex(input.line()));
         return;
       case opcode.BINPUT:
         this.#remember(input.uint8());
@@ -153,7 +180,7 @@ class Machine {
         this.#remember(this.#memo.size);
         return;
       case opcode.GET:
-        this.#recall(Number(input.line()));
+        this.#recall(parseIndex(input.line()));
         return;
       case opcode.BINGET:
         this.#recall(input.uint8());
@@ -163,8 +190,8 @@ class Machine {
         return;
 
       case opcode.GLOBAL: {
-        const module = input.line();
-        this.#push(this.#options.globals(module, input.line()));
+        const module = input.utf8Line();
+        this.#push(this.#options.globals(module, input.utf8Line()));
         return;
       }
       case opcode.STACK_GLOBAL: {
@@ -189,7 +216,7 @@ class Machine {
         return;
       }
       case opcode.PERSID:
-        this.#push(this.#persistent(input.line()));
+        this.#push(this.#persistent(input.utf8Line()));
         return;
       case opcode.BINPERSID:
         this.#push(this.#persistent(this.#pop()));
@@ -209,7 +236,12 @@ class Machine {
     }
   }
 
+  #charge(bytes: number): void {
+    this.#options.allowance.take(bytes, "The pickle");
+  }
+
   #push(value: unknown): void {
+    this.#charge(pushCost);
     this.#stack.push(value);
   }
 
@@ -244,11 +276,13 @@ class Machine {
 
   #setItems(map: Map<unknown, unknown>, items: readonly unknown[]): Map<unknown, unknown> {
     if (items.length % 2 !== 0) throw malformed("a key without a value");
+    this.#charge((containerCost.mapItem * items.length) / 2);
     for (let i = 0; i < items.length; i += 2) map.set(items[i], items[i + 1]);
     return map;
   }
 
   #remember(index: number): void {
+    this.#charge(memoCost);
     this.#memo.set(index, this.#peek());
   }
 
@@ -258,16 +292,18 @@ class Machine {
   }
 
   #call(callable: unknown, args: unknown): unknown {
-    if (!isPickleGlobal(callable)) throw malformed("a call of something that is not a constructor");
+    if (!isPickleGlobal(callable)) throw malformed(`a call of ${describe(callable)}, which is not a constructor`);
     if (!callable.call) throw refused(callable);
-    if (!Array.isArray(args)) throw malformed(`a call of ${callable.name} without arguments`);
+    if (!Array.isArray(args)) throw malformed(`a call of ${describe(callable)} without arguments`);
+    this.#charge(containerCost.empty);
     return callable.call(args);
   }
 
   #build(object: unknown, state: unknown): void {
+    if (object instanceof InertValue) return;
     if (isPickleState(object)) object.setState(state);
-    // A Map's state are attributes of an OrderedDict, such as a state dict's _metadata: of no use here.
-    else if (!(object instanceof Map)) throw malformed("a state for something that takes none");
+    // A Map's state is attributes of an OrderedDict, such as a state dict's _metadata: of no use here.
+    else if (!(object instanceof Map && state instanceof Map)) throw malformed("a state for something that takes none");
   }
 
   #persistent(id: unknown): unknown {
@@ -279,7 +315,7 @@ class Machine {
 }
 
 function refused(callable: PickleGlobal): VillaError {
-  return new VillaError("UnsafeFile", `The pickle calls ${callable.name}, which is refused.`);
+  return new VillaError("UnsafeFile", `The pickle calls ${describe(callable)}, which is refused.`);
 }
 
 function isMap(value: unknown): value is Map<unknown, unknown> {

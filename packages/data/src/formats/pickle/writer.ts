@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { describe } from "../describe.ts";
 import { opcode } from "./opcodes.ts";
 
 /** Writes a value that only one kind of file knows (a tensor, an array); false when it is not such a value. */
@@ -53,7 +54,7 @@ export class PickleWriter {
     else if (value instanceof Map) this.dict(value);
     else if (Array.isArray(value)) this.list(value);
     else if (isPlainObject(value)) this.dict(Object.entries(value));
-    else throw new VillaError("InvalidArgument", `A ${kindOf(value)} cannot be written into a Python pickle.`);
+    else throw new VillaError("InvalidArgument", `A Python pickle cannot hold ${describe(value)}.`);
   }
 
   list(items: readonly unknown[]): void {
@@ -219,8 +220,4 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
-}
-
-function kindOf(value: unknown): string {
-  return typeof value === "object" ? (value?.constructor?.name ?? "object") : typeof value;
 }

@@ -1,16 +1,17 @@
 import { VillaError } from "../../errors.ts";
+import { shorten } from "../describe.ts";
 import { numpyGlobalList } from "../numpy/pickle-globals.ts";
+import { builtinGlobals } from "../pickle/builtins.ts";
 import {
-  builtinGlobals,
   fixedGlobals,
-  isPickleGlobal,
   type PickleGlobal,
   type PickleGlobals,
   pickleGlobal,
   StatefulObject,
 } from "../pickle/globals.ts";
-import { type DataType, itemSize } from "../tensor.ts";
-import { type RebuildOptions, rebuildTensor, TorchStorage } from "./storage.ts";
+import { rebuildGlobals } from "./rebuild.ts";
+import type { RebuildOptions } from "./storage.ts";
+import { dtypeNames, type ElementType, storageClassNames, storedType } from "./types.ts";
 
 /** A module of a TorchScript archive: its attributes, as data. None of its code is read. */
 export class TorchObject extends StatefulObject {
@@ -24,42 +25,18 @@ export class TorchObject extends StatefulObject {
 
   /** Takes the state that the pickle gives. */
   setState(state: unknown): void {
-    if (!(state instanceof Map)) throw malformed(`state of ${this.className}`);
-    this.attributes = new Map([...state].map(([name, value]) => [String(name), value]));
+    if (!(state instanceof Map)) throw malformed(`state of ${shorten(this.className)}`);
+    const attributes = new Map<string, unknown>();
+    for (const [name, value] of state) {
+      if (typeof name !== "string") throw malformed(`state of ${shorten(this.className)}`);
+      attributes.set(name, value);
+    }
+    this.attributes = attributes;
   }
 }
 
-const storageTypes: Readonly<Record<string, DataType>> = {
-  DoubleStorage: "float64",
-  FloatStorage: "float32",
-  HalfStorage: "float16",
-  BFloat16Storage: "bfloat16",
-  LongStorage: "int64",
-  IntStorage: "int32",
-  ShortStorage: "int16",
-  CharStorage: "int8",
-  ByteStorage: "uint8",
-  BoolStorage: "bool",
-  UntypedStorage: "uint8",
-};
-
-const dtypeNames: Readonly<Record<string, DataType>> = {
-  float64: "float64",
-  float32: "float32",
-  float16: "float16",
-  bfloat16: "bfloat16",
-  int64: "int64",
-  int32: "int32",
-  int16: "int16",
-  int8: "int8",
-  uint64: "uint64",
-  uint32: "uint32",
-  uint16: "uint16",
-  uint8: "uint8",
-  bool: "bool",
-};
-
-const hint = "Save tensors, e.g. model.state_dict(), rather than whole Python objects.";
+const hint =
+  "Open it in Python where that class is known, and save plain tensors: torch.save({k: v.detach().clone() for k, v in model.state_dict().items()}, path).";
 
 /**
  * Everything a torch file's pickle may refer to. Classes of TorchScript modules (`__torch__.…`) become inert
@@ -67,46 +44,42 @@ const hint = "Save tensors, e.g. model.state_dict(), rather than whole Python ob
  */
 export function torchGlobals(options: RebuildOptions): PickleGlobals {
   const list = new Map<string, PickleGlobal>([
-    ...builtinGlobals(),
+    ...builtinGlobals(options.allowance),
     ...numpyGlobalList(options.allowance),
-    ...storageGlobals(),
+    ...mentions(),
     ...rebuildGlobals(options),
-    ["torch.Size", pickleGlobal("torch.Size", ([sides]) => sides)],
-    ["torch.device", pickleGlobal("torch.device", (args) => args.join(":"))],
+    ["torch.Size", pickleGlobal("torch.Size", single("size"))],
+    ["torch.device", pickleGlobal("torch.device", device)],
+    ["torch.serialization._get_layout", pickleGlobal("_get_layout", layout)],
   ]);
-  for (const name of Object.keys(dtypeNames)) list.set(`torch.${name}`, pickleGlobal(`torch.${name}`));
   // TorchScript wraps lists in these to keep their element types.
   for (const name of ["intlist", "doublelist", "boollist", "tensorlist"]) {
-    list.set(
-      `torch.jit._pickle.build_${name}`,
-      pickleGlobal(`build_${name}`, ([items]) => items),
-    );
+    list.set(`torch.jit._pickle.build_${name}`, pickleGlobal(`build_${name}`, single("list")));
   }
+  // (value, type)
   list.set(
     "torch.jit._pickle.restore_type_tag",
-    pickleGlobal("restore_type_tag", ([value]) => value),
+    pickleGlobal("restore_type_tag", (args) => {
+      if (args.length !== 2) throw malformed("list");
+      return args[0];
+    }),
   );
   const fixed = fixedGlobals(list, hint);
   return (module, name) => {
     if (module === "__torch__" || module.startsWith("__torch__.")) {
       const className = `${module}.${name}`;
-      return pickleGlobal(className, () => new TorchObject(className));
+      return pickleGlobal(className, (args) => {
+        if (args.length > 0) throw malformed("module");
+        return new TorchObject(className);
+      });
     }
     return fixed(module, name);
   };
 }
 
-/** The element type that a storage class or a `torch.dtype` in a pickle stands for. */
-function storageType(value: unknown): DataType {
-  const name = isPickleGlobal(value) ? value.name : String(value);
-  const dtype = Object.hasOwn(storageTypes, name) ? storageTypes[name] : undefined;
-  if (!dtype) throw new VillaError("Unsupported", `The file holds a torch ${name}, which cannot be read.`);
-  return dtype;
-}
-
 /** What torch writes as a persistent id: ("storage", class, key, device, elements, …). */
 export function parseStorageId(id: unknown): {
-  type: DataType;
+  type: ElementType;
   key: string;
   length: number;
   view: unknown;
@@ -115,49 +88,48 @@ export function parseStorageId(id: unknown): {
     throw new VillaError("UnsafeFile", "The torch file refers to data other than tensors outside of its pickle.");
   }
   const [, type, key, , length, view] = id as unknown[];
-  if (typeof key !== "string" || typeof length !== "number") {
+  if (id.length > 6 || typeof key !== "string" || typeof length !== "number") {
     throw new VillaError("InvalidFile", "The torch file has a malformed reference to a storage.");
   }
-  return { type: storageType(type), key, length, view: view ?? null };
+  return { type: storedType(type), key, length, view: view ?? null };
 }
 
-function storageGlobals(): [string, PickleGlobal][] {
-  // Unsupported types are listed too, so that they are reported as what they are, not as unsafe.
-  const unsupported = ["ComplexFloatStorage", "ComplexDoubleStorage", "QInt8Storage", "QUInt8Storage", "QInt32Storage"];
-  return [...Object.keys(storageTypes), ...unsupported].flatMap((name): [string, PickleGlobal][] =>
-    ["torch", "torch.cuda", "torch.storage"].map((module) => [`${module}.${name}`, pickleGlobal(name)]),
-  );
+/** Names that may stand in a pickle, but make nothing: element types, storages, classes of tensors, schemes. */
+function* mentions(): Generator<[string, PickleGlobal]> {
+  for (const name of dtypeNames) yield [`torch.${name}`, pickleGlobal(`torch.${name}`)];
+  for (const name of storageClassNames) {
+    for (const module of ["torch", "torch.cuda", "torch.storage"]) yield [`${module}.${name}`, pickleGlobal(name)];
+  }
+  const schemes = ["per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric"];
+  for (const name of [...schemes, "per_channel_affine_float_qparams", "Tensor"]) {
+    yield [`torch.${name}`, pickleGlobal(`torch.${name}`)];
+  }
+  const elements = ["Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"];
+  for (const module of ["torch", "torch.cuda", "torch.sparse", "torch.cuda.sparse"]) {
+    for (const name of elements) yield [`${module}.${name}Tensor`, pickleGlobal(`${module}.${name}Tensor`)];
+  }
 }
 
-function rebuildGlobals(options: RebuildOptions): [string, PickleGlobal][] {
-  const tensor = (args: readonly unknown[]): unknown => {
-    const [storage, offset, shape, strides] = args;
-    if (!(storage instanceof TorchStorage) || typeof offset !== "number") throw malformed("tensor");
-    return rebuildTensor(storage, { offset, shape: numbers(shape), strides: numbers(strides) }, options);
+/** A call that gives back its only argument, a list. */
+function single(what: string): (args: readonly unknown[]) => unknown {
+  return (args) => {
+    if (args.length !== 1 || !Array.isArray(args[0])) throw malformed(what);
+    return args[0];
   };
-  /** Storages without a type: the tensor brings it. */
-  const tensorV3 = (args: readonly unknown[]): unknown => {
-    const [storage, offset, shape, strides, , , type] = args;
-    const name = isPickleGlobal(type) ? type.name.replace(/^torch\./, "") : "";
-    const dtype = Object.hasOwn(dtypeNames, name) ? dtypeNames[name] : undefined;
-    if (!(storage instanceof TorchStorage) || !dtype) throw malformed("tensor");
-    const { bytes } = storage;
-    const width = itemSize(dtype);
-    return tensor([new TorchStorage(dtype, Math.floor(bytes.length / width), bytes), offset, shape, strides]);
-  };
-  const rebuilders: Record<string, (args: readonly unknown[]) => unknown> = {
-    _rebuild_tensor: tensor,
-    _rebuild_tensor_v2: tensor,
-    _rebuild_tensor_v3: tensorV3,
-    _rebuild_parameter: ([data]) => data,
-    _rebuild_parameter_with_state: ([data]) => data,
-  };
-  return Object.entries(rebuilders).map(([name, call]) => [`torch._utils.${name}`, pickleGlobal(name, call)]);
 }
 
-function numbers(values: unknown): number[] {
-  if (!Array.isArray(values) || !values.every((value) => typeof value === "number")) throw malformed("tensor");
-  return values;
+/** ("cuda", 0) → "cuda:0" */
+function device(args: readonly unknown[]): string {
+  const [type, index] = args;
+  const isIndex = index === undefined || index === null || Number.isSafeInteger(index);
+  if (args.length > 2 || typeof type !== "string" || type.length > 100 || !isIndex) throw malformed("device");
+  return index === undefined || index === null ? type : `${type}:${index}`;
+}
+
+function layout(args: readonly unknown[]): string {
+  const [name] = args;
+  if (args.length !== 1 || typeof name !== "string" || !/^torch\.\w{1,40}$/.test(name)) throw malformed("layout");
+  return name;
 }
 
 function malformed(what: string): VillaError {

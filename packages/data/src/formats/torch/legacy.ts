@@ -1,9 +1,11 @@
 import { VillaError } from "../../errors.ts";
-import { pickleGlobal } from "../pickle/globals.ts";
+import { describe } from "../describe.ts";
+import type { Allowance } from "../limits.ts";
+import { InertValue, pickleGlobal } from "../pickle/globals.ts";
 import { readPickle } from "../pickle/reader.ts";
-import { type DataType, itemSize } from "../tensor.ts";
 import { parseStorageId, torchGlobals } from "./globals.ts";
 import { type RebuildOptions, TorchStorage } from "./storage.ts";
+import type { ElementType } from "./types.ts";
 
 // torch.save before 1.6: five pickles (magic number, version, machine, the value, storage keys), then each storage as
 // its length in elements (int64) and its bytes.
@@ -18,17 +20,18 @@ export function looksLikeLegacyTorch(bytes: Uint8Array): boolean {
 }
 
 interface Located {
-  readonly type: DataType;
+  readonly type: ElementType;
   readonly bytes: Uint8Array;
 }
 
 /** Reads torch's older format. @see loadTorch */
 export function readLegacyTorch(bytes: Uint8Array, rebuild: RebuildOptions): unknown {
-  const plain = { globals: () => pickleGlobal("nothing") };
+  const { allowance } = rebuild;
+  const plain = { allowance, globals: () => pickleGlobal("nothing") };
   const magic = readPickle(bytes, plain);
   const version = readPickle(bytes, { ...plain, start: magic.end });
   if (magic.value !== magicNumber || version.value !== protocolVersion) {
-    throw new VillaError("Unsupported", `The torch file is of an unknown version (${String(version.value)}).`);
+    throw new VillaError("Unsupported", `The torch file is of an unknown version: ${describe(version.value)}.`);
   }
   const machine = readPickle(bytes, { ...plain, start: version.end });
   if (machine.value instanceof Map && machine.value.get("little_endian") === false) {
@@ -38,9 +41,10 @@ export function readLegacyTorch(bytes: Uint8Array, rebuild: RebuildOptions): unk
 
   // The storages come after the value that needs them: a first pass over the value finds out where they are. It makes
   // no tensors, only notes which storages the pickle mentions.
-  const types = new Map<string, DataType>();
-  const inert = pickleGlobal("nothing", () => new Map());
+  const types = new Map<string, ElementType>();
+  const inert = pickleGlobal("nothing", () => new InertValue());
   const scan = readPickle(bytes, {
+    allowance,
     start: machine.end,
     globals: (module, name) => {
       const known = globals(module, name);
@@ -48,30 +52,37 @@ export function readLegacyTorch(bytes: Uint8Array, rebuild: RebuildOptions): unk
     },
     persistentLoad: (id) => {
       const { type, key } = parseStorageId(id);
+      if ((types.get(key) ?? type) !== type) throw malformed();
       types.set(key, type);
       return null;
     },
   });
-  const storages = locateStorages(bytes, scan.end, types);
+  const storages = locateStorages(bytes, scan.end, types, allowance);
   return readPickle(bytes, {
+    allowance,
     start: machine.end,
     globals,
     persistentLoad: (id) => legacyStorage(id, storages),
   }).value;
 }
 
-function locateStorages(bytes: Uint8Array, start: number, types: ReadonlyMap<string, DataType>): Map<string, Located> {
-  const keys = readPickle(bytes, { start, globals: () => pickleGlobal("nothing") });
+function locateStorages(
+  bytes: Uint8Array,
+  start: number,
+  types: ReadonlyMap<string, ElementType>,
+  allowance: Allowance,
+): Map<string, Located> {
+  const keys = readPickle(bytes, { start, allowance, globals: () => pickleGlobal("nothing") });
   if (!Array.isArray(keys.value)) throw malformed();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const storages = new Map<string, Located>();
   let at = keys.end;
   for (const key of keys.value as unknown[]) {
-    const type = types.get(String(key));
-    if (!type || at + 8 > bytes.length) throw malformed();
-    const size = Number(view.getBigInt64(at, true)) * itemSize(type);
+    const type = typeof key === "string" ? types.get(key) : undefined;
+    if (!type || typeof key !== "string" || at + 8 > bytes.length) throw malformed();
+    const size = Number(view.getBigInt64(at, true)) * type.size;
     if (!(size >= 0 && at + 8 + size <= bytes.length)) throw malformed();
-    storages.set(String(key), { type, bytes: bytes.subarray(at + 8, at + 8 + size) });
+    storages.set(key, { type, bytes: bytes.subarray(at + 8, at + 8 + size) });
     at += 8 + size;
   }
   return storages;
@@ -85,8 +96,9 @@ function legacyStorage(id: unknown, storages: ReadonlyMap<string, Located>): Tor
   // A storage that is itself a slice of another: (key, offset, length).
   if (!Array.isArray(view)) throw malformed();
   const [, offset, viewLength] = view as unknown[];
-  if (typeof offset !== "number" || typeof viewLength !== "number" || offset < 0) throw malformed();
-  return new TorchStorage(type, viewLength, located.bytes.subarray(offset * itemSize(type)));
+  const isView = Number.isSafeInteger(offset) && typeof viewLength === "number" && typeof offset === "number";
+  if (!isView || view.length !== 3 || offset < 0) throw malformed();
+  return new TorchStorage(type, viewLength, located.bytes.subarray(offset * type.size));
 }
 
 function malformed(): VillaError {

@@ -1,6 +1,9 @@
 import { VillaError } from "../../errors.ts";
+import { checkBytes } from "../check-bytes.ts";
+import { shorten } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { readPickle } from "../pickle/reader.ts";
+import { otherKind } from "../recognize.ts";
 import { looksLikeZip, openZip } from "../zip/reader.ts";
 import { parseStorageId, torchGlobals } from "./globals.ts";
 import { looksLikeLegacyTorch, readLegacyTorch } from "./legacy.ts";
@@ -17,24 +20,28 @@ export interface TorchReadOptions extends ReadLimits {
 /**
  * Reads what `torch.save` wrote (zip or legacy format) or a TorchScript archive, without running anything in it.
  *
- * dicts come as `Map`, lists and tuples as arrays, tensors and NumPy arrays as `TensorData`, modules of TorchScript
- * archives as {@link TorchObject}. Contiguous tensors are views of `bytes` where alignment and type allow.
+ * dicts come as `Map`, lists and tuples as arrays, tensors and NumPy arrays as `TensorData` (complex ones as
+ * `ComplexArray`), modules of TorchScript archives as {@link TorchObject}. Sparse tensors are made dense, quantised ones
+ * dequantised, negated and conjugated views resolved; a tensor of a kind that is not read is an
+ * {@link UnsupportedTensor}. Contiguous tensors are views of `bytes` where alignment and type allow.
  *
  * @throws VillaError `UnsafeFile` naming a Python constructor that is not on the list of harmless ones; `InvalidFile`
- *   for damaged or truncated files and tensors outside of their storage; `Unsupported` for complex or quantised tensors
+ *   for damaged or truncated files and tensors outside of their storage; `Unsupported` for arguments of torch's
+ *   constructors that are not known
  */
 export function loadTorch(bytes: Uint8Array, options: TorchReadOptions = {}): unknown {
+  checkBytes(bytes);
   const rebuild = { raw: options.raw ?? false, allowance: new Allowance(bytes.length, options) };
   if (looksLikeZip(bytes)) return readZipTorch(bytes, options, rebuild);
   if (looksLikeLegacyTorch(bytes)) return readLegacyTorch(bytes, rebuild);
   throw new VillaError(
     "InvalidFile",
-    "This is not a torch file: it is neither a ZIP archive nor torch's older format.",
+    `This is not a torch file (a ZIP archive or torch's older format)${otherKind(bytes)}.`,
   );
 }
 
 function readZipTorch(bytes: Uint8Array, options: TorchReadOptions, rebuild: RebuildOptions): unknown {
-  const archive = openZip(bytes, "torch file", options);
+  const archive = openZip(bytes, "torch file", { allowance: rebuild.allowance, checksums: options.checksums });
   const pickle = [...archive.entries.keys()]
     .filter((name) => /^(.*\/)?data\.pkl$/.test(name))
     .sort((a, b) => a.length - b.length)[0];
@@ -44,7 +51,7 @@ function readZipTorch(bytes: Uint8Array, options: TorchReadOptions, rebuild: Reb
   const folder = pickle.slice(0, -"data.pkl".length);
   if (archive.entries.has(`${folder}byteorder`)) {
     const order = new TextDecoder().decode(archive.read(`${folder}byteorder`)).trim();
-    if (order !== "little") throw new VillaError("Unsupported", `The torch file is ${order}-endian.`);
+    if (order !== "little") throw new VillaError("Unsupported", `The torch file is ${shorten(order)}-endian.`);
   }
   // Views of one storage share it, so it is checked and located once.
   const storages = new Map<string, TorchStorage>();
@@ -56,9 +63,11 @@ function readZipTorch(bytes: Uint8Array, options: TorchReadOptions, rebuild: Reb
       storage = new TorchStorage(type, length, archive.read(name));
       storages.set(name, storage);
     }
-    return storage.dtype === type && storage.length === length
-      ? storage
-      : new TorchStorage(type, length, storage.bytes);
+    return storage.type === type && storage.length === length ? storage : new TorchStorage(type, length, storage.bytes);
   };
-  return readPickle(archive.read(pickle), { globals: torchGlobals(rebuild), persistentLoad }).value;
+  return readPickle(archive.read(pickle), {
+    allowance: rebuild.allowance,
+    globals: torchGlobals(rebuild),
+    persistentLoad,
+  }).value;
 }

@@ -1,7 +1,10 @@
-import { inflateSync } from "fflate";
 import { VillaError } from "../../errors.ts";
+import { checkBytes } from "../check-bytes.ts";
+import { quote } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
+import { otherKind } from "../recognize.ts";
 import { crc32 } from "./crc32.ts";
+import { inflateExactly } from "./inflate.ts";
 
 /** One file of a ZIP archive, as its central directory describes it. */
 export interface ZipEntry {
@@ -25,12 +28,15 @@ export interface ZipArchive {
 export interface ZipOptions extends ReadLimits {
   /** Compare stored contents with their checksum too (default true). Compressed contents are always compared. */
   readonly checksums?: boolean | undefined;
+  /** What the contents are charged to, together with whatever else a reader allocates; else an allowance of its own. */
+  readonly allowance?: Allowance | undefined;
 }
 
 const endSignature = 0x06054b50;
 const end64Signature = 0x06064b50;
 const end64LocatorSignature = 0x07064b50;
 const centralSignature = 0x02014b50;
+const signatureSignature = 0x05054b50;
 const localSignature = 0x04034b50;
 /** Deflate cannot expand more than this: a file that declares more lies. */
 const largestDeflateRatio = 1032;
@@ -47,14 +53,15 @@ export function looksLikeZip(bytes: Uint8Array): boolean {
  * @throws VillaError `InvalidFile` when the archive is damaged, `Unsupported` when it is encrypted or split
  */
 export function openZip(bytes: Uint8Array, what = "ZIP archive", options: ZipOptions = {}): ZipArchive {
+  checkBytes(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const entries = readDirectory(bytes, view, what);
-  const allowance = new Allowance(bytes.length, options);
+  const allowance = options.allowance ?? new Allowance(bytes.length, options);
   return {
     entries,
     read(name) {
       const entry = entries.get(name);
-      if (!entry) throw new VillaError("InvalidFile", `The ${what} has no member "${name}".`);
+      if (!entry) throw new VillaError("InvalidFile", `The ${what} has no member ${quote(name)}.`);
       return readEntry(bytes, view, entry, allowance, options.checksums ?? true, what);
     },
   };
@@ -69,9 +76,13 @@ function readEntry(
   what: string,
 ): Uint8Array {
   const { name, offset, size, compressedSize } = entry;
-  const broken = () => new VillaError("InvalidFile", `The ${what} is damaged: member "${name}" cannot be read.`);
+  const broken = () => new VillaError("InvalidFile", `The ${what} is damaged: member ${quote(name)} cannot be read.`);
   if (offset + 30 > bytes.length || view.getUint32(offset, true) !== localSignature) throw broken();
-  const start = offset + 30 + view.getUint16(offset + 26, true) + view.getUint16(offset + 28, true);
+  const nameLength = view.getUint16(offset + 26, true);
+  const start = offset + 30 + nameLength + view.getUint16(offset + 28, true);
+  const localName = new TextDecoder().decode(bytes.subarray(offset + 30, offset + 30 + nameLength));
+  const method = view.getUint16(offset + 8, true);
+  if (localName !== name || method !== (entry.compressed ? 8 : 0)) throw broken();
   if (start + compressedSize > bytes.length) throw broken();
   const stored = bytes.subarray(start, start + compressedSize);
   if (!entry.compressed) {
@@ -79,9 +90,9 @@ function readEntry(
     return stored;
   }
   if (size > compressedSize * largestDeflateRatio + 64) {
-    throw new VillaError("UnsafeFile", `The ${what} declares an impossible size for its member "${name}".`);
+    throw new VillaError("UnsafeFile", `The ${what} declares an impossible size for its member ${quote(name)}.`);
   }
-  allowance.take(size, `Member "${name}" of the ${what}`);
+  allowance.take(size, `Member ${quote(name)} of the ${what}`);
   const contents = inflate(stored, size, broken);
   if (contents.length !== size || crc32(contents) !== entry.crc32) throw broken();
   return contents;
@@ -89,8 +100,7 @@ function readEntry(
 
 function inflate(stored: Uint8Array, size: number, broken: () => VillaError): Uint8Array {
   try {
-    // One byte more than declared: fflate drops what does not fit, so a longer stream shows up as a wrong length.
-    return inflateSync(stored, { out: new Uint8Array(size + 1) });
+    return inflateExactly(stored, size);
   } catch (cause) {
     const error = broken();
     error.cause = cause;
@@ -99,7 +109,11 @@ function inflate(stored: Uint8Array, size: number, broken: () => VillaError): Ui
 }
 
 function readDirectory(bytes: Uint8Array, view: DataView, what: string): Map<string, ZipEntry> {
-  const truncated = () => new VillaError("InvalidFile", `The ${what} is truncated or not a ZIP archive.`);
+  const truncated = () =>
+    new VillaError(
+      "InvalidFile",
+      `The ${what} is truncated or not a ZIP archive${looksLikeZip(bytes) ? "" : otherKind(bytes)}.`,
+    );
   const { count, start, end } = locateDirectory(bytes, view, what, truncated);
   const entries = new Map<string, ZipEntry>();
   let at = start;
@@ -116,10 +130,19 @@ function readDirectory(bytes: Uint8Array, view: DataView, what: string): Map<str
     if (method !== 0 && method !== 8) {
       throw new VillaError("Unsupported", `The ${what} uses compression method ${method}; save it stored or deflated.`);
     }
-    if (entries.has(name)) throw new VillaError("InvalidFile", `The ${what} has two members named "${name}".`);
+    if (entries.has(name)) throw new VillaError("InvalidFile", `The ${what} has two members named ${quote(name)}.`);
     const sizes = wideSizes(view, at, at + 46 + nameLength, extraLength, truncated);
     entries.set(name, { name, compressed: method === 8, crc32: view.getUint32(at + 16, true), ...sizes });
     at = next;
+  }
+  // What comes after the last entry may only be a digital signature.
+  const rest = end - at;
+  const isSignature = rest >= 6 && view.getUint32(at, true) === signatureSignature;
+  if (rest !== 0 && !(isSignature && rest === 6 + view.getUint16(at + 4, true))) {
+    throw new VillaError(
+      "InvalidFile",
+      `The ${what} is damaged: its directory counts ${count} members but holds more.`,
+    );
   }
   return entries;
 }
@@ -176,10 +199,10 @@ function locateDirectory(
     count = safeUint64(view, record + 32, truncated);
     size = safeUint64(view, record + 40, truncated);
     start = safeUint64(view, record + 48, truncated);
-  } else if (view.getUint16(at + 4, true) !== 0) {
+  } else if (view.getUint16(at + 4, true) !== 0 || view.getUint16(at + 8, true) !== count) {
     throw new VillaError("Unsupported", `The ${what} is one part of a split ZIP archive.`);
   }
-  if (start + size > bytes.length || count * 46 > size) throw truncated();
+  if (start + size > at || count * 46 > size) throw truncated();
   return { count, start, end: start + size };
 }
 
