@@ -1,31 +1,35 @@
 // Time of CLIP RN50's region embeddings of an image, or of the embeddings of 20 prompts; random weights.
 // The other side: pytorch/preprocess.py.
 //   preprocess.ts image|text [--images 16] [--regions 5] [--prompts 20]
-import {
-  type Box,
-  ClipModel,
-  clipEncoder,
-  ModifiedResNet,
-  type ParameterShapes,
-  rn50Config,
-  TextTransformer,
-  textParameterShapes,
-  visionParameterShapes,
-} from "@villa/encoders";
+// Weights come from a file, as users' do; a process of its own writes it, so that its memory is not counted here.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type TensorData, writeSafetensors } from "@villa/data";
+import { type Box, rn50Config, textParameterShapes, visionParameterShapes } from "@villa/encoders";
+import { openEncoder } from "@villa/encoders/node";
 import { report, settings, startBackend, timed } from "./common.ts";
 import { countFlops } from "./flops.ts";
 
 const at = settings({ images: 16, regions: 5, prompts: 20, repeats: 3 });
+if (at.what?.endsWith(".safetensors")) {
+  writeFileSync(at.what, randomWeights());
+  process.exit(0);
+}
+const folder = mkdtempSync(join(tmpdir(), "villa-bench-"));
+const weights = join(folder, "rn50.safetensors");
+execFileSync(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), weights]);
 const backend = await startBackend(at);
-const { vision, text } = rn50Config;
+const { image: encoder, text } = await openEncoder(weights, {
+  textEncoder: at.what === "text" ? "auto" : "hashed",
+});
+rmSync(folder, { recursive: true });
 if (at.what === "text") {
-  const transformer = new TextTransformer(text, random(textParameterShapes(text)));
-  const encoder = clipEncoder(new ClipModel(rn50Config, new ModifiedResNet(vision, new Map()), transformer));
   const prompts = Array.from({ length: at.prompts }, () => "the image shows a three");
-  report(at, backend.name, await timed(at.repeats, () => encoder.encodeText(prompts)));
+  report(at, backend.name, await timed(at.repeats, () => text!.encodeText(prompts)));
 } else {
-  const tower = ModifiedResNet.forInference(vision, random(visionParameterShapes(vision)));
-  const encoder = clipEncoder(new ClipModel(rn50Config, tower, undefined));
   const images = Array.from({ length: at.images }, () => ({
     width: 84,
     height: 84,
@@ -46,12 +50,12 @@ if (at.what === "text") {
 await backend.dispose();
 
 /** Random weights; norms scale by 1. */
-function random(shapes: ParameterShapes) {
-  return new Map(
-    [...shapes].map(([name, shape]) => {
-      const data = new Float32Array(shape.reduce((product, side) => product * side, 1));
-      for (let i = 0; i < data.length; i++) data[i] = shape.length === 1 ? 1 : (Math.random() - 0.5) * 0.1;
-      return [name, { shape, data }] as const;
-    }),
-  );
+function randomWeights(): Uint8Array {
+  const shapes = new Map([...visionParameterShapes(rn50Config.vision), ...textParameterShapes(rn50Config.text)]);
+  const tensors = [...shapes].map(([name, shape]): [string, TensorData] => {
+    const data = new Float32Array(shape.reduce((product, side) => product * side, 1));
+    for (let i = 0; i < data.length; i++) data[i] = shape.length === 1 ? 1 : (Math.random() - 0.5) * 0.1;
+    return [name, { dtype: "float32", shape: [...shape], data }];
+  });
+  return writeSafetensors(new Map(tensors));
 }

@@ -81,7 +81,7 @@ test("mistakes would be seen", () => {
     "villa stage1 experiment=docmnist_stage1 epoch=3",
     "villa docmnist generate --attribute-budget 100",
     "villa visualize data --output a.png",
-    "villa preprocess --data-dir data --encoder vit",
+    "villa preprocess --data-dir data --regions vit",
   ]) {
     expect(() => check(wordsOf(line)), line).toThrow();
   }

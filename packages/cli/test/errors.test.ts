@@ -27,7 +27,10 @@ test.each([
   [["stag1"], /^villa: Unknown command 'stag1'\n\(Did you mean stage1\?\)/],
   [["--bogus"], /^villa: Unknown option '--bogus'/],
   [["preprocess"], /^villa: Required option '--data-dir <folder>' not specified/],
-  [["preprocess", "--data-dir", "x", "--encoder", "vit"], /'vit' is invalid. Allowed choices are clip-rn50, pixels/],
+  [
+    ["preprocess", "--data-dir", "x", "--encoder", "vit"],
+    /There is no encoder "vit": give clip-rn50, pixels, a model's folder/,
+  ],
   [["stage1"], /^villa: .*data_dir is missing; give data_dir=VALUE/],
   [["stage1", "epochs"], /"epochs" is not an override; write key=value/],
   [["stage1", "epoch=3"], /Unknown key "epoch" in the override. Did you mean "epochs"\?/],

@@ -1,27 +1,35 @@
-import { type AttributeVocabulary, attributePrompts, type RgbImage, VillaError } from "@villa/data";
-
-/** A region: x0, y0, x1, y1 in pixels of its image. */
-export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
+import { type AttributeVocabulary, attributePrompts, VillaError } from "@villa/data";
+import type { ImageEncoder, TextTower } from "./tower.ts";
 
 /**
  * What turns regions of images and sentences into vectors of one common length. Any object of this shape can stand in
  * for CLIP in `preprocess`.
  */
-export interface Encoder {
-  readonly name: string;
-  readonly dimension: number;
-  /** What results depend on besides the name; kept in the manifest, so that embeddings of two kinds never mix. */
-  readonly options: Readonly<Record<string, string | number | boolean>>;
-  /**
-   * @param images any sizes
-   * @param boxes each image's regions
-   * @returns [R, dimension], image after image, not normalised
-   */
-  encodeRegions(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]): Promise<Float32Array>;
+export interface Encoder extends Omit<ImageEncoder, "encodeImages">, Partial<Pick<ImageEncoder, "encodeImages">> {
   /** @returns [texts, dimension], not normalised */
   encodeText(texts: readonly string[]): Promise<Float32Array>;
-  /** Frees what the encoder holds on the backend. */
-  dispose(): void;
+}
+
+/**
+ * An image and a text encoder as one.
+ *
+ * @throws VillaError `Mismatch` when their vectors differ in length
+ */
+export function joinEncoders(image: ImageEncoder, text: TextTower): Encoder {
+  if (image.dimension !== text.embedDim) {
+    throw new VillaError(
+      "Mismatch",
+      `The image encoder gives vectors of ${image.dimension} dimensions, the text encoder of ${text.embedDim}; choose two that fit, or hashed text.`,
+    );
+  }
+  return {
+    ...image,
+    encodeText: (texts) => text.encodeText(texts),
+    dispose: () => {
+      image.dispose();
+      text.dispose();
+    },
+  };
 }
 
 /**
@@ -31,7 +39,7 @@ export interface Encoder {
  * @throws VillaError `InvalidArgument` for an attribute without a template, `NotFinite` when the encoder fails
  */
 export async function attributeEmbeddings(
-  encoder: Encoder,
+  encoder: Pick<Encoder, "dimension" | "encodeText">,
   vocabulary: AttributeVocabulary,
 ): Promise<Map<string, Float32Array>> {
   const { dimension } = encoder;

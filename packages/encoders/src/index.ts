@@ -1,25 +1,73 @@
-export { type ClipEncoderOptions, clipEncoder } from "./clip/clip-encoder.ts";
-export { ClipModel, type LoadClipOptions, loadClip } from "./clip/clip-model.ts";
+export { checkNames, withoutWrapper } from "./check-weights.ts";
+export {
+  type ClipEncoderOptions,
+  ClipModel,
+  clipEncoder,
+  type LoadClipOptions,
+  loadClip,
+} from "./clip/clip-encoder.ts";
+export { type InitOptions, initModifiedResNet } from "./clip/clip-family.ts";
+export { ModifiedResNet } from "./clip/modified-resnet.ts";
 export {
   type ClipConfig,
   type ModifiedResNetConfig,
+  type ParameterShapes,
   readClipConfig,
   rn50Config,
   type TextTransformerConfig,
-} from "./clip/config.ts";
-export { type InitOptions, initModifiedResNet } from "./clip/initialize.ts";
-export { type ForwardOptions, ModifiedResNet } from "./clip/modified-resnet.ts";
-export { type ParameterShapes, textParameterShapes, visionParameterShapes } from "./clip/parameter-shapes.ts";
-export { assignVisionWeights, hwioToOihw, oihwToHwio, visionStateDict, visionVariables } from "./clip/parameters.ts";
-export { type CheckedClip, checkClipStateDict } from "./clip/state-dict.ts";
-export { TextTransformer, type WeightArray } from "./clip/text-transformer.ts";
-export { attributeEmbeddings, type Box, type Encoder } from "./encoder.ts";
-export { imageTensor } from "./image-tensor.ts";
+  textParameterShapes,
+  visionParameterShapes,
+  type WeightArray,
+} from "./clip/parameters.ts";
+export {
+  assignVisionWeights,
+  type CheckedClip,
+  checkClipStateDict,
+  hwioToOihw,
+  oihwToHwio,
+  visionStateDict,
+  visionVariables,
+} from "./clip/state-dict.ts";
+export { TextTransformer } from "./clip/text-transformer.ts";
+export { attributeEmbeddings, type Encoder, joinEncoders } from "./encoder.ts";
+export { type EncoderFiles, memoryWeights, type TensorHeader, type WeightSource, weightsAlone } from "./files.ts";
 export { exportRegionEncoder } from "./onnx/export-region-encoder.ts";
 export { pixelsEncoder } from "./pixels-encoder.ts";
 export { cropRegion } from "./regions/crop-region.ts";
-export { groupRegions, type Regions } from "./regions/group-regions.ts";
+export { type Box, groupRegions, type Regions } from "./regions/group-regions.ts";
+export {
+  imageTensor,
+  type PictureInput,
+  type PixelStatistics,
+  plainInput,
+  regionInput,
+  wholeInput,
+} from "./regions/picture-input.ts";
+export { type Resample, resizeImage } from "./regions/resize.ts";
+export {
+  imageTowers,
+  loadImageEncoder,
+  loadTextTower,
+  type Registry,
+  recogniseFamily,
+  textTowers,
+} from "./registry.ts";
 export { cleanText } from "./tokenizer/clean-text.ts";
 export { ClipTokenizer, type TokenBatch } from "./tokenizer/tokenizer.ts";
 export { endOfText, startOfText } from "./tokenizer/vocabulary.ts";
+export type {
+  EncoderFamily,
+  ForwardOptions,
+  ImageEncoder,
+  ImageFamily,
+  ImageTower,
+  LoadRequest,
+  RegionOptions,
+  TextFamily,
+  TextTower,
+  TowerConfig,
+  TowerDescription,
+  TrainablePart,
+} from "./tower.ts";
+export { type TowerEncoderOptions, towerEncoder } from "./tower-encoder.ts";
 export { wordHashEmbeddings } from "./word-hash.ts";

@@ -1,3 +1,15 @@
+export { isSafetensorsFile, openEncoderFiles, openWeights } from "./node/encoder-files.ts";
+export {
+  isCheckpoint,
+  type ModelDescription,
+  modelDescription,
+  type OpenEncoderOptions,
+  type OpenedEncoder,
+  openEncoder,
+  openTextTower,
+  requireEncoder,
+  type TextSide,
+} from "./node/open-encoder.ts";
 export {
   type DownloadClipOptions,
   downloadClipWeights,

@@ -1,7 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { RandomState, type RgbImage } from "@villa/data";
-import type { Box, Encoder } from "./encoder.ts";
+import type { Encoder } from "./encoder.ts";
 import { cropRegion } from "./regions/crop-region.ts";
+import type { Box } from "./regions/group-regions.ts";
+import type { ImageFamily } from "./tower.ts";
 import { wordHashEmbeddings } from "./word-hash.ts";
 
 const side = 28;
@@ -22,7 +24,7 @@ export function pixelsEncoder({
 }: {
   dimension?: number | undefined;
   seed?: number | undefined;
-} = {}): Encoder {
+} = {}): Required<Omit<Encoder, "tower">> {
   let projection: Float32Array | undefined;
   let tensor: tf.Tensor2D | undefined;
   const values = () => {
@@ -39,6 +41,12 @@ export function pixelsEncoder({
       if (!tensor || tensor.isDisposed) tensor = tf.keep(tf.tensor2d(values(), [pixels, dimension]));
       return project(crops, tensor);
     },
+    encodeImages(images) {
+      return this.encodeRegions(
+        images,
+        images.map(({ width, height }) => [[0, 0, width, height]]),
+      );
+    },
     async encodeText(texts) {
       return wordHashEmbeddings(texts, dimension, seed);
     },
@@ -48,6 +56,12 @@ export function pixelsEncoder({
     },
   };
 }
+
+/** The pixels encoder as an entry of the registry. It cannot be trained. */
+export const pixelsFamily: ImageFamily = {
+  recognise: async () => undefined,
+  load: async ({ dimension, seed }) => pixelsEncoder({ dimension, seed }),
+};
 
 /** [pixels, dimension] normal values of variance 1 / pixels. */
 function randomProjection(dimension: number, seed: number): Float32Array {

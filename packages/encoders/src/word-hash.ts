@@ -1,4 +1,20 @@
 import { RandomState } from "@villa/data";
+import type { TextFamily } from "./tower.ts";
+
+/** Hashed words: a text encoder that needs no weights. */
+export const hashedTextFamily: TextFamily = {
+  recognise: async () => undefined,
+  async load({ config, dimension, seed }) {
+    const { embedDim, seed: known } = { embedDim: 1024, seed: 23, ...config } as { embedDim: number; seed: number };
+    const [length, start] = [dimension ?? embedDim, seed ?? known];
+    return {
+      description: { family: "hashed", config: { embedDim: length, seed: start } },
+      embedDim: length,
+      encodeText: async (texts) => wordHashEmbeddings(texts, length, start),
+      dispose: () => undefined,
+    };
+  },
+};
 
 /** Words that occur in every sentence and would drown the others. */
 const functionWords = new Set(["the", "is", "a", "of", "to", "be", "there", "an"]);

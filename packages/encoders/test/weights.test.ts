@@ -120,9 +120,28 @@ describe("every container gives the same embeddings", () => {
     expect(checked.tensors.get("text_projection")?.data).toEqual(openai.get("text_projection")?.data);
   });
 
-  test("folding before or after the upload makes no difference", async () => {
+  test("folding before the upload gives the same embeddings and keeps no unfolded weights", async () => {
     const path = join(fixtures, "weights/clip_zip.pth");
-    expectAllClose(await regionsOf(path, true), await regionsOf(path), { rtol: 1e-4, atol: 1e-5 });
+    const bytesOf = async (inference: boolean) => {
+      const before = tf.memory().numBytes;
+      const model = await loadClipFile(path, { inference });
+      const loaded = tf.memory().numBytes - before;
+      const values = await regions(model);
+      const used = tf.memory().numBytes - before;
+      const trainable = model.visual.trainableVariables().size;
+      model.dispose();
+      expect(tf.memory().numBytes).toBe(before);
+      return { loaded, used, trainable, values };
+    };
+    const folded = await bytesOf(true);
+    const plain = await bytesOf(false);
+    expect(folded.trainable).toBe(0);
+    expect(plain.trainable).toBeGreaterThan(0);
+    expect(folded.used).toBe(folded.loaded); // a plain tower folds at its first use, and then holds both
+    const inBackbone = [...visionParameterShapes(tiny.vision)].filter(([name]) => !name.includes("attnpool"));
+    const values = inBackbone.reduce((sum, [, shape]) => sum + shape.reduce((product, side) => product * side, 1), 0);
+    expect(plain.used - folded.used).toBe(4 * values); // all of the backbone's weights, unfolded
+    expectAllClose(folded.values, plain.values, { rtol: 1e-4, atol: 1e-5 });
   });
 
   test("what training would save loads again", async () => {

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { RgbImage } from "@villa/data";
-import { groupRegions, imageTensor, type Regions } from "@villa/encoders";
+import { type PictureInput, plainInput, type Regions, regionInput } from "@villa/encoders";
 import type { ImagePairs } from "./pairs.ts";
 
 /** Pictures of one size and their regions. */
@@ -24,29 +24,31 @@ export interface ContrastiveBatch {
  * order of pairs, so groups only change their order.
  *
  * @param embedText sentences of each pair → [pairs × d] normalised
+ * @param input how the tower takes pictures; default: at their own size, values 0 … 1
  * @returns tensors that the caller disposes with {@link disposeBatch}
  */
 export function contrastiveBatch(
   images: readonly Omit<RgbImage, "channels">[],
   pairs: readonly ImagePairs[],
   embedText: (sentences: readonly (readonly string[])[]) => Float32Array,
+  input: PictureInput = plainInput,
 ): ContrastiveBatch {
   const bySize = new Map<string, number[]>();
   images.forEach((image, i) => {
-    const size = `${image.width}×${image.height}`;
+    const size = input.regions.size === undefined ? `${image.width}×${image.height}` : "scaled";
     bySize.set(size, [...(bySize.get(size) ?? []), i]);
   });
   const order = [...bySize.values()];
   const sentences = order.flat().flatMap((i) => pairs[i]!.sentences);
   const values = embedText(sentences);
   return {
-    groups: order.map((members) => ({
-      images: imageTensor(members.map((i) => images[i]!)),
-      regions: groupRegions(
+    groups: order.map((members) =>
+      regionInput(
+        input,
+        members.map((i) => images[i]!),
         members.map((i) => pairs[i]!.boxes),
-        images[members[0]!]!.width,
       ),
-    })),
+    ),
     text: tf.tensor2d(values, [sentences.length, sentences.length === 0 ? 0 : values.length / sentences.length]),
     pairs: sentences.length,
   };

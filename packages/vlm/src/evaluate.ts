@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ProgressListener, type RgbImage, VillaError } from "@villa/data";
-import { groupRegions, imageTensor, type ModifiedResNet } from "@villa/encoders";
+import { type Box, type ImageEncoder, type ImageTower, regionInput } from "@villa/encoders";
 import { embedRegions } from "./region-encoder.ts";
 
 /** What evaluation needs to know of an image. */
@@ -49,11 +49,12 @@ export function regionLabels(images: readonly LabelledImage[], attributes: reado
 /**
  * Embeds every region of a split in evaluation mode, a few images at a time.
  *
+ * @param encoder a tower, or any encoder of pictures
  * @param load reads one image
  * @returns [regions of all images, embedDim] L2-normalised
  */
 export async function embedSplit<Image extends LabelledImage>(
-  tower: ModifiedResNet,
+  encoder: ImageTower | ImageEncoder,
   images: readonly Image[],
   load: (image: Image) => Promise<Omit<RgbImage, "channels">>,
   {
@@ -63,7 +64,7 @@ export async function embedSplit<Image extends LabelledImage>(
   }: { batchSize?: number | undefined; progress?: ProgressListener | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<Float32Array> {
   const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
-  const result = new Float32Array(regions * tower.config.embedDim);
+  const result = new Float32Array(regions * ("embedDim" in encoder ? encoder.embedDim : encoder.dimension));
   let offset = 0;
   for (let start = 0; start < images.length; ) {
     if (signal?.aborted) throw new VillaError("Aborted", "Embedding was stopped.");
@@ -77,17 +78,42 @@ export async function embedSplit<Image extends LabelledImage>(
     }
     const boxes = images.slice(start, start + pictures.length).map(({ regionCoord }) => regionCoord);
     if (boxes.some((own) => own.length > 0)) {
-      const embeddings = tf.tidy(() => {
-        const group = { images: imageTensor(pictures), regions: groupRegions(boxes, first.width) };
-        return embedRegions(tower, [group]);
-      });
-      const values = (await embeddings.data()) as Float32Array;
-      embeddings.dispose();
+      const values = await embed(encoder, pictures, boxes);
       result.set(values, offset);
       offset += values.length;
     }
     start += pictures.length;
     progress?.({ task: "embedding regions", done: start, total: images.length, unit: "images" });
+  }
+  return result;
+}
+
+/** [R, d] L2-normalised rows of pictures of one size. */
+async function embed(
+  encoder: ImageTower | ImageEncoder,
+  pictures: readonly Omit<RgbImage, "channels">[],
+  boxes: readonly (readonly (readonly number[])[])[],
+): Promise<Float32Array> {
+  if ("encodeRegions" in encoder) {
+    const images = pictures.map((picture): RgbImage => ({ ...picture, channels: 3 }));
+    const rows = await encoder.encodeRegions(images, boxes as readonly (readonly Box[])[]);
+    return normalizeRows(rows, encoder.dimension);
+  }
+  const embeddings = tf.tidy(() => embedRegions(encoder, [regionInput(encoder.input, pictures, boxes)]));
+  const values = (await embeddings.data()) as Float32Array;
+  const copy = values.slice(); // a backend may hand out its own memory
+  embeddings.dispose();
+  return copy;
+}
+
+/** Rows scaled to length 1; zero rows stay zero. */
+export function normalizeRows(values: Float32Array, dimension: number): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let row = 0; row < values.length; row += dimension) {
+    let squares = 0;
+    for (let i = 0; i < dimension; i++) squares += values[row + i]! ** 2;
+    const scale = 1 / Math.max(Math.sqrt(squares), 1e-12);
+    for (let i = 0; i < dimension; i++) result[row + i] = values[row + i]! * scale;
   }
   return result;
 }

@@ -10,9 +10,8 @@ export {
 } from "./node/evaluate-checkpoint.ts";
 export {
   initialModel,
-  type ModelDescription,
   openModel,
-  type TextSide,
+  type TrainableModel,
   type VisionLanguageModel,
 } from "./node/model.ts";
 export { type IndexedPart, RegionIndex } from "./node/region-index.ts";

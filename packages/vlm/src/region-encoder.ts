@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { l2Normalize } from "@villa/core";
-import type { ForwardOptions, ModifiedResNet } from "@villa/encoders";
+import type { ForwardOptions, ImageTower } from "@villa/encoders";
 import type { ImageGroup } from "./batch.ts";
 
 /**
@@ -10,7 +10,7 @@ import type { ImageGroup } from "./batch.ts";
  * @see ViLLA paper, section 3.3
  */
 export function embedRegions(
-  tower: ModifiedResNet,
+  tower: ImageTower,
   groups: readonly ImageGroup[],
   options: ForwardOptions = {},
 ): tf.Tensor2D {

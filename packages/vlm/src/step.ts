@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { contrastiveMicroBatch, infoNCE, type LossAndGradients } from "@villa/core";
 import { VillaError } from "@villa/data";
-import type { ModifiedResNet } from "@villa/encoders";
+import type { ImageTower } from "@villa/encoders";
 import type { ContrastiveBatch, ImageGroup } from "./batch.ts";
 import { embedRegions } from "./region-encoder.ts";
 
@@ -17,7 +17,7 @@ import { embedRegions } from "./region-encoder.ts";
  * @throws VillaError `Mismatch` for a batch of fewer than two pairs
  */
 export async function contrastiveGradients(
-  tower: ModifiedResNet,
+  tower: ImageTower,
   batch: ContrastiveBatch,
   { temperature, microBatch = 0 }: { readonly temperature: number; readonly microBatch?: number | undefined },
 ): Promise<LossAndGradients> {
@@ -43,7 +43,7 @@ export async function contrastiveGradients(
 
 /** Mean InfoNCE of a batch in evaluation mode. */
 export async function contrastiveLoss(
-  tower: ModifiedResNet,
+  tower: ImageTower,
   batch: ContrastiveBatch,
   { temperature }: { readonly temperature: number },
 ): Promise<number> {

@@ -9,7 +9,7 @@ import {
   trainLoop,
 } from "@villa/core";
 import { type ProgressListener, RandomState, VillaError } from "@villa/data";
-import type { ModifiedResNet } from "@villa/encoders";
+import type { ImageTower } from "@villa/encoders";
 import { type ContrastiveBatch, disposeBatch } from "./batch.ts";
 import { contrastiveSettingsSchema } from "./config.ts";
 import { contrastiveGradients, contrastiveLoss } from "./step.ts";
@@ -60,7 +60,7 @@ export interface TrainContrastiveOptions {
  * @see ViLLA paper, section 3.3
  */
 export async function trainContrastive(
-  tower: ModifiedResNet,
+  tower: ImageTower,
   { train, val }: { readonly train: ContrastiveData; readonly val?: ContrastiveData | undefined },
   options: TrainContrastiveOptions = {},
 ): Promise<TrainResult> {
@@ -104,7 +104,7 @@ export async function trainContrastive(
 
 /** Mean loss of the batches, in evaluation mode. */
 async function validationLoss(
-  tower: ModifiedResNet,
+  tower: ImageTower,
   data: ContrastiveData,
   { batchSize, temperature }: { readonly batchSize: number; readonly temperature: number },
 ): Promise<number> {

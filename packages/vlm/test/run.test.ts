@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadCheckpoint, saveCheckpoint } from "@villa/core/node";
@@ -123,6 +123,44 @@ test("from files to files: checkpoints, metrics, evaluation with examples, expor
   expect([...loadStateDict(await readFile(exported)).keys()]).toContain("visual.layer4.0.conv1.weight");
 });
 
+test("a checkpoint is known by its contents, under any name: evaluated, exported, and started from", async () => {
+  const { lastCheckpoint } = await runStage2(config());
+  const renamed = join(folder, "my-model.safetensors");
+  await copyFile(lastCheckpoint, renamed);
+  expect(await evaluateCheckpoint({ dataDir, checkpoint: renamed })).toEqual(
+    await evaluateCheckpoint({ dataDir, checkpoint: lastCheckpoint }),
+  );
+  await exportModel(renamed, join(folder, "renamed.pth"));
+  const started = config({ taskName: "from-mine", epochs: 1, model: { ...config().model, weights: renamed } });
+  const { lastCheckpoint: next } = await runStage2(started);
+  const [mine, theirs] = [await loadCheckpoint(renamed), await loadCheckpoint(next)];
+  const name = "model.visual.layer4.0.conv1.weight";
+  const [before, after] = [mine, theirs].map(({ tensors }) => tensors.get(name)!.data as Float32Array);
+  const moved = Math.max(...after!.map((value, i) => Math.abs(value - before![i]!)));
+  expect(moved).toBeGreaterThan(0);
+  expect(moved).toBeLessThan(0.02); // three steps of Adam at 1e-3 from there, not from random weights
+});
+
+test("a checkpoint says which encoder it holds; those of earlier versions still open", async () => {
+  const { lastCheckpoint } = await runStage2(config());
+  const checkpoint = await loadCheckpoint(lastCheckpoint);
+  expect(checkpoint.extra).toMatchObject({
+    model: {
+      image: { family: "clip-resnet", config: { layers: [1, 1, 1, 1], width: 2, embedDim: 8 } },
+      text: { family: "hashed", config: { embedDim: 8, seed: 23 } },
+    },
+  });
+  const earlier = join(folder, "earlier.safetensors");
+  const { image } = (checkpoint.extra as unknown as { model: { image: { config: object } } }).model;
+  await saveCheckpoint(earlier, {
+    ...checkpoint,
+    extra: { ...checkpoint.extra, model: { vision: image.config, text: { kind: "hashed", seed: 23 } } },
+  });
+  expect(await evaluateCheckpoint({ dataDir, checkpoint: earlier })).toEqual(
+    await evaluateCheckpoint({ dataDir, checkpoint: lastCheckpoint }),
+  );
+});
+
 test("finished runs are not trained again, and more epochs go on; the history is that of the whole", async () => {
   const { lastCheckpoint, history } = await runStage2(config());
   const before = await readFile(lastCheckpoint);
@@ -199,7 +237,9 @@ test("weights that are missing, broken, or of no CLIP are refused", async () => 
     other,
     saveTorch(new Map([["weight", { dtype: "float32", shape: [2], data: Float32Array.of(1, 2) }]])),
   );
-  expect(await withWeights(other)).toMatch(/^(Mismatch|InvalidFile): /);
+  expect(await withWeights(other)).toMatch(
+    /^Unsupported: .*other\.pth holds no image encoder that is known here \(found tensors weight, …\)/,
+  );
   const whole = await readFile(join(folder, "tower.pth"));
   const truncated = join(folder, "truncated.pth");
   await writeFile(truncated, whole.subarray(0, whole.length / 2));

@@ -113,7 +113,7 @@ async function embedShard(
   const index = await RegionIndex.open(await openDataset(dataDir), checkpoint, split);
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
-    return { embeddedImages: await index.fill(model.tower, { shard, progress, signal }) };
+    return { embeddedImages: await index.fill(model.image, { shard, progress, signal }) };
   } finally {
     model.dispose();
   }

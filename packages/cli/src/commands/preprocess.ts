@@ -1,4 +1,5 @@
 import {
+  anyNumber,
   type CommonFlags,
   chosenShard,
   present,
@@ -15,14 +16,21 @@ import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly dataDir: string;
-  readonly encoder: "clip-rn50" | "pixels";
+  readonly encoder: string;
+  readonly textEncoder: string;
+  readonly context?: number | undefined;
+  readonly imageSize?: number | undefined;
   readonly weights?: string | undefined;
-  readonly regions: "roi-align" | "crop";
+  readonly regions: "roi-align" | "crop" | "mask";
   readonly dimension: number;
   readonly seed: number;
   readonly format: "original" | "safetensors";
   readonly overwrite?: boolean | undefined;
 }
+
+const encoderHelp =
+  "clip-rn50, pixels (needs no weights), a model's folder, a file of weights, or a checkpoint of Stage 2";
+const textEncoderHelp = "hashed words, or another model's folder (default: the one that comes with the encoder)";
 
 /** `villa preprocess`: region and attribute embeddings. */
 export const registerPreprocess: RegisterCommand = (program, context) => {
@@ -30,19 +38,21 @@ export const registerPreprocess: RegisterCommand = (program, context) => {
     .command("preprocess")
     .description("embed all regions and attributes of a dataset (resumes where it stopped)")
     .requiredOption("--data-dir <folder>", "the dataset")
-    .addOption(
-      new Option("--encoder <name>", "CLIP, or a stand-in that needs no weights")
-        .choices(["clip-rn50", "pixels"])
-        .default("clip-rn50"),
-    )
+    .option("--encoder <which>", encoderHelp, "clip-rn50")
+    .option("--text-encoder <which>", textEncoderHelp, "auto")
     .option("--weights <file>", "CLIP weights: RN50.pt, a torch state dict or safetensors (default: download RN50.pt)")
     .addOption(
-      new Option("--regions <how>", "cut regions from CLIP's feature map or from the image")
-        .choices(["roi-align", "crop"])
+      new Option(
+        "--regions <how>",
+        "cut regions from the feature map or from the image, or average the patches they cover",
+      )
+        .choices(["roi-align", "crop", "mask"])
         .default("roi-align"),
     )
+    .option("--context <share>", "of a crop's side, added around it", anyNumber)
+    .option("--image-size <pixels>", "side to which images are scaled (default: the encoder's own)", wholeNumber)
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)
-    .option("--seed <n>", "of the pixels encoder", seedNumber, 23)
+    .option("--seed <n>", "of the pixels encoder and of hashed words", seedNumber, 23)
     .addOption(new Option("--format <name>", "file format").choices(["original", "safetensors"]).default("original"))
     .option("--overwrite", "replace embeddings that are there already")
     .addHelpText(
@@ -51,7 +61,8 @@ export const registerPreprocess: RegisterCommand = (program, context) => {
 Examples:
   villa preprocess --data-dir data/docmnist_30000_15.2
   villa preprocess --data-dir data/docmnist_30000_15.2 --encoder pixels
-  villa preprocess --data-dir data/docmnist_30000_15.2 --weights RN50.pt --shard 0/4`,
+  villa preprocess --data-dir data/docmnist_30000_15.2 --weights RN50.pt --shard 0/4
+  villa preprocess --data-dir data/products --encoder models/siglip2-base-patch16-224 --regions roi-align`,
     );
   withCommonFlags(withRuntimeFlags(withShardFlags(command, "images"))).action((flags: PreprocessFlags) =>
     present(
@@ -62,6 +73,8 @@ Examples:
           const { preprocessDataset } = await import("@villa/preprocess");
           const shard = chosenShard(flags, context.terminal);
           const { openDataset } = await import("@villa/data/node");
+          const { requireEncoder } = await import("@villa/encoders/node");
+          requireEncoder(flags.weights ?? flags.encoder);
           await openDataset(flags.dataDir); // a wrong folder is found before the weights are downloaded
           const { encoder, weights } = await makeEncoder(flags, progress, context.signal);
           try {
@@ -91,16 +104,29 @@ Examples:
 
 async function makeEncoder(
   flags: PreprocessFlags,
-  progress: Parameters<Parameters<typeof present>[2]>[0],
+  onProgress: Parameters<Parameters<typeof present>[2]>[0],
   signal: AbortSignal,
 ) {
-  const { clipEncoder, pixelsEncoder } = await import("@villa/encoders");
-  if (flags.encoder === "pixels") {
-    if (flags.weights) throw new VillaError("InvalidArgument", "The pixels encoder takes no --weights.");
-    return { encoder: pixelsEncoder({ dimension: flags.dimension, seed: flags.seed }) };
+  const { joinEncoders } = await import("@villa/encoders");
+  const { openEncoder } = await import("@villa/encoders/node");
+  if (flags.weights && flags.encoder !== "clip-rn50") {
+    throw new VillaError("InvalidArgument", `--weights names CLIP's weights; the ${flags.encoder} encoder takes none.`);
   }
-  const { downloadClipWeights, hashWeights, loadClipFile } = await import("@villa/encoders/node");
-  const path = flags.weights ?? (await downloadClipWeights({ progress, signal }));
-  const model = await loadClipFile(path, { inference: true });
-  return { encoder: clipEncoder(model, { regions: flags.regions }), weights: await hashWeights(path) };
+  const { regions, context, imageSize, textEncoder, dimension, seed } = flags;
+  const which = flags.weights ?? flags.encoder;
+  const options = { regions, context, imageSize, textEncoder, dimension, seed, onProgress, signal };
+  const { image, text, weights } = await openEncoder(which, options);
+  try {
+    if (!text) {
+      throw new VillaError(
+        "Mismatch",
+        `${which} holds no text encoder; name one with --text-encoder: hashed, or a model's folder.`,
+      );
+    }
+    return { encoder: joinEncoders(image, text), weights };
+  } catch (error) {
+    image.dispose();
+    text?.dispose();
+    throw error;
+  }
 }

@@ -72,7 +72,7 @@ export async function runQuery(options: QueryOptions): Promise<QueryResult> {
         text: hit.row.text,
       })),
       pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
-      unknownWords: model.text.kind === "hashed" ? unknownWords(text ?? "", dataset.annotations) : [],
+      unknownWords: model.text.family === "hashed" ? unknownWords(text ?? "", dataset.annotations) : [],
     };
   } finally {
     model.dispose();
@@ -89,7 +89,7 @@ async function queryPicture(options: QueryOptions, sentences: string[], path: st
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
     const row = pictureRow(picture, boxes);
-    const part = { rows: [row], regions: await embedSplit(model.tower, [row], async () => picture) };
+    const part = { rows: [row], regions: await embedSplit(model.image, [row], async () => picture) };
     const ranked = await rankRegions([part], await textEmbedding(model, sentences), { top });
     return {
       hits: ranked.map((hit, i) => {
@@ -105,16 +105,16 @@ async function queryPicture(options: QueryOptions, sentences: string[], path: st
 }
 
 /** [d] mean of the normalised sentences, normalised: as in training. */
-async function textEmbedding({ encodeText, tower }: VisionLanguageModel, sentences: string[]): Promise<Float32Array> {
-  const embeddings = new SentenceEmbeddings(encodeText, tower.config.embedDim);
+async function textEmbedding({ encodeText, image }: VisionLanguageModel, sentences: string[]): Promise<Float32Array> {
+  const embeddings = new SentenceEmbeddings(encodeText, image.dimension);
   await embeddings.prepare(sentences);
   return embeddings.embed([sentences]);
 }
 
 /** [d] the picture as one region. */
-async function pictureEmbedding({ tower }: VisionLanguageModel, picture: RgbImage): Promise<Float32Array> {
+async function pictureEmbedding({ image }: VisionLanguageModel, picture: RgbImage): Promise<Float32Array> {
   const row = pictureRow(picture, [[0, 0, picture.width, picture.height]]);
-  return embedSplit(tower, [row], async () => picture);
+  return embedSplit(image, [row], async () => picture);
 }
 
 function pictureRow({ width, height }: RgbImage, regionCoord: RankedRegion["row"]["regionCoord"]): RankedRegion["row"] {

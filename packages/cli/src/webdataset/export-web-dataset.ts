@@ -112,7 +112,7 @@ async function imageFile(dataset: Dataset, row: ImageAnnotation): Promise<Record
 async function writeSentences({ checkpoint, weights, out, split }: WebDatasetOptions, rows: readonly PairedRow[]) {
   const model = await openModel(checkpoint!, weights === undefined ? {} : { weights });
   try {
-    const dimension = model.tower.config.embedDim;
+    const dimension = model.image.dimension;
     const sentences = [...new Set(rows.flatMap((row) => row.sentences.flat()))];
     const embeddings = new SentenceEmbeddings(model.encodeText, dimension);
     await embeddings.prepare(sentences);

@@ -1,19 +1,94 @@
-import * as tf from "@tensorflow/tfjs-core";
-import { type RgbImage, VillaError } from "@villa/data";
-import type { Box, Encoder } from "../encoder.ts";
-import { imageTensor } from "../image-tensor.ts";
-import { cropRegion } from "../regions/crop-region.ts";
-import { groupRegions } from "../regions/group-regions.ts";
-import type { ClipModel } from "./clip-model.ts";
+import type * as tf from "@tensorflow/tfjs-core";
+import { type TensorData, VillaError } from "@villa/data";
+import type { Encoder } from "../encoder.ts";
+import type { Regions } from "../regions/group-regions.ts";
+import { ClipTokenizer } from "../tokenizer/tokenizer.ts";
+import type { ImageEncoder, RegionOptions } from "../tower.ts";
+import { towerEncoder } from "../tower-encoder.ts";
+import { ModifiedResNet } from "./modified-resnet.ts";
+import type { ClipConfig, ModifiedResNetConfig } from "./parameters.ts";
+import { checkClipStateDict, visionVariables } from "./state-dict.ts";
+import { TextTransformer } from "./text-transformer.ts";
 
-/** How {@link clipEncoder} sees regions. */
-export interface ClipEncoderOptions {
-  /**
-   * `roi-align` (the paper's): the whole image runs through layer3 once and regions are cut from its feature map.
-   * `crop`: every region is cut from the image, resized to CLIP's input size and encoded as an image of its own. Slower
-   * by the number of regions, blind to their surroundings, but as CLIP was trained. Default `roi-align`.
-   */
-  readonly regions?: "roi-align" | "crop" | undefined;
+/** CLIP with a ResNet: both towers and the tokenizer. */
+export class ClipModel {
+  readonly config: ClipConfig;
+  readonly visual: ModifiedResNet;
+  readonly #textTower: TextTransformer | undefined;
+  readonly #tokenizer: ClipTokenizer;
+
+  constructor(config: ClipConfig, visual: ModifiedResNet, text: TextTransformer | undefined) {
+    this.config = config;
+    this.visual = visual;
+    this.#textTower = text;
+    this.#tokenizer = new ClipTokenizer(config.text ? { contextLength: config.text.contextLength } : {});
+  }
+
+  /** @throws VillaError `Mismatch` when the checkpoint holds only a vision tower */
+  get text(): TextTransformer {
+    if (!this.#textTower) {
+      throw new VillaError("Mismatch", "These weights hold only CLIP's image tower; encoding text needs both towers.");
+    }
+    return this.#textTower;
+  }
+
+  /** @param images [B, s, s, 3], s = 224 for RN50 @returns [B, embedDim], not normalised */
+  encodeImage(images: tf.Tensor4D): tf.Tensor2D {
+    return this.visual.encodeImage(images);
+  }
+
+  /** @param images [B, h, w, 3] in 0 … 1, any size @returns [R, embedDim], not normalised */
+  encodeRegions(images: tf.Tensor4D, regions: Regions): tf.Tensor2D {
+    const features = this.visual.features(images);
+    try {
+      return this.visual.regionEmbeddings(features, regions);
+    } finally {
+      features.dispose();
+    }
+  }
+
+  /** @returns [texts, embedDim], not normalised; longer texts are cut at the context length */
+  encodeText(texts: readonly string[]): tf.Tensor2D {
+    return this.text.encode(texts.map((text) => this.#tokenizer.encode(text)));
+  }
+
+  /** Frees the weights of both towers. */
+  dispose(): void {
+    this.visual.dispose();
+    this.#textTower?.dispose();
+  }
+}
+
+/** How CLIP is loaded. */
+export interface LoadClipOptions {
+  /** Attention heads of the text transformer, when not one per 64 channels. */
+  readonly textHeads?: number | undefined;
+  /** The model will not be trained: see {@link ModifiedResNet.forInference}. */
+  readonly inference?: boolean | undefined;
+  /** Takes only one tower's weights to the backend; the other one refuses to work. */
+  readonly only?: "image" | "text" | undefined;
+}
+
+/**
+ * Builds CLIP from a checkpoint's tensors, of any size, after checking them completely.
+ *
+ * @example const model = loadClip(loadStateDict(await readFile("RN50.pt")))
+ * @throws VillaError `Mismatch`, `NotFinite`; see {@link checkClipStateDict}
+ */
+export function loadClip(stateDict: ReadonlyMap<string, TensorData>, options: LoadClipOptions = {}): ClipModel {
+  const { config, tensors } = checkClipStateDict(stateDict, options);
+  const { inference = false, only } = options;
+  const visual = () =>
+    inference
+      ? ModifiedResNet.forInference(config.vision, tensors)
+      : new ModifiedResNet(config.vision, visionVariables(tensors, config.vision));
+  const empty = () => new ModifiedResNet(config.vision, new Map());
+  const text = only === "image" ? undefined : config.text && new TextTransformer(config.text, tensors);
+  return new ClipModel(config, only === "text" ? empty() : visual(), text);
+}
+
+/** How {@link clipEncoder} sees regions, and how much it computes at once. */
+export interface ClipEncoderOptions extends Pick<RegionOptions, "regions" | "context"> {
   /** Pixels that run through the backbone at once; bounds memory. Default 8 images of 84 × 84. */
   readonly pixelsPerBatch?: number | undefined;
   /** Regions that run through layer4 at once. Default 20. */
@@ -24,172 +99,37 @@ export interface ClipEncoderOptions {
   readonly largestImage?: number | undefined;
 }
 
-const textsPerBatch = 64;
-
 /** CLIP as an {@link Encoder}. Images go in as value / 255, without CLIP's mean and deviation, as in the original. */
 export function clipEncoder(model: ClipModel, options: ClipEncoderOptions = {}): Encoder {
-  const { regions = "roi-align", pixelsPerBatch = 8 * 84 * 84, regionsPerBatch = 20 } = options;
-  const { largestImage = 4_000_000 } = options;
-  const { layers, width, embedDim } = model.config.vision;
-  const isRn50 = `${layers}` === "3,4,6,3" && width === 64;
   return {
-    name: isRn50 ? "clip-rn50" : "clip-resnet",
-    dimension: embedDim,
-    options: { regions, layers: layers.join("-"), width },
-    async encodeRegions(images, boxes) {
-      if (images.length !== boxes.length) {
-        throw new VillaError("InvalidArgument", `${images.length} images came with boxes of ${boxes.length}.`);
-      }
-      if (regions === "roi-align") checkSizes(images, largestImage);
-      const result = new RegionResult(boxes, embedDim);
-      if (regions === "crop") await encodeCrops(model, images, boxes, result, regionsPerBatch);
-      else await encodeAligned(model, images, boxes, result, pixelsPerBatch, regionsPerBatch);
-      return result.values;
-    },
-    async encodeText(texts) {
-      const result = new Float32Array(texts.length * embedDim);
-      for (let from = 0; from < texts.length; from += textsPerBatch) {
-        const rows = await take(model.encodeText(texts.slice(from, from + textsPerBatch)));
-        result.set(rows, from * embedDim);
-      }
-      return result;
-    },
+    ...resNetEncoder(model.visual, options),
+    encodeText: (texts) => encodeInBatches(model, texts),
     dispose: () => model.dispose(),
   };
 }
 
-/** layer3's map has to keep at least one position after four halvings, and everything has to fit into memory. */
-function checkSizes(images: readonly RgbImage[], largestImage: number): void {
-  for (const { width, height } of images) {
-    if (width * height > largestImage || width < 16 || height < 16) {
-      throw new VillaError(
-        "InvalidArgument",
-        `An image of ${width} × ${height} pixels cannot be encoded: scale images and boxes to sides of at least 16 pixels and at most ${largestImage} pixels in all.`,
-      );
-    }
-  }
-}
-
-/** Rows of all regions, filled in any order of images. */
-class RegionResult {
-  readonly values: Float32Array;
-  private readonly starts: number[] = [];
-  private readonly dimension: number;
-
-  constructor(boxes: readonly (readonly Box[])[], dimension: number) {
-    let start = 0;
-    for (const ofImage of boxes) {
-      this.starts.push(start);
-      start += ofImage.length;
-    }
-    this.values = new Float32Array(start * dimension);
-    this.dimension = dimension;
-  }
-
-  set(image: number, region: number, row: Float32Array): void {
-    this.values.set(row, (this.starts[image]! + region) * this.dimension);
-  }
-}
-
-/** One region of one image, by their numbers. */
-interface RegionRef {
-  readonly image: number;
-  readonly region: number;
-}
-
-async function encodeAligned(
-  model: ClipModel,
-  images: readonly RgbImage[],
-  boxes: readonly (readonly Box[])[],
-  result: RegionResult,
-  pixelsPerBatch: number,
-  regionsPerBatch: number,
-): Promise<void> {
-  for (const batch of sameSizeBatches(images, boxes, pixelsPerBatch)) {
-    const { width } = images[batch[0]!]!;
-    const features = tf.tidy(() => model.visual.features(imageTensor(batch.map((image) => images[image]!))));
-    try {
-      const refs = batch.flatMap((image) => boxes[image]!.map((_, region): RegionRef => ({ image, region })));
-      for (let from = 0; from < refs.length; from += regionsPerBatch) {
-        const chunk = refs.slice(from, from + regionsPerBatch);
-        const grouped = batch.map((image) =>
-          chunk.filter((ref) => ref.image === image).map(({ region }) => boxes[image]![region]!),
-        );
-        const rows = await take(model.visual.regionEmbeddings(features, groupRegions(grouped, width)));
-        store(result, chunk, rows);
-      }
-    } finally {
-      features.dispose();
-    }
-  }
-}
-
-async function encodeCrops(
-  model: ClipModel,
-  images: readonly RgbImage[],
-  boxes: readonly (readonly Box[])[],
-  result: RegionResult,
-  regionsPerBatch: number,
-): Promise<void> {
-  const side = model.config.vision.gridSize * 32;
-  const values = 3 * side * side;
-  // A crop of 224 × 224 costs about as much memory as the regions of seven small images.
-  const perBatch = Math.max(1, Math.floor(regionsPerBatch / 5));
-  const refs = boxes.flatMap((ofImage, image) => ofImage.map((_, region): RegionRef => ({ image, region })));
-  for (let from = 0; from < refs.length; from += perBatch) {
-    const chunk = refs.slice(from, from + perBatch);
-    const crops = new Float32Array(chunk.length * values);
-    chunk.forEach(({ image, region }, i) => {
-      const crop = crops.subarray(i * values, (i + 1) * values);
-      cropRegion(images[image]!, boxes[image]![region]!, side, "HWC", crop);
-      normaliseForClip(crop);
-    });
-    const embeddings = tf.tidy(() => model.encodeImage(tf.tensor4d(crops, [chunk.length, side, side, 3])));
-    store(result, chunk, await take(embeddings));
-  }
-}
-
-function store(result: RegionResult, refs: readonly RegionRef[], rows: Float32Array): void {
-  const dimension = rows.length / refs.length;
-  refs.forEach(({ image, region }, i) => {
-    result.set(image, region, rows.subarray(i * dimension, (i + 1) * dimension));
+/** CLIP's image side alone. */
+export function resNetEncoder(tower: ModifiedResNet, options: ClipEncoderOptions = {}): ImageEncoder {
+  const { layers, width } = tower.config;
+  return towerEncoder(tower, {
+    ...options,
+    name: isRn50(tower.config) ? "clip-rn50" : "clip-resnet",
+    options: { layers: layers.join("-"), width },
   });
 }
 
-/** Numbers of images that can share a tensor: of one size, in order, and not more pixels than allowed. */
-function sameSizeBatches(
-  images: readonly RgbImage[],
-  boxes: readonly (readonly Box[])[],
-  pixelsPerBatch: number,
-): number[][] {
-  const open = new Map<string, number[]>();
-  const batches: number[][] = [];
-  images.forEach(({ width, height }, image) => {
-    if (boxes[image]!.length === 0) return;
-    const size = `${width}×${height}`;
-    const batch = open.get(size);
-    if (batch && (batch.length + 1) * width * height <= pixelsPerBatch) {
-      batch.push(image);
-    } else {
-      const fresh = [image];
-      open.set(size, fresh);
-      batches.push(fresh);
-    }
-  });
-  return batches;
-}
+const isRn50 = ({ layers, width }: ModifiedResNetConfig): boolean => `${layers}` === "3,4,6,3" && width === 64;
 
-const clipMean = [0.48145466, 0.4578275, 0.40821073];
-const clipDeviation = [0.26862954, 0.26130258, 0.27577711];
+const textsPerBatch = 64;
 
-function normaliseForClip(crop: Float32Array): void {
-  for (let i = 0; i < crop.length; i++) crop[i] = (crop[i]! - clipMean[i % 3]!) / clipDeviation[i % 3]!;
-}
-
-/** The values of a tensor that is not needed any more. */
-async function take(tensor: tf.Tensor): Promise<Float32Array> {
-  const values = (await tensor.data()) as Float32Array;
-  const copy = values.slice(); // a backend may hand out its own memory
-  tensor.dispose();
-  return copy;
+/** @returns [texts, embedDim], not normalised */
+export async function encodeInBatches(model: ClipModel, texts: readonly string[]): Promise<Float32Array> {
+  const { embedDim } = model.config.vision;
+  const result = new Float32Array(texts.length * embedDim);
+  for (let from = 0; from < texts.length; from += textsPerBatch) {
+    const rows = model.encodeText(texts.slice(from, from + textsPerBatch));
+    result.set((await rows.data()) as Float32Array, from * embedDim);
+    rows.dispose();
+  }
+  return result;
 }

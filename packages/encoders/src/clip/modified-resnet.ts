@@ -1,27 +1,17 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { avgPool2d, prepareRoiAlign } from "@villa/core";
-import { VillaError } from "@villa/data";
+import { type TensorData, VillaError } from "@villa/data";
 import { checkRegions, type Regions } from "../regions/group-regions.ts";
-import { attentionPool } from "./attention-pool.ts";
-import type { ModifiedResNetConfig } from "./config.ts";
-import { FoldedLayers } from "./folded-layers.ts";
-import type { ConvNorm, VisionLayers } from "./layers.ts";
-import { type BlockShape, blockShapes } from "./parameter-shapes.ts";
-import type { WeightArray } from "./text-transformer.ts";
-import { TrainingLayers } from "./training-layers.ts";
+import { type PictureInput, plainPixels } from "../regions/picture-input.ts";
+import type { ForwardOptions, ImageTower, TowerDescription, TrainablePart } from "../tower.ts";
+import { attentionPool, type ConvNorm, FoldedLayers, TrainingLayers, type VisionLayers } from "./layers.ts";
+import { type BlockShape, blockShapes, type ModifiedResNetConfig, type WeightArray } from "./parameters.ts";
+import { visionStateDict } from "./state-dict.ts";
 
 /** Maps [B, h, w, C] to regions: [R, bins, bins, C], and with bins averaged 2 × 2. */
 interface RoiAlign {
   whole(features: tf.Tensor4D): tf.Tensor4D;
   pooled(features: tf.Tensor4D): tf.Tensor4D;
-}
-
-/** How a forward pass treats BatchNorm. */
-export interface ForwardOptions {
-  /** Normalise with the batch's statistics instead of the running ones. Default false. */
-  readonly training?: boolean | undefined;
-  /** In training, move the running statistics. Turn off when a batch is computed a second time. Default true. */
-  readonly updateStatistics?: boolean | undefined;
 }
 
 /**
@@ -33,21 +23,21 @@ export interface ForwardOptions {
  *
  * @see ViLLA paper, section 3.2 (region features)
  */
-export class ModifiedResNet {
+export class ModifiedResNet implements ImageTower {
   readonly config: ModifiedResNetConfig;
   /**
    * Weights by their torch names (`visual.layer1.0.conv1.weight`): convolutions are [h, w, in, out] in memory, linear
    * layers [out, in] as in torch. For training they are `tf.Variable`s, running statistics not trainable.
    */
   readonly parameters: ReadonlyMap<string, tf.Tensor>;
-  private readonly blocks: readonly BlockShape[][];
-  private folded: FoldedLayers | undefined;
-  private frozen = false;
+  readonly #blocks: readonly BlockShape[][];
+  #folded: FoldedLayers | undefined;
+  #frozen = false;
 
   constructor(config: ModifiedResNetConfig, parameters: ReadonlyMap<string, tf.Tensor>) {
     this.config = config;
     this.parameters = parameters;
-    this.blocks = blockShapes(config);
+    this.#blocks = blockShapes(config);
   }
 
   /**
@@ -62,9 +52,24 @@ export class ModifiedResNet {
       if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(tf.tensor(data, [...shape])));
     }
     const model = new ModifiedResNet(config, pool);
-    model.folded = FoldedLayers.fromArrays(pool, weights, model.convolutions());
-    model.frozen = true;
+    model.#folded = FoldedLayers.fromArrays(pool, weights, model.#convolutions());
+    model.#frozen = true;
     return model;
+  }
+
+  get description(): TowerDescription {
+    return { family: "clip-resnet", config: { ...this.config } };
+  }
+
+  get embedDim(): number {
+    return this.config.embedDim;
+  }
+
+  /** Regions see the image as it is, as the original has it; whole images and crops as CLIP was trained. */
+  get input(): PictureInput {
+    const side = this.config.gridSize * 32;
+    const whole = { ...clipPixels, resize: side, crop: [side, side] as const };
+    return { regions: plainPixels, whole, resample: "bicubic", smallest: 16 };
   }
 
   /**
@@ -74,14 +79,14 @@ export class ModifiedResNet {
    * @returns [B, h/16, w/16, 16 × width]
    */
   features(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor4D {
-    const layers = this.layers(options);
+    const layers = this.#layers(options);
     return tf.tidy(() => {
       const x = tf.tidy(() => {
         let x = images;
         for (const { conv, norm, stride } of stem) x = layers.convNorm(x, { conv, norm, stride, relu: true });
         return avgPool2d(x, 2);
       });
-      return blocksInTurn(layers, x, this.blocks.slice(0, 3).flat());
+      return blocksInTurn(layers, x, this.#blocks.slice(0, 3).flat());
     });
   }
 
@@ -96,11 +101,11 @@ export class ModifiedResNet {
     checkRegions(regions, features.shape[0]);
     const count = regions.imageIndex.length;
     if (count === 0) return tf.zeros([0, this.config.embedDim]);
-    const layers = this.layers(options);
+    const layers = this.#layers(options);
     return tf.tidy(() => {
-      const [first, ...rest] = this.blocks[3]!;
-      const x = tf.tidy(() => alignedBottleneck(layers, features, first!, this.roiAlign(features, regions)));
-      return this.pool(layers, blocksInTurn(layers, x, rest));
+      const [first, ...rest] = this.#blocks[3]!;
+      const x = tf.tidy(() => alignedBottleneck(layers, features, first!, this.#roiAlign(features, regions)));
+      return this.#pool(layers, blocksInTurn(layers, x, rest));
     });
   }
 
@@ -118,17 +123,34 @@ export class ModifiedResNet {
         `This model encodes images of ${side} × ${side} pixels, not ${images.shape[1]} × ${images.shape[2]}.`,
       );
     }
-    const layers = this.layers(options);
+    const layers = this.#layers(options);
     return tf.tidy(() => {
       const x = this.features(images, options);
-      return this.pool(layers, blocksInTurn(layers, x, this.blocks[3]!));
+      return this.#pool(layers, blocksInTurn(layers, x, this.#blocks[3]!));
     });
   }
 
-  /** Names and variables that an optimiser should change. */
-  trainableVariables(): Map<string, tf.Variable> {
+  imageEmbeddings(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor2D {
+    return this.encodeImage(images, options);
+  }
+
+  /** Names and variables that an optimiser should change; the head is the attention pool. */
+  trainableVariables(part: TrainablePart = "all"): Map<string, tf.Variable> {
+    const blocks = this.#blocks.flat().map(({ name }) => `${name}.`);
+    const last = part === "all" ? blocks.length : part === "head" ? 0 : part.last;
+    const chosen = ["visual.attnpool.", ...blocks.slice(Math.max(0, blocks.length - last))];
+    const isChosen = (name: string) => part === "all" || chosen.some((prefix) => name.startsWith(prefix));
     const isTrainable = (tensor: tf.Tensor): tensor is tf.Variable => tensor instanceof tf.Variable && tensor.trainable;
-    return new Map([...this.parameters].filter((entry): entry is [string, tf.Variable] => isTrainable(entry[1])));
+    return new Map(
+      [...this.parameters].filter(
+        (entry): entry is [string, tf.Variable] => isTrainable(entry[1]) && isChosen(entry[0]),
+      ),
+    );
+  }
+
+  /** Weights by their torch names and in torch's layout. */
+  stateDict(): Promise<Map<string, TensorData>> {
+    return visionStateDict(this.parameters);
   }
 
   /**
@@ -136,39 +158,36 @@ export class ModifiedResNet {
    * Assigning to a variable, or a forward pass in training, is noticed without.
    */
   refresh(): void {
-    if (this.frozen) return;
-    this.folded?.dispose();
-    this.folded = undefined;
+    if (this.#frozen) return;
+    this.#folded?.dispose();
+    this.#folded = undefined;
   }
 
   /** Frees all weights. */
   dispose(): void {
-    this.frozen = false;
+    this.#frozen = false;
     this.refresh();
     tf.dispose([...this.parameters.values()]);
   }
 
-  private pool(layers: VisionLayers, x: tf.Tensor4D): tf.Tensor2D {
+  #pool(layers: VisionLayers, x: tf.Tensor4D): tf.Tensor2D {
     return attentionPool(x, (name) => layers.parameter(`visual.attnpool.${name}`), this.config.heads);
   }
 
   /** RoIAlign on maps of these features' size, plain and averaged 2 × 2. */
-  private roiAlign(
-    { shape: [batch, height, width] }: tf.Tensor4D,
-    { boxes, imageIndex, imageWidth }: Regions,
-  ): RoiAlign {
+  #roiAlign({ shape: [batch, height, width] }: tf.Tensor4D, { boxes, imageIndex, imageWidth }: Regions): RoiAlign {
     const options = { outputSize: 2 * this.config.gridSize, spatialScale: width / imageWidth };
     const prepare = (pool: number) => prepareRoiAlign(boxes, imageIndex, [batch, height, width], { ...options, pool });
     return { whole: prepare(1), pooled: prepare(2) };
   }
 
-  private convolutions(): ConvNorm[] {
-    return [...stem, ...this.blocks.flat().flatMap(blockLayers)];
+  #convolutions(): ConvNorm[] {
+    return [...stem, ...this.#blocks.flat().flatMap(blockLayers)];
   }
 
-  private layers({ training = false, updateStatistics = true }: ForwardOptions): VisionLayers {
+  #layers({ training = false, updateStatistics = true }: ForwardOptions): VisionLayers {
     if (training) {
-      if (this.frozen)
+      if (this.#frozen)
         throw new VillaError(
           "InvalidArgument",
           "A model loaded for inference cannot be trained; load it again without that option.",
@@ -176,13 +195,19 @@ export class ModifiedResNet {
       this.refresh();
       return new TrainingLayers(this.parameters, updateStatistics);
     }
-    if (!this.frozen && !this.folded?.isCurrent()) {
+    if (!this.#frozen && !this.#folded?.isCurrent()) {
       this.refresh();
-      this.folded = FoldedLayers.fromTensors(this.parameters, this.convolutions());
+      this.#folded = FoldedLayers.fromTensors(this.parameters, this.#convolutions());
     }
-    return this.folded!;
+    return this.#folded!;
   }
 }
+
+/** Mean and deviation of CLIP's training images. */
+export const clipPixels = {
+  mean: [0.48145466, 0.4578275, 0.40821073],
+  deviation: [0.26862954, 0.26130258, 0.27577711],
+} as const;
 
 const stem = ([2, 1, 1] as const).map((stride, i) => ({
   conv: `visual.conv${i + 1}`,

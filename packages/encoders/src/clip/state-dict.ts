@@ -1,7 +1,14 @@
+import * as tf from "@tensorflow/tfjs-core";
 import { StateDict, someNames, type TensorData, toFloat32, VillaError, withoutCommonPrefix } from "@villa/data";
-import { type ClipConfig, readClipConfig } from "./config.ts";
-import { textParameterShapes, visionParameterShapes } from "./parameter-shapes.ts";
-import type { WeightArray } from "./text-transformer.ts";
+import { checkFinite, checkNames } from "../check-weights.ts";
+import {
+  type ClipConfig,
+  type ModifiedResNetConfig,
+  readClipConfig,
+  textParameterShapes,
+  visionParameterShapes,
+  type WeightArray,
+} from "./parameters.ts";
 
 /** A checkpoint whose names, shapes and values have been checked. Torch layout (OIHW, [out, in]). */
 export interface CheckedClip {
@@ -30,23 +37,7 @@ export function checkClipStateDict(
   const expected = visionParameterShapes(config.vision);
   if (config.text) for (const [name, shape] of textParameterShapes(config.text)) expected.set(name, shape);
 
-  const missing = [...expected.keys()].filter((name) => !named.has(name));
-  const unexpected = [...named.keys()].filter((name) => !expected.has(name) && !isBookkeeping(name));
-  const misshapen = [...expected].flatMap(([name, shape]) => {
-    const found = named.get(name)?.shape;
-    return found && `${found}` !== `${shape}` ? [`${name} [${found}] instead of [${shape}]`] : [];
-  });
-  if (missing.length + unexpected.length + misshapen.length > 0) {
-    const parts = [
-      ...section("missing", missing),
-      ...section("unexpected", unexpected),
-      ...section("wrong shape", misshapen),
-    ];
-    throw new VillaError(
-      "Mismatch",
-      `The weights do not fit a CLIP ResNet: ${parts.join("; ")}${unreadNote(stateDict)}.`,
-    );
-  }
+  checkNames(named, expected, { what: "a CLIP ResNet", isExtra: isBookkeeping, note: unreadNote(stateDict) });
   const tensors = new Map<string, WeightArray>();
   for (const [name, shape] of expected) {
     const tensor = named.get(name)!;
@@ -107,25 +98,93 @@ function isBookkeeping(name: string): boolean {
   );
 }
 
-/** Weights of another size fit nowhere: a few names tell that as well as all of them. */
-const namesShown = 4;
-
-function section(title: string, names: readonly string[]): string[] {
-  if (names.length === 0) return [];
-  const rest = names.length > namesShown ? ", …" : "";
-  return [`${title} (${names.length}): ${names.slice(0, namesShown).join(", ")}${rest}`];
+/** OIHW (torch) → HWIO (TF.js). */
+export function oihwToHwio(data: Float32Array, [outputs, inputs, height, width]: readonly number[]): Float32Array {
+  const positions = height! * width!;
+  const result = new Float32Array(data.length);
+  for (let o = 0; o < outputs!; o++) {
+    for (let i = 0; i < inputs!; i++) {
+      const from = (o * inputs! + i) * positions;
+      for (let p = 0; p < positions; p++) result[(p * inputs! + i) * outputs! + o] = data[from + p]!;
+    }
+  }
+  return result;
 }
 
-function checkFinite(name: string, { dtype, data }: TensorData): void {
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return;
-  // Halves left as bits: all exponent bits set means infinity or NaN.
-  const exponent = data instanceof Uint16Array ? { float16: 0x7c00, bfloat16: 0x7f80 }[dtype as string] : undefined;
-  for (let i = 0; i < data.length; i++) {
-    const value = data[i]!;
-    if (exponent === undefined ? Number.isFinite(value) : (value & exponent) !== exponent) continue;
-    throw new VillaError(
-      "NotFinite",
-      `The weights hold ${exponent === undefined ? value : "NaN or infinity"} at element ${i} of "${name}"; the file is damaged or its training diverged.`,
+/** HWIO (TF.js) → OIHW (torch). */
+export function hwioToOihw(data: Float32Array, [height, width, inputs, outputs]: readonly number[]): Float32Array {
+  const positions = height! * width!;
+  const result = new Float32Array(data.length);
+  for (let o = 0; o < outputs!; o++) {
+    for (let i = 0; i < inputs!; i++) {
+      const to = (o * inputs! + i) * positions;
+      for (let p = 0; p < positions; p++) result[to + p] = data[(p * inputs! + i) * outputs! + o]!;
+    }
+  }
+  return result;
+}
+
+/** Puts torch-layout weights into variables by the same names; running statistics are not trainable. */
+export function visionVariables(
+  tensors: ReadonlyMap<string, WeightArray>,
+  config: ModifiedResNetConfig,
+): Map<string, tf.Variable> {
+  const variables = new Map<string, tf.Variable>();
+  for (const [name, shape] of visionParameterShapes(config)) {
+    const source = tensors.get(name);
+    if (!source || `${source.shape}` !== `${shape}`) {
+      throw new VillaError("Mismatch", `The weight "${name}" is missing or not of shape [${shape}].`);
+    }
+    // TF.js remembers names of variables globally and refuses a second one: leave them anonymous.
+    variables.set(
+      name,
+      tf.tidy(() => tf.variable(toTensor(source), isTrainable(name))),
     );
   }
+  return variables;
+}
+
+/** Copies weights into existing variables, e.g. those of a checkpoint. */
+export function assignVisionWeights(
+  variables: ReadonlyMap<string, tf.Variable>,
+  tensors: ReadonlyMap<string, WeightArray>,
+): void {
+  for (const [name, variable] of variables) {
+    const source = tensors.get(name);
+    if (!source) throw new VillaError("Mismatch", `The weight "${name}" is missing.`);
+    tf.tidy(() => {
+      const tensor = toTensor(source);
+      if (`${tensor.shape}` !== `${variable.shape}`) {
+        throw new VillaError("Mismatch", `The weight "${name}" has shape [${source.shape}], which does not fit.`);
+      }
+      variable.assign(tensor);
+    });
+  }
+}
+
+/** Weights as files hold them: torch names and layout, float32. */
+export async function visionStateDict(parameters: ReadonlyMap<string, tf.Tensor>): Promise<Map<string, TensorData>> {
+  const stateDict = new Map<string, TensorData>();
+  for (const [name, tensor] of parameters) {
+    const values = (await tensor.data()) as Float32Array;
+    const isFilter = tensor.rank === 4;
+    const [height, width, inputs, outputs] = tensor.shape;
+    stateDict.set(name, {
+      dtype: "float32",
+      shape: isFilter ? [outputs!, inputs!, height!, width!] : [...tensor.shape],
+      data: isFilter ? hwioToOihw(values, tensor.shape) : Float32Array.from(values),
+    });
+  }
+  return stateDict;
+}
+
+function toTensor({ shape, data }: WeightArray): tf.Tensor {
+  // Copied: some backends keep the array they are given, and training would then change the caller's.
+  if (shape.length !== 4) return tf.tensor(data.slice(), [...shape]);
+  const [outputs, inputs, height, width] = shape as readonly [number, number, number, number];
+  return tf.tensor4d(oihwToHwio(data, shape), [height, width, inputs, outputs]);
+}
+
+function isTrainable(name: string): boolean {
+  return !name.endsWith(".running_mean") && !name.endsWith(".running_var");
 }

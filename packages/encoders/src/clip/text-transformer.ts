@@ -1,13 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { VillaError } from "@villa/data";
 import { endOfText } from "../tokenizer/vocabulary.ts";
-import type { TextTransformerConfig } from "./config.ts";
-
-/** A weight in plain memory. */
-export interface WeightArray {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
+import type { TextTransformerConfig, WeightArray } from "./parameters.ts";
 
 /**
  * CLIP's causal text transformer, for inference.

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { loadStateDict, type ProgressListener, readSafetensors, type TensorData } from "@villa/data";
 import { cacheDirectory, downloadFile, hashFile, readFileBytes, withPath } from "@villa/data/node";
-import { type ClipModel, type LoadClipOptions, loadClip } from "../clip/clip-model.ts";
+import { type ClipModel, type LoadClipOptions, loadClip } from "../clip/clip-encoder.ts";
 
 /** sha256 of OpenAI's RN50.pt, which is also part of its address. */
 export const rn50Sha256 = "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762";

@@ -1,5 +1,5 @@
 import { type TensorData, toFloat32, VillaError } from "@villa/data";
-import type { ModifiedResNetConfig } from "../clip/config.ts";
+import type { ModifiedResNetConfig } from "../clip/parameters.ts";
 import { OnnxGraph } from "./graph.ts";
 
 const batchNormEpsilon = 1e-5;

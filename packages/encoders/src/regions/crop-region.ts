@@ -1,6 +1,6 @@
 import { roiAxisWeights } from "@villa/core";
 import type { RgbImage } from "@villa/data";
-import type { Box } from "../encoder.ts";
+import type { Box } from "./group-regions.ts";
 
 /**
  * A region's pixels resampled to a square: every target pixel averages the bilinear samples inside of it, so that large

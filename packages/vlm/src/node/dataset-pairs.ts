@@ -1,5 +1,6 @@
 import { VillaError } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
+import type { PictureInput } from "@villa/encoders";
 import { contrastiveBatch } from "../batch.ts";
 import { type ImagePairs, imagePairs, type PairMode } from "../pairs.ts";
 import type { SentenceEmbeddings } from "../text-embeddings.ts";
@@ -17,6 +18,7 @@ export interface SplitPairs extends ContrastiveData {
 /**
  * The region-text pairs of a split; images are read when a batch asks for them.
  *
+ * @param input how the tower takes pictures
  * @throws VillaError `NotFound` when `pairs` is "mapping" and Stage 1 has not written the split's mapping; `Mismatch`
  *   when the mapping belongs to another dataset
  */
@@ -25,6 +27,7 @@ export async function splitPairs(
   split: string,
   mode: PairMode,
   embeddings: SentenceEmbeddings,
+  input?: PictureInput,
 ): Promise<SplitPairs> {
   const rows = mode === "mapping" ? await checkedMappings(dataset, split) : dataset.rows(split);
   const usable: { row: (typeof rows)[number]; pairs: ImagePairs }[] = [];
@@ -45,6 +48,7 @@ export async function splitPairs(
         images,
         members.map(({ pairs }) => pairs),
         (sentences) => embeddings.embed(sentences),
+        input,
       );
     },
   };

@@ -3,7 +3,7 @@ import { openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@vil
 import { attributeEmbeddings } from "@villa/encoders";
 import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "@villa/metrics";
 import { backendScores } from "../backend-scores.ts";
-import { embedSplit, regionLabels } from "../evaluate.ts";
+import { embedSplit, normalizeRows, regionLabels } from "../evaluate.ts";
 import { topAttributes, topRegions } from "../retrieval-examples.ts";
 import { openModel, type VisionLanguageModel } from "./model.ts";
 import { RegionIndex } from "./region-index.ts";
@@ -142,14 +142,14 @@ async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows:
   const { checkpoint, weights, indexed, split = "test", progress, signal } = options;
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
-    const dimension = model.tower.config.embedDim;
+    const dimension = model.image.dimension;
     const attributes = await vocabularyEmbeddings(model, dataset.vocabulary);
     if (indexed) {
       const index = await RegionIndex.open(dataset, checkpoint, split);
       index.requireComplete();
       return { regions: await index.regions(), attributes, dimension };
     }
-    const regions = await embedSplit(model.tower, rows, (row) => dataset.readImage(row), {
+    const regions = await embedSplit(model.image, rows, (row) => dataset.readImage(row), {
       progress,
       signal,
     });
@@ -161,12 +161,11 @@ async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows:
 
 /** [A, d] the attributes of a vocabulary, each the normalised mean over its templates. */
 export async function vocabularyEmbeddings(
-  { tower, encodeText }: VisionLanguageModel,
+  { image, encodeText }: VisionLanguageModel,
   vocabulary: AttributeVocabulary,
 ): Promise<Float32Array> {
-  const dimension = tower.config.embedDim;
-  const encoder = { name: "text", dimension, options: {}, encodeText };
-  const byName = await attributeEmbeddings(encoder as Parameters<typeof attributeEmbeddings>[0], vocabulary);
+  const { dimension } = image;
+  const byName = await attributeEmbeddings({ dimension, encodeText }, vocabulary);
   const attributes = new Float32Array(byName.size * dimension);
   [...byName.values()].forEach((row, i) => {
     attributes.set(row, i * dimension);
@@ -203,16 +202,5 @@ async function storedEmbeddings(dataDir: string, rows: Rows, names: readonly str
     regions.set(all.regions.subarray(own.start, own.start + own.length), at);
     at += own.length;
   }
-  return { regions: normalizedRows(regions, dimension), attributes, dimension };
-}
-
-function normalizedRows(values: Float32Array, dimension: number): Float32Array {
-  const result = new Float32Array(values.length);
-  for (let row = 0; row < values.length; row += dimension) {
-    let squares = 0;
-    for (let i = 0; i < dimension; i++) squares += values[row + i]! ** 2;
-    const scale = 1 / Math.max(Math.sqrt(squares), 1e-12);
-    for (let i = 0; i < dimension; i++) result[row + i] = values[row + i]! * scale;
-  }
-  return result;
+  return { regions: normalizeRows(regions, dimension), attributes, dimension };
 }

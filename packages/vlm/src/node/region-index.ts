@@ -10,7 +10,7 @@ import {
   regionPartFormat,
   throwIfAborted,
 } from "@villa/data/node";
-import type { ModifiedResNet } from "@villa/encoders";
+import type { ImageEncoder, ImageTower } from "@villa/encoders";
 import { embedSplit } from "../evaluate.ts";
 
 /** Some images with the embeddings of their regions. */
@@ -62,7 +62,7 @@ export class RegionIndex {
 
   /** Embeds what is missing, or a shard's share of it. @returns images embedded now */
   async fill(
-    tower: ModifiedResNet,
+    encoder: ImageTower | ImageEncoder,
     {
       shard,
       progress,
@@ -77,7 +77,7 @@ export class RegionIndex {
     for (const part of todo) {
       throwIfAborted(signal);
       const rows = this.#parts[part]!;
-      const regions = await embedSplit(tower, rows, (row) => this.#dataset.readImage(row), {
+      const regions = await embedSplit(encoder, rows, (row) => this.#dataset.readImage(row), {
         signal,
       });
       await this.#store.write(part, byImage(regions, rows));

@@ -3,12 +3,12 @@ import { type EpochResult, snakeCaseKeys } from "@villa/core";
 import { folderCheckpoints, jsonlMetrics, readMetrics } from "@villa/core/node";
 import { type ProgressListener, saveTorch, VillaError } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
-import { exportRegionEncoder, visionStateDict } from "@villa/encoders";
+import { exportRegionEncoder, ModifiedResNet } from "@villa/encoders";
 import { contrastiveSettings, type Stage2Config, stage2Config } from "../config.ts";
 import { SentenceEmbeddings } from "../text-embeddings.ts";
 import { trainContrastive } from "../train.ts";
 import { splitPairs } from "./dataset-pairs.ts";
-import { initialModel, type ModelDescription, openModel } from "./model.ts";
+import { initialModel, openModel } from "./model.ts";
 import { clearRun, requireSameRun, runFingerprint } from "./same-run.ts";
 
 /** How {@link runStage2} runs. */
@@ -50,17 +50,16 @@ export async function runStage2(
   const dataset = await openDataset(checked.dataDir);
   const model = await initialModel(checked);
   try {
-    const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.config.embedDim);
-    const train = await splitPairs(dataset, "train", checked.pairs, embeddings);
+    const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.embedDim);
+    const train = await splitPairs(dataset, "train", checked.pairs, embeddings, model.tower.input);
     const val = dataset.splits.includes("val")
-      ? await splitPairs(dataset, "val", checked.pairs, embeddings)
+      ? await splitPairs(dataset, "val", checked.pairs, embeddings, model.tower.input)
       : undefined;
     const store = folderCheckpoints(directory);
     const metrics = join(directory, "metrics.jsonl");
     const fingerprint = runFingerprint(checked, train.digest);
     if (checked.resume === "never") await clearRun(directory);
     else await requireSameRun(store.lastPath, fingerprint);
-    const description: ModelDescription = { vision: model.tower.config, text: model.text };
     const result = await trainContrastive(
       model.tower,
       { train, val },
@@ -69,7 +68,7 @@ export async function runStage2(
         checkpoints: store,
         resume: true,
         metrics: jsonlMetrics(metrics),
-        extra: { model: description, config: snakeCaseKeys(checked), fingerprint },
+        extra: { model: model.description, config: snakeCaseKeys(checked), fingerprint },
         progress,
         signal,
       },
@@ -110,9 +109,20 @@ export async function exportModel(checkpoint: string, path: string): Promise<voi
   }
   const model = await openModel(checkpoint);
   try {
-    const stateDict = await visionStateDict(model.tower.parameters);
+    const { tower } = model.image;
+    if (!tower) throw new VillaError("InvalidArgument", `${checkpoint} holds no image tower that can be exported.`);
+    const stateDict = await tower.stateDict();
     const isOnnx = /\.onnx$/i.test(path);
-    await atomicWriteFile(path, isOnnx ? exportRegionEncoder(stateDict, model.tower.config) : saveTorch(stateDict));
+    if (isOnnx && !(tower instanceof ModifiedResNet)) {
+      throw new VillaError(
+        "Unsupported",
+        "Only CLIP ResNets are exported to ONNX so far; give a name that ends in .pth.",
+      );
+    }
+    await atomicWriteFile(
+      path,
+      isOnnx ? exportRegionEncoder(stateDict, (tower as ModifiedResNet).config) : saveTorch(stateDict),
+    );
   } finally {
     model.dispose();
   }

@@ -1,9 +1,50 @@
 import { RandomState, VillaError } from "@villa/data";
-import type { ModifiedResNetConfig } from "./config.ts";
+import type { EncoderFiles } from "../files.ts";
+import type { ImageFamily, TextFamily, TowerConfig } from "../tower.ts";
+import { encodeInBatches, loadClip, resNetEncoder } from "./clip-encoder.ts";
 import { ModifiedResNet } from "./modified-resnet.ts";
-import { visionParameterShapes } from "./parameter-shapes.ts";
-import { visionVariables } from "./parameters.ts";
-import type { WeightArray } from "./text-transformer.ts";
+import { type ModifiedResNetConfig, visionParameterShapes, type WeightArray } from "./parameters.ts";
+import { visionVariables } from "./state-dict.ts";
+
+/** CLIP's ResNets by OpenAI's or OpenCLIP's names; without files, one with random weights. */
+export const clipResNetFamily: ImageFamily = {
+  async recognise({ weights }) {
+    const names = [...(weights?.tensors.keys() ?? [])];
+    return names.some((name) => /(?:^|\.)attnpool\.c_proj\.weight$/.test(name)) ? {} : undefined;
+  },
+  async load({ files, config, trainable = false, seed = 0, dimension, ...regions }) {
+    if (files) {
+      const clip = loadClip(await tensorsOf(files), { inference: !trainable, only: "image" });
+      return resNetEncoder(clip.visual, regions);
+    }
+    const sizes: TowerConfig = { layers: [3, 4, 6, 3], width: 64, embedDim: dimension ?? 1024, seed, ...config };
+    return resNetEncoder(initModifiedResNet(sizes as unknown as InitOptions), regions);
+  },
+};
+
+/** The text transformer beside a CLIP ResNet, in the same file. */
+export const clipTextFamily: TextFamily = {
+  async recognise(files) {
+    const names = [...(files.weights?.tensors.keys() ?? [])];
+    const hasText = names.some((name) => /(?:^|\.)token_embedding\.weight$/.test(name));
+    return hasText && (await clipResNetFamily.recognise(files)) ? {} : undefined;
+  },
+  async load({ files }) {
+    if (!files) throw new VillaError("InvalidArgument", "CLIP's text encoder needs weights; name a file or a folder.");
+    const clip = loadClip(await tensorsOf(files), { only: "text" });
+    return {
+      description: { family: "clip", config: { ...clip.text.config } },
+      embedDim: clip.text.config.embedDim,
+      encodeText: (texts) => encodeInBatches(clip, texts),
+      dispose: () => clip.dispose(),
+    };
+  },
+};
+
+function tensorsOf({ weights, label }: EncoderFiles) {
+  if (!weights) throw new VillaError("NotFound", `${label} holds no weights.`);
+  return weights.all();
+}
 
 /** Sizes and starting weights of a new tower. */
 export interface InitOptions {

@@ -1,0 +1,65 @@
+import { type TensorData, VillaError } from "@villa/data";
+
+/** Prefixes that trainers and libraries put around a model's names. */
+const wrappers =
+  /^(?:module\.|_orig_mod\.|_fsdp_wrapped_module\.|model\.|net\.|clip\.|state_dict\.|ema\.|model_ema\.|ema_model\.)+/;
+
+/** A tensor's name without what wrapped the model when it was saved. */
+export function withoutWrapper(name: string): string {
+  return name.replace(wrappers, "").replaceAll("_fsdp_wrapped_module.", "").replaceAll("_orig_mod.", "");
+}
+
+/**
+ * Checks that the tensors found are exactly those that a model needs.
+ *
+ * @param expected shapes by name
+ * @param options `what`: the model, for the message; `isExtra`: names that may be there besides; `note`: the message's end
+ * @throws VillaError `Mismatch` naming some of the missing, unexpected and wrongly shaped tensors
+ */
+export function checkNames(
+  found: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  expected: ReadonlyMap<string, readonly number[]>,
+  {
+    what,
+    isExtra = () => false,
+    note = "",
+  }: { what: string; isExtra?: ((name: string) => boolean) | undefined; note?: string | undefined },
+): void {
+  const missing = [...expected.keys()].filter((name) => !found.has(name));
+  const unexpected = [...found.keys()].filter((name) => !expected.has(name) && !isExtra(name));
+  const misshapen = [...expected].flatMap(([name, shape]) => {
+    const own = found.get(name)?.shape;
+    return own && `${own}` !== `${shape}` ? [`${name} [${own}] instead of [${shape}]`] : [];
+  });
+  if (missing.length + unexpected.length + misshapen.length === 0) return;
+  const parts = [
+    ...section("missing", missing),
+    ...section("unexpected", unexpected),
+    ...section("wrong shape", misshapen),
+  ];
+  throw new VillaError("Mismatch", `The weights do not fit ${what}: ${parts.join("; ")}${note}.`);
+}
+
+/** Weights of another size fit nowhere: a few names tell that as well as all of them. */
+const namesShown = 4;
+
+function section(title: string, names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const rest = names.length > namesShown ? ", …" : "";
+  return [`${title} (${names.length}): ${names.slice(0, namesShown).join(", ")}${rest}`];
+}
+
+/** @throws VillaError `NotFinite` naming the tensor and the first value that is NaN or infinite */
+export function checkFinite(name: string, { dtype, data }: Pick<TensorData, "dtype" | "data">): void {
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return;
+  // Halves left as bits: all exponent bits set means infinity or NaN.
+  const exponent = data instanceof Uint16Array ? { float16: 0x7c00, bfloat16: 0x7f80 }[dtype as string] : undefined;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (exponent === undefined ? Number.isFinite(value) : (value & exponent) !== exponent) continue;
+    throw new VillaError(
+      "NotFinite",
+      `The weights hold ${exponent === undefined ? value : "NaN or infinity"} at element ${i} of "${name}"; the file is damaged or its training diverged.`,
+    );
+  }
+}

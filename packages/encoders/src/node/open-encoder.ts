@@ -1,0 +1,193 @@
+import { existsSync, statSync } from "node:fs";
+import type * as tf from "@tensorflow/tfjs-core";
+import { restoreVariables } from "@villa/core";
+import { loadCheckpoint } from "@villa/core/node";
+import { openSafetensors, type ProgressListener, VillaError } from "@villa/data";
+import { fileSource } from "@villa/data/node";
+import type { EncoderFiles } from "../files.ts";
+import { imageTowers, loadImageEncoder, loadTextTower, recogniseFamily, textTowers } from "../registry.ts";
+import type { ImageEncoder, RegionOptions, TextTower, TowerDescription } from "../tower.ts";
+import { isSafetensorsFile, openEncoderFiles } from "./encoder-files.ts";
+import { downloadClipWeights, hashWeights } from "./weights.ts";
+
+/** How {@link openEncoder} loads. */
+export interface OpenEncoderOptions extends RegionOptions {
+  /**
+   * The text side: `auto` (default) takes the one in the same files, `hashed` words, a name of `textTowers`, or another
+   * folder or file. Without any, `text` is undefined.
+   */
+  readonly textEncoder?: string | undefined;
+  /** Where the text side's weights are now, for a checkpoint that names files which have moved. */
+  readonly textWeights?: string | undefined;
+  /** Weights in variables, ready to train. Default false. */
+  readonly trainable?: boolean | undefined;
+  /** Length of the vectors of `pixels`. */
+  readonly dimension?: number | undefined;
+  /** Of `pixels` and hashed words. Default 23. */
+  readonly seed?: number | undefined;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Both sides of an encoder. The caller disposes them. */
+export interface OpenedEncoder {
+  readonly image: ImageEncoder;
+  readonly text: TextTower | undefined;
+  /** How a checkpoint finds the text side again. */
+  readonly textSide: TextSide | undefined;
+  /** sha256 of the weights, for the manifest. */
+  readonly weights?: string | undefined;
+}
+
+/** A text tower as checkpoints remember it: its description, and where its files were. */
+export interface TextSide extends TowerDescription {
+  readonly source?: string | undefined;
+}
+
+/** What a Stage 2 checkpoint holds beside the weights. */
+export interface ModelDescription {
+  readonly image: TowerDescription;
+  readonly text: TextSide;
+}
+
+/**
+ * Opens an encoder by whatever names one: an entry of the registry (`pixels`, `clip-rn50`), a model's folder, a file of
+ * weights, or a checkpoint of Stage 2. Files are told apart by what is in them, not by what they are called.
+ *
+ * @throws VillaError `NotFound`, `Unsupported` naming what was found and what is known, `Mismatch`, `InvalidFile`
+ */
+export async function openEncoder(which: string, options: OpenEncoderOptions = {}): Promise<OpenedEncoder> {
+  const { textEncoder = "auto", seed = 23 } = options;
+  requireEncoder(which);
+  if (imageNeedsNoFiles.has(which) && !existsSync(which)) {
+    const image = await loadImageEncoder({ ...options, family: which, seed });
+    return withText(image, textEncoder === "auto" ? "hashed" : textEncoder, { source: undefined, seed });
+  }
+  const path =
+    which === "clip-rn50" ? await downloadClipWeights({ progress: options.onProgress, signal: options.signal }) : which;
+  if (await isCheckpoint(path)) return openCheckpoint(path, options);
+  const files = await openEncoderFiles(path);
+  const image = await loadImageEncoder({ ...options, files });
+  try {
+    const opened = await withText(image, textEncoder, { source: path, files, seed });
+    return { ...opened, weights: await weightsHash(path, files) };
+  } catch (error) {
+    image.dispose();
+    throw error;
+  }
+}
+
+/**
+ * Opens the text side alone: `hashed`, or what a folder or file holds.
+ *
+ * @param options `dimension`, `seed`: of hashed words
+ */
+export async function openTextTower(
+  which: string,
+  {
+    dimension,
+    seed = 23,
+    files,
+  }: { dimension?: number | undefined; seed?: number | undefined; files?: EncoderFiles | undefined } = {},
+): Promise<TextTower> {
+  if (which === "hashed") return loadTextTower({ family: which, dimension, seed });
+  const isEntry = textTowers[which] !== undefined && !existsSync(which);
+  if (isEntry) return loadTextTower({ family: which, files });
+  return loadTextTower({ files: await openEncoderFiles(which) });
+}
+
+/**
+ * Makes sure that something is there by this name, before any work begins.
+ *
+ * @throws VillaError `InvalidArgument` naming the entries of the registry
+ */
+export function requireEncoder(which: string): void {
+  const names = ["clip-rn50", ...Object.keys(imageTowers).filter((name) => imageNeedsNoFiles.has(name))];
+  if (names.includes(which) || which.startsWith("hf:") || existsSync(which)) return;
+  throw new VillaError(
+    "InvalidArgument",
+    `There is no encoder "${which}": give ${names.join(", ")}, a model's folder, a file of weights, or hf:ORG/NAME.`,
+  );
+}
+
+const imageNeedsNoFiles: ReadonlySet<string> = new Set(["pixels"]);
+
+/** Whether a file is a checkpoint of a training of ours, by its contents. */
+export async function isCheckpoint(path: string): Promise<boolean> {
+  if (!existsSync(path) || statSync(path).isDirectory() || !(await isSafetensorsFile(path))) return false;
+  const { metadata } = await openSafetensors(await fileSource(path));
+  return metadata["villa.format"] !== undefined;
+}
+
+interface TextFrom {
+  readonly source: string | undefined;
+  readonly files?: EncoderFiles | undefined;
+  readonly seed: number;
+}
+
+async function withText(
+  image: ImageEncoder,
+  textEncoder: string,
+  { source, files, seed }: TextFrom,
+): Promise<OpenedEncoder> {
+  if (textEncoder === "auto") {
+    const found = files && (await recogniseFamily(textTowers, files));
+    if (!found) return { image, text: undefined, textSide: undefined };
+    const text = await loadTextTower({ ...found, files });
+    return { image, text, textSide: { ...text.description, source } };
+  }
+  const text = await openTextTower(textEncoder, { dimension: image.dimension, seed, files });
+  const isOwn = textTowers[textEncoder] !== undefined && !existsSync(textEncoder);
+  const from = textEncoder === "hashed" ? undefined : isOwn ? source : textEncoder;
+  return { image, text, textSide: { ...text.description, source: from } };
+}
+
+async function openCheckpoint(path: string, options: OpenEncoderOptions): Promise<OpenedEncoder> {
+  const { tensors, extra } = await loadCheckpoint(path);
+  const { image: side, text: textSide } = modelDescription(extra?.model, path);
+  const image = await loadImageEncoder({ ...options, ...side, trainable: true });
+  try {
+    restoreVariables(image.tower!.parameters as ReadonlyMap<string, tf.Variable>, tensors);
+    const { textEncoder = "auto" } = options;
+    const weights = await hashWeights(path);
+    if (textEncoder !== "auto") {
+      return { ...(await withText(image, textEncoder, { source: undefined, seed: options.seed ?? 23 })), weights };
+    }
+    const source = options.textWeights ?? textSide.source;
+    const files = source === undefined ? undefined : await openEncoderFiles(source);
+    const text = await loadTextTower({ ...textSide, files });
+    return { image, text, textSide: { ...textSide, source }, weights };
+  } catch (error) {
+    image.dispose();
+    throw error;
+  }
+}
+
+/**
+ * The description in a checkpoint, also in the form that earlier versions wrote.
+ *
+ * @throws VillaError `InvalidFile` when it is no checkpoint of Stage 2
+ */
+export function modelDescription(model: unknown, path: string): ModelDescription {
+  const known = (model ?? {}) as Partial<ModelDescription> & { vision?: Record<string, unknown> | undefined };
+  if (known.image?.family !== undefined && known.text?.family !== undefined) return known as ModelDescription;
+  const text = known.text as unknown as { kind?: string; weights?: string; seed?: number } | undefined;
+  if (!known.vision || !text?.kind)
+    throw new VillaError("InvalidFile", `${path} is a checkpoint, but not one of Stage 2.`);
+  const { embedDim } = known.vision;
+  return {
+    image: { family: "clip-resnet", config: known.vision },
+    text:
+      text.kind === "hashed"
+        ? { family: "hashed", config: { embedDim, seed: text.seed } }
+        : { family: "clip", config: {}, source: text.weights },
+  };
+}
+
+function weightsHash(path: string, files: EncoderFiles): Promise<string> | undefined {
+  if (!statSync(path).isDirectory()) return hashWeights(path);
+  const file = ["model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin"]
+    .map((name) => files.path(name))
+    .find((found) => found !== undefined);
+  return file === undefined ? undefined : hashWeights(file);
+}

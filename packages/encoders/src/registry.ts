@@ -1,0 +1,84 @@
+import { VillaError } from "@villa/data";
+import type { EncoderFiles } from "./files.ts";
+import type {
+  EncoderFamily,
+  ImageEncoder,
+  ImageFamily,
+  LoadRequest,
+  TextFamily,
+  TextTower,
+  TowerConfig,
+} from "./tower.ts";
+
+/** A map of families, each loaded when it is asked for. */
+export type Registry<Family> = Readonly<Record<string, () => Promise<Family>>>;
+
+/** Image encoders by family. A new one is its folder and a line here; the first that recognises files loads them. */
+export const imageTowers: Registry<ImageFamily> = {
+  "clip-resnet": async () => (await import("./clip/clip-family.ts")).clipResNetFamily,
+  pixels: async () => (await import("./pixels-encoder.ts")).pixelsFamily,
+};
+
+/** Text encoders by family. */
+export const textTowers: Registry<TextFamily> = {
+  clip: async () => (await import("./clip/clip-family.ts")).clipTextFamily,
+  hashed: async () => (await import("./word-hash.ts")).hashedTextFamily,
+};
+
+/** Makes the image encoder of a family: by its name, or by what its files show. */
+export function loadImageEncoder(request: LoadRequest & { family?: string | undefined }): Promise<ImageEncoder> {
+  return load(imageTowers, "image", request);
+}
+
+/** Makes the text encoder of a family: by its name, or by what its files show. */
+export function loadTextTower(request: LoadRequest & { family?: string | undefined }): Promise<TextTower> {
+  return load(textTowers, "text", request);
+}
+
+/** The family whose files these are, with the sizes they show; undefined when no family knows them. */
+export async function recogniseFamily<Encoder>(
+  registry: Registry<EncoderFamily<Encoder>>,
+  files: EncoderFiles,
+): Promise<{ readonly family: string; readonly config: TowerConfig } | undefined> {
+  for (const [family, open] of Object.entries(registry)) {
+    const config = await (await open()).recognise(files);
+    if (config) return { family, config };
+  }
+  return undefined;
+}
+
+async function load<Encoder>(
+  registry: Registry<EncoderFamily<Encoder>>,
+  side: string,
+  request: LoadRequest & { family?: string | undefined },
+): Promise<Encoder> {
+  const { files } = request;
+  const found = request.family === undefined && files ? await recogniseFamily(registry, files) : undefined;
+  const family = request.family ?? found?.family;
+  const open = family === undefined ? undefined : registry[family];
+  if (!open) throw await unknown(family, side, Object.keys(registry), files);
+  return (await open()).load({ ...request, config: request.config ?? found?.config });
+}
+
+async function unknown(
+  family: string | undefined,
+  side: string,
+  known: readonly string[],
+  files: EncoderFiles | undefined,
+): Promise<VillaError> {
+  const supported = `Supported are ${known.join(", ")}`;
+  if (family !== undefined || !files) {
+    return new VillaError("InvalidArgument", `There is no ${side} encoder "${family}". ${supported}.`);
+  }
+  const config = (await files.json("config.json")) ?? (await files.json("open_clip_config.json"));
+  const { architectures, model_type: type } = (config ?? {}) as { architectures?: unknown; model_type?: unknown };
+  const names = [...(files.weights?.tensors.keys() ?? [])].slice(0, 4);
+  const found = [
+    ...(architectures ? [`architecture ${[architectures].flat().join(", ")}`] : type ? [`model type ${type}`] : []),
+    ...(names.length > 0 ? [`tensors ${names.join(", ")}, …`] : []),
+  ];
+  return new VillaError(
+    "Unsupported",
+    `${files.label} holds no ${side} encoder that is known here (found ${found.join("; ") || "no weights"}). ${supported}.`,
+  );
+}

@@ -1,0 +1,225 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { type RgbImage, VillaError } from "@villa/data";
+import { cropRegion } from "./regions/crop-region.ts";
+import type { Box } from "./regions/group-regions.ts";
+import { regionInput, wholeInput } from "./regions/picture-input.ts";
+import type { ImageEncoder, ImageTower, RegionOptions } from "./tower.ts";
+
+/** How {@link towerEncoder} names itself and how much it computes at once. */
+export interface TowerEncoderOptions extends RegionOptions {
+  readonly name: string;
+  /** For the manifest, beside the region mode. */
+  readonly options: ImageEncoder["options"];
+  /** Pixels of the tower's images that run through it at once; bounds memory. Default 8 images of 84 × 84. */
+  readonly pixelsPerBatch?: number | undefined;
+  /** Regions of a map that are embedded at once. Default 20. */
+  readonly regionsPerBatch?: number | undefined;
+  /** Images that keep their size are refused when they have more pixels: they need about 500 bytes each. Default 4 million. */
+  readonly largestImage?: number | undefined;
+}
+
+/** A tower as an {@link ImageEncoder}: pictures of any sizes, a few at a time. */
+export function towerEncoder(tower: ImageTower, settings: TowerEncoderOptions): ImageEncoder {
+  const { name, options, regions = "roi-align", context = 0 } = settings;
+  const { pixelsPerBatch = 8 * 84 * 84, regionsPerBatch = 20, largestImage = 4_000_000 } = settings;
+  if (!(context >= 0 && Number.isFinite(context))) {
+    throw new VillaError("InvalidArgument", `The context of a crop must be 0 or a positive share, not ${context}.`);
+  }
+  if (regions === "mask" && !tower.maskEmbeddings) {
+    throw new VillaError(
+      "InvalidArgument",
+      `${name} has no patch tokens that masks could select; use roi-align or crop.`,
+    );
+  }
+  return {
+    name,
+    dimension: tower.embedDim,
+    options: { regions, ...options, ...(context > 0 ? { context } : {}) },
+    tower,
+    encodeImages: (images) => encodeWhole(tower, images, pixelsPerBatch),
+    async encodeRegions(images, boxes) {
+      checkBoxes(images, boxes);
+      if (regions === "crop") return encodeCrops(tower, images, boxes, { context, regionsPerBatch });
+      for (const image of images) checkSize(image, tower, largestImage);
+      const embed = regions === "mask" ? tower.maskEmbeddings!.bind(tower) : tower.regionEmbeddings.bind(tower);
+      const result = new Rows(boxes, tower.embedDim);
+      for (const batch of sameSizeBatches(tower, images, boxes, pixelsPerBatch)) {
+        await encodeBatch(tower, embed, { images, boxes, batch, result, regionsPerBatch });
+      }
+      return result.values;
+    },
+    dispose: () => tower.dispose(),
+  };
+}
+
+interface Batch {
+  readonly images: readonly RgbImage[];
+  readonly boxes: readonly (readonly Box[])[];
+  /** Which of them. */
+  readonly batch: readonly number[];
+  readonly result: Rows;
+  readonly regionsPerBatch: number;
+}
+
+async function encodeBatch(
+  tower: ImageTower,
+  embed: ImageTower["regionEmbeddings"],
+  { images, boxes, batch, result, regionsPerBatch }: Batch,
+): Promise<void> {
+  const input = regionInput(
+    tower.input,
+    batch.map((image) => images[image]!),
+    batch.map((image) => boxes[image]!),
+  );
+  const features = tf.tidy(() => tower.features(input.images));
+  input.images.dispose();
+  try {
+    const refs = batch.flatMap((image) => boxes[image]!.map((_, region) => ({ image, region })));
+    for (let from = 0; from < refs.length; from += regionsPerBatch) {
+      const to = Math.min(refs.length, from + regionsPerBatch);
+      const { boxes: all, imageIndex, imageWidth } = input.regions;
+      const part = {
+        boxes: Array.prototype.slice.call(all, from * 4, to * 4) as number[],
+        imageIndex: Array.prototype.slice.call(imageIndex, from, to) as number[],
+        imageWidth,
+      };
+      const rows = await take(embed(features, part));
+      refs.slice(from, to).forEach(({ image, region }, i) => {
+        result.set(image, region, rows.subarray(i * tower.embedDim, (i + 1) * tower.embedDim));
+      });
+    }
+  } finally {
+    features.dispose();
+  }
+}
+
+/** Every region as a picture of its own, squeezed into the tower's square and normalised as the family does it. */
+async function encodeCrops(
+  tower: ImageTower,
+  images: readonly RgbImage[],
+  boxes: readonly (readonly Box[])[],
+  { context, regionsPerBatch }: { context: number; regionsPerBatch: number },
+): Promise<Float32Array> {
+  const { whole } = tower.input;
+  const side = whole.crop?.[0] ?? [whole.resize].flat()[0]!;
+  const values = 3 * side * side;
+  // A crop of 224 × 224 costs about as much memory as the regions of seven small images.
+  const perBatch = Math.max(1, Math.floor(regionsPerBatch / 5));
+  const refs = boxes.flatMap((ofImage, image) => ofImage.map((box) => ({ image, box })));
+  const result = new Float32Array(refs.length * tower.embedDim);
+  for (let from = 0; from < refs.length; from += perBatch) {
+    const chunk = refs.slice(from, from + perBatch);
+    const crops = new Float32Array(chunk.length * values);
+    chunk.forEach(({ image, box }, i) => {
+      const crop = crops.subarray(i * values, (i + 1) * values);
+      cropRegion(images[image]!, widened(box, context, images[image]!), side, "HWC", crop);
+      for (let at = 0; at < values; at++) crop[at] = (crop[at]! - whole.mean[at % 3]!) / whole.deviation[at % 3]!;
+    });
+    const embeddings = tf.tidy(() => tower.imageEmbeddings(tf.tensor4d(crops, [chunk.length, side, side, 3])));
+    result.set(await take(embeddings), from * tower.embedDim);
+  }
+  return result;
+}
+
+/** A box with some of its surroundings, cut at the image's edges. */
+function widened(box: Box, context: number, { width, height }: RgbImage): Box {
+  if (context === 0) return box;
+  const [x0, y0, x1, y1] = box;
+  const [across, down] = [(x1 - x0) * context, (y1 - y0) * context];
+  return [Math.max(0, x0 - across), Math.max(0, y0 - down), Math.min(width, x1 + across), Math.min(height, y1 + down)];
+}
+
+async function encodeWhole(
+  tower: ImageTower,
+  images: readonly RgbImage[],
+  pixelsPerBatch: number,
+): Promise<Float32Array> {
+  const result = new Float32Array(images.length * tower.embedDim);
+  const { resize, crop } = tower.input.whole;
+  const size = crop ?? (typeof resize === "number" ? undefined : resize);
+  // Without a crop pictures end in different sizes. What runs alone needs no memory for regions beside it.
+  const perBatch = size ? Math.max(1, Math.floor((4 * pixelsPerBatch) / (size[0] * size[1]))) : 1;
+  for (let from = 0; from < images.length; from += perBatch) {
+    const chunk = images.slice(from, from + perBatch);
+    const embeddings = tf.tidy(() => tower.imageEmbeddings(wholeInput(tower.input, chunk)));
+    result.set(await take(embeddings), from * tower.embedDim);
+  }
+  return result;
+}
+
+function checkBoxes(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]): void {
+  if (images.length !== boxes.length) {
+    throw new VillaError("InvalidArgument", `${images.length} images came with boxes of ${boxes.length}.`);
+  }
+  boxes.flat().forEach((box) => {
+    if (box.length === 4 && box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]) return;
+    throw new VillaError(
+      "InvalidArgument",
+      `The box [${box.join(", ")}] is not x0, y0, x1, y1 of a region with an area.`,
+    );
+  });
+}
+
+/** Images that keep their size must leave something of the map, and everything has to fit into memory. */
+function checkSize({ width, height }: RgbImage, { input }: ImageTower, largest: number): void {
+  const scaled = input.regions.size !== undefined;
+  if ((scaled || width * height <= largest) && width >= input.smallest && height >= input.smallest) return;
+  throw new VillaError(
+    "InvalidArgument",
+    `An image of ${width} × ${height} pixels cannot be encoded: scale images and boxes to sides of at least ${input.smallest} pixels${scaled ? "" : ` and at most ${largest} pixels in all`}.`,
+  );
+}
+
+/** Rows of all regions, filled in any order of images. */
+class Rows {
+  readonly values: Float32Array;
+  readonly #starts: number[] = [];
+  readonly #dimension: number;
+
+  constructor(boxes: readonly (readonly Box[])[], dimension: number) {
+    let start = 0;
+    for (const ofImage of boxes) {
+      this.#starts.push(start);
+      start += ofImage.length;
+    }
+    this.values = new Float32Array(start * dimension);
+    this.#dimension = dimension;
+  }
+
+  set(image: number, region: number, row: Float32Array): void {
+    this.values.set(row, (this.#starts[image]! + region) * this.#dimension);
+  }
+}
+
+/** Numbers of images with regions that can share a tensor: of one size, in order, and not more pixels than allowed. */
+function sameSizeBatches(
+  { input }: ImageTower,
+  images: readonly RgbImage[],
+  boxes: readonly (readonly Box[])[],
+  pixelsPerBatch: number,
+): number[][] {
+  const open = new Map<string, number[]>();
+  const batches: number[][] = [];
+  images.forEach((picture, image) => {
+    if (boxes[image]!.length === 0) return;
+    const { size } = input.regions;
+    const [width, height] = size === undefined ? [picture.width, picture.height] : [size, size];
+    const batch = open.get(`${width}×${height}`);
+    if (batch && (batch.length + 1) * width * height <= pixelsPerBatch) {
+      batch.push(image);
+    } else {
+      const fresh = [image];
+      open.set(`${width}×${height}`, fresh);
+      batches.push(fresh);
+    }
+  });
+  return batches;
+}
+
+/** The values of a tensor that is not needed any more. */
+async function take(tensor: tf.Tensor): Promise<Float32Array> {
+  const values = (await tensor.data()) as Float32Array;
+  const copy = values.slice(); // a backend may hand out its own memory
+  tensor.dispose();
+  return copy;
+}
