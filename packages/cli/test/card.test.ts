@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
-import { histogram } from "../src/card/histogram.ts";
-import { trainNote } from "../src/card/train-note.ts";
 import { barChart } from "../src/report/charts.ts";
-import { sentencesOf } from "../src/report/markup.ts";
+import { histogram, trainNote } from "../src/report/data-card.ts";
+import { sentencesOf } from "../src/report/html.ts";
 
 test("a histogram has a column for each value, or at most twelve of equal width", () => {
   const counts = (...values: number[]) => values.map((complexity) => ({ complexity, images: 1 }));

@@ -5,10 +5,10 @@ import { useNodeBackend } from "@villa/backend-node";
 import type { Terminal } from "@villa/command-kit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runVilla } from "../src/main.ts";
-import { freshFolder } from "../src/quickstart/folder.ts";
+import type { QuickstartSizes } from "../src/quickstart/prepare.ts";
+import { freshFolder } from "../src/quickstart/prepare.ts";
 import { type QuickstartResult, runQuickstart } from "../src/quickstart/run.ts";
-import type { QuickstartSizes } from "../src/quickstart/sizes.ts";
-import { renderReport } from "../src/report/page.ts";
+import { renderReport } from "../src/report/quickstart-page.ts";
 
 const sizes: QuickstartSizes = {
   budgets: { train: 240, val: 120, test: 120 },

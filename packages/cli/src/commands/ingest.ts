@@ -11,7 +11,7 @@ import {
   withShardFlags,
 } from "@villa/command-kit";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { trainNote } from "../card/train-note.ts";
+import { trainNote } from "../report/data-card.ts";
 
 type IngestModule = typeof import("@villa/ingest/node");
 type IngestResult = Awaited<ReturnType<IngestModule["ingestTable"]>>;
@@ -90,7 +90,7 @@ Examples:
           signal: context.signal,
         });
         if (!result.complete) return result;
-        const { writeDataCard } = await import("../card/data-card.ts");
+        const { writeDataCard } = await import("../report/data-card.ts");
         const { examples: _, ...counts } = result;
         return { ...counts, card: await writeDataCard(result.directory, result) };
       },

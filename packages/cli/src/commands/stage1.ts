@@ -10,7 +10,7 @@ import {
   withCommonFlags,
   withShardFlags,
 } from "@villa/command-kit";
-import { epsilonText } from "../report/epsilon-text.ts";
+import { epsilonText } from "../report/mapping-section.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
 

@@ -52,7 +52,7 @@ Example:
       flags,
       (progress) =>
         onBackend(flags, async () => {
-          const { exportWebDataset } = await import("../webdataset/export-web-dataset.ts");
+          const { exportWebDataset } = await import("../export-web-dataset.ts");
           const shard = chosenShard(flags, context.terminal);
           const { shard: _, ...rest } = flags;
           const result = await exportWebDataset({ ...rest, shard, progress, signal: context.signal });

@@ -12,12 +12,9 @@ import { preprocessDataset } from "@villa/preprocess";
 import { stage2Config } from "@villa/vlm";
 import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
 import type { ReportData, TrainedModel } from "../report/data.ts";
-import { renderReport } from "../report/page.ts";
-import { quickstartDigits } from "./digits.ts";
-import { freshFolder } from "./folder.ts";
+import { renderReport } from "../report/quickstart-page.ts";
 import { mappedRegionPictures, samplePictures } from "./pictures.ts";
-import { type QuickstartSizes, quickstartSizes } from "./sizes.ts";
-import { Timeline } from "./timeline.ts";
+import { freshFolder, type QuickstartSizes, quickstartDigits, quickstartSizes, Timeline } from "./prepare.ts";
 
 export interface QuickstartOptions {
   /** Folder for everything; replaced if an earlier quickstart made it. */

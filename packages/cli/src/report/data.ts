@@ -1,7 +1,7 @@
 import type { EpochResult } from "@villa/core";
 import type { EpochSummary, MappingReport } from "@villa/mapping";
 import type { Evaluation } from "@villa/vlm/node";
-import type { TimedStep } from "../quickstart/timeline.ts";
+import type { TimedStep } from "../quickstart/prepare.ts";
 
 /** An image with its regions' boxes. */
 export interface SamplePicture {

@@ -1,8 +1,7 @@
 import { type Dataset, openDataset } from "@villa/data/node";
 import type { Evaluation, FoundAttribute, FoundRegion } from "@villa/vlm/node";
 import { barChart, barCharts } from "./charts.ts";
-import { minute, selfContainedPage } from "./frame.ts";
-import { dataTable, html, type Markup, trusted } from "./markup.ts";
+import { dataTable, html, type Markup, minute, selfContainedPage, trusted } from "./html.ts";
 import { cropped, pngUrl, thumbnail } from "./thumbnail.ts";
 
 /** Best regions shown of each attribute, and images shown with the attributes of their regions. */

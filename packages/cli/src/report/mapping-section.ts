@@ -1,6 +1,8 @@
+import type { EpochSummary, Epsilon, EpsilonResult, MappingReport } from "@villa/mapping";
+import type { MappingMetrics } from "@villa/metrics";
+import { barCharts, heatmap, lineChart, type Series } from "./charts.ts";
 import type { MappedRegionPicture, ReportData, ReportPictures } from "./data.ts";
-import { attributeBars, confusionCard, lossCard, qualityTable, tradeOffCard } from "./mapping-cards.ts";
-import { html, type Markup } from "./markup.ts";
+import { dataTable, html, type Markup, trusted } from "./html.ts";
 
 /** Stage 1: how the mapping was learned and how good it is. */
 export function mappingSection({ stage1 }: ReportData, { right, wrong }: ReportPictures): Markup {
@@ -30,3 +32,92 @@ function regionFigure({ png, imageId, truth, assigned }: MappedRegionPicture): M
   ];
   return html`<figure><img src="${png}" alt="A region of image ${imageId}: ${truth.join(", ")}"><figcaption class="chips">${chips}</figcaption></figure>`;
 }
+
+/** Precision, recall and F1 of each split. */
+export function qualityTable(splits: readonly { readonly split: string; readonly report: MappingMetrics }[]): Markup {
+  return dataTable(
+    ["split", "precision", "recall", "F1"],
+    splits.map(({ split, report }) => [
+      split,
+      ...[report.precision, report.recall, report.f1].map((n) => n.toFixed(1)),
+    ]),
+  );
+}
+
+/** Loss by epoch. */
+export function lossCard(history: readonly Omit<EpochSummary, "shares">[]): Markup {
+  const series: Series[] = [
+    { name: "training", color: "var(--mapped)", points: history.map(({ epoch, loss }) => [epoch, loss] as const) },
+  ];
+  const judged = history.flatMap(({ epoch, validation }) => (validation ? [[epoch, validation.loss] as const] : []));
+  if (judged.length > 0) series.push({ name: "validation", color: "var(--mapped)", dashed: true, points: judged });
+  return html`<div class="card"><h3>Contrastive loss</h3>${legend(series)}${trusted(
+    lineChart({ description: "Stage 1 loss by epoch", x: "epoch", y: "loss", series, whole: true }),
+  )}</div>`;
+}
+
+/** Precision, recall and F1 over ε, with the ε that was used marked where it is one number. */
+export function tradeOffCard(sweep: readonly EpsilonResult[], split: string, epsilon?: Epsilon): Markup {
+  const of = (name: "precision" | "recall" | "f1") => sweep.map((each) => [each.epsilon, each[name]] as const);
+  const series: Series[] = [
+    { name: "precision", color: "var(--image)", points: of("precision") },
+    { name: "recall", color: "var(--right)", points: of("recall") },
+    { name: "F1", color: "var(--mapped)", points: of("f1") },
+  ];
+  return html`<div class="card"><h3>What ε trades, ${split} split</h3>${legend(series)}${trusted(
+    lineChart({
+      description: "Precision, recall and F1 of the mapping over epsilon",
+      x: "ε",
+      y: "%",
+      series,
+      mark: typeof epsilon === "number" ? { x: epsilon, text: `ε = ${epsilon.toFixed(3)}` } : undefined,
+      domain: [0, 100],
+    }),
+  )}</div>`;
+}
+
+/** More bars than this are more than anyone reads: the best and the worst are shown. */
+const mostBars = 60;
+
+/** F1 of each attribute. */
+export function attributeBars(attributes: MappingReport["attributes"], split: string): Markup {
+  const all = attributes.length <= mostBars;
+  const shown = all ? attributes : extremes(attributes);
+  const note = all ? "" : `, the best and the worst ${mostBars / 2} of ${attributes.length}`;
+  const charts = barCharts(
+    `Mapping F1 of attributes on the ${split} split`,
+    shown.map(({ attribute, f1 }) => ({ label: attribute, bars: [{ value: f1, color: "var(--mapped)" }] })),
+  );
+  return html`<h3>F1 of each attribute, ${split} split (%)${note}</h3><div class="two">${charts.map(
+    (chart) => html`<div class="card">${trusted(chart)}</div>`,
+  )}</div>`;
+}
+
+function extremes(attributes: MappingReport["attributes"]): MappingReport["attributes"] {
+  const sorted = [...attributes].sort((a, b) => b.f1 - a.f1);
+  return [...sorted.slice(0, mostBars / 2), ...sorted.slice(-mostBars / 2)];
+}
+
+/** Cells smaller than those of so many attributes cannot be read. */
+const mostOfConfusion = 40;
+
+/** Which attribute is taken for which; nothing for too many attributes. */
+export function confusionCard({ attributes, confusion }: MappingReport): Markup | string {
+  if (!confusion || attributes.length > mostOfConfusion) return "";
+  const names = attributes.map(({ attribute }) => attribute);
+  const shares = confusion.map((row, a) => row.map((regions) => regions / Math.max(1, attributes[a]!.assigned)));
+  return html`<h3>What is taken for what (%)</h3>
+<p class="soft">Of the regions that were given the attribute of a row, how many truly have the attribute of a column. Within digits, colours, shapes and sizes this is a confusion matrix, with precision on its diagonal; elsewhere it shows what merely comes together.</p>
+<div class="card wide-chart">${trusted(heatmap("Confusion of attributes", { x: "truly has", y: "was given", names, shares }))}</div>`;
+}
+
+/** Names the lines of a chart. */
+export function legend(series: readonly Pick<Series, "name" | "color" | "dashed">[]): Markup {
+  return html`<div class="legend">${series.map(
+    ({ name, color, dashed }) =>
+      html`<span><i class="${dashed ? "dashed" : ""}" style="border-color:${color}"></i>${name}</span>`,
+  )}</div>`;
+}
+
+/** Three decimals, as far as they say something. */
+export const epsilonText = (epsilon: number): string => String(Number(epsilon.toFixed(3)));

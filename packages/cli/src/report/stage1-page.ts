@@ -1,8 +1,6 @@
 import type { EpochSummary, Epsilon, MappingReport } from "@villa/mapping";
-import { epsilonText } from "./epsilon-text.ts";
-import { minute, selfContainedPage } from "./frame.ts";
-import { attributeBars, confusionCard, lossCard, qualityTable, tradeOffCard } from "./mapping-cards.ts";
-import { dataTable, html } from "./markup.ts";
+import { dataTable, html, minute, selfContainedPage } from "./html.ts";
+import { attributeBars, confusionCard, epsilonText, lossCard, qualityTable, tradeOffCard } from "./mapping-section.ts";
 
 /** What the report of `villa stage1` and `villa map` shows. */
 export interface Stage1Run {

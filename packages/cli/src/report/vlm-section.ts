@@ -1,8 +1,8 @@
 import type { Evaluation } from "@villa/vlm/node";
 import { barChart, barCharts, lineChart, type Series, type SeriesColor } from "./charts.ts";
 import type { ReportData, TrainedModel } from "./data.ts";
-import { legend } from "./mapping-cards.ts";
-import { dataTable, html, type Markup, trusted } from "./markup.ts";
+import { dataTable, html, type Markup, trusted } from "./html.ts";
+import { legend } from "./mapping-section.ts";
 
 const look: Record<TrainedModel["pairs"], { readonly name: string; readonly color: SeriesColor }> = {
   mapping: { name: "mapped regions", color: "var(--mapped)" },

@@ -1,8 +1,7 @@
 import { attributeNames } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { vocabularyEmbeddings } from "@villa/vlm/node";
-import { openRetrieval, type RetrievalOptions } from "./open-retrieval.ts";
-import { dot } from "./rank.ts";
+import { dot, openRetrieval, type RetrievalOptions } from "./open-retrieval.ts";
 
 export interface AnnotateOptions extends RetrievalOptions {
   readonly out: string;

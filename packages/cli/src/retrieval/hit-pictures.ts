@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { type RgbImage, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { encodePng, montage, type RenderableSample } from "@villa/docmnist";
-import { html, sentencesOf, trusted } from "../report/markup.ts";
+import { html, sentencesOf, trusted } from "../report/html.ts";
 import { style } from "../report/style.ts";
 import { pngUrl, shrunk, thumbnail } from "../report/thumbnail.ts";
 import type { QueryHit, QueryResult } from "./query.ts";

@@ -1,13 +1,10 @@
-import type { RgbImage } from "@villa/data";
-import { VillaError } from "@villa/data";
+import { type RgbImage, VillaError } from "@villa/data";
 import { withPath } from "@villa/data/node";
 import { parseRegionRule, ruledRegions } from "@villa/ingest";
 import { readPicture } from "@villa/ingest/node";
 import { embedSplit, SentenceEmbeddings, splitSentences } from "@villa/vlm";
 import { openModel, type VisionLanguageModel } from "@villa/vlm/node";
-import { openRetrieval, type RetrievalOptions } from "./open-retrieval.ts";
-import { type RankedRegion, rankRegions } from "./rank.ts";
-import { unknownWords } from "./unknown-words.ts";
+import { openRetrieval, type RankedRegion, type RetrievalOptions, rankRegions } from "./open-retrieval.ts";
 
 export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
   readonly dataDir?: string | undefined;
@@ -135,3 +132,20 @@ function asHit({ row, region, score }: RankedRegion, i: number) {
 }
 
 const sourceOf = (source: string | undefined) => (source === undefined ? {} : { source });
+
+/**
+ * Words of a question that no text has. A text side of hashed words learns nothing about a word that it has not read,
+ * and ranks by what is left.
+ */
+export function unknownWords(question: string, rows: Iterable<{ readonly text: string }>): string[] {
+  const unknown = new Set(wordsOf(question));
+  for (const { text } of rows) {
+    if (unknown.size === 0) break;
+    for (const word of wordsOf(text)) unknown.delete(word);
+  }
+  return [...unknown].filter((word) => !connecting.has(word));
+}
+
+const connecting = new Set(["the", "is", "a", "of", "to", "be", "there", "an", "and", "in", "on", "with"]);
+
+const wordsOf = (text: string): readonly string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];

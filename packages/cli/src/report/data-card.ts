@@ -2,12 +2,10 @@ import { basename, join } from "node:path";
 import { decodeImage, type ImageAnnotation } from "@villa/data";
 import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
 import { describeProblem, type IngestSummary } from "@villa/ingest/node";
-import { barChart, barCharts } from "../report/charts.ts";
-import { dataTable, html, type Markup, sentencesOf, trusted } from "../report/markup.ts";
-import { style } from "../report/style.ts";
-import { pngUrl, thumbnail } from "../report/thumbnail.ts";
-import { histogram } from "./histogram.ts";
-import { trainNote } from "./train-note.ts";
+import { barChart, barCharts } from "./charts.ts";
+import { dataTable, html, type Markup, sentencesOf, trusted } from "./html.ts";
+import { style } from "./style.ts";
+import { pngUrl, thumbnail } from "./thumbnail.ts";
 
 /** In the dataset's folder. */
 export const cardFile = "card.html";
@@ -104,4 +102,41 @@ async function example(directory: string, row: ImageAnnotation): Promise<Markup>
   const source = pngUrl(thumbnail(image, row.regionCoord, 320));
   const chips = row.attributes.map((name) => html`<span class="chip right">${name}</span>`);
   return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${sentencesOf(row.text)}<div class="chips">${chips}</div></figcaption></figure>`;
+}
+
+/** Names that are listed; a vocabulary may have thousands. */
+const mostNamed = 20;
+
+/** What the train split lacks, as a sentence; undefined when it has everything. */
+export function trainNote({ splits, neverSeen }: Pick<IngestSummary, "splits" | "neverSeen">): string | undefined {
+  if (!splits.some(({ split }) => split === "train")) {
+    return 'No image is in the split "train", so nothing can be learned: few rows, few groups, or other names of splits.';
+  }
+  if (neverSeen.length === 0) return undefined;
+  const named = neverSeen.slice(0, mostNamed).map((name) => `"${name}"`);
+  const more = neverSeen.length > mostNamed ? ` and ${neverSeen.length - mostNamed} more` : "";
+  return `No image of the train split has ${named.join(", ")}${more}; nothing can be learned about that.`;
+}
+
+/** Columns of a histogram. */
+const mostBins = 12;
+
+/**
+ * Shares of the images by sample complexity, in bins of equal width.
+ *
+ * @param counts by rising complexity
+ * @param total of all counts
+ */
+export function histogram(
+  counts: readonly { readonly complexity: number; readonly images: number }[],
+  total: number,
+): { label: string; share: number }[] {
+  const [low, high] = [counts[0]?.complexity ?? 0, counts.at(-1)?.complexity ?? 0];
+  const width = Math.ceil((high - low + 1) / mostBins);
+  return Array.from({ length: Math.ceil((high - low + 1) / width) }, (_, bin) => {
+    const from = low + bin * width;
+    const inside = counts.filter(({ complexity }) => complexity >= from && complexity < from + width);
+    const images = inside.reduce((sum, own) => sum + own.images, 0);
+    return { label: width === 1 ? `${from}` : `${from}–${from + width - 1}`, share: images / total };
+  });
 }

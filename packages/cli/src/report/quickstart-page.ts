@@ -1,6 +1,21 @@
 import { duration } from "@villa/command-kit";
 import type { ReportData, ReportPictures } from "./data.ts";
-import { dataTable, html, type Markup } from "./markup.ts";
+import { dataTable, html, type Markup, minute, selfContainedPage } from "./html.ts";
+import { mappingSection } from "./mapping-section.ts";
+import { vlmSection } from "./vlm-section.ts";
+
+/** The report of a quickstart. */
+export function renderReport(data: ReportData, pictures: ReportPictures): string {
+  return selfContainedPage("ViLLA quickstart", [
+    headSection(data),
+    dataSection(data, pictures),
+    mappingSection(data, pictures),
+    vlmSection(data),
+    ranSection(data),
+    goingOnSection(data),
+    html`<footer>Written by <code>villa quickstart</code> on ${minute(data.finished)} UTC. The figures are in <code>quickstart.json</code> beside this page.</footer>`,
+  ]);
+}
 
 /** Fraction → "61.3 %". */
 export const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
