@@ -27,7 +27,7 @@ export interface WebDatasetOptions {
   readonly weights?: string | undefined;
   /** Only this share of the tars. */
   readonly shard?: Shard | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -52,7 +52,7 @@ export interface WebDatasetSample {
 export async function exportWebDataset(
   options: WebDatasetOptions,
 ): Promise<{ samples: number; pairs: number; tars: number }> {
-  const { dataDir, out, split, samplesPerTar, shard, progress, signal } = options;
+  const { dataDir, out, split, samplesPerTar, shard, onProgress, signal } = options;
   const dataset = await openDataset(dataDir);
   const samples = await pairedRows(dataset, options);
   const order = new RandomState(options.seed).shuffle(samples);
@@ -64,7 +64,7 @@ export async function exportWebDataset(
     const files = async function* (): AsyncGenerator<TarSample> {
       for (const { row, json } of own) {
         yield { key: String(row.imageId).padStart(9, "0"), files: { ...(await imageFile(dataset, row)), json } };
-        progress?.({ task: "packing", done: ++done, total: order.length, unit: "images" });
+        onProgress?.({ task: "packing", done: ++done, total: order.length, unit: "images" });
       }
     };
     const name = `${split}-${String(tar).padStart(6, "0")}.tar`;

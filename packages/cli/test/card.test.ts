@@ -44,9 +44,9 @@ test("what the train split lacks is one sentence", () => {
   const [train, val] = ["train", "val"].map((split) => ({ split, images: 1, regions: 1, complexity: 1 }));
   expect(trainNote({ splits: [train!], neverSeen: [] })).toBeUndefined();
   expect(trainNote({ splits: [train!], neverSeen: ["red"] })).toBe(
-    'No image of the train split has "red"; nothing can be learned about that.',
+    'No image of the train split has "red", so nothing can be learned about it.',
   );
   const many = Array.from({ length: 25 }, (_, i) => `a${i}`);
-  expect(trainNote({ splits: [train!], neverSeen: many })).toMatch(/"a19" and 5 more;/);
+  expect(trainNote({ splits: [train!], neverSeen: many })).toMatch(/"a19" and 5 more, so/);
   expect(trainNote({ splits: [val!], neverSeen: many })).toMatch(/^No image is in the split "train"/);
 });

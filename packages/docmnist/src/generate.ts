@@ -24,7 +24,7 @@ export interface DocMnistOptions {
   readonly gridSize?: number | undefined;
   /** Paint every image into the same memory: a sample's image is then good only until the next sample. */
   readonly reuseImage?: boolean | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -60,7 +60,7 @@ export function streamDocMnist(options: DocMnistOptions): Generator<DocMnistSamp
 }
 
 function* generate(options: DocMnistOptions): Generator<DocMnistSample, void, undefined> {
-  const { digits, attributes = docMnistAttributes, gridSize = 3, targetSampleComplexity, progress, signal } = options;
+  const { digits, attributes = docMnistAttributes, gridSize = 3, targetSampleComplexity, onProgress, signal } = options;
   const random = options.random ?? new RandomState(options.seed ?? 23);
   const pools = drawPools(digits, attributes, random);
   const imageSize = 3 * (gridSize * cellSize) ** 2;
@@ -77,7 +77,7 @@ function* generate(options: DocMnistOptions): Generator<DocMnistSample, void, un
       if (spent + builder.sampleComplexity > budget) break;
       spent += builder.sampleComplexity;
       yield builder.finish(id++, split, shared?.fill(0) ?? new Uint8Array(imageSize));
-      progress?.({ task: `generating ${split} images`, done: spent, total: budget, unit: "attributes" });
+      onProgress?.({ task: `generating ${split} images`, done: spent, total: budget, unit: "attributes" });
     }
   }
 }
@@ -151,7 +151,10 @@ function checkClasses({ digits, testAttributeBudget = 0 }: DocMnistOptions, attr
   for (const set of sets) {
     for (const { label, name } of attributes.digits) {
       if (!set.labels.includes(label)) {
-        throw new VillaError("InvalidArgument", `No digit picture is labelled ${label} ("${name}"); leave it out.`);
+        throw new VillaError(
+          "InvalidArgument",
+          `No digit picture is labelled ${label} ("${name}"); leave that digit out.`,
+        );
       }
     }
   }

@@ -23,7 +23,10 @@ export class ImageFileEncoder {
   constructor(width: number, height: number) {
     const isSide = (side: number): boolean => Number.isInteger(side) && side >= 1 && side <= 256;
     if (!isSide(width) || !isSide(height)) {
-      throw new VillaError("InvalidArgument", `Images of ${width}×${height} pixels cannot be encoded; 256×256 can.`);
+      throw new VillaError(
+        "InvalidArgument",
+        `Images of ${width}×${height} pixels cannot be encoded; each side must be 1 to 256.`,
+      );
     }
     this.#width = width;
     this.#height = height;

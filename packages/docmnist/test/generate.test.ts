@@ -97,7 +97,7 @@ describe("generateDocMnist", () => {
   it("tells about progress, and stops when asked to", () => {
     const updates: ProgressUpdate[] = [];
     const abort = new AbortController();
-    const stream = streamDocMnist({ ...options, progress: (update) => updates.push(update), signal: abort.signal });
+    const stream = streamDocMnist({ ...options, onProgress: (update) => updates.push(update), signal: abort.signal });
     stream.next();
     stream.next();
     expect(updates).toMatchObject([{ total: 400, unit: "attributes" }]);

@@ -76,10 +76,10 @@ describe("writeDataset", () => {
     const out = folder();
     const abort = new AbortController();
     let images = 0;
-    const progress = () => {
+    const onProgress = () => {
       if (++images === 20) abort.abort();
     };
-    expect(await codeOf({ out, signal: abort.signal, progress })).toBe("Aborted");
+    expect(await codeOf({ out, signal: abort.signal, onProgress })).toBe("Aborted");
     expect(readdirSync(out)).toEqual([]);
   });
 
@@ -101,7 +101,7 @@ describe("writeDataset", () => {
     const { directory } = await writeDataset({ ...options, out, name: "set" });
     const before = readFileSync(join(directory, "annotations.feather"));
     const abort = new AbortController();
-    const stopped = { signal: abort.signal, progress: () => abort.abort() };
+    const stopped = { signal: abort.signal, onProgress: () => abort.abort() };
     expect(await codeOf({ out, name: "set", overwrite: true, ...stopped })).toBe("Aborted");
     expect(readFileSync(join(directory, "annotations.feather"))).toEqual(before);
     expect(existsSync(join(directory, "images", "0.npz"))).toBe(true);

@@ -26,7 +26,7 @@ export const registerExperiment: RegisterCommand = (program, context) => {
   const complexity = experiment
     .command("complexity")
     .description(
-      "retrieval against sample complexity: whole images, mapped regions, true regions (goes on where it stopped)",
+      "retrieval against sample complexity: whole images, mapped regions, true regions (resumes where it stopped)",
     )
     .option("--out <folder>", "where results and the figure go", "complexity")
     .option("--digits <source>", "glyphs, or a folder with MNIST's files", "glyphs")

@@ -1,6 +1,7 @@
 import {
   type CommonFlags,
   chosenShard,
+  counted,
   present,
   type RegisterCommand,
   type ShardFlags,
@@ -109,13 +110,13 @@ function withRowFlags(command: Command): void {
         .default("xyxy"),
     )
     .option("--clip-boxes", "cut boxes off at the edge of their image instead of refusing them")
-    .option("--attributes <file>", "attributes to look for in the texts: names, synonyms, templates")
+    .option("--attributes <file>", "JSON file of attributes to look for in the texts: names, synonyms, templates")
     .option("--mine <n>", "look for the n most frequent noun phrases instead, and list them for review", wholeNumber)
     .option("--no-negation", 'count mentions such as "no lid" too')
     .option("--split <shares>", "of rows without a split", "train=0.8,val=0.1,test=0.1")
     .option("--group-by <column>", "rows that agree in this column fall into the same split, e.g. patient")
-    .option("--seed <n>", "of the splits", seedNumber, 23)
-    .option("--encoding <name>", "of a text table (default: utf-8)");
+    .option("--seed <n>", "seed of the random split", seedNumber, 23)
+    .option("--encoding <name>", "encoding of a text table (default: utf-8)");
 }
 
 function withImageFlags(command: Command): void {
@@ -156,7 +157,7 @@ function describe(result: Printed | Extract<IngestResult, { complete: false }>):
   const { images, regions, splits, attributes, skippedRows, card } = result;
   const note = trainNote(result);
   return [
-    `${images} images with ${regions} regions in ${directory}`,
+    `${counted(images, "image")} with ${counted(regions, "region")} in ${directory}`,
     "",
     table([["split", "images"], ...splits.map(({ split, images: own }) => [split, own])]),
     "",

@@ -1,6 +1,7 @@
 import {
   anyNumber,
   type CommonFlags,
+  counted,
   present,
   type RegisterCommand,
   table,
@@ -42,8 +43,8 @@ export const registerQuery: RegisterCommand = (program, context) => {
     .option("--data-dir <folder>", "the dataset whose regions are ranked")
     .option("--text <text>", "what to look for")
     .option("--image <file>", "with --text: where in this picture; alone: regions of the dataset that look like it")
-    .option("--regions <rule>", "of --image: full or grid:3x3", "grid:3x3")
-    .option("--top <n>", "answers", wholeNumber, 10)
+    .option("--regions <rule>", "how --image is divided: full or grid:3x3", "grid:3x3")
+    .option("--top <n>", "number of answers", wholeNumber, 10)
     .option("--per-image", "only the best region of each image")
     .option("--out <file>", "draw the answers into FILE.png or FILE.html")
     .addHelpText(
@@ -57,12 +58,12 @@ Examples:
     present(
       context,
       flags,
-      (progress) =>
+      (onProgress) =>
         onBackend(flags, async () => {
           const { runQuery } = await import("../retrieval/query.ts");
           const { checkHitsPath, writeHits } = await import("../retrieval/hit-pictures.ts");
           if (flags.out !== undefined) checkHitsPath(flags.out);
-          const result = await runQuery({ ...flags, progress, signal: context.signal });
+          const result = await runQuery({ ...flags, onProgress, signal: context.signal });
           if (flags.out !== undefined) await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
           const { hits, unknownWords } = result;
           return { hits, unknownWords, out: flags.out };
@@ -71,7 +72,10 @@ Examples:
         [
           describeHits(hits),
           ...(unknownWords.length > 0
-            ? ["", `No text of the dataset has ${quoted(unknownWords)}: this model cannot know what that looks like.`]
+            ? [
+                "",
+                `No text of the dataset contains ${quoted(unknownWords)}, so this model cannot know what that looks like.`,
+              ]
             : []),
           ...(out === undefined ? [] : ["", out]),
         ].join("\n"),
@@ -83,8 +87,8 @@ Examples:
     .description("write the best attributes of every region of a dataset as JSON lines")
     .requiredOption("--data-dir <folder>", "the dataset")
     .requiredOption("--out <file>", "FILE.jsonl")
-    .option("--top <n>", "attributes of each region", wholeNumber, 3)
-    .option("--min-score <cosine>", "leave out attributes that fit less well", anyNumber)
+    .option("--top <n>", "attributes written for each region", wholeNumber, 3)
+    .option("--min-score <cosine>", "leave out attributes whose cosine is below this", anyNumber)
     .addHelpText(
       "after",
       `
@@ -95,19 +99,19 @@ Example:
     present(
       context,
       flags,
-      (progress) =>
+      (onProgress) =>
         onBackend(flags, async () => {
           const { annotateDataset } = await import("../retrieval/annotate.ts");
-          return { ...(await annotateDataset({ ...flags, progress, signal: context.signal })), out: flags.out };
+          return { ...(await annotateDataset({ ...flags, onProgress, signal: context.signal })), out: flags.out };
         }),
-      ({ images, regions, out }) => `${regions} regions of ${images} images in ${out}`,
+      ({ images, regions, out }) => `${counted(regions, "region")} of ${counted(images, "image")} in ${out}`,
     ),
   );
 };
 
 function withRetrievalFlags(command: Command): Command {
   command
-    .requiredOption("--checkpoint <file>", "of stage2; or CLIP weights (zero-shot)")
+    .requiredOption("--checkpoint <file>", "a checkpoint of stage2, or CLIP weights (zero-shot)")
     .option("--split <name>", "which images (default: all)")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved");
   return withCommonFlags(withRuntimeFlags(command));

@@ -22,7 +22,7 @@ export const registerQuickstart: RegisterCommand = (program, context) => {
     .description("run the whole pipeline, small and offline, and write an HTML report of it")
     .option("--out <folder>", "where everything goes; replaced when an earlier quickstart made it", "villa-quickstart")
     .option("--digits <source>", "glyphs, mnist (from the cache), a folder with MNIST's files, or auto", "auto")
-    .option("--seed <n>", "of everything that is drawn at random", seedNumber, 23)
+    .option("--seed <n>", "seed of everything random", seedNumber, 23)
     .addHelpText(
       "after",
       `
@@ -34,11 +34,11 @@ Examples:
     present(
       context,
       flags,
-      (progress, heading) =>
+      (onProgress, heading) =>
         onBackend(flags, async (backend) => {
           const { runQuickstart } = await import("../quickstart/run.ts");
           const { out, digits, seed, threads } = flags;
-          const running = { progress, onStep: heading, signal: context.signal };
+          const running = { onProgress, onStep: heading, signal: context.signal };
           return runQuickstart({ out, digits, seed, threads, ...running }, backend).catch((error: unknown) => {
             if (!isVillaError(error, "Aborted")) throw error;
             throw new VillaError("Aborted", "Stopped. The next quickstart begins anew.", { cause: error });

@@ -34,9 +34,9 @@ export async function resolveSettings<Schema extends ConfigSchema>(
   settings: StageSettings<Schema>,
   words: readonly string[],
 ): Promise<ReturnType<typeof resolveConfig<Schema>>> {
-  const { resolveConfig } = await import("@villa/core");
+  const core = await import("@villa/core");
   const readFile = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
-  return resolveConfig({ ...settings, overrides: overrideWords(words), readFile });
+  return core.resolveConfig({ ...settings, overrides: overrideWords(words), readFile });
 }
 
 async function settingsHelp({ schema, experiments }: StageSettings): Promise<string> {

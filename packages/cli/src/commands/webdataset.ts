@@ -1,6 +1,7 @@
 import {
   type CommonFlags,
   chosenShard,
+  counted,
   present,
   type RegisterCommand,
   type ShardFlags,
@@ -36,7 +37,7 @@ export const registerWebDataset: RegisterCommand = (program, context) => {
         .default("mapping"),
     )
     .option("--samples-per-tar <n>", "images in a tar", wholeNumber, 1000)
-    .option("--seed <n>", "of the order of images", seedNumber, 23)
+    .option("--seed <n>", "seed of the order of the images", seedNumber, 23)
     .option("--checkpoint <file>", "write the embeddings of all sentences by this model's text side too")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved")
     .option("--shard <i/n>", "write only this share of the tars (default: as SLURM or Kubernetes say, else all)")
@@ -50,15 +51,16 @@ Example:
     present(
       context,
       flags,
-      (progress) =>
+      (onProgress) =>
         onBackend(flags, async () => {
           const { exportWebDataset } = await import("../export-web-dataset.ts");
           const shard = chosenShard(flags, context.terminal);
           const { shard: _, ...rest } = flags;
-          const result = await exportWebDataset({ ...rest, shard, progress, signal: context.signal });
+          const result = await exportWebDataset({ ...rest, shard, onProgress, signal: context.signal });
           return { ...result, out: flags.out };
         }),
-      ({ samples, pairs, tars, out }) => `${samples} images with ${pairs} pairs in ${tars} tars in ${out}`,
+      ({ samples, pairs, tars, out }) =>
+        `${counted(samples, "image")} with ${counted(pairs, "pair")} in ${counted(tars, "tar")} in ${out}`,
     ),
   );
 };

@@ -10,7 +10,7 @@ import { stage1Config } from "@villa/mapping";
 import { runStage1 } from "@villa/mapping/node";
 import { preprocessDataset } from "@villa/preprocess";
 import { stage2Config } from "@villa/vlm";
-import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
+import { type EvaluateOptions, evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
 import type { ReportData, TrainedModel } from "../report/data.ts";
 import { renderReport } from "../report/quickstart-page.ts";
 import { mappedRegionPictures, samplePictures } from "./pictures.ts";
@@ -25,7 +25,7 @@ export interface QuickstartOptions {
   readonly sizes?: QuickstartSizes | undefined;
   /** Threads for Stage 1; default every core. */
   readonly threads?: number | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   /** Told the name of each step as it begins. */
   readonly onStep?: ((name: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -45,8 +45,8 @@ export interface QuickstartResult extends ReportData {
  * @throws VillaError as the stages do; `AlreadyExists` when `out` holds something else
  */
 export async function runQuickstart(options: QuickstartOptions, backend: ActiveBackend): Promise<QuickstartResult> {
-  const { seed, sizes = quickstartSizes, progress, signal } = options;
-  const running = { progress, signal };
+  const { seed, sizes = quickstartSizes, onProgress, signal } = options;
+  const running = { onProgress, signal };
   const folder = await freshFolder(options.out);
   const checkpoints = join(folder, "checkpoints");
   const timeline = new Timeline(options.onStep);
@@ -82,25 +82,26 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
     .time("Stage 1: learn the mapping, map", `${where}, ${pool.size} workers`, () =>
       runStage1(stage1For(sizes, { dataDir, checkpoints, seed }), {
         pool,
-        onProgress: progress,
+        onProgress,
         signal,
       }),
     )
     .finally(() => pool.close());
 
+  const judging: Omit<EvaluateOptions, "checkpoint"> = { dataDir, split: "test", progress: onProgress, signal };
   const models: TrainedModel[] = [];
   let parameters = 0;
   for (const pairs of ["mapping", "image"] as const) {
     const trained = await timeline.time(`Stage 2: train on ${describePairs[pairs]}`, where, () =>
-      runStage2(stage2For(sizes, pairs, { dataDir, checkpoints, seed }), running),
+      runStage2(stage2For(sizes, pairs, { dataDir, checkpoints, seed }), { progress: onProgress, signal }),
     );
     const evaluation = await timeline.time(`Evaluate that model`, where, () =>
-      evaluateCheckpoint({ dataDir, checkpoint: trained.bestCheckpoint, split: "test", ...running }),
+      evaluateCheckpoint({ ...judging, checkpoint: trained.bestCheckpoint }),
     );
     models.push({ pairs, history: trained.history, pairCount: trained.pairs, evaluation });
     parameters = trained.parameters;
   }
-  const untrained = await evaluateCheckpoint({ dataDir, checkpoint: "embeddings", split: "test", ...running });
+  const untrained = await evaluateCheckpoint({ ...judging, checkpoint: "embeddings" });
 
   const dataset = await openDataset(dataDir);
   const data: ReportData = {

@@ -52,7 +52,9 @@ function countsSection(summary: IngestSummary): Markup {
     label,
     bars: [{ value: 100 * share, color: "var(--mapped)" as const }],
   }));
-  const what = hasTruth ? "region-attribute pairs" : "attributes (a lower bound: its pairs are not known)";
+  const what = hasTruth
+    ? "region-attribute pairs"
+    : "attributes (a lower bound: which region has which attribute is not known)";
   const shown = sizes.map(({ width, height, images }) => `${width} × ${height} (${images})`);
   return html`<section id="counts"><h2>Images and their complexity</h2>
 ${dataTable(
@@ -60,7 +62,7 @@ ${dataTable(
   splits.map(({ split, images, regions, complexity }) => [split, images, regions, complexity.toFixed(1)]),
 )}
 <p class="soft">Sizes in pixels: ${shown.join(", ")}${distinctSizes > sizes.length ? `, and ${distinctSizes - sizes.length} more` : ""}.</p>
-<h3>Complexity of a sample: its number of ${what}, share of the images</h3>
+<h3>Sample complexity: share of the images by their number of ${what}</h3>
 <div class="card"${narrow}>${trusted(barChart("Histogram of the complexity of samples", bars))}</div></section>`;
 }
 
@@ -91,7 +93,7 @@ function problemsSection({ problems, skippedRows }: IngestSummary): Markup {
 }
 
 function goingOn(directory: string): Markup {
-  return html`<section id="going-on"><h2>Going on</h2><pre><code>villa preprocess --data-dir ${directory}
+  return html`<section id="going-on"><h2>Next steps</h2><pre><code>villa preprocess --data-dir ${directory}
 villa stage1 data_dir=${directory} task_name=mapping
 villa stage2 data_dir=${directory} task_name=model model.weights=RN50.pt</code></pre></section>`;
 }
@@ -110,12 +112,12 @@ const mostNamed = 20;
 /** What the train split lacks, as a sentence; undefined when it has everything. */
 export function trainNote({ splits, neverSeen }: Pick<IngestSummary, "splits" | "neverSeen">): string | undefined {
   if (!splits.some(({ split }) => split === "train")) {
-    return 'No image is in the split "train", so nothing can be learned: few rows, few groups, or other names of splits.';
+    return 'No image is in the split "train", so nothing can be trained: there are too few rows or groups, or the splits have other names.';
   }
   if (neverSeen.length === 0) return undefined;
   const named = neverSeen.slice(0, mostNamed).map((name) => `"${name}"`);
   const more = neverSeen.length > mostNamed ? ` and ${neverSeen.length - mostNamed} more` : "";
-  return `No image of the train split has ${named.join(", ")}${more}; nothing can be learned about that.`;
+  return `No image of the train split has ${named.join(", ")}${more}, so nothing can be learned about it.`;
 }
 
 /** Columns of a histogram. */

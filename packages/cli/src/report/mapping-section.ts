@@ -8,7 +8,7 @@ import { dataTable, html, type Markup, trusted } from "./html.ts";
 export function mappingSection({ stage1 }: ReportData, { right, wrong }: ReportPictures): Markup {
   const test = stage1.splits.find(({ split }) => split === "test")?.report ?? stage1.splits.at(-1)?.report;
   return html`<section id="mapping"><h2>Stage 1: which attribute belongs to which region</h2>
-<p>One small projection an attribute is trained with a contrastive loss on whole images and texts only. A region is then given every attribute of its text whose score is within ε of the best region's. The ε of ${stage1.epsilon.toFixed(3)} is the one with the best F1 on the validation split.</p>
+<p>One small projection per attribute is trained with a contrastive loss, on whole images and texts alone. A region is then given every attribute of its text whose score is within ε of the best region's. The ε of ${stage1.epsilon.toFixed(3)} is the one with the best F1 on the validation split.</p>
 ${qualityTable(stage1.splits)}
 <div class="two">
 ${lossCard(stage1.history)}
@@ -16,7 +16,7 @@ ${test ? tradeOffCard(test.sweep, "test", stage1.epsilon) : ""}
 </div>
 ${test ? [attributeBars(test.attributes, "test"), confusionCard(test)] : ""}
 <h3 style="margin-top:36px">Regions mapped right</h3>
-<p class="soft">Every attribute found, none too many.</p>
+<p class="soft">Every attribute found, and no other given.</p>
 <div class="regions">${right.map(regionFigure)}</div>
 <h3>Regions mapped wrong</h3>
 <p class="legend"><span class="chip right">✓ right</span><span class="chip wrong">✗ not there</span><span class="chip missed">missed</span></p>

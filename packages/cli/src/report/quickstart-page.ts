@@ -44,7 +44,7 @@ export function dataSection(
   return html`<section id="data"><h2>The data: DocMNIST</h2>
 <p>Every image holds up to nine regions. Each region has a digit and a colour, and may have a shape of a small, medium or large size; the text names all attributes in any order. This set was built from ${digits}, seed ${seed}.</p>
 ${dataTable(
-  ["split", "images", "region–attribute pairs an image"],
+  ["split", "images", "region–attribute pairs per image"],
   splits.map(({ split, images, complexity }) => [split, images.toLocaleString("en"), complexity.toFixed(1)]),
 )}
 <div class="samples">${samples.map(
@@ -62,10 +62,7 @@ export function ranSection({ steps, seconds, machine, parameters, dimension }: R
   return html`<section id="ran"><h2>What ran where, and for how long</h2>
 <div class="wide">${dataTable(
     ["step", "on", "seconds"],
-    [
-      ...steps.map(({ name, where, seconds: own }) => [name, where, own.toFixed(1)]),
-      ["Together", "", seconds.toFixed(1)],
-    ],
+    [...steps.map(({ name, where, seconds: own }) => [name, where, own.toFixed(1)]), ["Total", "", seconds.toFixed(1)]],
   )}</div>
 <p class="soft">Region embeddings have ${dimension} dimensions; the trained image tower has ${parameters.toLocaleString("en")} parameters.</p>
 <div class="wide">${dataTable(
@@ -76,7 +73,7 @@ export function ranSection({ steps, seconds, machine, parameters, dimension }: R
 }
 
 export function goingOnSection({ dataset }: ReportData): Markup {
-  return html`<section id="going-on"><h2>How to go on</h2>
+  return html`<section id="going-on"><h2>Next steps</h2>
 <p>The quickstart stands in for CLIP with a fixed random projection of pixels, and trains a tiny tower from random weights. With real digits and CLIP's weights, at the size of the paper (<code>npm i -g @villa/cli</code> installs <code>villa</code>; in a clone, write <code>npm run -s villa --</code> for it):</p>
 <pre><code># MNIST is downloaded once and kept in the cache
 villa docmnist generate --attribute-budget 30000 --target-sample-complexity 16 \\

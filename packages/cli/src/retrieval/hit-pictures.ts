@@ -13,7 +13,7 @@ const side = 240;
 /** @throws VillaError `InvalidArgument` for a picture that {@link writeHits} could not write */
 export function checkHitsPath(path: string): void {
   if ([".png", ".html"].includes(extname(path).toLowerCase())) return;
-  throw new VillaError("InvalidArgument", `--out ends in .png or .html, not as "${path}" does.`);
+  throw new VillaError("InvalidArgument", `--out takes FILE.png or FILE.html, not "${path}".`);
 }
 
 /**

@@ -20,18 +20,18 @@ export interface RetrievalOptions {
   readonly split?: string | undefined;
   /** CLIP's weights, when the checkpoint's text side needs them. */
   readonly weights?: string | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens everything and embeds what has not been embedded before. The caller disposes the model. */
 export async function openRetrieval(options: RetrievalOptions): Promise<Retrieval> {
-  const { dataDir, checkpoint, split, weights, progress, signal } = options;
+  const { dataDir, checkpoint, split, weights, onProgress, signal } = options;
   const dataset = await openDataset(dataDir);
   const index = await RegionIndex.open(dataset, checkpoint, split);
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
-    await index.fill(model.image, { progress, signal });
+    await index.fill(model.image, { progress: onProgress, signal });
     return { dataset, model, index, sources: await readSources(dataDir) };
   } catch (error) {
     model.dispose();

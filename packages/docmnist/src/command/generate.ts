@@ -84,15 +84,15 @@ export const registerGenerate: RegisterCommand = (program, context) => {
 async function generate(
   flags: GenerateFlags,
   { terminal, signal }: CommandContext,
-  progress: ProgressListener,
+  onProgress: ProgressListener,
 ): Promise<WrittenDataset & { seconds: number }> {
   const started = performance.now();
   const attributes = await readAttributes(flags);
   const { attributeBudget, targetSampleComplexity, valAttributeBudget, testAttributeBudget, seed, gridSize } = flags;
   const budgets = { attributeBudget, targetSampleComplexity, valAttributeBudget, testAttributeBudget };
-  const settings = { ...budgets, attributes, seed, gridSize, progress, signal };
+  const settings = { ...budgets, attributes, seed, gridSize, onProgress, signal };
   checkSettings(settings);
-  const digits = await loadDigits(flags, attributes, { progress, signal });
+  const digits = await loadDigits(flags, attributes, { onProgress, signal });
   if (digits.note) terminal.err(digits.note);
   const { directory, splits } = await writeDataset({ ...settings, digits, out: flags.out, overwrite: flags.overwrite });
   return { directory, splits, seconds: Number(((performance.now() - started) / 1000).toFixed(3)) };
@@ -129,7 +129,7 @@ async function readAttributeFile(path: string): Promise<AttributeChoice> {
 async function loadDigits(
   { digits, seed, testAttributeBudget, mirror }: GenerateFlags,
   attributes: DocMnistAttributes,
-  running: { readonly progress: ProgressListener; readonly signal: AbortSignal },
+  running: { readonly onProgress: ProgressListener; readonly signal: AbortSignal },
 ): Promise<MnistDigits> {
   if (digits === "glyphs") {
     const labels = attributes.digits.map((digit) => digit.label);

@@ -55,7 +55,7 @@ export async function loadMnist(directory: string): Promise<MnistDigits> {
   if (!test) {
     throw new VillaError(
       "NotFound",
-      `${directory} holds neither train-images-idx3-ubyte nor t10k-images-idx3-ubyte, plain or as .gz.`,
+      `${directory} has neither train-images-idx3-ubyte nor t10k-images-idx3-ubyte, plain or gzipped; give a folder with MNIST's files, or --digits glyphs.`,
     );
   }
   return { train: test, note: `${directory} has no train files: its ${test.labels.length} t10k digits serve as them.` };
@@ -69,7 +69,7 @@ export interface MnistDownloadOptions {
   readonly mirrors?: readonly string[] | undefined;
   /** Default {@link mnistFiles}. */
   readonly files?: readonly MnistFile[] | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -86,7 +86,7 @@ export async function downloadMnist(options: MnistDownloadOptions = {}): Promise
       urls: mirrors.map((mirror) => new URL(name, mirror).href),
       path: join(directory, name),
       md5,
-      progress: options.progress,
+      progress: options.onProgress,
       signal: options.signal,
     });
   }
@@ -101,7 +101,7 @@ async function loadPart(directory: string, part: "train" | "t10k"): Promise<Digi
     const missing = images ? `${part}-labels-idx1-ubyte` : `${part}-images-idx3-ubyte`;
     throw new VillaError(
       "NotFound",
-      `${directory} has no ${missing}, plain or as .gz, to go with ${images ?? labels}.`,
+      `${directory} has no ${missing}, plain or gzipped, to go with ${images ?? labels}.`,
     );
   }
   return parseDigits(await readIdxFile(images), await readIdxFile(labels), { images, labels });
@@ -122,7 +122,7 @@ async function readIdxFile(path: string): Promise<Uint8Array> {
   } catch (cause) {
     const isTooLarge = (cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
     throw isTooLarge
-      ? new VillaError("UnsafeFile", `${path} unpacks to more than 256 MiB, so it is no MNIST file.`, { cause })
+      ? new VillaError("UnsafeFile", `${path} unpacks to more than 256 MiB, so it is not an MNIST file.`, { cause })
       : new VillaError("InvalidFile", `${path} is truncated or damaged; download it again.`, { cause });
   }
 }
