@@ -36,8 +36,9 @@ export {
   type FeatherWriter,
   writeFeather,
 } from "./formats/feather/write.ts";
-export { decodeImage, type RgbImage } from "./formats/image/decode.ts";
+export { decodeImage } from "./formats/image/decode.ts";
 export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
+export type { RgbImage } from "./formats/image/rgb-image.ts";
 export type { ReadLimits } from "./formats/limits.ts";
 export {
   type ComplexArray,

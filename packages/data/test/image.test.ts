@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findPython, unit } from "@villa/testing";
+import { deflateSync } from "node:zlib";
+import { findPython, golden, unit } from "@villa/testing";
 import { build } from "esbuild";
 import fc from "fast-check";
 import { encode as encodePng } from "fast-png";
-import { encode as encodeJpeg } from "jpeg-js";
 import { describe, expect, test } from "vitest";
-import { decodeImage, isVillaError, writeSparseCoo } from "../src/index.ts";
+import { crc32, decodeImage, isVillaError, writeSparseCoo } from "../src/index.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const folder = temporaryFolder();
@@ -106,8 +106,7 @@ print(json.dumps(told))`,
 
 describe("hostile and damaged images", () => {
   const png = encodePng({ width, height, data: hwc, channels: 3, depth: 8 });
-  const rgba = new Uint8Array(4 * size).fill(99);
-  const jpeg = encodeJpeg({ width, height, data: rgba }, 90).data;
+  const jpeg = readFileSync(golden().path("images/420.jpg"));
 
   test("other formats are said to be unsupported", async () => {
     await expect(decodeImage(new TextEncoder().encode("GIF89a"))).rejects.toMatchObject({ code: "Unsupported" });
@@ -128,6 +127,85 @@ describe("hostile and damaged images", () => {
     const frame = wide.findIndex((byte, i) => byte === 0xff && wide[i + 1] === 0xc0);
     wide.fill(255, frame + 5, frame + 9);
     await expect(decodeImage(wide)).rejects.toSatisfy((error) => isVillaError(error));
+  });
+
+  const zlib = (contents: Uint8Array): Uint8Array => new Uint8Array(deflateSync(contents));
+  const chunk = (type: string, body: Uint8Array): Uint8Array => {
+    const out = new Uint8Array(12 + body.length);
+    const view = new DataView(out.buffer);
+    view.setUint32(0, body.length);
+    for (let i = 0; i < 4; i++) out[4 + i] = type.charCodeAt(i);
+    out.set(body, 8);
+    view.setUint32(8 + body.length, crc32(out.subarray(4, 8 + body.length)));
+    return out;
+  };
+  const pngOf = (w: number, h: number, depth: number, type: number, ...chunks: Uint8Array[]): Uint8Array => {
+    const header = new Uint8Array(13);
+    const view = new DataView(header.buffer);
+    view.setUint32(0, w);
+    view.setUint32(4, h);
+    header.set([depth, type], 8);
+    const parts = [Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10), chunk("IHDR", header), ...chunks];
+    return new Uint8Array(Buffer.concat([...parts, chunk("IEND", new Uint8Array(0))]));
+  };
+  const onePixel = zlib(Uint8Array.of(0, 7));
+
+  test("a colour profile is not inflated, whatever it holds", async () => {
+    const profile = Buffer.concat([Buffer.from("a\0\0"), zlib(new Uint8Array(1 << 26))]);
+    const image = await decodeImage(pngOf(1, 1, 8, 0, chunk("iCCP", profile), chunk("IDAT", onePixel)));
+    expect([...image.data]).toEqual([7, 7, 7]);
+  });
+
+  test("data that inflate to more than the header needs are refused when that is seen", async () => {
+    const bomb = zlib(new Uint8Array(1 << 26));
+    await expect(decodeImage(pngOf(1, 1, 8, 0, chunk("IDAT", bomb)))).rejects.toMatchObject({
+      code: "InvalidFile",
+      message: expect.stringContaining("goes on after its last row"),
+    });
+  });
+
+  test("a wrong Adler-32 is damage", async () => {
+    const wrong = onePixel.slice();
+    wrong[wrong.length - 1]! ^= 1;
+    expect((await decodeImage(pngOf(1, 1, 8, 0, chunk("IDAT", onePixel)))).data[0]).toBe(7);
+    await expect(decodeImage(pngOf(1, 1, 8, 0, chunk("IDAT", wrong)))).rejects.toMatchObject({
+      code: "InvalidFile",
+      message: expect.stringContaining("Adler-32"),
+    });
+  });
+
+  test("limits of pixels, bytes and work can be lowered and raised", async () => {
+    await expect(decodeImage(png, { maxPixels: 34 })).rejects.toMatchObject({ code: "UnsafeFile" });
+    expect((await decodeImage(png, { maxPixels: 35 })).width).toBe(width);
+    await expect(decodeImage(png, { maxBytes: 100 })).rejects.toThrow("raise maxBytes");
+    await expect(decodeImage(jpeg, { maxSteps: 100 })).rejects.toThrow("raise maxSteps");
+    const grey = writeSparseCoo({ dtype: "uint8", shape: [height, width], data: chw.slice(0, size) });
+    await expect(decodeImage(grey, { maxPixels: 34 })).rejects.toThrow("raise maxPixels");
+    await expect(decodeImage(grey, { maxBytes: 150 })).rejects.toMatchObject({ code: "UnsafeFile" });
+  });
+
+  test("a progressive JPEG of thousands of scans is refused after a stated amount of work", async () => {
+    const progressive = readFileSync(golden().path("images/progressive_grey.jpg"));
+    const last = progressive.lastIndexOf(Buffer.from([0xff, 0xda]));
+    const scan = progressive.subarray(last, -2);
+    const many = Buffer.concat([
+      progressive.subarray(0, -2),
+      ...new Array<Buffer>(1001).fill(scan),
+      Buffer.of(255, 217),
+    ]);
+    await expect(decodeImage(many)).rejects.toMatchObject({
+      code: "UnsafeFile",
+      message: expect.stringContaining("scans"),
+    });
+    // 8000 x 8000 pixels, a hundred scans that say "nothing more" for 32 767 blocks in a few bits.
+    const wide = Buffer.from(many.subarray(0, progressive.length + 100 * scan.length));
+    const frame = wide.indexOf(Buffer.from([0xff, 0xc2]));
+    wide.writeUInt16BE(8000, frame + 5);
+    wide.writeUInt16BE(8000, frame + 7);
+    await expect(decodeImage(Buffer.concat([wide, Buffer.of(255, 217)]))).rejects.toMatchObject({
+      code: "UnsafeFile",
+      message: expect.stringContaining("maxSteps"),
+    });
   });
 
   test.each([
@@ -157,9 +235,8 @@ test("the decoders still work when they have been bundled, as in the published p
   const options = { bundle: true, splitting: true, format: "esm", platform: "node" } as const;
   await build({ ...options, entryPoints: [entry], outdir, outExtension: { ".js": ".mjs" } });
   const bundled: { decodeImage: typeof decodeImage } = await import(/* @vite-ignore */ join(outdir, "decode.mjs"));
-  const rgba = new Uint8Array(4 * size).fill(99);
-  const jpeg = Uint8Array.from(encodeJpeg({ width, height, data: rgba }, 90).data);
-  expect((await bundled.decodeImage(jpeg)).data).toEqual(new Uint8Array(3 * size).fill(99));
+  const jpeg = readFileSync(golden().path("images/420.jpg"));
+  expect(await bundled.decodeImage(jpeg)).toEqual(await decodeImage(jpeg));
   const png = encodePng({ width, height, data: hwc, channels: 3, depth: 8 });
   expect(await bundled.decodeImage(png)).toEqual(expected);
 });

@@ -1,42 +1,47 @@
 import { isVillaError, VillaError } from "../../errors.ts";
-import { readSparseCoo } from "../numpy/sparse.ts";
+import { checkBytes } from "../check-bytes.ts";
+import { Allowance, type ReadLimits } from "../limits.ts";
+import { readSparseWithin } from "../numpy/sparse.ts";
+import { otherKind } from "../recognize.ts";
 import type { TensorData } from "../tensor.ts";
 import { looksLikeZip } from "../zip/reader.ts";
-import { decodeJpeg } from "./jpeg.ts";
+import { decodeJpeg } from "./jpeg/decode-jpeg.ts";
 import { decodePng } from "./png.ts";
-
-/** An image as encoders take it. */
-export interface RgbImage {
-  readonly width: number;
-  readonly height: number;
-  readonly channels: 3;
-  /** [3, height, width], 0–255. */
-  readonly data: Uint8Array;
-}
-
-/** Larger images are refused before they are decompressed. */
-export const largestImage = 100_000_000;
+import type { RgbImage } from "./rgb-image.ts";
 
 /**
  * Decodes a sparse COO array [3, H, W] (or [H, W]: grey) of uint8, a PNG, or a baseline or progressive JPEG; which one
  * is seen from the first bytes. Grey becomes RGB, transparency is dropped, 16-bit samples lose their lower byte.
  *
- * @throws VillaError `InvalidFile` when damaged, `Unsupported` for other formats, `UnsafeFile` above 100 megapixels
+ * @param limits pixels, bytes and steps of work beyond which an image is refused
+ * @throws VillaError `InvalidFile` when damaged, `Unsupported` for other formats, `UnsafeFile` beyond the limits
  */
-export async function decodeImage(bytes: Uint8Array): Promise<RgbImage> {
-  if (looksLikeZip(bytes)) return fromArray(readSparseCoo(bytes));
-  const png = bytes[0] === 0x89 && bytes[1] === 0x50;
-  const jpeg = bytes[0] === 0xff && bytes[1] === 0xd8;
-  if (!png && !jpeg) throw new VillaError("Unsupported", "The image is neither a sparse array, a PNG nor a JPEG.");
+export async function decodeImage(bytes: Uint8Array, limits: ReadLimits = {}): Promise<RgbImage> {
+  checkBytes(bytes);
+  const allowance = new Allowance(bytes.length, limits);
+  const [first, second] = bytes;
+  const isPng = first === 0x89 && second === 0x50;
+  if (!isPng && !(first === 0xff && second === 0xd8)) {
+    if (looksLikeZip(bytes))
+      return fromArray(readSparseWithin(bytes, allowance, { checkShape: checkImageShape(allowance) }), allowance);
+    throw new VillaError("Unsupported", `The image is neither a sparse array, a PNG nor a JPEG${otherKind(bytes)}.`);
+  }
   try {
-    return png ? await decodePng(bytes) : await decodeJpeg(bytes);
+    return isPng ? decodePng(bytes, allowance) : decodeJpeg(bytes, allowance);
   } catch (cause) {
     if (isVillaError(cause)) throw cause;
-    throw new VillaError("InvalidFile", `The ${png ? "PNG" : "JPEG"} image is damaged.`, { cause });
+    throw new VillaError("InvalidFile", `The ${isPng ? "PNG" : "JPEG"} image is damaged.`, { cause });
   }
 }
 
-function fromArray({ dtype, shape, data }: TensorData): RgbImage {
+function checkImageShape(allowance: Allowance): (shape: readonly number[]) => void {
+  return (shape) => {
+    const [height = 0, width = 0] = shape.slice(-2);
+    allowance.checkPixels(width, height);
+  };
+}
+
+function fromArray({ dtype, shape, data }: TensorData, allowance: Allowance): RgbImage {
   const [height, width] = shape.slice(-2);
   const channels = shape.length === 2 ? 1 : shape[0];
   if (dtype !== "uint8" || !height || !width || shape.length > 3 || (channels !== 1 && channels !== 3)) {
@@ -44,14 +49,8 @@ function fromArray({ dtype, shape, data }: TensorData): RgbImage {
   }
   const pixels = data as Uint8Array;
   if (channels === 3) return { width, height, channels: 3, data: pixels };
+  allowance.take(3 * pixels.length, "The image");
   const rgb = new Uint8Array(3 * pixels.length);
   for (let c = 0; c < 3; c++) rgb.set(pixels, c * pixels.length);
   return { width, height, channels: 3, data: rgb };
-}
-
-/** @throws VillaError `UnsafeFile` */
-export function checkImageSize(width: number, height: number): void {
-  if (!(width * height <= largestImage)) {
-    throw new VillaError("UnsafeFile", `An image of ${width}×${height} pixels is larger than is read here.`);
-  }
 }

@@ -1,6 +1,6 @@
 import { encode } from "fast-png";
 import { VillaError } from "../../errors.ts";
-import type { RgbImage } from "./decode.ts";
+import type { RgbImage } from "./rgb-image.ts";
 
 /** A picture as canvases and PNG hold it. */
 export interface RgbaImage {

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { checkBytes } from "../check-bytes.ts";
 import { describeShape, quote } from "../describe.ts";
 import { isFloat8 } from "../float8.ts";
 import { float16ToFloat32 } from "../half.ts";
@@ -24,12 +25,22 @@ import { type NpyOptions, readNpyWithin, writeNpy } from "./npy.ts";
  *   pydata/sparse's GCXS format, `UnsafeFile` when the dense array would exceed the memory limit
  */
 export function readSparseCoo(bytes: Uint8Array, options: NpyOptions = {}): TensorData {
-  const allowance = new Allowance(bytes.length, options);
+  checkBytes(bytes);
+  return readSparseWithin(bytes, new Allowance(bytes.length, options), options);
+}
+
+/** {@link readSparseCoo} that shares its limits with other reads, and may refuse a shape before it is filled. */
+export function readSparseWithin(
+  bytes: Uint8Array,
+  allowance: Allowance,
+  options: NpyOptions & { readonly checkShape?: ((shape: readonly number[]) => void) | undefined },
+): TensorData {
   const archive = openZip(bytes, "sparse array", { allowance });
   refuseOthers(archive.entries);
   const member = (name: string): TensorData =>
     expectTensor(readNpyWithin(archive.read(`${name}.npy`), allowance, { ...options, raw: true }), `Member "${name}"`);
   const shape = Array.from(member("shape").data, Number);
+  options.checkShape?.(shape);
   const values = member("data");
   if (shape.length > 64 || values.shape.length !== 1) {
     throw new VillaError("InvalidFile", "The sparse array's values are not a list, or its shape has too many sides.");

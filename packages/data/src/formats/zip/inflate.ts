@@ -25,3 +25,22 @@ export function inflateExactly(stored: Uint8Array, size: number): Uint8Array {
   }
   return out.subarray(0, at);
 }
+
+/** Zlib's checksum (RFC 1950). Unsigned. */
+export function adler32(bytes: Uint8Array): number {
+  let low = 1;
+  let high = 0;
+  for (let start = 0; start < bytes.length; start += sumsBeforeOverflow) {
+    const end = Math.min(bytes.length, start + sumsBeforeOverflow);
+    for (let i = start; i < end; i++) {
+      low += bytes[i]!;
+      high += low;
+    }
+    low %= 65_521;
+    high %= 65_521;
+  }
+  return ((high << 16) | low) >>> 0;
+}
+
+/** As many additions as 32 bits hold. */
+const sumsBeforeOverflow = 3800;
