@@ -77,7 +77,7 @@ test.each(documented)("%s: %s", (_, line) => {
 test("mistakes would be seen", () => {
   expect(documented.length).toBeGreaterThan(40);
   for (const line of [
-    "villa evaluate --data-dir data",
+    "villa evaluate --task detections --data-dir data",
     "villa stage1 experiment=docmnist_stage1 epoch=3",
     "villa docmnist generate --attribute-budget 100",
     "villa visualize data --output a.png",

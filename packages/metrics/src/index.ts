@@ -22,6 +22,13 @@ export {
   type Interval,
   type SampleNumbers,
 } from "./bootstrap/bootstrap.ts";
+export {
+  type Evidence,
+  type Observations,
+  type RankedScores,
+  type RankingMeasure,
+  sampleMeasure,
+} from "./bootstrap/evidence.ts";
 export { type PairedBootstrapOptions, type PairedDifference, pairedBootstrap } from "./bootstrap/paired-bootstrap.ts";
 export { bootstrapSamples, type ResamplingOptions } from "./bootstrap/resample.ts";
 export { type Box, boxIou } from "./box.ts";
@@ -58,6 +65,12 @@ export {
   lvisEvaluation,
   lvisNumberNames,
 } from "./detection/lvis-evaluation.ts";
+export {
+  type DetectionMistake,
+  detectionMistakes,
+  type MistakeKind,
+  type MistakesInput,
+} from "./detection/mistakes.ts";
 export { type NmsOptions, nonMaximumSuppression } from "./detection/nms.ts";
 export type { Numbers } from "./detection/summary.ts";
 export { type FineGrainedAccuracy, fineGrainedAccuracy } from "./fine-grained/fine-grained-accuracy.ts";
@@ -91,7 +104,7 @@ export {
   type RetrievalRecall,
   type ScoreBlock,
 } from "./retrieval/image-text-retrieval.ts";
-export type { CutOff, RankingQuality } from "./retrieval/ranking.ts";
+export { type CutOff, type RankingQuality, type RowQuality, rankRows } from "./retrieval/ranking.ts";
 export {
   type RegionScores,
   type RegionTextEmbeddings,

@@ -64,3 +64,16 @@ test("progress, interruption, and what cannot be sampled", async () => {
   await refused("InvalidArgument", { level: 95 });
   await refused("Mismatch", { groups: ["a"] });
 });
+
+test("a centred interval is the percentiles', moved so that their mean is the number", async () => {
+  const values = [1, 2, 3, 10, 50];
+  // The largest value of a sample is never above that of all: resampling makes it smaller.
+  const measure = (sample: Int32Array) => ({ largest: Math.max(...Array.from(sample, (i) => values[i]!)) });
+  const options = { items: 5, measure, resamples: 200, seed: 3 };
+  const { largest: plain } = await bootstrap(options);
+  const { largest: centred } = await bootstrap({ ...options, interval: "centred" });
+  const resampled = Array.from(bootstrapSamples(options), (sample) => measure(sample).largest);
+  const bias = resampled.reduce((sum, each) => sum + each, 0) / resampled.length - 50;
+  expect(bias).toBeLessThan(-1);
+  expect(centred).toEqual({ ...plain, low: plain!.low - bias, high: plain!.high - bias });
+});

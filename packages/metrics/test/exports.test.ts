@@ -16,6 +16,7 @@ test("what the package exports", () => {
       "contrastToNoise",
       "countMapping",
       "decodeRle",
+      "detectionMistakes",
       "encodeRle",
       "fineGrainedAccuracy",
       "formatRleString",
@@ -32,9 +33,11 @@ test("what the package exports", () => {
       "phraseGrounding",
       "pointingGame",
       "polygonsRle",
+      "rankRows",
       "retrievalMetrics",
       "rleArea",
       "rleBox",
+      "sampleMeasure",
       "topKAccuracy",
     ]
   `);

@@ -14,3 +14,8 @@ export { type Ranked, topAttributes, topRegions } from "./retrieval-examples.ts"
 export { contrastiveGradients, contrastiveLoss } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./text-embeddings.ts";
 export { type ContrastiveData, type TrainContrastiveOptions, trainContrastive } from "./train.ts";
+export { type AttributeClass, attributeClasses, hasClass } from "./zero-shot/attribute-classes.ts";
+export { classEmbeddings, classPrompts, defaultTemplates } from "./zero-shot/class-embeddings.ts";
+export { type DetectOptions, detectRegions, type RegionDetection } from "./zero-shot/detect-regions.ts";
+export { type PyramidOptions, pyramidBoxes } from "./zero-shot/pyramid-boxes.ts";
+export { boxScoreMap } from "./zero-shot/score-map.ts";

@@ -1,8 +1,11 @@
 export { type SplitPairs, splitPairs } from "./node/dataset-pairs.ts";
 export {
+  type EmbeddedSplit,
   type EvaluateOptions,
   type Evaluation,
+  embedForEvaluation,
   evaluateCheckpoint,
+  evaluateEmbedded,
   type FoundAttribute,
   type FoundRegion,
   type RetrievalExamples,
@@ -15,4 +18,5 @@ export {
   type VisionLanguageModel,
 } from "./node/model.ts";
 export { type IndexedPart, RegionIndex } from "./node/region-index.ts";
+export { openScorer, type RegionScorer, type ScorerOptions } from "./node/region-scorer.ts";
 export { exportModel, runStage2, type Stage2Result, type Stage2RunOptions } from "./node/run-stage2.ts";

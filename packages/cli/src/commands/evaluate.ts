@@ -1,120 +1,172 @@
 import {
+  anyNumber,
   type CommonFlags,
   chosenShard,
   present,
   type RegisterCommand,
   type ShardFlags,
+  seedNumber,
   table,
+  wholeNumber,
   withCommonFlags,
   withShardFlags,
+  wordList,
 } from "@villa/command-kit";
-import type { ProgressListener, Shard } from "@villa/data";
+import { type ProgressListener, type Shard, VillaError } from "@villa/data";
+import { Option } from "commander";
+import type { EvaluateFlags } from "../evaluate/task.ts";
+import { tasks } from "../evaluate/tasks.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
-interface EvaluateFlags extends CommonFlags, RuntimeFlags, ShardFlags {
-  readonly dataDir: string;
-  readonly checkpoint: string;
-  readonly split: string;
-  readonly weights?: string | undefined;
-  readonly report?: string | undefined;
-}
+type Flags = EvaluateFlags & CommonFlags & RuntimeFlags & ShardFlags;
 
-/** `villa evaluate`: region ↔ text retrieval. */
+/** `villa evaluate`: the measures that people trust, of our models and of any detector. */
 export const registerEvaluate: RegisterCommand = (program, context) => {
   const command = program
     .command("evaluate")
-    .description("region ↔ text retrieval of a checkpoint on a held-out split")
-    .requiredOption("--data-dir <folder>", "the dataset")
-    .requiredOption("--checkpoint <file>", "of stage2; CLIP weights (zero-shot); or `embeddings`, the dataset's own")
+    .description("measures of a checkpoint on a held-out split, or of any detector's results, with intervals")
+    .addOption(
+      new Option("--task <name>", `what to measure\n${tasks.map(({ name, about }) => `${name}: ${about}`).join("\n")}`)
+        .choices(tasks.map(({ name }) => name))
+        .default("retrieval"),
+    )
+    .option("--data-dir <folder>", "the dataset")
+    .option("--checkpoint <file>", "of stage2; CLIP weights (zero-shot); or `embeddings`, the dataset's own")
     .option("--split <name>", "which images", "test")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved")
-    .option("--report <file>", "write FILE.html: figures, and what was found, in pictures")
+    .option("--truth <file>", "detection: annotations in COCO's format")
+    .option("--detections <file>", "detection: results of any detector, in COCO's format")
+    .addOption(new Option("--iou-type <type>", "detection: boxes or masks").choices(["bbox", "segm"]).default("bbox"))
+    .option("--images <folder>", "detection: the images of --truth, to show mistakes in pictures")
+    .option("--unknown-categories", "detection: leave out results of categories that --truth does not list")
+    .option("--classes <list>", "attributes, groups, or groups joined by + (default: the first group)", wordList)
+    .option(
+      "--templates <list>",
+      "sentences about a class, {} for its name, separated by | (default: the dataset's)",
+      lines,
+    )
+    .option("--proposals <source>", "boxes: truth, pyramid:LEVEL[-LEVEL][:JITTER], or a file", "truth")
+    .option("--nms <overlap>", "detection: a box goes where it overlaps a better one by more", anyNumber, 0.5)
+    .option("--temperature <t>", "detection: of the softmax over classes; 0 for cosines", anyNumber, 0.07)
+    .addOption(new Option("--of <what>", "classification: of what").choices(["boxes", "images"]).default("boxes"))
+    .option("--samples <n>", "classification: draw n examples of each class, and no other", wholeNumber)
+    .option("--negatives <n>", "fine-grained: false descriptions beside the true one", wholeNumber, 10)
+    .option("--seed <n>", "of everything drawn", seedNumber, 0)
+    .option(
+      "--resamples <n>",
+      "bootstrap samples behind the intervals; 0 for none (default: 1000, fewer for many detections)",
+      seedNumber,
+    )
+    .option("--group-by <field>", "what belongs together in the bootstrap: a field of the images, such as patient_id")
+    .option("--out <folder>", "write evaluation.json (all that repeats and compares it) and evaluation.html")
+    .option("--report <file>", "write the page only, FILE.html")
     .addHelpText(
       "after",
       `
 Examples:
   villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint checkpoints/docmnist_stage2/best.safetensors
-  villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint embeddings --split val --json`,
+  villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint embeddings --split val --json
+  villa evaluate --task detection --truth instances_val.json --detections results.json --images val --out evaluated
+  villa evaluate --task detection --data-dir data/docmnist_30000_15.2 --checkpoint checkpoints/docmnist_stage2/best.safetensors --proposals pyramid:1-4
+  villa evaluate --task classification --data-dir data/docmnist_30000_15.2 --checkpoint RN50.pt --samples 200`,
     );
   withShardFlags(command, "images");
-  withCommonFlags(withRuntimeFlags(command)).action(({ json, verbose, ...flags }: EvaluateFlags) =>
-    present(
+  withCommonFlags(withRuntimeFlags(command)).action(async ({ json, verbose, ...flags }: Flags) => {
+    checkUse(flags);
+    const shard = flags.checkpoint === "embeddings" || flags.truth ? undefined : chosenShard(flags, context.terminal);
+    if (shard) {
+      return present(
+        context,
+        { json, verbose },
+        (progress) => onBackend(flags, () => embedShard(flags, shard, progress, context.signal)),
+        ({ embeddedImages }) =>
+          `${embeddedImages} images embedded; when all shards are through, villa merge evaluate with the same flags scores them.`,
+      );
+    }
+    return present(
       context,
       { json, verbose },
-      (progress) =>
-        onBackend(flags, async () => {
-          const { evaluateCheckpoint } = await import("@villa/vlm/node");
-          const shard = flags.checkpoint === "embeddings" ? undefined : chosenShard(flags, context.terminal);
-          if (shard) return embedShard(flags, shard, progress, context.signal);
-          const page = flags.report === undefined ? undefined : await import("../report/evaluation-page.ts");
-          const evaluation = await evaluateCheckpoint({
-            dataDir: flags.dataDir,
-            checkpoint: flags.checkpoint,
-            split: flags.split,
-            progress,
-            signal: context.signal,
-            weights: flags.weights,
-            indexed: flags.merge,
-            examples: page ? page.examplesShown : undefined,
-          });
-          if (!page) return evaluation;
-          const { atomicWriteFile } = await import("@villa/data/node");
-          const finished = new Date().toISOString();
-          await atomicWriteFile(flags.report!, await page.renderEvaluation(evaluation, { ...flags, finished }));
-          return { ...evaluation, report: flags.report! };
-        }),
-      (result) => {
-        if ("embeddedImages" in result) {
-          return `${result.embeddedImages} images embedded; when all shards are through, villa merge evaluate with the same flags scores them.`;
-        }
-        const percent = (value: number) => (value * 100).toFixed(2);
-        const ks = result.textToRegion.at.map(({ k }) => k);
-        const row = (name: string, quality: typeof result.textToRegion) => [
-          name,
-          percent(quality.rPrecision),
-          ...quality.at.flatMap(({ precision, recall }) => [percent(precision), percent(recall)]),
-        ];
-        const attributes = result.attributes.map((name, i) => {
-          const own = result.perAttribute[i];
-          return [name, own?.regions ?? 0, own ? percent(own.rPrecision) : ""];
-        });
-        const groups = result.perGroup.map(({ group, rPrecision }) => [
-          group,
-          rPrecision === null ? "" : percent(rPrecision),
-        ]);
-        return [
-          `${result.regions} regions of ${result.images} images, split ${result.split}`,
-          "",
-          table([
-            ["retrieval (%)", "R-Precision", ...ks.flatMap((k) => [`P@${k}`, `R@${k}`])],
-            row("text → region", result.textToRegion),
-            row("region → text", result.regionToText),
-          ]),
-          "",
-          table([["group", "R-Precision"], ...groups]),
-          "",
-          table([["attribute", "regions", "R-Precision"], ...attributes]),
-          ...("report" in result ? ["", result.report] : []),
-        ].join("\n");
+      async (progress) => {
+        const { jsonResult, runEvaluation } = await import("../evaluate/run.ts");
+        const task = tasks.find(({ name }) => name === flags.task)!;
+        const villa = program.version() ?? "unknown";
+        const work = () => runEvaluation({ task, flags, villa }, { onProgress: progress, signal: context.signal });
+        // Numbers of files need no backend.
+        const finished = flags.truth === undefined ? await onBackend(flags, work) : await work();
+        return { ...jsonResult(finished), shown: () => describe(finished) };
       },
-    ),
-  );
+      ({ shown }) => shown(),
+    );
+  });
 };
+
+/** Flags that make no sense together are told before anything is read. */
+function checkUse({ task, dataDir, checkpoint, truth, detections }: Flags): void {
+  const ofFiles = truth !== undefined || detections !== undefined;
+  if (ofFiles && task !== "detection") {
+    throw new VillaError("InvalidArgument", "--truth and --detections go with --task detection.");
+  }
+  if (ofFiles && (dataDir !== undefined || checkpoint !== undefined)) {
+    throw new VillaError("InvalidArgument", "Give --truth and --detections, or --data-dir and --checkpoint, not both.");
+  }
+  if (ofFiles && (truth === undefined || detections === undefined)) {
+    throw new VillaError("InvalidArgument", `Give ${truth === undefined ? "--truth" : "--detections"} too.`);
+  }
+  if (!ofFiles && (dataDir === undefined || checkpoint === undefined)) {
+    const others = task === "detection" ? ", or --truth and --detections" : "";
+    throw new VillaError("InvalidArgument", `Give --data-dir (the dataset) and --checkpoint (the model)${others}.`);
+  }
+}
+
+/** What a terminal shows. */
+function describe({
+  outcome,
+  record,
+  written,
+}: Awaited<ReturnType<typeof import("../evaluate/run.ts").runEvaluation>>) {
+  const { numbers, bootstrap, warnings } = record;
+  const shown = (value: number | null) => (value === null ? "" : value === -1 ? "-1" : value.toFixed(4));
+  const rows = Object.entries(numbers).map(([name, { value, low, high, chance }]) => [
+    name,
+    shown(value),
+    low === null || high === null ? "" : `${shown(low)} … ${shown(high)}`,
+    shown(chance),
+  ]);
+  const how =
+    bootstrap.resamples === 0
+      ? "Fractions, without intervals."
+      : `Fractions; intervals of ${100 * bootstrap.level} % from ${bootstrap.resamples} samples of the ${bootstrap.over}, seed ${bootstrap.seed}.`;
+  return [
+    `${record.subject}, on ${record.items.ids.length} images`,
+    ...warnings.map((warning) => `Mind: ${warning}`),
+    "",
+    table([["", "value", "interval", "by chance"], ...rows]),
+    "",
+    how,
+    ...outcome.tables.flatMap((each) => ["", each]),
+    ...(written.length > 0 ? ["", ...written] : []),
+  ].join("\n");
+}
 
 /** A shard's share of the work: embeddings of its images, which the run that merges scores. */
 async function embedShard(
-  { dataDir, checkpoint, split, weights }: EvaluateFlags,
+  { dataDir, checkpoint, split, weights }: Flags,
   shard: Shard,
   progress: ProgressListener,
   signal: AbortSignal,
 ): Promise<{ embeddedImages: number }> {
   const { openDataset } = await import("@villa/data/node");
   const { openModel, RegionIndex } = await import("@villa/vlm/node");
-  const index = await RegionIndex.open(await openDataset(dataDir), checkpoint, split);
-  const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
+  const index = await RegionIndex.open(await openDataset(dataDir!), checkpoint!, split);
+  const model = await openModel(checkpoint!, weights === undefined ? {} : { weights });
   try {
     return { embeddedImages: await index.fill(model.image, { shard, progress, signal }) };
   } finally {
     model.dispose();
   }
+}
+
+/** A flag's value as sentences separated by bars. */
+function lines(text: string): string[] {
+  return text.split("|").map((line) => line.trim());
 }

@@ -10,6 +10,11 @@ export interface BootstrapOptions extends ResamplingOptions {
   readonly measure: (sample: Int32Array) => SampleNumbers;
   /** Share of the resampled numbers within the interval. Default 0.95. */
   readonly level?: number | undefined;
+  /**
+   * `percentile`: the resampled numbers as they are. `centred`: moved so that their mean is the number itself, for measures
+   * that repeating items makes larger or smaller, such as average precision with few objects a category. Default percentile.
+   */
+  readonly interval?: "percentile" | "centred" | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -37,7 +42,7 @@ export interface Interval {
  * const { AP } = await bootstrap({ items: images.length, measure: resample }); // { value, low, high }
  */
 export async function bootstrap(options: BootstrapOptions): Promise<Record<string, Interval>> {
-  const { measure, level = 0.95 } = options;
+  const { measure, level = 0.95, interval = "percentile" } = options;
   checkLevel(level);
   const whole = measure(everyItem(options.items));
   const names = Object.keys(whole);
@@ -45,7 +50,12 @@ export async function bootstrap(options: BootstrapOptions): Promise<Record<strin
     const numbers = measure(sample);
     return names.map((name) => numbers[name]!);
   });
-  return Object.fromEntries(names.map((name, j) => [name, intervalOf(whole[name]!, { rows, j, level })]));
+  return Object.fromEntries(
+    names.map((name, j) => {
+      const found = intervalOf(whole[name]!, { rows, j, level });
+      return [name, interval === "centred" ? centred(found, { rows, j }) : found];
+    }),
+  );
 }
 
 /** Every item once: what the number itself is computed on. */
@@ -78,6 +88,16 @@ export async function measureSamples(
     }
   }
   return rows;
+}
+
+/** An interval moved by what resampling adds to the number on average. */
+function centred(
+  interval: Interval,
+  { rows, j }: { readonly rows: readonly (readonly number[])[]; readonly j: number },
+): Interval {
+  const known = rows.map((row) => row[j]!).filter((each) => !Number.isNaN(each));
+  const bias = known.reduce((sum, each) => sum + each, 0) / known.length - interval.value;
+  return { ...interval, low: interval.low - bias, high: interval.high - bias };
 }
 
 /** Percentiles of one column. */

@@ -28,6 +28,10 @@ export function readRecord(value: unknown, where: string): Record<string, unknow
 /** A whole number that names something. @throws VillaError `InvalidFile` */
 export function readId(value: unknown, where: string): number {
   if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+  if (typeof value === "number" && Number.isInteger(value)) {
+    const message = `${where} is ${value}, above 2^53, where neighbouring numbers are no longer told apart; renumber the file.`;
+    throw new VillaError("InvalidFile", message);
+  }
   throw new VillaError("InvalidFile", `${where} is ${JSON.stringify(value)}, not a whole number; renumber the file.`);
 }
 

@@ -75,6 +75,46 @@ export class RankingAverage {
   }
 }
 
+/** How well each of many queries ranks its targets; NaN for a query without a right answer. */
+export interface RowQuality {
+  /** [n] */
+  readonly rPrecision: Float64Array;
+  /** For each cut-off. */
+  readonly at: readonly { readonly k: number; readonly precision: Float64Array; readonly recall: Float64Array }[];
+}
+
+/**
+ * R-Precision, precision@k and recall@k of each row of a matrix of scores by itself: what a bootstrap resamples.
+ *
+ * Ties: as in `retrievalMetrics`, whose region → text numbers are the means of these.
+ *
+ * @param options `scores`, `labels`: [n, columns] row-major; 1 is right
+ */
+export function rankRows(options: {
+  readonly scores: Float32Array;
+  readonly labels: Uint8Array;
+  readonly columns: number;
+  readonly ks?: readonly number[] | undefined;
+}): RowQuality {
+  const { scores, labels, columns, ks = [1, 5, 10] } = options;
+  const rows = scores.length / columns;
+  const empty = () => new Float64Array(rows).fill(Number.NaN);
+  const rPrecision = empty();
+  const at = ks.map((k) => ({ k, precision: empty(), recall: empty() }));
+  for (let row = 0; row < rows; row++) {
+    const ranking = new RankingAverage(ks);
+    const own = scores.subarray(row * columns, (row + 1) * columns);
+    const added = ranking.add(own, labels, row * columns);
+    if (!added) continue;
+    rPrecision[row] = added.rPrecision;
+    ranking.result().at.forEach(({ precision, recall }, j) => {
+      at[j]!.precision[row] = precision;
+      at[j]!.recall[row] = recall;
+    });
+  }
+  return { rPrecision, at };
+}
+
 /**
  * Right answers to expect among the first k: those above the score at place k, and their share of the ones equal to it.
  *

@@ -68,6 +68,15 @@ export interface Evaluation extends RetrievalMetrics {
   readonly examples?: RetrievalExamples | undefined;
 }
 
+/** A split's regions and attributes as a checkpoint embeds them, with the truth. */
+export interface EmbeddedSplit {
+  readonly dataset: Dataset;
+  readonly rows: Rows;
+  /** Names of the attributes, in the order of their embeddings. */
+  readonly attributes: readonly string[];
+  readonly input: RetrievalInput;
+}
+
 /**
  * Region ↔ text retrieval of a checkpoint on one split of a dataset.
  *
@@ -76,7 +85,12 @@ export interface Evaluation extends RetrievalMetrics {
  * @see ViLLA paper, section 4
  */
 export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Evaluation> {
-  const { dataDir, checkpoint, split = "test", ks } = options;
+  return evaluateEmbedded(await embedForEvaluation(options), options);
+}
+
+/** The embeddings that {@link evaluateCheckpoint} judges. @throws VillaError as it does */
+export async function embedForEvaluation(options: EvaluateOptions): Promise<EmbeddedSplit> {
+  const { dataDir, checkpoint, split = "test" } = options;
   const dataset = await openDataset(dataDir);
   const rows = dataset.rows(split);
   if (rows.length === 0) {
@@ -88,21 +102,28 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Eval
     checkpoint === "embeddings"
       ? await storedEmbeddings(dataDir, rows, attributes)
       : await modelEmbeddings(options, dataset, rows);
-  const input = { ...embedded, labels };
+  return { dataset, rows, attributes, input: { ...embedded, labels } };
+}
+
+/** Judges embeddings. */
+export async function evaluateEmbedded(
+  { dataset, rows, attributes, input }: EmbeddedSplit,
+  { split = "test", ks, examples }: Pick<EvaluateOptions, "split" | "ks" | "examples">,
+): Promise<Evaluation> {
   const metrics = await retrievalMetrics({ ...input, ks, scores: backendScores(input) });
   const column = new Map(attributes.map((attribute, i) => [attribute, i]));
   return {
     ...metrics,
     split,
     images: rows.length,
-    regions: labels.length / attributes.length,
+    regions: input.labels.length / attributes.length,
     attributes,
     perGroup: dataset.vocabulary.groups.map((group) => {
       const own = group.attributes.flatMap((attribute) => metrics.perAttribute[column.get(attribute)!] ?? []);
       const sum = own.reduce((total, { rPrecision }) => total + rPrecision, 0);
       return { group: group.name, rPrecision: own.length > 0 ? sum / own.length : null };
     }),
-    examples: options.examples ? retrievalExamples(input, rows, attributes, options.examples) : undefined,
+    examples: examples ? retrievalExamples(input, rows, attributes, examples) : undefined,
   };
 }
 
