@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs-core";
 import { Adam } from "@villa/core";
+import type { Box } from "@villa/data";
 import { initModifiedResNet, rn50Config } from "@villa/encoders";
 import { contrastiveBatch, contrastiveGradients, disposeBatch } from "@villa/vlm";
 import { normals, report, settings, startBackend, timed } from "./common.ts";
@@ -19,7 +20,7 @@ const images = Array.from({ length: at.images }, () => ({
   data: Uint8Array.from({ length: 3 * side * side }, () => Math.random() * 256),
 }));
 const cells = Array.from({ length: at.regions - 1 }, (_, i) => [28 * (i % 3), 28 * (Math.floor(i / 3) % 3)] as const);
-const boxes = [...cells.map(([x, y]) => [x, y, x + 28, y + 28]), [0, 0, side - 1, side - 1]];
+const boxes: Box[] = [...cells.map(([x, y]): Box => [x, y, x + 28, y + 28]), [0, 0, side - 1, side - 1]];
 const pairs = images.map(() => ({ boxes, sentences: boxes.map(() => [""]) }));
 const text = normals(at.images * at.regions * vision.embedDim, vision.embedDim);
 

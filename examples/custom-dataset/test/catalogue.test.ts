@@ -116,7 +116,7 @@ test("query within a picture, by a picture, and without a question", async () =>
   const bad = async (...flags: string[]) =>
     (await tryVilla("query", "--checkpoint", checkpoint, "--data-dir", data, ...flags)).err;
   expect(await bad()).toMatch(/Give --text, --image or both/);
-  expect(await bad("--text", " . ")).toMatch(/--text is empty/);
+  expect(await bad("--text", " . ")).toMatch(/--text has no word/);
   expect(await bad("--text", "red", "--out", "hits.jpg")).toMatch(/--out ends in .png or .html/);
   expect(await bad("--image", "nowhere.png")).toMatch(/nowhere.png cannot be read: there is no such file/);
 });

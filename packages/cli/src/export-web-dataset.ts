@@ -1,5 +1,6 @@
 import { extname, join } from "node:path";
 import {
+  datasetTexts,
   type ImageAnnotation,
   type MappingAnnotation,
   type ProgressListener,
@@ -86,8 +87,9 @@ async function pairedRows(dataset: Dataset, { split, pairs: mode, dataDir }: Web
   }
   const rows: readonly (ImageAnnotation | MappingAnnotation)[] =
     mode === "mapping" ? await dataset.mappings(split) : dataset.rows(split);
+  const texts = datasetTexts(dataset.vocabulary);
   return rows.flatMap((row) => {
-    const { boxes, sentences } = imagePairs(row, mode);
+    const { boxes, sentences } = imagePairs(row, mode, { texts });
     if (boxes.length === 0) return [];
     const sample: WebDatasetSample = {
       image_id: row.imageId,

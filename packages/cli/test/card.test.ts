@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { barChart } from "../src/report/charts.ts";
 import { histogram, trainNote } from "../src/report/data-card.ts";
-import { sentencesOf } from "../src/report/html.ts";
+import { asProse } from "../src/report/html.ts";
 
 test("a histogram has a column for each value, or at most twelve of equal width", () => {
   const counts = (...values: number[]) => values.map((complexity) => ({ complexity, images: 1 }));
@@ -36,8 +36,8 @@ test("long names of attributes are cut in charts, and rare ones are not zero", (
 });
 
 test("texts of a dataset read as prose", () => {
-  expect(sentencesOf("a red mug . no lid")).toBe("a red mug. no lid.");
-  expect(sentencesOf("")).toBe("");
+  expect(asProse("a red mug . no lid")).toBe("a red mug. no lid.");
+  expect(asProse("")).toBe("");
 });
 
 test("what the train split lacks is one sentence", () => {

@@ -1,5 +1,6 @@
 export {
   type AnnotationWriter,
+  type Box,
   createAnnotationWriter,
   type ImageAnnotation,
   type MappingAnnotation,
@@ -7,7 +8,6 @@ export {
   readMappings,
   writeAnnotations,
 } from "./dataset/annotations.ts";
-export { AttributeMentions } from "./dataset/mentions.ts";
 export type { ProgressListener, ProgressUpdate } from "./dataset/progress.ts";
 export {
   decodeRegionNpz,
@@ -16,6 +16,16 @@ export {
   encodeRegionSafetensors,
 } from "./dataset/region-file.ts";
 export { checkShard, ownsPart, parseShard, type Shard, shardFromEnvironment } from "./dataset/shard.ts";
+export { type DatasetTexts, datasetTexts, originalTexts } from "./dataset/texts/dataset-texts.ts";
+export { AttributeMentions } from "./dataset/texts/mentions.ts";
+export {
+  functionWords,
+  joinSentences,
+  proseSentences,
+  type SentenceOptions,
+  sentences,
+  wordsOf,
+} from "./dataset/texts/sentences.ts";
 export {
   type AttributeGroup,
   type AttributePrompts,

@@ -9,9 +9,7 @@ export {
 export {
   type AttributeEmbeddings,
   embeddingFiles,
-  type RegionEmbeddings,
   readAttributeEmbeddings,
-  readRegionEmbeddings,
   regionPartFormat,
   visitRegionEmbeddings,
 } from "./dataset/node/embeddings.ts";
@@ -33,4 +31,5 @@ export {
   PartStore,
   type PartStoreOptions,
 } from "./dataset/node/part-store.ts";
+export { type RegionEmbeddings, readRegionEmbeddings } from "./dataset/node/region-embeddings.ts";
 export { noteShards, requireParts } from "./dataset/node/shards.ts";

@@ -1,4 +1,4 @@
-import { type RgbaImage, VillaError } from "@villa/data";
+import { type Box, type RgbaImage, VillaError } from "@villa/data";
 import { Canvas, type Rgb } from "./canvas.ts";
 import { characterSize, wrapText } from "./font.ts";
 
@@ -16,8 +16,7 @@ export interface RenderableSample {
 
 /** A region with what is known about it. */
 export interface RenderableRegion {
-  /** [x0, y0, x1, y1] in pixels */
-  readonly box: readonly [number, number, number, number];
+  readonly box: Box;
   /** True attributes. */
   readonly attributes: readonly string[];
   /** Attributes assigned by a mapping, drawn instead of the true ones: right ones green, wrong ones red. */

@@ -1,4 +1,4 @@
-import type { ImageAnnotation } from "@villa/data";
+import type { Box, ImageAnnotation } from "@villa/data";
 
 /** The parts of a dataset. Train and val draw from disjoint training digits, test from the test digits. */
 export type SplitName = "train" | "val" | "test";
@@ -6,7 +6,7 @@ export type SplitName = "train" | "val" | "test";
 /** One grid cell that holds a digit. */
 export interface DocMnistRegion {
   /** [x0, y0, x1, y1] in pixels; x1 and y1 are exclusive. */
-  readonly box: readonly [number, number, number, number];
+  readonly box: Box;
   readonly digit: string;
   readonly color: string;
   readonly shape: string | null;

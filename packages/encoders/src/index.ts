@@ -34,7 +34,7 @@ export { type EncoderFiles, memoryWeights, type TensorHeader, type WeightSource,
 export { exportRegionEncoder } from "./onnx/export-region-encoder.ts";
 export { pixelsEncoder } from "./pixels-encoder.ts";
 export { cropRegion } from "./regions/crop-region.ts";
-export { type Box, groupRegions, type Regions } from "./regions/group-regions.ts";
+export { groupRegions, type Regions } from "./regions/group-regions.ts";
 export {
   imageTensor,
   type PictureInput,

@@ -1,8 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { RandomState, type RgbImage } from "@villa/data";
+import { type Box, RandomState, type RgbImage } from "@villa/data";
 import type { Encoder } from "./encoder.ts";
 import { cropRegion } from "./regions/crop-region.ts";
-import type { Box } from "./regions/group-regions.ts";
 import type { ImageFamily } from "./tower.ts";
 import { wordHashEmbeddings } from "./word-hash.ts";
 

@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type RgbImage, VillaError } from "@villa/data";
+import { type Box, type RgbImage, VillaError } from "@villa/data";
 import { cropRegion } from "./regions/crop-region.ts";
-import type { Box } from "./regions/group-regions.ts";
 import { regionInput, wholeInput } from "./regions/picture-input.ts";
 import type { ImageEncoder, ImageTower, RegionOptions } from "./tower.ts";
 

@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import type { RgbImage, TensorData } from "@villa/data";
+import type { Box, RgbImage, TensorData } from "@villa/data";
 import type { EncoderFiles } from "./files.ts";
-import type { Box, Regions } from "./regions/group-regions.ts";
+import type { Regions } from "./regions/group-regions.ts";
 import type { PictureInput } from "./regions/picture-input.ts";
 
 /** Sizes and settings as JSON. */

@@ -1,4 +1,4 @@
-import { RandomState } from "@villa/data";
+import { functionWords, RandomState, wordsOf } from "@villa/data";
 import type { TextFamily } from "./tower.ts";
 
 /** Hashed words: a text encoder that needs no weights. */
@@ -16,8 +16,7 @@ export const hashedTextFamily: TextFamily = {
   },
 };
 
-/** Words that occur in every sentence and would drown the others. */
-const functionWords = new Set(["the", "is", "a", "of", "to", "be", "there", "an"]);
+/** Words of every sentence would drown the others. */
 const functionWordWeight = 0.2;
 
 /**
@@ -38,9 +37,9 @@ export function wordHashEmbeddings(texts: readonly string[], dimension: number, 
   };
   const result = new Float32Array(texts.length * dimension);
   texts.forEach((text, row) => {
-    const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [""];
+    const words = wordsOf(text);
     const sum = new Float64Array(dimension);
-    for (const word of words) {
+    for (const word of words.length > 0 ? words : [""]) {
       const weight = functionWords.has(word) ? functionWordWeight : 1;
       vectorOf(word).forEach((value, i) => {
         sum[i]! += weight * value;

@@ -1,14 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 
 import { plainCpuBackend } from "@villa/core";
-import { docMnistVocabulary, type RgbImage } from "@villa/data";
+import { type Box, docMnistVocabulary, type RgbImage } from "@villa/data";
 import { bytes, expectAllClose, unit } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { namedStateDict } from "@villa/testing/clip-weights";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   attributeEmbeddings,
-  type Box,
   type ClipModel,
   clipEncoder,
   cropRegion,

@@ -1,10 +1,8 @@
 export { defaultTemplates, parseAttributeFile, tableVocabulary } from "./attribute-file.ts";
 export { fitBox, parseRegionRule, type RegionRule, ruledRegions } from "./regions.ts";
 export {
-  type Box,
   type BoxFormat,
   type ColumnName,
-  joinSentences,
   parseRow,
   type TableColumns,
   type TableRow,

@@ -1,5 +1,4 @@
-import { VillaError } from "@villa/data";
-import type { Box } from "./row.ts";
+import { type Box, VillaError } from "@villa/data";
 
 /** Regions of images whose rows have no boxes. */
 export type RegionRule =
@@ -68,7 +67,7 @@ export function fitBox(
   box: Box,
   region: number,
   { source, stored, clip }: { source: Size; stored: Size; clip: boolean },
-): [number, number, number, number] {
+): Box {
   const [x0, y0, x1, y1] = box;
   const reaches = Math.max(-x0, -y0, x1 - source.width, y1 - source.height);
   const isOutside = Math.min(x1, y1, source.width - x0, source.height - y0) <= 0;

@@ -1,7 +1,4 @@
-import { VillaError } from "@villa/data";
-
-/** A region in pixels, corners as in [x0, y0, x1, y1]. */
-export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
+import { type Box, joinSentences, proseSentences, VillaError } from "@villa/data";
 
 /** What a table tells about an image, checked as far as that is possible without its pixels. */
 export interface TableRow {
@@ -59,7 +56,7 @@ export function parseRow(
   const { image, bytes } = imageOf(cell("image"), number);
   const text = cell("text");
   if (text !== undefined && typeof text !== "string") fail("its text is not a text");
-  const sentences = text === undefined ? "" : joinSentences(text);
+  const sentences = text === undefined ? "" : joinSentences(proseSentences(text));
   if (sentences === "") fail("its text is empty");
   const regions = parseBoxes(cell("boxes"), boxFormat);
   const regionAttributes = cell("region_attributes") ?? regions?.attributes;
@@ -93,23 +90,6 @@ const splitAliases: Readonly<Record<string, string>> = {
   testing: "test",
   test: "test",
 };
-
-/**
- * A text as ViLLA reads it: sentences joined with " . ". A sentence ends at `.` `!` `?` `;` before white space, at an empty
- * line and before a line that begins with a bullet; other line breaks are white space, since reports are often wrapped.
- */
-export function joinSentences(text: string): string {
-  return text
-    .split(/[.!?;]+(?=\s|$)|\n[^\S\n]*(?=\n|[-*•]\s)/u)
-    .map((sentence) =>
-      sentence
-        .replace(/^\s*[-*•]\s/u, "")
-        .replace(/\s+/g, " ")
-        .trim(),
-    )
-    .filter((sentence) => /[\p{L}\p{N}]/u.test(sentence))
-    .join(" . ");
-}
 
 /** A path, or what Hugging Face's tables hold: `{ bytes, path }`. */
 function imageOf(value: unknown, number: number): { image: string; bytes?: Uint8Array | undefined } {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { joinSentences, parseAttributeFile, parseRow } from "../src/index.ts";
+import { parseAttributeFile, parseRow } from "../src/index.ts";
 
 describe("the file of attributes", () => {
   test("a list of words and entries", () => {
@@ -39,15 +39,6 @@ describe("the file of attributes", () => {
   ])("%s is refused", (json, message) => {
     expect(() => parseAttributeFile(json)).toThrow(message);
   });
-});
-
-test.each([
-  ["A mug. It's red!  Buy it?", "A mug . It's red . Buy it"],
-  ["FINDINGS: no\nevidence of edema.\n\nIMPRESSION: none", "FINDINGS: no evidence of edema . IMPRESSION: none"],
-  ["Features\n- red\n- no lid\n* 3.5 cm", "Features . red . no lid . 3.5 cm"],
-  [" … . ! ", ""],
-])("sentences of %j", (text, joined) => {
-  expect(joinSentences(text)).toBe(joined);
 });
 
 test("cells hold lists as lists, as JSON or with separators", () => {

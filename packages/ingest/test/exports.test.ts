@@ -8,7 +8,6 @@ test("what the package exports", () => {
       "main": [
         "defaultTemplates",
         "fitBox",
-        "joinSentences",
         "parseAttributeFile",
         "parseRegionRule",
         "parseRow",

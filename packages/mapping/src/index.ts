@@ -9,8 +9,8 @@ export {
 export { excludeWithinGroups } from "./assign/exclusive.ts";
 export { type MapRegionsOptions, mapRegions } from "./assign/map-regions.ts";
 export { mappingRows } from "./assign/mapping-rows.ts";
+export { regionTexts } from "./assign/region-texts.ts";
 export { type AttributeReport, type MappingReport, mappingReport } from "./assign/report.ts";
-export { regionTexts, type SentenceRule, sentenceRule, sentencesAbout, splitSentences } from "./assign/sentences.ts";
 export {
   defaultEpsilon,
   type Stage1Config,

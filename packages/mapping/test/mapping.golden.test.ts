@@ -1,9 +1,9 @@
-import { RandomState } from "@villa/data";
+import { originalTexts, RandomState } from "@villa/data";
 import { mappingMetrics } from "@villa/metrics";
 import { golden } from "@villa/testing";
 import { expect, test } from "vitest";
 import { regionsWithin } from "../src/assign/assign.ts";
-import { regionTexts, sentencesAbout, splitSentences } from "../src/assign/sentences.ts";
+import { regionTexts } from "../src/assign/region-texts.ts";
 
 interface MappingCase {
   salt: string;
@@ -33,13 +33,12 @@ test.each(cases)("$salt, epsilon $epsilon: assignment, sentences and metrics equ
     }
     expect(regions).toEqual(row.assigned_attributes);
 
-    const sentences = splitSentences(row.text);
     const texts = regionTexts(row.text, row.attributes, regions, random);
     texts.forEach((text, region) => {
       const own = text === "" ? [] : text.split(" . ");
       expect(own.length).toBe(regions[region]!.length);
       own.forEach((sentence, i) => {
-        expect(sentencesAbout(sentences, regions[region]![i]!)).toContain(sentence);
+        expect(originalTexts.about(row.text, regions[region]![i]!)).toContain(sentence);
       });
       expect(own.length).toBe(row.assigned_text[region] === "" ? 0 : row.assigned_text[region]!.split(" . ").length);
     });

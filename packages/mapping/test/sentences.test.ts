@@ -1,6 +1,6 @@
-import { docMnistVocabulary, RandomState } from "@villa/data";
+import { datasetTexts, RandomState } from "@villa/data";
 import { expect, test } from "vitest";
-import { regionTexts, sentenceRule } from "../src/index.ts";
+import { regionTexts } from "../src/index.ts";
 
 const vocabulary = {
   mentions: "words",
@@ -19,15 +19,7 @@ test("a dataset's own vocabulary: synonyms count, negated sentences do not, the 
   const texts = regionTexts(
     ...([text, ["effusion", "cardiomegaly"], [["effusion"], ["cardiomegaly", "effusion"]]] as const),
     new RandomState(1),
-    sentenceRule(vocabulary),
+    datasetTexts(vocabulary),
   );
   expect(texts).toEqual(["Effusion on the left", "there is an enlarged heart . Effusion on the left"]);
-});
-
-test("DocMNIST's sentences are found as by the original", () => {
-  const about = sentenceRule(docMnistVocabulary);
-  expect(about(["Red it is", "the color is REDdish", "the digit is red"], "red")).toEqual([
-    "the color is REDdish",
-    "the digit is red",
-  ]);
 });

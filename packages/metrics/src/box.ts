@@ -1,7 +1,4 @@
-import { VillaError } from "@villa/data";
-
-/** Corners of a box in pixels, x to the right and y down: upper left, lower right. */
-export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
+import { type Box, VillaError } from "@villa/data";
 
 /** Area in square pixels; 0 for a box without width or height. */
 export function boxArea([x0, y0, x1, y1]: Box): number {

@@ -1,6 +1,7 @@
+import type { Box } from "@villa/data";
 import { golden } from "@villa/testing";
 import { expect, test } from "vitest";
-import { type Box, type GroundingQuery, nonMaximumSuppression, phraseGrounding } from "../src/index.ts";
+import { type GroundingQuery, nonMaximumSuppression, phraseGrounding } from "../src/index.ts";
 
 interface GroundingResult {
   readonly recall: readonly number[];

@@ -1,7 +1,7 @@
-import { isVillaError } from "@villa/data";
+import { type Box, isVillaError } from "@villa/data";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Box, boxIou, contrastToNoise, phraseGrounding, pointingGame } from "../src/index.ts";
+import { boxIou, contrastToNoise, phraseGrounding, pointingGame } from "../src/index.ts";
 import { mean, naiveHit } from "./rankings.ts";
 
 const coordinate = fc.integer({ min: 0, max: 6 });

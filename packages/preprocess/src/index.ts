@@ -1,4 +1,3 @@
 export type { EmbeddingFormat } from "./assemble.ts";
 export { checkDataset } from "./check-dataset.ts";
 export { type PreprocessOptions, type PreprocessResult, preprocessDataset } from "./preprocess.ts";
-export { type DatasetRegionEmbeddings, readRegionEmbeddings } from "./read-region-embeddings.ts";

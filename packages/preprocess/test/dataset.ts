@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
-import { crc32, type ImageAnnotation, type RgbImage, writeFeather, writeSparseCoo } from "@villa/data";
-import type { Box, Encoder } from "@villa/encoders";
+import { type Box, crc32, type ImageAnnotation, type RgbImage, writeFeather, writeSparseCoo } from "@villa/data";
+import type { Encoder } from "@villa/encoders";
 import { bytes } from "@villa/testing";
 
 /** A folder of `count` images of changing sizes, file kinds and numbers of regions. */

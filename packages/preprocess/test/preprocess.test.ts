@@ -1,11 +1,16 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { attributeNames, docMnistVocabulary, formatVocabulary, parseShard, writeFeather } from "@villa/data";
-import { openDataset, readAttributeEmbeddings, readEmbeddingManifest } from "@villa/data/node";
+import {
+  openDataset,
+  readAttributeEmbeddings,
+  readEmbeddingManifest,
+  readRegionEmbeddings as readOf,
+} from "@villa/data/node";
 import { attributeEmbeddings, type Encoder } from "@villa/encoders";
 import { findPython } from "@villa/testing/python";
 import { afterAll, describe, expect, test } from "vitest";
-import { preprocessDataset, readRegionEmbeddings } from "../src/index.ts";
+import { preprocessDataset } from "../src/index.ts";
 import { makeDataset, sumEncoder } from "./dataset.ts";
 
 const folders: string[] = [];
@@ -16,6 +21,9 @@ async function dataset(...args: Parameters<typeof makeDataset>): Promise<string>
   folders.push(folder);
   return folder;
 }
+
+const readRegionEmbeddings = async (folder: string, options: Parameters<typeof readOf>[1] = {}) =>
+  readOf(await openDataset(folder), options);
 
 /** All result files by name. */
 async function results(folder: string): Promise<Record<string, string>> {

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type ProgressListener, type RgbImage, VillaError } from "@villa/data";
-import { type Box, type ImageEncoder, type ImageTower, regionInput } from "@villa/encoders";
+import { type Box, type ProgressListener, type RgbImage, VillaError } from "@villa/data";
+import { type ImageEncoder, type ImageTower, regionInput } from "@villa/encoders";
 import { embedRegions } from "./region-encoder.ts";
 
 /** What evaluation needs to know of an image. */

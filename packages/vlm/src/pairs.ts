@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { type Box, type DatasetTexts, originalTexts, VillaError } from "@villa/data";
 
 /**
  * Which region-text pairs an image contributes:
@@ -13,8 +13,7 @@ export interface PairableImage {
   readonly imageId: number;
   /** [height, width] in pixels. */
   readonly imageSize: readonly [number, number];
-  /** [x0, y0, x1, y1] in pixels. */
-  readonly regionCoord: readonly (readonly number[])[];
+  readonly regionCoord: readonly Box[];
   readonly text: string;
   /** Sentences of each region, joined by periods; "" = none. Needed by `mapping`. */
   readonly assignedText?: readonly string[] | undefined;
@@ -24,8 +23,8 @@ export interface PairableImage {
 
 /** The pairs of one image. */
 export interface ImagePairs {
-  /** [pairs] boxes x0, y0, x1, y1; the last one is the whole image. */
-  readonly boxes: readonly (readonly number[])[];
+  /** [pairs] the last one is the whole image. */
+  readonly boxes: readonly Box[];
   /** [pairs] the sentences that belong to each box. */
   readonly sentences: readonly (readonly string[])[];
 }
@@ -33,37 +32,34 @@ export interface ImagePairs {
 /**
  * The region-text pairs of one image.
  *
+ * @param options.texts how the dataset's texts are read: `datasetTexts(vocabulary)`. Default as the original reads them
  * @throws VillaError `Mismatch` when the row lacks what the mode needs or its lists differ in length
  * @see ViLLA paper, section 3.3
  */
-export function imagePairs(image: PairableImage, mode: PairMode): ImagePairs {
-  const boxes: (readonly number[])[] = [];
+export function imagePairs(
+  image: PairableImage,
+  mode: PairMode,
+  { texts = originalTexts }: { readonly texts?: DatasetTexts | undefined } = {},
+): ImagePairs {
+  const boxes: Box[] = [];
   const sentences: (readonly string[])[] = [];
-  const add = (box: readonly number[], own: readonly string[]): void => {
+  const add = (box: Box, own: readonly string[]): void => {
     if (own.length === 0) return;
     boxes.push(box);
     sentences.push(own);
   };
   if (mode !== "image") {
-    const texts = regionSentences(image, mode);
+    const own = regionSentences(image, mode, texts);
     image.regionCoord.forEach((box, region) => {
-      add(box, texts[region]!);
+      add(box, own[region]!);
     });
   }
   const [height, width] = image.imageSize;
-  add([0, 0, width - 1, height - 1], splitSentences(image.text));
+  add([0, 0, width - 1, height - 1], texts.sentences(image.text));
   return { boxes, sentences };
 }
 
-/** The sentences of a text: pieces between periods, trimmed, empty ones dropped. */
-export function splitSentences(text: string): string[] {
-  return text
-    .split(".")
-    .map((sentence) => sentence.trim())
-    .filter((sentence) => sentence.length > 0);
-}
-
-function regionSentences(image: PairableImage, mode: "mapping" | "oracle"): string[][] {
+function regionSentences(image: PairableImage, mode: "mapping" | "oracle", texts: DatasetTexts): string[][] {
   const source = mode === "mapping" ? image.assignedText : image.regToAttr;
   if (source?.length !== image.regionCoord.length) {
     const column = mode === "mapping" ? "assigned_text" : "reg_to_attr";
@@ -73,10 +69,9 @@ function regionSentences(image: PairableImage, mode: "mapping" | "oracle"): stri
       `Image ${image.imageId}: the column ${column}, which pairs=${mode} needs, ${found}.`,
     );
   }
-  if (mode === "mapping") return image.assignedText!.map(splitSentences);
-  const sentences = splitSentences(image.text).filter((sentence) => sentence.length > 3);
+  if (mode === "mapping") return image.assignedText!.map((text) => texts.sentences(text));
   return image.regToAttr!.map((attributes) => {
-    const own = attributes.flatMap((attribute) => sentences.find((each) => each.includes(` ${attribute}`)) ?? []);
+    const own = attributes.flatMap((attribute) => texts.about(image.text, attribute)[0] ?? []);
     return [...new Set(own)];
   });
 }

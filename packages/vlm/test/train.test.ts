@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Checkpoint, CheckpointStore } from "@villa/core";
-import { isVillaError, RandomState } from "@villa/data";
+import { type Box, isVillaError, RandomState } from "@villa/data";
 import { initModifiedResNet } from "@villa/encoders";
 import { bytes } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
@@ -30,7 +30,7 @@ const samples = Array.from({ length: 12 }, (_, i) => {
     regionCoord: [
       [0, 0, side / 2, side],
       [side / 2, 0, side, side],
-    ],
+    ] as Box[],
     text: names.map((name) => `the color is ${name}`).join(" . "),
     regToAttr: names.map((name) => [name]),
     image: { width: side, height: side, data },

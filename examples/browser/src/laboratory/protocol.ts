@@ -1,5 +1,5 @@
 // What the page and its worker tell each other. Everything here can be cloned; functions go through Comlink.
-import type { AttributeGroup } from "@villa/data";
+import type { AttributeGroup, Box } from "@villa/data";
 import type { EpochSummary, EpsilonResult } from "@villa/mapping";
 
 /** What to generate. */
@@ -29,8 +29,6 @@ export interface DatasetSummary {
   readonly splits: readonly SplitSummary[];
   readonly groups: readonly AttributeGroup[];
 }
-
-export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
 
 /** An image of the dataset, ready to be drawn. */
 export interface Picture {

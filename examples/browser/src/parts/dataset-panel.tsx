@@ -1,8 +1,9 @@
+import { sentences } from "@villa/data";
 import { useState } from "preact/hooks";
 import type { DatasetSettings, DatasetSummary, Picture } from "../laboratory/protocol.ts";
 import { Button, Choices, NumberField, RadioChips, Slider } from "./fields.tsx";
 import { Panel } from "./panel.tsx";
-import { describePicture, PictureView, sentencesOf } from "./picture-view.tsx";
+import { describePicture, PictureView } from "./picture-view.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
 
 interface DatasetPanelProps {
@@ -162,7 +163,7 @@ function Gallery({ dataset, pictures, image, select }: DatasetPanelProps & { rea
 
 /** A picture with its sentences and what is known of its regions. */
 function Details({ picture }: { readonly picture: Picture }) {
-  const sentences = sentencesOf(picture.text);
+  const parts = sentences(picture.text, { stops: "before-space" });
   return (
     <div class="details" data-test="details">
       <PictureView picture={picture} label={describePicture(picture)}>
@@ -177,7 +178,7 @@ function Details({ picture }: { readonly picture: Picture }) {
           Image {picture.image}, {picture.split}
         </h3>
         <ul class="sentences">
-          {sentences.map((sentence) => (
+          {parts.map((sentence) => (
             <li key={sentence}>{sentence}</li>
           ))}
         </ul>

@@ -1,5 +1,6 @@
+import type { Box } from "@villa/data";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import type { Box, InputFile, OwnImage, Picture } from "../laboratory/protocol.ts";
+import type { InputFile, OwnImage, Picture } from "../laboratory/protocol.ts";
 import { NumberField } from "./fields.tsx";
 import { BoxOutline, PictureView } from "./picture-view.tsx";
 import { problemOf } from "./problem.ts";

@@ -1,6 +1,7 @@
+import type { Box } from "@villa/data";
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { Box, Picture } from "../laboratory/protocol.ts";
+import type { Picture } from "../laboratory/protocol.ts";
 
 interface PictureViewProps {
   readonly picture: Picture;
@@ -64,12 +65,4 @@ export function BoxOutline({
 export function describePicture({ image, truth, boxes }: Picture): string {
   const regions = truth ? truth.map((attributes) => attributes.join(" ")).join("; ") : `${boxes.length} regions`;
   return `Image ${image}: ${regions}`;
-}
-
-/** The sentences of a text. */
-export function sentencesOf(text: string): string[] {
-  return text
-    .split(" . ")
-    .map((sentence) => sentence.trim())
-    .filter(Boolean);
 }

@@ -1,5 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import type { TaskContext } from "@villa/core";
+import { datasetTexts } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import type { DigitSource } from "@villa/docmnist";
 import { writeDataset } from "@villa/docmnist/node";
@@ -128,5 +129,6 @@ async function trainModel(
 async function pairsPerImage(dataDir: string, mode: PairMode): Promise<number> {
   const dataset = await openDataset(dataDir);
   const rows = mode === "mapping" ? await dataset.mappings("train") : dataset.rows("train");
-  return rows.reduce((sum, row) => sum + imagePairs(row, mode).boxes.length, 0) / rows.length;
+  const texts = datasetTexts(dataset.vocabulary);
+  return rows.reduce((sum, row) => sum + imagePairs(row, mode, { texts }).boxes.length, 0) / rows.length;
 }

@@ -3,7 +3,7 @@ import { decodeImage, type ImageAnnotation } from "@villa/data";
 import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
 import { describeProblem, type IngestSummary } from "@villa/ingest/node";
 import { barChart, barCharts } from "./charts.ts";
-import { dataTable, html, type Markup, sentencesOf, trusted } from "./html.ts";
+import { asProse, dataTable, html, type Markup, trusted } from "./html.ts";
 import { style } from "./style.ts";
 import { pngUrl, thumbnail } from "./thumbnail.ts";
 
@@ -103,7 +103,7 @@ async function example(directory: string, row: ImageAnnotation): Promise<Markup>
   const image = await withPath(path, async () => decodeImage(await readFileBytes(path)));
   const source = pngUrl(thumbnail(image, row.regionCoord, 320));
   const chips = row.attributes.map((name) => html`<span class="chip right">${name}</span>`);
-  return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${sentencesOf(row.text)}<div class="chips">${chips}</div></figcaption></figure>`;
+  return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${asProse(row.text)}<div class="chips">${chips}</div></figcaption></figure>`;
 }
 
 /** Names that are listed; a vocabulary may have thousands. */

@@ -1,3 +1,4 @@
+import { sentences } from "@villa/data";
 import { style } from "./style.ts";
 
 /** A piece of HTML; strings put into one are escaped. */
@@ -19,7 +20,10 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
 export const trusted = (source: string): Markup => new Markup(source);
 
 /** A dataset's text as prose: "a red mug . a lid" becomes "a red mug. a lid." */
-export const sentencesOf = (text: string): string => (text === "" ? "" : `${text.replaceAll(" . ", ". ")}.`);
+export const asProse = (text: string): string =>
+  sentences(text, { stops: "before-space" })
+    .map((sentence) => `${sentence}.`)
+    .join(" ");
 
 function render(part: Part): string {
   if (part instanceof Markup) return part.html;

@@ -1,7 +1,5 @@
-import type { RgbImage } from "@villa/data";
+import type { Box, RgbImage } from "@villa/data";
 import { encodePng, renderSample } from "@villa/docmnist";
-
-type Box = readonly [number, number, number, number];
 
 /** A picture with boxes as a PNG about `side` pixels wide: small ones are enlarged, large ones averaged down. */
 export function thumbnail(image: RgbImage, boxes: readonly (readonly number[])[], side: number): Uint8Array {

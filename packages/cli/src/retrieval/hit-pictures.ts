@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { type RgbImage, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { encodePng, montage, type RenderableSample } from "@villa/docmnist";
-import { html, sentencesOf, trusted } from "../report/html.ts";
+import { asProse, html, trusted } from "../report/html.ts";
 import { style } from "../report/style.ts";
 import { pngUrl, shrunk, thumbnail } from "../report/thumbnail.ts";
 import type { QueryHit, QueryResult } from "./query.ts";
@@ -30,7 +30,7 @@ export async function writeHits(path: string, question: string, { hits, pictures
   }
   const figures = hits.map((hit, i) => {
     const source = pngUrl(thumbnail(pictures[i]!, [hit.box], side));
-    return html`<figure><img src="${source}" alt="${title(hit)}"><figcaption><b>${title(hit)}</b><br>${sentencesOf(hit.text ?? "")}</figcaption></figure>`;
+    return html`<figure><img src="${source}" alt="${title(hit)}"><figcaption><b>${title(hit)}</b><br>${asProse(hit.text ?? "")}</figcaption></figure>`;
   });
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

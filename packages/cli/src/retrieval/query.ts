@@ -1,8 +1,8 @@
-import { type RgbImage, VillaError } from "@villa/data";
+import { functionWords, proseSentences, type RgbImage, VillaError, wordsOf } from "@villa/data";
 import { withPath } from "@villa/data/node";
 import { parseRegionRule, ruledRegions } from "@villa/ingest";
 import { readPicture } from "@villa/ingest/node";
-import { embedSplit, SentenceEmbeddings, splitSentences } from "@villa/vlm";
+import { embedSplit, SentenceEmbeddings } from "@villa/vlm";
 import { openModel, type VisionLanguageModel } from "@villa/vlm/node";
 import { openRetrieval, type RankedRegion, type RetrievalOptions, rankRegions } from "./open-retrieval.ts";
 
@@ -49,9 +49,9 @@ export async function runQuery(options: QueryOptions): Promise<QueryResult> {
     throw new VillaError("InvalidArgument", "Give --text, --image or both.");
   }
   // What is wrong with the question is said before a dataset is embedded.
-  const sentences = text === undefined ? [] : splitSentences(text);
+  const sentences = text === undefined ? [] : proseSentences(text);
   if (text !== undefined && sentences.length === 0) {
-    throw new VillaError("InvalidArgument", "--text is empty.");
+    throw new VillaError("InvalidArgument", "--text has no word.");
   }
   if (text !== undefined && image !== undefined) return queryPicture(options, sentences, image);
   if (dataDir === undefined) {
@@ -143,9 +143,5 @@ export function unknownWords(question: string, rows: Iterable<{ readonly text: s
     if (unknown.size === 0) break;
     for (const word of wordsOf(text)) unknown.delete(word);
   }
-  return [...unknown].filter((word) => !connecting.has(word));
+  return [...unknown].filter((word) => !functionWords.has(word));
 }
-
-const connecting = new Set(["the", "is", "a", "of", "to", "be", "there", "an", "and", "in", "on", "with"]);
-
-const wordsOf = (text: string): readonly string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];

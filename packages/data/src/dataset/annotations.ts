@@ -10,6 +10,9 @@ import {
 } from "../formats/feather/write.ts";
 import type { ReadLimits } from "../formats/limits.ts";
 
+/** Corners of a region in pixels, x to the right and y down: upper left, lower right. */
+export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
+
 /** One image of a dataset: a row of `annotations.feather`, whose columns have these names in snake_case. */
 export interface ImageAnnotation {
   readonly imageId: number;
@@ -17,8 +20,7 @@ export interface ImageAnnotation {
   readonly imageSize: readonly [height: number, width: number];
   /** Relative to the dataset folder; absolute in files made by the original. */
   readonly imageFilepath: string;
-  /** Boxes in pixels, corners as in [x0, y0, x1, y1]. */
-  readonly regionCoord: readonly (readonly [x0: number, y0: number, x1: number, y1: number])[];
+  readonly regionCoord: readonly Box[];
   readonly numRegions: number;
   /** "train", "val", "test" or whatever else the dataset uses. */
   readonly split: string;

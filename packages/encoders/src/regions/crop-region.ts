@@ -1,6 +1,5 @@
 import { roiAxisWeights } from "@villa/core";
-import type { RgbImage } from "@villa/data";
-import type { Box } from "./group-regions.ts";
+import type { Box, RgbImage } from "@villa/data";
 
 /**
  * A region's pixels resampled to a square: every target pixel averages the bilinear samples inside of it, so that large

@@ -1,8 +1,5 @@
 import { VillaError } from "@villa/data";
 
-/** A region: x0, y0, x1, y1 in pixels of its image. */
-export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
-
 /** Regions of a batch of images. */
 export interface Regions {
   /** [R × 4] boxes as x0, y0, x1, y1 in pixels of the image, row-major */

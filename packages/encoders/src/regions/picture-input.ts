@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type RgbImage, VillaError } from "@villa/data";
-import { type Box, groupRegions, type Regions } from "./group-regions.ts";
+import { type Box, type RgbImage, VillaError } from "@villa/data";
+import { groupRegions, type Regions } from "./group-regions.ts";
 import { type Resample, resizeImage } from "./resize.ts";
 
 /** Mean and deviation of each colour, of values 0 … 1. */

@@ -1,4 +1,4 @@
-import { AttributeMentions } from "@villa/data";
+import { AttributeMentions, sentences } from "@villa/data";
 import { defaultTemplates } from "../attribute-file.ts";
 
 /** A phrase that many texts have, as an entry of a file of attributes. */
@@ -46,8 +46,11 @@ export async function mineAttributes(
     for (const [phrase, form] of nouns.flatMap(({ noun }) => candidates(noun, singularOf))) {
       if (own.has(phrase) || !isSaid(phrase, form, text)) continue;
       own.add(phrase);
-      const sentence = text.split(" . ").find((each) => each.toLowerCase().includes(form)) ?? text;
-      const known = phrases.get(phrase) ?? { texts: 0, forms: new Set<string>(), example: sentence };
+      const known = phrases.get(phrase) ?? { texts: 0, forms: new Set<string>(), example: "" };
+      if (known.texts === 0) {
+        const parts = sentences(text, { stops: "before-space" });
+        known.example = parts.find((each) => isSaid(phrase, form, each)) ?? text;
+      }
       known.texts++;
       if (form !== phrase) known.forms.add(form);
       phrases.set(phrase, known);

@@ -1,11 +1,18 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type AttributeVocabulary, isVillaError, VillaError } from "@villa/data";
+import {
+  type AttributeVocabulary,
+  type Box,
+  isVillaError,
+  joinSentences,
+  proseSentences,
+  VillaError,
+} from "@villa/data";
 import { fileError, type PartSettings, readFileBytes, withPath } from "@villa/data/node";
 import { parseAttributeFile } from "../attribute-file.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
-import { type Box, type BoxFormat, type ColumnName, joinSentences, parseRow } from "../row.ts";
+import { type BoxFormat, type ColumnName, parseRow } from "../row.ts";
 import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
 import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
@@ -146,7 +153,7 @@ async function mineTable(
       if (number >= limit) break;
       const text = values?.[columns.text ?? "text"];
       onProgress?.({ task: "mining phrases", done: Math.min(number + 1, total), total, unit: "texts" });
-      if (typeof text === "string") yield joinSentences(text);
+      if (typeof text === "string") yield joinSentences(proseSentences(text));
     }
   };
   const mined = await mineAttributes(texts(), count);

@@ -1,5 +1,11 @@
-import { type ImageAnnotation, type MappingAnnotation, RandomState } from "@villa/data";
-import { regionTexts, type SentenceRule, sentencesAbout } from "./sentences.ts";
+import {
+  type DatasetTexts,
+  type ImageAnnotation,
+  type MappingAnnotation,
+  originalTexts,
+  RandomState,
+} from "@villa/data";
+import { regionTexts } from "./region-texts.ts";
 
 /**
  * Rows of `mapping_<split>.feather`: annotations with the attributes and sentences of every region.
@@ -7,7 +13,7 @@ import { regionTexts, type SentenceRule, sentencesAbout } from "./sentences.ts";
  * @param assigned image → region → attribute indices, from {@link mapRegions} or {@link assignRegions}
  * @param attributes names of the attributes
  * @param seed decides which of the sentences about an attribute stands for it
- * @param about which sentences may stand for an attribute; {@link sentenceRule} gives that of a dataset
+ * @param texts which sentences may stand for an attribute; `datasetTexts` of `@villa/data` gives the rule of a dataset
  * @see writeAnnotations of `@villa/data`, which makes the file's bytes
  */
 export function mappingRows(
@@ -15,7 +21,7 @@ export function mappingRows(
   assigned: readonly (readonly (readonly number[])[])[],
   attributes: readonly string[],
   seed: number,
-  about: SentenceRule = sentencesAbout,
+  texts: DatasetTexts = originalTexts,
 ): MappingAnnotation[] {
   const random = new RandomState(seed);
   return annotations.map((annotation, image): MappingAnnotation => {
@@ -24,7 +30,7 @@ export function mappingRows(
     const assignedAttributes = assigned[image]!.map((region) =>
       region.map((a) => attributes[a]!).sort((a, b) => order.get(a)! - order.get(b)!),
     );
-    const assignedText = regionTexts(annotation.text, annotation.attributes, assignedAttributes, random, about);
+    const assignedText = regionTexts(annotation.text, annotation.attributes, assignedAttributes, random, texts);
     return { ...annotation, assignedAttributes, assignedText };
   });
 }

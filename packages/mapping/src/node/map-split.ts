@@ -1,11 +1,16 @@
-import { type AttributeVocabulary, type ProgressListener, VillaError, writeAnnotations } from "@villa/data";
+import {
+  type AttributeVocabulary,
+  datasetTexts,
+  type ProgressListener,
+  VillaError,
+  writeAnnotations,
+} from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { assignRegions, type Epsilon } from "../assign/assign.ts";
 import { chooseEpsilon, chooseEpsilonPerAttribute, epsilonSweep, type ScoredSplit } from "../assign/epsilon.ts";
 import { excludeWithinGroups } from "../assign/exclusive.ts";
 import { mappingRows } from "../assign/mapping-rows.ts";
 import { type MappingReport, mappingReport } from "../assign/report.ts";
-import { sentenceRule } from "../assign/sentences.ts";
 import { defaultEpsilon, type Stage1Config } from "../config.ts";
 import type { SplitData } from "../data/build-data.ts";
 import { type AttributeScores, type HeadSource, scoreRegions } from "../model/scores.ts";
@@ -93,7 +98,7 @@ export async function writeMapping(
   },
 ): Promise<MappingReport | undefined> {
   const assigned = assignRegions(split.scores, split.data.counts, options.epsilon);
-  const rows = mappingRows(split.annotations, assigned, attributes, options.seed, sentenceRule(options.vocabulary));
+  const rows = mappingRows(split.annotations, assigned, attributes, options.seed, datasetTexts(options.vocabulary));
   const bytes = await writeAnnotations(rows);
   for (const path of options.paths) await atomicWriteFile(path, bytes);
   const known = judgeable(split);

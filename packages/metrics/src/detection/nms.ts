@@ -1,5 +1,5 @@
-import { VillaError } from "@villa/data";
-import { type Box, boxIou, checkBox } from "../box.ts";
+import { type Box, VillaError } from "@villa/data";
+import { boxIou, checkBox } from "../box.ts";
 
 /** Boxes that compete. */
 export interface NmsOptions {

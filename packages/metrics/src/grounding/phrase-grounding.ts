@@ -1,5 +1,5 @@
-import { VillaError } from "@villa/data";
-import { type Box, boxHolds, boxIou, checkBox } from "../box.ts";
+import { type Box, VillaError } from "@villa/data";
+import { boxHolds, boxIou, checkBox } from "../box.ts";
 import { expectedHit, meanOf } from "../ties.ts";
 
 /** A phrase, the boxes that a model offers for it, and where it truly is. */

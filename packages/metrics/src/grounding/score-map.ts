@@ -1,5 +1,5 @@
-import { VillaError } from "@villa/data";
-import { type Box, checkBox } from "../box.ts";
+import { type Box, VillaError } from "@villa/data";
+import { checkBox } from "../box.ts";
 
 /** Scores of a phrase for every pixel of an image, and where the phrase truly is. */
 export interface ScoreMap {

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { datasetTexts, VillaError } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 import type { PictureInput } from "@villa/encoders";
 import { contrastiveBatch } from "../batch.ts";
@@ -30,9 +30,10 @@ export async function splitPairs(
   input?: PictureInput,
 ): Promise<SplitPairs> {
   const rows = mode === "mapping" ? await checkedMappings(dataset, split) : dataset.rows(split);
+  const texts = datasetTexts(dataset.vocabulary);
   const usable: { row: (typeof rows)[number]; pairs: ImagePairs }[] = [];
   for (const row of rows) {
-    const pairs = imagePairs(row, mode);
+    const pairs = imagePairs(row, mode, { texts });
     if (pairs.boxes.length > 0) usable.push({ row, pairs });
   }
   await embeddings.prepare(usable.flatMap(({ pairs }) => pairs.sentences.flat()));

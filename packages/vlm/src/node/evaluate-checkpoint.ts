@@ -1,5 +1,5 @@
 import { type AttributeVocabulary, attributeNames, type ProgressListener, VillaError } from "@villa/data";
-import { openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
+import { type Dataset, openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
 import { attributeEmbeddings } from "@villa/encoders";
 import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "@villa/metrics";
 import { backendScores } from "../backend-scores.ts";
@@ -100,7 +100,7 @@ export async function embedForEvaluation(options: EvaluateOptions): Promise<Embe
   const labels = regionLabels(rows, attributes);
   const embedded =
     checkpoint === "embeddings"
-      ? await storedEmbeddings(dataDir, rows, attributes)
+      ? await storedEmbeddings(dataset, split, attributes)
       : await modelEmbeddings(options, dataset, rows);
   return { dataset, rows, attributes, input: { ...embedded, labels } };
 }
@@ -156,7 +156,6 @@ function retrievalExamples(
 }
 
 type Embedded = { regions: Float32Array; attributes: Float32Array; dimension: number };
-type Dataset = Awaited<ReturnType<typeof openDataset>>;
 type Rows = ReturnType<Dataset["rows"]>;
 
 async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows: Rows): Promise<Embedded> {
@@ -194,34 +193,22 @@ export async function vocabularyEmbeddings(
   return attributes;
 }
 
-async function storedEmbeddings(dataDir: string, rows: Rows, names: readonly string[]): Promise<Embedded> {
-  const stored = await readAttributeEmbeddings(dataDir);
+async function storedEmbeddings(dataset: Dataset, split: string, names: readonly string[]): Promise<Embedded> {
+  const { directory } = dataset;
+  const stored = await readAttributeEmbeddings(directory);
   const { dimension } = stored;
   const attributes = new Float32Array(names.length * dimension);
   names.forEach((name, i) => {
     const row = stored.attributes.indexOf(name);
-    if (row < 0) throw new VillaError("Mismatch", `The attribute "${name}" has no embedding in ${dataDir}.`);
+    if (row < 0) throw new VillaError("Mismatch", `The attribute "${name}" has no embedding in ${directory}.`);
     attributes.set(stored.values.subarray(row * dimension, (row + 1) * dimension), i * dimension);
   });
-  const all = await readRegionEmbeddings(dataDir, new Set(rows.map(({ imageId }) => imageId)));
-  const starts = new Map<number, { start: number; length: number }>();
-  let start = 0;
-  all.imageIds.forEach((imageId, i) => {
-    starts.set(imageId, { start, length: all.lengths[i]! });
-    start += all.lengths[i]!;
-  });
-  const regions = new Float32Array(rows.reduce((sum, row) => sum + row.regionCoord.length, 0) * dimension);
-  let at = 0;
-  for (const { imageId, regionCoord } of rows) {
-    const own = starts.get(imageId);
-    if (own?.length !== regionCoord.length * dimension) {
-      throw new VillaError(
-        "Mismatch",
-        `Image ${imageId} has no embeddings of its ${regionCoord.length} regions; run preprocess again.`,
-      );
-    }
-    regions.set(all.regions.subarray(own.start, own.start + own.length), at);
-    at += own.length;
+  const { regions, dimension: own } = await readRegionEmbeddings(dataset, { split });
+  if (own !== dimension) {
+    throw new VillaError(
+      "Mismatch",
+      `The regions' embeddings in ${directory} have ${own} dimensions, the attributes' ${dimension}; run preprocess again.`,
+    );
   }
   return { regions: normalizeRows(regions, dimension), attributes, dimension };
 }

@@ -28,16 +28,6 @@ export interface AttributeEmbeddings {
   readonly values: Float32Array;
 }
 
-/** Region embeddings of a dataset folder. */
-export interface RegionEmbeddings {
-  /** Concatenated flat vectors of all images; [R, d] once d is known. */
-  readonly regions: Float32Array;
-  /** [N] values of each image: its regions × d. */
-  readonly lengths: Int32Array;
-  /** [N] */
-  readonly imageIds: Float64Array;
-}
-
 /**
  * Reads `attr_embs.pth`, ours or the original's, or `attr_embs.safetensors`.
  *
@@ -105,27 +95,6 @@ export async function visitRegionEmbeddings(
       visit(imageId, vector);
     }
   }
-}
-
-/** The region embeddings of all images, or of `wanted`, in the order of the index. */
-export async function readRegionEmbeddings(
-  dataDirectory: string,
-  wanted?: ReadonlySet<number>,
-): Promise<RegionEmbeddings> {
-  const vectors: Float32Array[] = [];
-  const imageIds: number[] = [];
-  await visitRegionEmbeddings(dataDirectory, wanted, (imageId, embeddings) => {
-    imageIds.push(imageId);
-    vectors.push(embeddings);
-  });
-  const lengths = Int32Array.from(vectors, (vector) => vector.length);
-  const regions = new Float32Array(lengths.reduce((sum, length) => sum + length, 0));
-  let at = 0;
-  for (const vector of vectors) {
-    regions.set(vector, at);
-    at += vector.length;
-  }
-  return { regions, lengths, imageIds: Float64Array.from(imageIds) };
 }
 
 /** The original's column `file` has no ending ("embs_2623"); a name with one, or a path, is accepted too. */

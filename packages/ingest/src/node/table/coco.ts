@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { joinSentences, VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
 import type { TableRecord } from "./open-table.ts";
 
@@ -38,7 +38,7 @@ export async function cocoRecords(path: string): Promise<TableRecord[]> {
     const regions = own.filter(({ bbox }) => bbox !== undefined);
     const captions = own.flatMap(({ caption }) => (typeof caption === "string" ? [caption] : []));
     const text =
-      image.text ?? image.caption ?? captions.map((caption) => caption.trim().replace(/\.$/, "")).join(" . ");
+      image.text ?? image.caption ?? joinSentences(captions.map((caption) => caption.trim().replace(/\.$/, "")));
     const values = {
       ...image,
       image: image.file_name,

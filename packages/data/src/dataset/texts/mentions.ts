@@ -1,6 +1,6 @@
-import { VillaError } from "../errors.ts";
+import { VillaError } from "../../errors.ts";
+import type { AttributeVocabulary } from "../vocabulary.ts";
 import { type DeniedStretch, deniedStretches, isDenial } from "./negation.ts";
-import type { AttributeVocabulary } from "./vocabulary.ts";
 
 /** A stretch of text within which a negation reaches. */
 interface Clause {

@@ -1,8 +1,10 @@
-import { VillaError } from "@villa/data";
-import { checkEmbeddingManifest, openDataset, visitRegionEmbeddings } from "@villa/data/node";
+import { VillaError } from "../../errors.ts";
+import { checkEmbeddingManifest } from "./embedding-manifest.ts";
+import { visitRegionEmbeddings } from "./embeddings.ts";
+import type { Dataset } from "./open-dataset.ts";
 
-/** Region embeddings of a dataset folder, fitted to its annotations. */
-export interface DatasetRegionEmbeddings {
+/** Region embeddings of a dataset, fitted to its annotations. */
+export interface RegionEmbeddings {
   /** [R, dimension], image after image in the order of the annotations */
   readonly regions: Float32Array;
   /** [N] regions of each image */
@@ -13,20 +15,20 @@ export interface DatasetRegionEmbeddings {
 }
 
 /**
- * Reads the embeddings of all images of a dataset folder, or of one split, ours or the original's.
+ * Reads the embeddings of all images of a dataset, or of one split, ours or the original's.
  *
  * @throws VillaError `NotFound` with the cure; `Mismatch` when the embeddings were made from other annotations, or do not
  *   fit them
  */
 export async function readRegionEmbeddings(
-  dataDirectory: string,
-  { split }: { split?: string | undefined } = {},
-): Promise<DatasetRegionEmbeddings> {
-  const dataset = await openDataset(dataDirectory);
-  await checkEmbeddingManifest(dataDirectory, dataset.annotations);
+  dataset: Dataset,
+  { split }: { readonly split?: string | undefined } = {},
+): Promise<RegionEmbeddings> {
+  const { directory, annotations } = dataset;
+  await checkEmbeddingManifest(directory, annotations);
   const rows = dataset.rows(split);
   const vectors = new Map<number, Float32Array>();
-  await visitRegionEmbeddings(dataDirectory, new Set(rows.map((row) => row.imageId)), (imageId, vector) => {
+  await visitRegionEmbeddings(directory, new Set(rows.map((row) => row.imageId)), (imageId, vector) => {
     vectors.set(imageId, vector);
   });
   const counts = Int32Array.from(rows, (row) => row.regionCoord.length);

@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import {
+  type AttributeVocabulary,
+  datasetTexts,
+  docMnistVocabulary,
+  joinSentences,
+  originalTexts,
+  proseSentences,
+  sentences,
+  wordsOf,
+} from "../src/index.ts";
+
+test("sentences end at full stops, are trimmed, and short pieces drop out where that is asked for", () => {
+  const text = "the color is red .  3.5 cm. ok .. a";
+  expect(sentences(text)).toEqual(["the color is red", "3", "5 cm", "ok", "a"]);
+  expect(sentences(text, { longerThan: 3 })).toEqual(["the color is red", "5 cm"]);
+  expect(sentences(text, { stops: "before-space" })).toEqual(["the color is red", "3.5 cm", "ok .", "a"]);
+  expect(sentences("")).toEqual([]);
+});
+
+test.each([
+  ["A mug. It's red!  Buy it?", "A mug . It's red . Buy it"],
+  ["FINDINGS: no\nevidence of edema.\n\nIMPRESSION: none", "FINDINGS: no evidence of edema . IMPRESSION: none"],
+  ["Features\n- red\n- no lid\n* 3.5 cm", "Features . red . no lid . 3.5 cm"],
+  ["Wait... what?! Yes; b.png", "Wait . what . Yes . b.png"],
+  [" … . ! ", ""],
+])("sentences of the prose %j", (prose, joined) => {
+  expect(joinSentences(proseSentences(prose))).toBe(joined);
+  // What was joined comes apart again.
+  expect(sentences(joined, { stops: "before-space" })).toEqual(proseSentences(prose));
+});
+
+test("awkward prose of a megabyte is split at once", () => {
+  const size = 1 << 20;
+  for (const pattern of [".", "!x", ". ", " ", "\n", "\n ", "-\n", "a"]) {
+    const prose = `${pattern.repeat(size / pattern.length)}x`;
+    expect(sentences(joinSentences(proseSentences(prose))).join("").length).toBeLessThanOrEqual(prose.length);
+  }
+}, 5000);
+
+test("words are runs of letters and digits in lower case", () => {
+  expect(wordsOf("A T-shirt, l'Été 3.5")).toEqual(["a", "t", "shirt", "l", "été", "3", "5"]);
+  expect(wordsOf("?!")).toEqual([]);
+});
+
+describe("which sentences are about an attribute", () => {
+  test("in DocMNIST: those of more than three characters in which it follows a space, as in the original", () => {
+    const text = "Red it is . the color is REDdish . the digit is red . a r";
+    expect(originalTexts.about(text, "red")).toEqual(["the color is REDdish", "the digit is red"]);
+    expect(originalTexts.about(text, "r")).toEqual(["the color is REDdish", "the digit is red"]);
+    expect(datasetTexts(docMnistVocabulary)).toBe(originalTexts);
+  });
+
+  const vocabulary: AttributeVocabulary = {
+    mentions: "words",
+    groups: [
+      { name: "x", attributes: ["red", "lid", "mug"], templates: ["a {}"], synonyms: { red: ["scarlet", "rouge"] } },
+    ],
+  };
+  const text = "Scarlet . an infrared lamp, 3.5 cm . the red mug . a Mug without a lid . Lid";
+
+  test("elsewhere: those that mention it as a word, by any of its names, and do not deny it", () => {
+    const { about } = datasetTexts(vocabulary);
+    expect(about(text, "red")).toEqual(["Scarlet", "the red mug"]);
+    expect(about(text, "lid")).toEqual(["Lid"]);
+    expect(about(text, "mug")).toEqual(["the red mug", "a Mug without a lid"]);
+    expect(about("a lid", "mug")).toEqual([]);
+    expect(about("", "lid")).toEqual([]);
+    const negated = datasetTexts({ ...vocabulary, mentions: "words-negated-too" });
+    expect(negated.about(text, "lid")).toEqual(["a Mug without a lid", "Lid"]);
+  });
+
+  test("numbers and names with full stops stay whole", () => {
+    expect(datasetTexts(vocabulary).sentences(text)[1]).toBe("an infrared lamp, 3.5 cm");
+    expect(originalTexts.sentences(text)[1]).toBe("an infrared lamp, 3");
+  });
+});
