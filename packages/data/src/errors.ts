@@ -53,3 +53,13 @@ export class VillaError extends Error {
 export function isVillaError(error: unknown, code?: VillaErrorCode): error is VillaError {
   return error instanceof Error && error.name === "VillaError" && "code" in error && (!code || error.code === code);
 }
+
+/**
+ * Ends work whose caller has asked to stop: the one way in which everything here stops.
+ *
+ * @param sentence what was stopped, and what is kept
+ * @throws VillaError `Aborted` when the signal has fired; its cause is the signal's reason
+ */
+export function throwIfAborted(signal: AbortSignal | undefined, sentence = "Stopped on request."): void {
+  if (signal?.aborted) throw new VillaError("Aborted", sentence, { cause: signal.reason });
+}

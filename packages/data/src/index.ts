@@ -36,7 +36,7 @@ export {
   formatVocabulary,
   parseVocabulary,
 } from "./dataset/vocabulary.ts";
-export { isVillaError, VillaError, type VillaErrorCode } from "./errors.ts";
+export { isVillaError, throwIfAborted, VillaError, type VillaErrorCode } from "./errors.ts";
 export { type FeatherTable, readFeather } from "./formats/feather/read.ts";
 export {
   createFeatherWriter,

@@ -20,7 +20,6 @@ export {
   folderBeside,
   readFileBytes,
   replaceFolder,
-  throwIfAborted,
   withPath,
 } from "./dataset/node/files.ts";
 export { type Dataset, datasetFiles, openDataset } from "./dataset/node/open-dataset.ts";

@@ -1,4 +1,4 @@
-import { type ProgressListener, RandomState, VillaError } from "@villa/data";
+import { type ProgressListener, RandomState, throwIfAborted, VillaError } from "@villa/data";
 import { checkAttributes, type DocMnistAttributes, docMnistAttributes, largestRegionComplexity } from "./attributes.ts";
 import { cellSize, checkDigits, type DigitSet, type DigitSource, indicesWithLabels } from "./digits.ts";
 import type { DocMnistSample, SplitName } from "./sample.ts";
@@ -71,7 +71,7 @@ function* generate(options: DocMnistOptions): Generator<DocMnistSample, void, un
     const builder = new SampleBuilder({ ...pools[split], attributes, gridSize, targetSampleComplexity, random });
     let spent = 0;
     for (;;) {
-      if (signal?.aborted) throw new VillaError("Aborted", "Generating DocMNIST was cancelled.");
+      throwIfAborted(signal, "Generating DocMNIST was stopped.");
       builder.drawRegions();
       // The image that would exceed the budget is dropped, its draws stay consumed.
       if (spent + builder.sampleComplexity > budget) break;

@@ -159,6 +159,20 @@ test("several values of epsilon are compared in the report, whose loss curve map
   expect(result.history).toEqual(history);
 });
 
+test("stopped while mapping, a run ends as Aborted, writes no mapping and goes on later", async () => {
+  const settings = await config({ epochs: 1 });
+  const controller = new AbortController();
+  const stopped = runStage1(settings, {
+    signal: controller.signal,
+    onProgress: ({ task }) => task === "mapping" && controller.abort(),
+  });
+  const error = await stopped.catch((caught: unknown) => caught);
+  expect(isVillaError(error, "Aborted") && error.message).toBe("Mapping was stopped; nothing has been written.");
+  const written = await readdir(settings.dataDir);
+  expect(written.filter((name) => name.startsWith("mapping_"))).toEqual([]);
+  expect((await runStage1(settings)).mappings).toHaveLength(2);
+});
+
 test("starting weights can come from a checkpoint", async () => {
   const first = await config({ epochs: 4 });
   await runStage1(first);

@@ -4,9 +4,10 @@ import {
   type ImageAnnotation,
   type ProgressListener,
   type Shard,
+  throwIfAborted,
   VillaError,
 } from "@villa/data";
-import { type Dataset, openDataset, throwIfAborted } from "@villa/data/node";
+import { type Dataset, openDataset } from "@villa/data/node";
 import { attributeEmbeddings, type Encoder } from "@villa/encoders";
 import { assembleRegions, type EmbeddingFormat, writeAttributes } from "./assemble.ts";
 import { checkDataset } from "./check-dataset.ts";

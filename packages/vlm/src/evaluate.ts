@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Box, type ProgressListener, type RgbImage, VillaError } from "@villa/data";
+import { type Box, type ProgressListener, type RgbImage, throwIfAborted, VillaError } from "@villa/data";
 import { type ImageEncoder, type ImageTower, regionInput } from "@villa/encoders";
 import { embedRegions } from "./region-encoder.ts";
 
@@ -67,7 +67,7 @@ export async function embedSplit<Image extends LabelledImage>(
   const result = new Float32Array(regions * ("embedDim" in encoder ? encoder.embedDim : encoder.dimension));
   let offset = 0;
   for (let start = 0; start < images.length; ) {
-    if (signal?.aborted) throw new VillaError("Aborted", "Embedding was stopped.");
+    throwIfAborted(signal, "Embedding was stopped.");
     const first = await load(images[start]!);
     const pictures = [first];
     // A batch ends early where the size of the pictures changes, so that rows stay in order.

@@ -1,4 +1,4 @@
-import { attributeNames, type ProgressListener } from "@villa/data";
+import { attributeNames, type ProgressListener, throwIfAborted } from "@villa/data";
 import { attributeEmbeddings, type Encoder } from "@villa/encoders";
 import { buildSplit, type SplitData } from "@villa/mapping";
 import { breathe } from "./breathe.ts";
@@ -33,7 +33,7 @@ export async function embedDataset(
   let done = 0;
   for (const [split, images] of splitRows(dataset)) {
     const step = (count: number): void => {
-      signal.throwIfAborted();
+      throwIfAborted(signal);
       done += count;
       onProgress({ task: "embedding regions", done, total: dataset.rows.length, unit: "images" });
     };

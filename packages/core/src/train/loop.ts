@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { isVillaError, VillaError } from "@villa/data";
+import { isVillaError, throwIfAborted, VillaError } from "@villa/data";
 import { EarlyStopping } from "../run/early-stopping.ts";
 import { epochBatches, stepsPerEpoch } from "./batches.ts";
 import type { EpochResult, TrainOptions, TrainResult } from "./options.ts";
@@ -38,7 +38,7 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
     for (let step = interrupted?.step ?? 0; step < perEpoch; step++) {
       if (signal?.aborted) {
         await save(step);
-        throw new VillaError("Aborted", "Training was stopped; resume to continue.", { cause: signal.reason });
+        throwIfAborted(signal, "Training was stopped; resume to continue.");
       }
       const { loss, gradients } = await options.step(batches[step]!, { epoch, step });
       requireFinite(loss, gradients, epoch, step);

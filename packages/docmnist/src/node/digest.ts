@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { type ImageAnnotation, VillaError } from "@villa/data";
+import { type ImageAnnotation, throwIfAborted, VillaError } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import { docMnistAttributes } from "../attributes.ts";
 
@@ -39,7 +39,7 @@ export async function digestDataset(
     let complexity = 0;
     let shape: readonly number[] | undefined;
     for await (const { row, image } of dataset.samples(split)) {
-      if (options.signal?.aborted) throw new VillaError("Aborted", "The digest was cancelled.");
+      throwIfAborted(options.signal, "The digest was stopped.");
       shape ??= row.imageSize;
       if (row.imageSize[0] !== shape[0] || row.imageSize[1] !== shape[1]) {
         throw new VillaError("Mismatch", `Image ${row.imageId} of ${directory} has another size than the others.`);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { isVillaError, ownsPart, VillaError } from "@villa/data";
-import { atomicWriteFile, itemsPerPart, readFileBytes, throwIfAborted } from "@villa/data/node";
+import { isVillaError, ownsPart, throwIfAborted, VillaError } from "@villa/data";
+import { atomicWriteFile, itemsPerPart, readFileBytes } from "@villa/data/node";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
 import { convertRow } from "./convert-row.ts";

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { atomicWriteFile, throwIfAborted } from "@villa/data/node";
+import { throwIfAborted } from "@villa/data";
+import { atomicWriteFile } from "@villa/data/node";
 import type { Pack } from "tar-stream";
 
 /** A sample of a WebDataset: files that share a key. */

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { ProgressListener } from "@villa/data";
+import { type ProgressListener, throwIfAborted } from "@villa/data";
 import { gatherRows, type MappingData, regionOffsets } from "../data/batches.ts";
 import { HeadStack } from "./head-stack.ts";
 import { type HeadsOptions, type HeadWeights, headOfAttribute } from "./heads.ts";
@@ -55,7 +55,7 @@ export async function scoreRegions(options: {
   );
   let done = 0;
   for (const attributes of model.oneProj ? [wanted] : wanted.map((attribute) => [attribute])) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal, "Mapping was stopped; nothing has been written.");
     const head = await model.load(headOfAttribute(model.oneProj, attributes[0]!));
     const { dimension, oneProj, adapter } = model;
     const form = { dimension, oneProj, adapter, totalAttributes: model.attributes.length };

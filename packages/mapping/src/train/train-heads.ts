@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { throwIfAborted } from "@villa/data";
 import { epochBatches, type MappingData } from "../data/batches.ts";
 import {
   type BestEpoch,
@@ -172,7 +172,7 @@ class StackRun {
   async epoch(batches: Parameters<HeadTrainer["trainEpoch"]>[1]): Promise<void> {
     const { data, validation, onStep, onHeadEpoch, signal } = this.#options;
     const losses = await this.#trainer.trainEpoch(data, batches, () => {
-      throwIfAborted(signal);
+      throwIfAborted(signal, "Training was stopped; finished epochs are saved.");
       onStep?.(this.#trainer.heads.length);
     });
     const judged = validation ? await validateHeads(this.#trainer, validation) : [];
@@ -252,8 +252,4 @@ class Saver {
   finish(): Promise<void> {
     return this.#pending;
   }
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new VillaError("Aborted", "Training was stopped; finished epochs are saved.");
 }

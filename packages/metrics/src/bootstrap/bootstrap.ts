@@ -1,4 +1,4 @@
-import { type ProgressListener, VillaError } from "@villa/data";
+import { type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
 import { bootstrapSamples, quantile, type ResamplingOptions } from "./resample.ts";
 
 /** Named numbers of a sample; NaN where it has none. */
@@ -78,7 +78,7 @@ export async function measureSamples(
   const rows: number[][] = [];
   let lastPause = performance.now();
   for (const sample of bootstrapSamples(options)) {
-    if (signal?.aborted) throw new VillaError("Aborted", "The bootstrap was interrupted.");
+    throwIfAborted(signal, "The bootstrap was stopped.");
     rows.push(measure(sample));
     onProgress?.({ task: "bootstrap", done: rows.length, total, unit: "resamples" });
     // A timer, not a promise: pages and Ctrl-C get their turn.

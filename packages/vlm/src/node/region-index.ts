@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type ImageAnnotation, type ProgressListener, type Shard, VillaError } from "@villa/data";
+import { type ImageAnnotation, type ProgressListener, type Shard, throwIfAborted, VillaError } from "@villa/data";
 import {
   annotationsFingerprint,
   type Dataset,
@@ -8,7 +8,6 @@ import {
   itemsPerPart,
   PartStore,
   regionPartFormat,
-  throwIfAborted,
 } from "@villa/data/node";
 import type { ImageEncoder, ImageTower } from "@villa/encoders";
 import { embedSplit } from "../evaluate.ts";

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { isVillaError, VillaError } from "../../errors.ts";
+import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
 import type { ProgressListener } from "../progress.ts";
-import { fileError, throwIfAborted } from "./files.ts";
+import { fileError } from "./files.ts";
 
 /** What to download. */
 export interface DownloadOptions {

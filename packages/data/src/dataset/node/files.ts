@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { isVillaError, VillaError } from "../../errors.ts";
+import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
 import type { RangeSource } from "../../formats/safetensors.ts";
 
 /**
@@ -159,9 +159,4 @@ export async function withPath<T>(path: string, read: () => T | Promise<T>): Pro
     if (!isVillaError(error) || error.message.includes(path)) throw error;
     throw new VillaError(error.code, `${path}: ${error.message}`, { cause: error });
   }
-}
-
-/** @throws VillaError `Aborted` */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new VillaError("Aborted", "Stopped on request.", { cause: signal.reason });
 }
