@@ -17,11 +17,15 @@ export function columnValues(arrow: Arrow, vector: Vector, allowance: Allowance)
   return chunks.length === 1 ? chunks[0]! : chunks.flat(1);
 }
 
+/** Bytes that a value takes, about: its place in the array and, for texts and lists, an object. */
+const valueCost = 24;
+
 function dataValues(arrow: Arrow, data: Data, allowance: Allowance): unknown[] {
   const { Type } = arrow;
   const { length, offset } = data;
   if (!(length >= 0 && offset === 0)) throw damaged();
-  allowance.take(length * 8, "A column");
+  allowance.take(length * valueCost, "A column");
+  allowance.work(length, "A column");
   const values = ((): unknown[] => {
     switch (data.typeId) {
       case Type.Null:
@@ -51,10 +55,21 @@ function dataValues(arrow: Arrow, data: Data, allowance: Allowance): unknown[] {
       case Type.Dictionary: {
         if (!data.dictionary) throw damaged();
         const words = columnValues(arrow, data.dictionary, allowance);
+        const isNull = nullTest(data);
         return numbers(arrow, data.clone((data.type as DataType & { indices: DataType }).indices), length).map(
-          (index) => words[Number(index)] ?? null,
+          (index, i) => {
+            if (isNull(i)) return null;
+            if (!(Number(index) >= 0 && Number(index) < words.length)) throw damaged();
+            return words[Number(index)];
+          },
         );
       }
+      case Type.Decimal:
+      case Type.Interval:
+        throw new VillaError(
+          "Unsupported",
+          "Feather columns of decimals and intervals cannot be read; cast them first.",
+        );
       default: {
         // Views, dates and the like: rare in our files, so Arrow's own slower accessors will do.
         const vector = new arrow.Vector([data]);
@@ -128,6 +143,14 @@ function strings(bytes: Uint8Array, at: ArrayLike<number>): string[] {
   }
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   return Array.from({ length }, (_, i) => decoder.decode(bytes.subarray(at[i]!, at[i + 1]!)));
+}
+
+/** Whether a value is null, as the column's bits say. */
+function nullTest({ nullCount, nullBitmap, length }: Data): (index: number) => boolean {
+  const bitmap = nullBitmap as Uint8Array | undefined;
+  if (nullCount === 0) return () => false;
+  if (!bitmap || bitmap.length * 8 < length) throw damaged();
+  return (i) => ((bitmap[i >> 3]! >> (i & 7)) & 1) === 0;
 }
 
 function applyNulls(values: unknown[], validity: Uint8Array | undefined): void {

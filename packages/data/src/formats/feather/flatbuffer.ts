@@ -33,6 +33,16 @@ export class CheckedTable {
     return at === undefined ? 0 : this.#view.getUint8(at);
   }
 
+  int16(field: number, absent = 0): number {
+    const at = this.#locate(field, 2);
+    return at === undefined ? absent : this.#view.getInt16(at, true);
+  }
+
+  int32(field: number, absent = 0): number {
+    const at = this.#locate(field, 4);
+    return at === undefined ? absent : this.#view.getInt32(at, true);
+  }
+
   int64(field: number): number {
     const at = this.#locate(field, 8);
     return at === undefined ? 0 : this.#number(at);

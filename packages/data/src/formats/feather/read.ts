@@ -23,6 +23,8 @@ export interface FeatherTable {
   rows(): Record<string, unknown>[];
 }
 
+/** Bytes that a row as an object takes, about. */
+const rowCost = 100;
 const arrowMagic = "ARROW1";
 
 /**
@@ -35,9 +37,10 @@ const arrowMagic = "ARROW1";
 export async function readFeather(bytes: Uint8Array, limits: ReadLimits = {}): Promise<FeatherTable> {
   checkBytes(bytes);
   checkMagic(bytes);
-  verifyArrowFile(bytes);
-  const arrow = await loadArrow();
   const allowance = new Allowance(bytes.length, limits);
+  // Whoever reads a table makes something of each row.
+  allowance.take(rowCost * verifyArrowFile(bytes), "The table");
+  const arrow = await loadArrow();
   const table = guarded(() => withAllowance(allowance, () => arrow.tableFromIPC(aligned(bytes))));
   const columnNames = table.schema.fields.map((field) => field.name);
   const column = (name: string): unknown[] => {
