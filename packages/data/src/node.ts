@@ -22,7 +22,7 @@ export {
   replaceFolder,
   withPath,
 } from "./dataset/node/files.ts";
-export { type Dataset, datasetFiles, openDataset } from "./dataset/node/open-dataset.ts";
+export { type Dataset, datasetFiles, type OpenDatasetOptions, openDataset } from "./dataset/node/open-dataset.ts";
 export {
   differingSettings,
   itemsPerPart,

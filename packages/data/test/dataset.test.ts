@@ -1,4 +1,5 @@
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { unit } from "@villa/testing";
 import { encode as encodePng } from "fast-png";
@@ -100,6 +101,54 @@ describe("a dataset folder", () => {
     writeFileSync(join(there, "annotations.feather"), await writeAnnotations(absolute));
     const dataset = await openDataset(there);
     expectPixels((await dataset.readImage(dataset.rows()[2]!)).data, 2);
+  });
+
+  describe("does not read outside of its folder", () => {
+    const victim = join(folder, "victim");
+    const there = join(folder, "stranger");
+    const at = (imageFilepath: string) => ({ ...rows[0]!, imageFilepath });
+    beforeAll(async () => {
+      mkdirSync(victim);
+      await write(there, rows);
+      cpSync(join(there, "images", "0.npz"), join(victim, "0.npz"));
+      symlinkSync(join(victim, "0.npz"), join(there, "images", "link.npz"));
+      symlinkSync(victim, join(there, "more"));
+      symlinkSync("0.npz", join(there, "images", "inside.npz"));
+    });
+
+    test.each([
+      ["a relative path", "../victim/0.npz"],
+      ["a path that comes back out", "images/../../victim/0.npz"],
+      ["backslashes", "..\\victim\\0.npz"],
+      ["a linked file", "images/link.npz"],
+      ["a linked folder", "more/0.npz"],
+    ])("%s", async (_, path) => {
+      const dataset = await openDataset(there);
+      await expect(dataset.readImage(at(path))).rejects.toMatchObject({
+        code: "UnsafeFile",
+        message: expect.stringContaining("VILLA_ALLOW_OUTSIDE"),
+      });
+      expectPixels((await (await openDataset(there, { allowOutside: true })).readImage(at(path))).data, 0);
+    });
+
+    test("a link within the folder is followed, an absolute path is not taken for a tail that leaves it", async () => {
+      const dataset = await openDataset(there);
+      expectPixels((await dataset.readImage(at("images/inside.npz"))).data, 0);
+      expect(() => dataset.imagePath(at("/nowhere/../victim/0.npz"))).toThrow(/is not in/);
+    });
+
+    test.skipIf(process.platform === "win32")("a pipe in place of an image is refused at once", async () => {
+      execFileSync("mkfifo", [join(there, "images", "pipe.npz")]);
+      const dataset = await openDataset(there);
+      await expect(dataset.readImage(at("images/pipe.npz"))).rejects.toMatchObject({
+        code: "FileSystem",
+        message: expect.stringContaining("not a regular file"),
+      });
+    });
+
+    test("a split that is a path is refused", async () => {
+      await expect(writeAnnotations([{ ...rows[0]!, split: "../x" }])).rejects.toThrow(/part of a file's name/);
+    });
   });
 
   test("has its own attributes when it says so", async () => {

@@ -1,5 +1,5 @@
 import { VillaError } from "../errors.ts";
-import { describe } from "../formats/describe.ts";
+import { describe, quote } from "../formats/describe.ts";
 import { type FeatherTable, readFeather } from "../formats/feather/read.ts";
 import {
   createFeatherWriter,
@@ -184,6 +184,8 @@ function checkRow(row: Row, index: number, code: "InvalidFile" | "InvalidArgumen
   }
   if (typeof imageFilepath !== "string" || imageFilepath === "") fail("image_filepath is empty");
   if (typeof split !== "string" || split === "") fail("split is empty");
+  // Splits become names of files.
+  if (/[/\\\0]/.test(split)) fail(`split is ${quote(split)}, which cannot be part of a file's name`);
   if (typeof text !== "string") fail("text is missing");
   if (!isTexts(attributes)) fail("attributes is not a list of words");
   if (!Array.isArray(regionCoord)) fail("region_coord is not a list of boxes");

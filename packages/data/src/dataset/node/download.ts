@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
 import type { ProgressListener } from "../progress.ts";
-import { fileError } from "./files.ts";
+import { fileError, openRegularFile } from "./files.ts";
 
 /** What to download. */
 export interface DownloadOptions {
@@ -153,6 +153,7 @@ async function verify(path: string, options: DownloadOptions): Promise<void> {
 export async function hashFile(path: string, algorithm: "sha256" | "md5"): Promise<string> {
   const hash = createHash(algorithm);
   try {
+    await (await openRegularFile(path)).file.close();
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   } catch (error) {
     throw fileError(error, path, "read");

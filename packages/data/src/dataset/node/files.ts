@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { constants, createReadStream, existsSync } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
+import { describe } from "../../formats/describe.ts";
 import type { RangeSource } from "../../formats/safetensors.ts";
 
 /**
@@ -15,9 +16,8 @@ export async function readFileBytes(
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<Uint8Array> {
   try {
-    const file = await open(path, "r");
+    const { file, size } = await openRegularFile(path);
     try {
-      const { size } = await file.stat();
       const bytes = new Uint8Array(size);
       for (let at = 0; at < size; ) {
         throwIfAborted(options.signal);
@@ -31,6 +31,29 @@ export async function readFileBytes(
     }
   } catch (error) {
     throw fileError(error, path, "read");
+  }
+}
+
+/**
+ * Opens a file for reading, and nothing else that has a name: reading a pipe would wait for ever for somebody to write
+ * into it, and a device may never end.
+ *
+ * @throws VillaError `InvalidArgument`, `FileSystem`; what Node throws for files that are not there
+ */
+export async function openRegularFile(path: string): Promise<{ file: FileHandle; size: number }> {
+  if (typeof path !== "string") {
+    throw new VillaError("InvalidArgument", `A file is named by a text, not ${describe(path)}.`);
+  }
+  // Without waiting for the other end of a pipe. Windows has no such flag, and no such pipes.
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const stats = await file.stat();
+    if (stats.isFile()) return { file, size: stats.size };
+    const what = stats.isDirectory() ? "it is a folder" : "it is a pipe, a socket or a device, not a regular file";
+    throw new VillaError("FileSystem", `Cannot read ${path}: ${what}.`);
+  } catch (error) {
+    await file.close();
+    throw error;
   }
 }
 
@@ -54,8 +77,7 @@ export async function fileSource(path: string): Promise<RangeSource> {
     }
   };
   try {
-    const file = await open(path, "r");
-    const { size } = await file.stat();
+    const { file, size } = await openRegularFile(path);
     await file.close();
     return { size, read };
   } catch (error) {

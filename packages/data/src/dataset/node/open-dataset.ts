@@ -1,12 +1,14 @@
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { VillaError } from "../../errors.ts";
+import { describe } from "../../formats/describe.ts";
 import { decodeImage } from "../../formats/image/decode.ts";
 import type { RgbImage } from "../../formats/image/rgb-image.ts";
 import { type ImageAnnotation, type MappingAnnotation, readAnnotations, readMappings } from "../annotations.ts";
 import { type AttributeVocabulary, attributeNames, docMnistVocabulary, parseVocabulary } from "../vocabulary.ts";
 import { readFileBytes, withPath } from "./files.ts";
+import { imageLocator } from "./image-path.ts";
 
 /** File names inside a dataset folder. */
 export const datasetFiles = {
@@ -26,7 +28,7 @@ export interface Dataset {
   readonly splits: readonly string[];
   /** Reads `mapping_<split>.feather`. @throws VillaError `NotFound` when Stage 1 has not written it */
   mappings(split: string): Promise<MappingAnnotation[]>;
-  /** Where a row's image is. @throws VillaError `NotFound` */
+  /** Where a row's image is. @throws VillaError `NotFound`, `UnsafeFile` when that is outside of the folder */
   imagePath(row: Pick<ImageAnnotation, "imageFilepath">): string;
   /**
    * Reads a row's image: a sparse COO `.npz`, PNG or JPEG.
@@ -38,13 +40,29 @@ export interface Dataset {
   samples(split?: string): AsyncGenerator<{ row: ImageAnnotation; image: RgbImage }>;
 }
 
+/** Options of {@link openDataset}. */
+export interface OpenDatasetOptions {
+  /**
+   * Follow relative image paths and symbolic links that leave the folder. Default: whether the environment variable
+   * `VILLA_ALLOW_OUTSIDE` is 1.
+   */
+  readonly allowOutside?: boolean | undefined;
+}
+
 /**
  * Opens a dataset folder: reads `annotations.feather` and `attributes.json`; images are read when asked for.
+ *
+ * Images are read from inside of the folder: a dataset that somebody else made must not show what else is on this
+ * machine. Absolute paths of images that are not in the folder are followed, with a warning of the process that names the
+ * first of them.
  *
  * @throws VillaError `NotFound` when the folder or its annotations are missing, `InvalidFile` when they are damaged, or
  *   when there is no `attributes.json` and the attributes are not DocMNIST's
  */
-export async function openDataset(directory: string): Promise<Dataset> {
+export async function openDataset(directory: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
+  if (typeof directory !== "string") {
+    throw new VillaError("InvalidArgument", `A dataset folder is named by a text, not ${describe(directory)}.`);
+  }
   const isFolder = await stat(directory).then(
     (stats) => stats.isDirectory(),
     () => false,
@@ -58,15 +76,17 @@ export async function openDataset(directory: string): Promise<Dataset> {
     readAnnotations(await readFileBytes(annotationsPath)),
   );
   const vocabulary = await readVocabulary(directory, annotations);
-  return makeDataset(directory, annotations, vocabulary);
+  const allowOutside = options.allowOutside ?? process.env.VILLA_ALLOW_OUTSIDE === "1";
+  return makeDataset(directory, annotations, vocabulary, imageLocator(directory, allowOutside));
 }
 
 function makeDataset(
   directory: string,
   annotations: readonly ImageAnnotation[],
   vocabulary: AttributeVocabulary,
+  locate: (path: string) => string,
 ): Dataset {
-  const imagePath: Dataset["imagePath"] = ({ imageFilepath }) => resolveImage(directory, imageFilepath);
+  const imagePath: Dataset["imagePath"] = ({ imageFilepath }) => locate(imageFilepath);
   const rows: Dataset["rows"] = (split) => annotations.filter((row) => split === undefined || row.split === split);
   const readImage: Dataset["readImage"] = async (row) => {
     const path = imagePath(row);
@@ -120,19 +140,4 @@ async function readVocabulary(
     }
   }
   return docMnistVocabulary;
-}
-
-/**
- * Relative paths are inside the folder. The original wrote absolute ones, of the machine it ran on: the longest tail of
- * such a path that exists inside the folder is the file, else the path itself.
- */
-function resolveImage(directory: string, path: string): string {
-  const parts = path.split(/[\\/]+/);
-  const absolute = isAbsolute(path) || /^[A-Za-z]:[\\/]/.test(path);
-  for (let first = absolute ? 1 : 0; first < (absolute ? parts.length : 1); first++) {
-    const candidate = join(directory, ...parts.slice(first));
-    if (existsSync(candidate)) return candidate;
-  }
-  if (absolute && existsSync(path)) return path;
-  throw new VillaError("NotFound", `The image ${path} is not in ${directory}.`);
 }
