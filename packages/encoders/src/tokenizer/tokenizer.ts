@@ -1,5 +1,6 @@
 import { VillaError } from "@villa/data";
 import { cleanText } from "./clean-text.ts";
+import type { TextTokenizer } from "./text-tokenizer.ts";
 import { clipVocabulary, endOfText, startOfText, type Vocabulary } from "./vocabulary.ts";
 
 /** Texts as token ids, padded with zeros to the same length. */
@@ -15,8 +16,10 @@ export interface TokenBatch {
  *
  * @example new ClipTokenizer().encode("the image shows a three") // [49406, 518, 2867, 2665, 320, 2097, 49407]
  */
-export class ClipTokenizer {
+export class ClipTokenizer implements TextTokenizer {
   readonly contextLength: number;
+  readonly vocabularySize = endOfText + 1;
+  readonly fill = 0;
   private readonly vocabulary: Vocabulary;
   private readonly words = new Map<string, readonly number[]>();
 

@@ -1,0 +1,140 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { Adam, infoNCE, l2Normalize, lossAndGradients } from "@villa/core";
+import { expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
+import { namedTransformer } from "@villa/testing/transformer-weights";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type EncoderFiles, memoryWeights } from "../src/files.ts";
+import {
+  bertFamily,
+  clipTextFamily,
+  openClipTextFamily,
+  siglipTextFamily,
+  type TextEncoderFamily,
+} from "../src/text/families.ts";
+import type { TextEncoder } from "../src/text/text-encoder.ts";
+
+interface TextCase {
+  readonly kind: string;
+  readonly salt: string;
+  /** Contents of the folder's JSON files. */
+  readonly files: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+  readonly texts: readonly string[];
+  readonly tokens: readonly (readonly number[])[];
+  readonly features: readonly Summary[];
+  readonly training: {
+    /** How many of the texts are trained on. */
+    readonly texts: number;
+    readonly losses: readonly number[];
+    readonly gradients: Readonly<Record<string, Summary>>;
+    readonly weights: Readonly<Record<string, Summary>>;
+  };
+}
+
+const { json } = golden();
+const cases = ["text_towers.json", "open_clip_text.json"].flatMap((name) => json<{ cases: TextCase[] }>(name).cases);
+const families: Readonly<Record<string, TextEncoderFamily>> = {
+  bert: bertFamily,
+  clip: clipTextFamily,
+  siglip: siglipTextFamily,
+  openclip: openClipTextFamily,
+};
+
+function filesOf({ kind, salt, shapes, files }: TextCase): EncoderFiles {
+  return {
+    label: kind,
+    weights: memoryWeights(namedTransformer(salt, shapes)),
+    json: async (name) => files[name],
+    path: () => undefined,
+  };
+}
+
+/** The family that knows the files; no other may. */
+async function familyOf(files: EncoderFiles): Promise<TextEncoderFamily> {
+  const names = Object.keys(families);
+  const found = await Promise.all(names.map((name) => families[name]!.recognise(files)));
+  const known = names.filter((_, i) => found[i]);
+  expect(known).toHaveLength(1);
+  return families[known[0]!]!;
+}
+
+// WebGPU computes with less exact divisions and square roots.
+const toleranceOf = (backend: string) => (backend === "webgpu" ? 1e-3 : 1e-4);
+
+describe.each(testBackends())("on $name", ({ name, activate }) => {
+  beforeAll(() => activate());
+  const tolerance = toleranceOf(name);
+
+  describe.each(cases)("$kind $salt", (each) => {
+    let encoder: TextEncoder;
+    let trained: TextEncoder;
+    beforeAll(async () => {
+      const files = filesOf(each);
+      const family = await familyOf(files);
+      encoder = await family.load({ files });
+      trained = await family.load({ files, trainable: true });
+    });
+    afterAll(() => {
+      encoder.dispose();
+      trained.dispose();
+    });
+
+    test("tokens", () => {
+      expect(each.texts.map((text) => encoder.tokenizer.encode(text))).toEqual(each.tokens);
+    });
+
+    test("features", async () => {
+      const before = tf.memory().numTensors;
+      const rows = await encoder.encodeText(each.texts);
+      const width = encoder.embedDim;
+      expect(rows.length).toBe(each.texts.length * width);
+      each.features.forEach((row, i) => {
+        expectSummary(rows.subarray(i * width, (i + 1) * width), row, tolerance, `"${each.texts[i]}"`);
+      });
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    test("loss, gradients and weights of three steps", async () => {
+      const { texts, losses, gradients, weights } = each.training;
+      const tokens = each.tokens.slice(0, texts);
+      const parameters = trained.tower.trainableVariables();
+      const shape: [number, number] = [texts, trained.embedDim];
+      const targets = l2Normalize(tf.tensor2d(tensorValues(`${each.salt}:targets`, shape), shape));
+      const optimizer = new Adam({ parameters, learningRate: 1e-3, eps: 1e-4 });
+      const objective = () => infoNCE(l2Normalize(trained.tower.encodeTokens(tokens)), targets, 0.07);
+      for (const [step, expected] of losses.entries()) {
+        const before = tf.memory().numTensors;
+        const result = await lossAndGradients(objective, parameters);
+        expectAllClose([result.loss], [expected], { rtol: tolerance, label: `loss ${step}` });
+        if (step === 0) {
+          expect(Object.keys(result.gradients).sort()).toEqual(Object.keys(gradients).sort());
+          for (const [name, gradient] of Object.entries(gradients)) {
+            await expectGradient(await result.gradients[name]!.data(), gradient, gradients, name);
+          }
+        }
+        optimizer.step(result.gradients);
+        tf.dispose(result.gradients);
+        if (step > 0) expect(tf.memory().numTensors).toBe(before);
+      }
+      for (const [name, weight] of Object.entries(weights)) {
+        expectSummary(await parameters.get(name)!.data(), weight, tolerance, name);
+      }
+      optimizer.dispose();
+      targets.dispose();
+    });
+  });
+
+  /** Gradients that are zero but for rounding are compared on the scale of the others. */
+  async function expectGradient(
+    values: ArrayLike<number>,
+    expected: Summary,
+    all: Readonly<Record<string, Summary>>,
+    label: string,
+  ): Promise<void> {
+    const largest = Math.max(...Object.values(all).map(({ l2 }) => l2));
+    const actualNorm = Math.sqrt(Array.from(values).reduce((sum, value) => sum + value * value, 0));
+    if (expected.l2 < 1e-6 * largest) expect(actualNorm, label).toBeLessThan(1e-5 * largest);
+    else expectSummary(values, expected, tolerance, label);
+  }
+});
