@@ -83,6 +83,7 @@ export {
   toFloat32,
 } from "./formats/tensor.ts";
 export { TorchObject } from "./formats/torch/globals.ts";
+export { openStateDict, type TorchStateDictFile } from "./formats/torch/open.ts";
 export { loadTorch, type TorchReadOptions } from "./formats/torch/read.ts";
 export { loadStateDict, StateDict, someNames, withoutCommonPrefix } from "./formats/torch/state-dict.ts";
 export { UnsupportedTensor } from "./formats/torch/types.ts";

@@ -15,7 +15,15 @@ export interface DownloadOptions {
   /** Expected checksum, in hexadecimal. Without one, an unfinished download starts again from the beginning. */
   readonly sha256?: string | undefined;
   readonly md5?: string | undefined;
+  /** Id of the file's contents as git counts it: SHA-1 of "blob", its size and its bytes. */
+  readonly gitSha1?: string | undefined;
+  /** Expected size in bytes, where it is known beforehand. */
+  readonly size?: number | undefined;
+  /** Sent with every request; fetch keeps an authorization from other hosts that it is redirected to. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly progress?: ProgressListener | undefined;
+  /** What progress and messages call the file. Default its name at `path`. */
+  readonly name?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** A mirror that sends nothing for this long is given up (default 30 000 ms). */
   readonly idleTimeout?: number | undefined;
@@ -59,12 +67,12 @@ export async function downloadFile(options: DownloadOptions): Promise<string> {
   }
   throw new VillaError(
     mismatch ? "ChecksumMismatch" : "Network",
-    `Cannot download ${basename(path)} (${failures.join("; ")}). Check the network, or put the file at ${path} yourself.`,
+    `Cannot download ${options.name ?? basename(path)} (${failures.join("; ")}). Check the network, or put the file at ${path} yourself.`,
   );
 }
 
 async function fetchInto(url: string, part: string, from: number, options: DownloadOptions): Promise<void> {
-  const { progress, signal, idleTimeout = 30_000 } = options;
+  const { progress, signal, idleTimeout = 30_000, name = basename(options.path) } = options;
   const stop = new AbortController();
   const onAbort = () => stop.abort();
   signal?.addEventListener("abort", onAbort, { once: true });
@@ -75,7 +83,7 @@ async function fetchInto(url: string, part: string, from: number, options: Downl
   };
   try {
     awake();
-    const headers: Record<string, string> = { "accept-encoding": "identity" };
+    const headers: Record<string, string> = { ...options.headers, "accept-encoding": "identity" };
     if (from > 0) headers.range = `bytes=${from}-`;
     const response = await fetch(url, { headers, signal: stop.signal });
     // 416: there is nothing beyond what we have; the checksum tells whether that is all.
@@ -83,7 +91,10 @@ async function fetchInto(url: string, part: string, from: number, options: Downl
     if (!response.ok || !response.body) throw new VillaError("Network", `the server answers ${response.status}`);
     const start = startOfBody(response, from);
     const length = Number(response.headers.get("content-length") ?? Number.NaN);
-    const total = Number.isFinite(length) ? { total: start + length } : {};
+    const total = Number.isFinite(length) ? start + length : options.size;
+    if (options.size !== undefined && total !== options.size) {
+      throw new VillaError("ChecksumMismatch", `the server sends ${total} bytes, not ${options.size}`);
+    }
     const file = await open(part, start > 0 ? "a" : "w").catch((error) => {
       throw fileError(error, part, "write");
     });
@@ -95,13 +106,18 @@ async function fetchInto(url: string, part: string, from: number, options: Downl
           throw fileError(error, part, "write");
         });
         done += (chunk as Uint8Array).length;
-        progress?.({ task: `downloading ${basename(options.path)}`, done, ...total, unit: "bytes" });
+        progress?.({ task: `downloading ${name}`, done, total, unit: "bytes" });
+        // What has more than it should is not ended by itself either.
+        if (done > (total ?? done)) break;
       }
     } finally {
       await file.close();
     }
-    if (total.total !== undefined && done !== total.total) {
-      throw new VillaError("Network", `the connection ended after ${done} of ${total.total} bytes`);
+    if (total !== undefined && done > total) {
+      throw new VillaError("ChecksumMismatch", `the server sends more than ${total} bytes`);
+    }
+    if (total !== undefined && done < total) {
+      throw new VillaError("Network", `the connection ended after ${done} of ${total} bytes`);
     }
   } catch (error) {
     throwIfAborted(signal);
@@ -129,8 +145,11 @@ function networkReason(error: unknown, stalled: boolean): string {
   return cause?.code ?? cause?.message ?? message;
 }
 
-function checksum({ sha256, md5 }: DownloadOptions): { algorithm: "sha256" | "md5"; expected: string } | undefined {
+type Algorithm = "sha256" | "md5" | "git";
+
+function checksum({ sha256, md5, gitSha1 }: DownloadOptions): { algorithm: Algorithm; expected: string } | undefined {
   if (sha256) return { algorithm: "sha256", expected: sha256.toLowerCase() };
+  if (gitSha1) return { algorithm: "git", expected: gitSha1.toLowerCase() };
   return md5 ? { algorithm: "md5", expected: md5.toLowerCase() } : undefined;
 }
 
@@ -149,9 +168,10 @@ async function verify(path: string, options: DownloadOptions): Promise<void> {
   }
 }
 
-/** Checksum of a file, in hexadecimal. @throws VillaError `NotFound`, `FileSystem` */
-export async function hashFile(path: string, algorithm: "sha256" | "md5"): Promise<string> {
-  const hash = createHash(algorithm);
+/** Checksum of a file, in hexadecimal; `git`: its id among git's objects. @throws VillaError `NotFound`, `FileSystem` */
+export async function hashFile(path: string, algorithm: Algorithm): Promise<string> {
+  const hash = createHash(algorithm === "git" ? "sha1" : algorithm);
+  if (algorithm === "git") hash.update(`blob ${await sizeOf(path)}\0`);
   try {
     await (await openRegularFile(path)).file.close();
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);

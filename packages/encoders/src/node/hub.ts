@@ -1,0 +1,274 @@
+import { isVillaError, type ProgressListener, VillaError } from "@villa/data";
+import { downloadFile, readFileBytes, throwIfAborted } from "@villa/data/node";
+import { HubCache, type HubReference, hubCacheDirectory, parseHubReference } from "./hub-cache.ts";
+
+/** How {@link downloadModel} works. The environment's `HF_ENDPOINT`, `HF_TOKEN`, `HF_HOME` are the defaults. */
+export interface DownloadModelOptions {
+  /** Address of the hub or of a mirror. Default `HF_ENDPOINT`, else https://huggingface.co. */
+  readonly endpoint?: string | undefined;
+  /** Access token for gated and private models. Default `HF_TOKEN`. */
+  readonly token?: string | undefined;
+  /** Default the folder that the Python library uses, see {@link hubCacheDirectory}. */
+  readonly cache?: string | undefined;
+  /** Ask the hub whether a branch has moved on, instead of taking what is there. Default false. */
+  readonly refresh?: boolean | undefined;
+  /** Give up a server that sends nothing for this long. Default 30 000 ms. */
+  readonly idleTimeout?: number | undefined;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A model from the hub, on this machine. */
+export interface DownloadedModel {
+  /** Its folder, laid out as on the hub. */
+  readonly path: string;
+  /** The commit. */
+  readonly revision: string;
+}
+
+/** Everything beside weights that encoders read. */
+const smallFiles = [
+  "config.json",
+  "open_clip_config.json",
+  "preprocessor_config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "modules.json",
+  "sentence_bert_config.json",
+  "1_Pooling/config.json",
+];
+/** Weights in the order of preference: the first that a model has is downloaded; an index brings its shards. */
+const weightFiles = [
+  "model.safetensors",
+  "model.safetensors.index.json",
+  "open_clip_model.safetensors",
+  "pytorch_model.bin",
+  "pytorch_model.bin.index.json",
+  "open_clip_pytorch_model.bin",
+];
+/** What models converted for transformers.js have instead. */
+const onnxFiles = ["onnx/vision_model.onnx", "onnx/text_model.onnx", "onnx/model.onnx"];
+
+/**
+ * Downloads a model from the Hugging Face hub, or finds it in the cache; a model that is there needs no network.
+ *
+ * Interrupted downloads are continued. Sizes and hashes are those that the hub announces for each file.
+ *
+ * @param name `hf:ORG/NAME` or `hf:ORG/NAME@REVISION`
+ * @throws VillaError `InvalidArgument`, `NotFound` (no such model, or nothing in it that can be read), `Network` (for a
+ *   gated model with what to do), `ChecksumMismatch`, `FileSystem`, `Aborted`
+ */
+export async function downloadModel(name: string, options: DownloadModelOptions = {}): Promise<DownloadedModel> {
+  const download = new ModelDownload(name, parseHubReference(name), options);
+  for (const file of smallFiles) await download.file(file);
+  const weights = (await download.firstOf(weightFiles)) ?? (await download.someOf(onnxFiles));
+  if (!weights) {
+    throw new VillaError(
+      "NotFound",
+      `${name} has no weights that can be read (looked for ${[...weightFiles, ...onnxFiles].join(", ")}).`,
+    );
+  }
+  return download.result();
+}
+
+class ModelDownload {
+  readonly #name: string;
+  readonly #reference: HubReference;
+  readonly #options: DownloadModelOptions;
+  readonly #endpoint: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #cache: HubCache;
+  #commit: string | undefined;
+  #isFresh = false;
+
+  constructor(name: string, reference: HubReference, options: DownloadModelOptions) {
+    const { endpoint = process.env.HF_ENDPOINT || "https://huggingface.co", token = process.env.HF_TOKEN } = options;
+    this.#name = name;
+    this.#reference = reference;
+    this.#options = options;
+    this.#endpoint = endpoint.replace(/\/+$/, "");
+    this.#headers = token ? { authorization: `Bearer ${token}` } : {};
+    this.#cache = new HubCache(reference, options.cache ?? hubCacheDirectory());
+  }
+
+  result(): DownloadedModel {
+    const revision = this.#commit!;
+    return { path: this.#cache.snapshot(revision), revision };
+  }
+
+  /** The first of several files that the model has. */
+  async firstOf(files: readonly string[]): Promise<string | undefined> {
+    for (const file of files) {
+      const path = await this.file(file);
+      if (path === undefined) continue;
+      if (file.endsWith(".index.json")) for (const shard of await shardsOf(path)) await this.#require(shard, file);
+      return path;
+    }
+    return undefined;
+  }
+
+  /** All of several files that the model has; weights beside an ONNX graph come with it. */
+  async someOf(files: readonly string[]): Promise<string | undefined> {
+    let found: string | undefined;
+    for (const file of files) {
+      const path = await this.file(file);
+      if (path === undefined) continue;
+      found = path;
+      await this.file(`${file}_data`);
+    }
+    return found;
+  }
+
+  async #require(file: string, index: string): Promise<void> {
+    if ((await this.file(file)) !== undefined) return;
+    throw new VillaError("NotFound", `${this.#name} has no ${file}, which its ${index} names; tell its authors.`);
+  }
+
+  /** A file's path in the cache; undefined when the model has none of that name. */
+  async file(file: string): Promise<string | undefined> {
+    throwIfAborted(this.#options.signal);
+    if (!this.#isFresh && !this.#options.refresh) this.#commit ??= await this.#cache.commit();
+    const known = this.#commit === undefined ? undefined : this.#cache.find(this.#commit, file);
+    if (known !== undefined) return known ?? undefined;
+    const found = await this.#ask(file);
+    await this.#setCommit(found.commit);
+    if (found.hash === undefined) {
+      await this.#cache.noteAbsent(this.#commit!, file);
+      return undefined;
+    }
+    const { endpoint, url } = { endpoint: this.#endpoint, url: this.#url(file, this.#commit!) };
+    const isSha256 = /^[0-9a-f]{64}$/.test(found.hash);
+    const isGit = /^[0-9a-f]{40}$/.test(found.hash);
+    try {
+      await downloadFile({
+        // The same address again: a connection that broke goes on where it ended.
+        urls: [url, url, url],
+        path: this.#cache.blob(found.hash),
+        name: `${file} of ${this.#reference.repository}`,
+        sha256: isSha256 ? found.hash : undefined,
+        gitSha1: isGit ? found.hash : undefined,
+        size: found.size,
+        headers: this.#headers,
+        progress: this.#options.onProgress,
+        signal: this.#options.signal,
+        idleTimeout: this.#options.idleTimeout,
+      });
+    } catch (error) {
+      if (!isVillaError(error, "Network") && !isVillaError(error, "ChecksumMismatch")) throw error;
+      const way = `Check the network and whether ${endpoint} is right, then call again: it goes on where it stopped.`;
+      throw new VillaError(error.code, error.message.replace(/Check the network, or put .*$/, way), { cause: error });
+    }
+    return this.#cache.link(this.#commit!, file, found.hash);
+  }
+
+  async #setCommit(commit: string | undefined): Promise<void> {
+    if (this.#isFresh) return;
+    this.#isFresh = true;
+    // A mirror that names no commit is taken at its word: the revision itself is the snapshot's name.
+    this.#commit = commit ?? this.#commit ?? this.#reference.revision.replaceAll("/", "--");
+    await this.#cache.noteCommit(this.#commit);
+  }
+
+  /** Once a commit is known, all files come from it, even if the branch moves meanwhile. */
+  #url(file: string, revision: string): string {
+    return `${this.#endpoint}/${this.#reference.repository}/resolve/${encodeURIComponent(revision)}/${file}`;
+  }
+
+  /** What the hub says about a file, without its contents. `hash` is undefined when there is no such file. */
+  async #ask(
+    file: string,
+  ): Promise<{ commit?: string | undefined; hash?: string | undefined; size?: number | undefined }> {
+    let url = this.#url(file, this.#isFresh ? this.#commit! : this.#reference.revision);
+    let commit: string | undefined;
+    for (let hops = 0; hops < 5; hops++) {
+      const { headers, status } = await this.#head(url);
+      commit ??= headers.get("x-repo-commit") ?? undefined;
+      const location = headers.get("location");
+      const next = status >= 300 && status < 400 && location ? new URL(location, url) : undefined;
+      // Renamed models and cached files are redirected on the same server. One to elsewhere describes the file itself.
+      if (next?.host === new URL(url).host && !headers.has("x-linked-etag")) {
+        url = next.href;
+        continue;
+      }
+      if (status === 404 && isMissingFile(headers)) return { commit };
+      if (status >= 400) throw this.#refusal(status, headers);
+      const hash = (headers.get("x-linked-etag") ?? headers.get("etag"))?.replace(/^W\//, "").replaceAll('"', "");
+      if (!hash || !/^[A-Za-z0-9._-]+$/.test(hash)) throw unannounced(url);
+      const size = headers.get("x-linked-size") ?? (next ? null : headers.get("content-length"));
+      return { commit, hash, size: size === null ? undefined : Number(size) };
+    }
+    throw new VillaError("Network", `${this.#endpoint} redirects ${file} of ${this.#name} in circles.`);
+  }
+
+  async #head(url: string): Promise<Response> {
+    const { signal, idleTimeout = 30_000 } = this.#options;
+    const timeout = AbortSignal.timeout(idleTimeout);
+    try {
+      const isOwn = new URL(url).host === new URL(this.#endpoint).host;
+      return await fetch(url, {
+        method: "HEAD",
+        redirect: "manual",
+        headers: { "accept-encoding": "identity", ...(isOwn ? this.#headers : {}) },
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      });
+    } catch (error) {
+      throwIfAborted(signal);
+      const { cause, message } = error as Error & { cause?: { code?: string | undefined } | undefined };
+      throw new VillaError(
+        "Network",
+        `Cannot reach ${this.#endpoint} for ${this.#name} (${cause?.code ?? message}). Check the network or HF_ENDPOINT, or name a folder that holds the model.`,
+        { cause: error },
+      );
+    }
+  }
+
+  #refusal(status: number, headers: Headers): VillaError {
+    const { repository, revision } = this.#reference;
+    const page = `${this.#endpoint}/${repository}`;
+    const code = headers.get("x-error-code");
+    if (code === "RevisionNotFound") {
+      return new VillaError("NotFound", `${repository} has no revision "${revision}" on ${this.#endpoint}.`);
+    }
+    if (code === "RepoNotFound" || status === 404) {
+      return new VillaError(
+        "NotFound",
+        `There is no model ${repository} on ${this.#endpoint}, or it is private: set HF_TOKEN.`,
+      );
+    }
+    if (status === 401) {
+      return new VillaError(
+        "Network",
+        `${repository} is gated or private, or does not exist (401): accept its terms at ${page}, make an access token in your account's settings and set HF_TOKEN.`,
+      );
+    }
+    if (status === 403) {
+      return new VillaError(
+        "Network",
+        `HF_TOKEN gives no access to ${repository} (403): accept its terms at ${page} with the account that the token belongs to.`,
+      );
+    }
+    return new VillaError("Network", `${this.#endpoint} answers ${status} for ${repository}; try again later.`);
+  }
+}
+
+/** A plain 404, without the hub's own code, is taken for a missing file. */
+function isMissingFile(headers: Headers): boolean {
+  const code = headers.get("x-error-code");
+  return code === null || code === "EntryNotFound";
+}
+
+function unannounced(url: string): VillaError {
+  return new VillaError(
+    "Network",
+    `${new URL(url).host} does not say which contents it sends (no ETag), so they cannot be checked; use another HF_ENDPOINT.`,
+  );
+}
+
+/** Files that an index of sharded weights names. @throws VillaError `InvalidFile` */
+async function shardsOf(index: string): Promise<string[]> {
+  const text = new TextDecoder().decode(await readFileBytes(index));
+  const { weight_map: map } = JSON.parse(text) as { weight_map?: Readonly<Record<string, string>> | undefined };
+  const shards = [...new Set(Object.values(map ?? {}))];
+  if (shards.length > 0 && shards.every((shard) => /^[\w.-]+$/.test(shard))) return shards;
+  throw new VillaError("InvalidFile", `${index} names no shards of weights.`);
+}
