@@ -2,11 +2,33 @@ import { type TensorData, VillaError } from "@villa/data";
 
 /** Prefixes that trainers and libraries put around a model's names. */
 const wrappers =
-  /^(?:module\.|_orig_mod\.|_fsdp_wrapped_module\.|model\.|net\.|clip\.|state_dict\.|ema\.|model_ema\.|ema_model\.)+/;
+  /^(?:module\.|_orig_mod\.|_fsdp_wrapped_module\.|_forward_module\.|model\.|net\.|clip\.|state_dict\.|ema\.|model_ema\.|ema_model\.)+/;
+/** Those that can stand anywhere in a name, where parts of a model were wrapped. */
+const inner = /(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g;
+const averaged = /(?:^|\.)(?:ema|model_ema|ema_model)\./;
 
 /** A tensor's name without what wrapped the model when it was saved. */
 export function withoutWrapper(name: string): string {
-  return name.replace(wrappers, "").replaceAll("_fsdp_wrapped_module.", "").replaceAll("_orig_mod.", "");
+  return name.replace(inner, "").replace(wrappers, "");
+}
+
+/**
+ * Names without wrappers, each with the file's own name. Of weights that are there plain and as a moving average (EMA),
+ * the average counts.
+ *
+ * @throws VillaError `Mismatch` when two names become one
+ */
+export function unwrapNames(names: Iterable<string>): Map<string, string> {
+  const unwrapped = new Map<string, string>();
+  for (const name of names) {
+    const own = withoutWrapper(name);
+    const other = unwrapped.get(own);
+    if (other !== undefined && averaged.test(other) === averaged.test(name)) {
+      throw new VillaError("Mismatch", `The weights hold "${own}" twice, as "${other}" and as "${name}".`);
+    }
+    if (other === undefined || averaged.test(name)) unwrapped.set(own, name);
+  }
+  return unwrapped;
 }
 
 /**

@@ -52,7 +52,18 @@ export {
   recogniseFamily,
   textTowers,
 } from "./registry.ts";
+export {
+  bertFamily,
+  clipTextFamily,
+  openClipTextFamily,
+  siglipTextFamily,
+  type TextEncoderFamily,
+} from "./text/families.ts";
+export type { TextEncoder } from "./text/text-encoder.ts";
+export type { TextArchitecture, TextSizes, TokenRows, TokenTower, Weights } from "./text/token-tower.ts";
 export { cleanText } from "./tokenizer/clean-text.ts";
+export { type JsonTokenizerOptions, jsonTokenizer } from "./tokenizer/json-tokenizer.ts";
+export type { TextTokenizer } from "./tokenizer/text-tokenizer.ts";
 export { ClipTokenizer, type TokenBatch } from "./tokenizer/tokenizer.ts";
 export { endOfText, startOfText } from "./tokenizer/vocabulary.ts";
 export type {

@@ -1,4 +1,6 @@
-export { isSafetensorsFile, openEncoderFiles, openWeights } from "./node/encoder-files.ts";
+export { openEncoderFiles } from "./node/encoder-files.ts";
+export { type DownloadedModel, type DownloadModelOptions, downloadModel } from "./node/hub.ts";
+export { hubCacheDirectory, isHubReference } from "./node/hub-cache.ts";
 export {
   isCheckpoint,
   type ModelDescription,
@@ -10,6 +12,7 @@ export {
   requireEncoder,
   type TextSide,
 } from "./node/open-encoder.ts";
+export { isSafetensorsFile, openWeights } from "./node/open-weights.ts";
 export {
   type DownloadClipOptions,
   downloadClipWeights,

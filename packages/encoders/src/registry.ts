@@ -22,6 +22,10 @@ export const imageTowers: Registry<ImageFamily> = {
 /** Text encoders by family. */
 export const textTowers: Registry<TextFamily> = {
   clip: async () => (await import("./clip/clip-family.ts")).clipTextFamily,
+  "open-clip-text": async () => (await import("./text/families.ts")).openClipTextFamily,
+  "clip-text": async () => (await import("./text/families.ts")).clipTextFamily,
+  "siglip-text": async () => (await import("./text/families.ts")).siglipTextFamily,
+  bert: async () => (await import("./text/families.ts")).bertFamily,
   hashed: async () => (await import("./word-hash.ts")).hashedTextFamily,
 };
 

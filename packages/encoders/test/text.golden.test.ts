@@ -101,8 +101,8 @@ describe.each(testBackends())("on $name", ({ name, activate }) => {
       const parameters = trained.tower.trainableVariables();
       const shape: [number, number] = [texts, trained.embedDim];
       const targets = l2Normalize(tf.tensor2d(tensorValues(`${each.salt}:targets`, shape), shape));
-      const optimizer = new Adam({ parameters, learningRate: 1e-3, eps: 1e-4 });
-      const objective = () => infoNCE(l2Normalize(trained.tower.encodeTokens(tokens)), targets, 0.07);
+      const optimizer = new Adam({ parameters, learningRate: 1e-3, adamEpsilon: 1e-4 });
+      const objective = () => infoNCE(l2Normalize(trained.tower.encodeTokens(tokens)), targets, { temperature: 0.07 });
       for (const [step, expected] of losses.entries()) {
         const before = tf.memory().numTensors;
         const result = await lossAndGradients(objective, parameters);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import type * as tf from "@tensorflow/tfjs-core";
 import { restoreVariables } from "@villa/core";
@@ -7,7 +8,8 @@ import { fileSource } from "@villa/data/node";
 import type { EncoderFiles } from "../files.ts";
 import { imageTowers, loadImageEncoder, loadTextTower, recogniseFamily, textTowers } from "../registry.ts";
 import type { ImageEncoder, RegionOptions, TextTower, TowerDescription } from "../tower.ts";
-import { isSafetensorsFile, openEncoderFiles } from "./encoder-files.ts";
+import { openEncoderFiles } from "./encoder-files.ts";
+import { isSafetensorsFile, shardFiles, weightFiles } from "./open-weights.ts";
 import { downloadClipWeights, hashWeights } from "./weights.ts";
 
 /** How {@link openEncoder} loads. */
@@ -66,7 +68,8 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
   const path =
     which === "clip-rn50" ? await downloadClipWeights({ progress: options.onProgress, signal: options.signal }) : which;
   if (await isCheckpoint(path)) return openCheckpoint(path, options);
-  const files = await openEncoderFiles(path);
+  const { onProgress, signal } = options;
+  const files = await openEncoderFiles(path, { onProgress, signal });
   const image = await loadImageEncoder({ ...options, files });
   try {
     const opened = await withText(image, textEncoder, { source: path, files, seed });
@@ -184,10 +187,12 @@ export function modelDescription(model: unknown, path: string): ModelDescription
   };
 }
 
-function weightsHash(path: string, files: EncoderFiles): Promise<string> | undefined {
-  if (!statSync(path).isDirectory()) return hashWeights(path);
-  const file = ["model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin"]
-    .map((name) => files.path(name))
-    .find((found) => found !== undefined);
-  return file === undefined ? undefined : hashWeights(file);
+/** sha256 of the weights; of shards, that of their own in order. */
+async function weightsHash(path: string, files: EncoderFiles): Promise<string | undefined> {
+  const isFile = existsSync(path) && !statSync(path).isDirectory();
+  const file = isFile ? path : weightFiles.map((name) => files.path(name)).find((found) => found !== undefined);
+  if (!file?.endsWith(".index.json")) return file === undefined ? undefined : hashWeights(file);
+  const hash = createHash("sha256");
+  for (const shard of await shardFiles(file)) hash.update(await hashWeights(shard));
+  return hash.digest("hex");
 }
