@@ -81,4 +81,6 @@ export type {
   TrainablePart,
 } from "./tower.ts";
 export { type TowerEncoderOptions, towerEncoder } from "./tower-encoder.ts";
+export { type VitConfig, vitParameterShapes } from "./vit/config.ts";
+export { VisionTransformer } from "./vit/vision-transformer.ts";
 export { wordHashEmbeddings } from "./word-hash.ts";

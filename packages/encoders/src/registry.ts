@@ -16,6 +16,7 @@ export type Registry<Family> = Readonly<Record<string, () => Promise<Family>>>;
 /** Image encoders by family. A new one is its folder and a line here; the first that recognises files loads them. */
 export const imageTowers: Registry<ImageFamily> = {
   "clip-resnet": async () => (await import("./clip/clip-family.ts")).clipResNetFamily,
+  vit: async () => (await import("./vit/vit-family.ts")).vitFamily,
   pixels: async () => (await import("./pixels-encoder.ts")).pixelsFamily,
 };
 

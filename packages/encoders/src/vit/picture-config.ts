@@ -1,0 +1,68 @@
+import { VillaError } from "@villa/data";
+import { clipPixels } from "../clip/modified-resnet.ts";
+import type { EncoderFiles } from "../files.ts";
+import type { PictureInput, PixelStatistics } from "../regions/picture-input.ts";
+import type { VitConfig } from "./config.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const halves: PixelStatistics = { mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5] };
+
+const families: Readonly<Record<VitConfig["naming"], PixelStatistics>> = {
+  clip: clipPixels,
+  "open-clip": clipPixels,
+  siglip: halves,
+  "siglip-vision": halves,
+  dinov2: { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] },
+};
+
+/**
+ * How pictures become images: as `preprocessor_config.json` or OpenCLIP's `preprocess_cfg` say, otherwise as the family
+ * does. Regions need the whole picture, so for them it is squeezed into the tower's square and nothing is cut away.
+ */
+export async function readPictureInput(
+  files: EncoderFiles,
+  { naming, imageSize, patchSize }: Pick<VitConfig, "naming" | "imageSize" | "patchSize">,
+): Promise<PictureInput> {
+  const config = (await files.json("preprocessor_config.json")) ?? {};
+  const openClip = ((await files.json("open_clip_config.json"))?.preprocess_cfg ?? {}) as Json;
+  const family = families[naming];
+  const statistics: PixelStatistics = {
+    mean: triple(config.image_mean ?? openClip.mean, family.mean, files.label),
+    deviation: triple(config.image_std ?? openClip.std, family.deviation, files.label),
+  };
+  const square = [imageSize, imageSize] as const;
+  const squash = naming.startsWith("siglip") || openClip.resize_mode === "squash";
+  const crops = config.do_center_crop ?? !squash;
+  return {
+    regions: { ...statistics, size: imageSize },
+    whole: {
+      ...statistics,
+      resize: resizeOf(config.size) ?? (squash ? square : imageSize),
+      crop: crops ? (pairOf(config.crop_size) ?? square) : undefined,
+    },
+    resample: config.resample === 2 || openClip.interpolation === "bilinear" ? "bilinear" : "bicubic",
+    smallest: patchSize,
+  };
+}
+
+/** A number is the shorter side; height and width are both. */
+function resizeOf(size: unknown): PictureInput["whole"]["resize"] | undefined {
+  if (typeof size === "number") return size;
+  const shortest = (size as Json | undefined)?.shortest_edge;
+  return typeof shortest === "number" ? shortest : pairOf(size);
+}
+
+function pairOf(size: unknown): readonly [number, number] | undefined {
+  if (typeof size === "number") return [size, size];
+  const { width, height } = (size ?? {}) as Json;
+  return typeof width === "number" && typeof height === "number" ? [width, height] : undefined;
+}
+
+function triple(value: unknown, fallback: PixelStatistics["mean"], label: string): PixelStatistics["mean"] {
+  if (value === undefined) return fallback;
+  if (Array.isArray(value) && value.length === 3 && value.every((item) => Number.isFinite(item))) {
+    return value as unknown as PixelStatistics["mean"];
+  }
+  throw new VillaError("InvalidFile", `${label}: the pixels' mean and deviation must be three numbers each.`);
+}
