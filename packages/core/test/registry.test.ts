@@ -69,6 +69,11 @@ describe("useBackend", () => {
   });
 });
 
+it("probeBackends can look at one as if it were forced", async () => {
+  const reports = await probeBackends([absent, software], { forced: "software" });
+  expect(reports.map(({ probe }) => probe.available)).toEqual([false, true]);
+});
+
 it("probeBackends reports every candidate without activating one", async () => {
   const activate = vi.fn();
   const reports = await probeBackends([absent, throwing, candidate("good", { activate })]);

@@ -75,11 +75,19 @@ export interface BackendReport {
   readonly probe: BackendProbe;
 }
 
-/** Probes every candidate, in order, without activating any. A probe that throws counts as a reason. */
-export async function probeBackends(candidates: readonly BackendCandidate[]): Promise<BackendReport[]> {
+/**
+ * Probes every candidate, in order, without activating any. A probe that throws counts as a reason.
+ *
+ * @param forced name of the one that is probed as if it were forced
+ */
+export async function probeBackends(
+  candidates: readonly BackendCandidate[],
+  { forced }: { readonly forced?: string | undefined } = {},
+): Promise<BackendReport[]> {
   const reports: BackendReport[] = [];
   for (const candidate of candidates) {
-    reports.push({ name: candidate.name, device: candidate.device, probe: await safeProbe(candidate, false) });
+    const { name, device } = candidate;
+    reports.push({ name, device, probe: await safeProbe(candidate, name === forced) });
   }
   return reports;
 }
