@@ -11,8 +11,11 @@ const onRequest: Record<string, string> = { webgpu: "VILLA_TEST_WEBGPU", cuda: "
 const reports = await Promise.all(
   nodeBackends().map(async (candidate) => {
     const flag = onRequest[candidate.name];
-    const wanted = flag === undefined || process.env[flag] === "1";
-    return { candidate, runs: wanted && (await candidate.probe({ forced: flag !== undefined })).available };
+    if (flag !== undefined && process.env[flag] !== "1") return { candidate, runs: false };
+    const probe = await candidate.probe({ forced: flag !== undefined });
+    // Asked for and not there must not look like a pass.
+    if (flag !== undefined && !probe.available) throw new Error(`${flag}=1, but ${candidate.name}: ${probe.reason}`);
+    return { candidate, runs: probe.available };
   }),
 );
 

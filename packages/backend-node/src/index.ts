@@ -10,6 +10,13 @@ export {
   doctor,
   formatDiagnosis,
 } from "./doctor.ts";
+export type { OnnxProvider } from "./native/onnx/providers.ts";
 export { activateNative, type NativeOptions } from "./native/register.ts";
+export {
+  removeTensorFlow,
+  type SetUpTensorFlow,
+  type SetupTensorFlowOptions,
+  setupTensorFlow,
+} from "./setup/tensorflow.ts";
 export { createTaskPool, type TaskPoolOptions } from "./tasks/pool.ts";
 export { type NodeBackendOptions, nodeBackends, useNodeBackend } from "./use-backend.ts";

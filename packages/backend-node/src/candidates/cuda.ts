@@ -4,59 +4,100 @@ import { pathToFileURL } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate, BackendProbe } from "@villa/core";
 import { ownUrl } from "../location.ts";
+import { type NodeKernelBackend, tensorFlowBackend } from "../tensorflow/backend.ts";
+import {
+  describeInstallation,
+  findInstallation,
+  type TensorFlowFolder,
+  tensorFlowFolder,
+} from "../tensorflow/installation.ts";
+import { loadTensorFlow, restoreUtil, setDefaults } from "../tensorflow/load.ts";
+import { repairTensorFlow } from "../tensorflow/repair.ts";
 
-/** TF.js calls both packages' backend this. */
-const tensorflow = "tensorflow";
 const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"];
-const cure = "Install it with: npm i @tensorflow/tfjs-node-gpu@4.22.0 (needs CUDA 11.2)";
+const cure = "Set it up with: villa setup tensorflow";
 
 /** Where the `cuda` candidate finds TensorFlow. */
 export interface CudaOptions {
-  /** Folders to look for the optional packages in. Default: this package's own and the current one. */
+  /** Cache folder that `villa setup tensorflow` wrote to. Default: `VILLA_CACHE`, else the user's. */
+  readonly cache?: string | undefined;
+  /** Folders to look for the npm packages in. Default: this package's own and the current one. */
   readonly searchPaths?: readonly string[] | undefined;
 }
 
 /**
- * TensorFlow's C library through `@tensorflow/tfjs-node-gpu`, or `tfjs-node` when forced. The package is the user's to
- * install: it downloads the library while installing and needs one CUDA version.
+ * TensorFlow's C library: the one that `villa setup tensorflow` made ready, else that of an installed
+ * `@tensorflow/tfjs-node-gpu` or `tfjs-node`. Without a CUDA device it counts only when forced.
  */
-export function cudaBackend({ searchPaths }: CudaOptions = {}): BackendCandidate {
+export function cudaBackend({ cache, searchPaths }: CudaOptions = {}): BackendCandidate {
+  const probe = (forced: boolean): BackendProbe | Promise<BackendProbe> => {
+    const folder = tensorFlowFolder(cache);
+    const installation = findInstallation(folder);
+    if (typeof installation === "string") return { available: false, reason: installation };
+    if (!installation) return loadPackage(searchPaths, forced);
+    setDefaults();
+    const detail = describeInstallation(installation);
+    // A library of a gigabyte is not loaded only to hear that it knows no CUDA.
+    if (!installation.cuda && !forced) return { available: false, reason: onlyForced(detail) };
+    return loadInstallation(folder, detail, forced);
+  };
   return {
     name: "cuda",
     device: "gpu",
-    probe: async ({ forced } = { forced: false }) => load(searchPaths, forced),
+    probe: async ({ forced } = { forced: false }) => probe(forced),
     activate: async () => {
-      const probe = await load(searchPaths, true);
-      if (!probe.available) throw new Error(probe.reason);
-      if (!(await tf.setBackend(tensorflow))) throw new Error("TensorFlow's library did not start");
+      const result = await probe(true);
+      if (!result.available) throw new Error(result.reason);
+      if (!(await tf.setBackend(tensorFlowBackend))) throw new Error("TensorFlow's library did not start");
       await tf.ready();
     },
   };
 }
 
-/** Loads the first package that is installed and says what it offers; the current backend stays. */
-async function load(searchPaths: readonly string[] | undefined, forced: boolean): Promise<BackendProbe> {
+function loadInstallation(folder: TensorFlowFolder, detail: string, forced: boolean): BackendProbe {
+  try {
+    return judge(loadTensorFlow(folder), detail, forced);
+  } catch (error) {
+    return { available: false, reason: `${detail}, is set up but does not load (${firstLine(error)}). ${cure}` };
+  }
+}
+
+/** Loads the first npm package that is installed; the current backend stays. */
+async function loadPackage(searchPaths: readonly string[] | undefined, forced: boolean): Promise<BackendProbe> {
   const found = packages.map((name) => ({ name, path: resolve(name, searchPaths) })).find(({ path }) => path);
-  if (!found?.path) return { available: false, reason: `@tensorflow/tfjs-node-gpu is not installed. ${cure}` };
+  if (!found?.path) return { available: false, reason: `TensorFlow is not set up. ${cure}` };
   const current = tf.engine().backendName;
   try {
     restoreUtil();
     createRequire(found.path)(found.path);
   } catch (error) {
-    const message = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    return { available: false, reason: `${found.name} is installed but does not load (${message}). ${cure}` };
+    const reason = `${found.name} is installed but does not load (${firstLine(error)}). Remove it, then: ${cure}`;
+    return { available: false, reason };
   } finally {
     // The package makes its own backend the current one.
     if (current && tf.engine().backendName !== current) await tf.setBackend(current);
   }
-  const backend = tf.findBackend(tensorflow) as (tf.KernelBackend & { isUsingGpuDevice?: boolean | undefined }) | null;
+  const backend = tf.findBackend(tensorFlowBackend) as NodeKernelBackend | null;
   if (!backend) {
     const why = "it comes with another copy of @tensorflow/tfjs-core than 4.22.0";
     return { available: false, reason: `${found.name} is installed but does not fit: ${why}.` };
   }
-  if (backend.isUsingGpuDevice) return { available: true, detail: `${found.name}, CUDA` };
-  if (forced) return { available: true, detail: `${found.name}, without a GPU` };
-  return { available: false, reason: `${found.name} is installed but sees no CUDA device.` };
+  repairTensorFlow();
+  return judge(backend, found.name, forced);
+}
+
+function judge({ isUsingGpuDevice }: NodeKernelBackend, detail: string, forced: boolean): BackendProbe {
+  if (isUsingGpuDevice) return { available: true, detail: `${detail}, on a CUDA device` };
+  if (forced) return { available: true, detail: `${detail}, without a GPU` };
+  return { available: false, reason: onlyForced(`${detail}, sees no CUDA device`) };
+}
+
+function onlyForced(what: string): string {
+  return `${what}; set VILLA_BACKEND=cuda to use it on the CPU all the same.`;
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }
 
 function resolve(name: string, searchPaths: readonly string[] | undefined): string | undefined {
@@ -72,11 +113,4 @@ function resolve(name: string, searchPaths: readonly string[] | undefined): stri
     }
   }
   return undefined;
-}
-
-/** tfjs-node calls `util.isNullOrUndefined` and `util.isArray`, which Node 23 removed. */
-function restoreUtil(): void {
-  const util = createRequire(ownUrl(import.meta.url))("node:util") as Record<string, unknown>;
-  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
-  util.isArray ??= Array.isArray;
 }
