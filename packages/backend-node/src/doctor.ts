@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, totalmem } from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
 import { type BackendProbe, probeBackends } from "@villa/core";
+import { type OnnxProvider, onnxProviders } from "./native/onnx/providers.ts";
 import { type NodeBackendOptions, nodeBackends } from "./use-backend.ts";
 
 /** Speed of one backend, in 10⁹ floating-point operations a second. */
@@ -32,6 +33,8 @@ export interface Diagnosis {
   readonly cores: number;
   readonly memoryGigabytes: number;
   readonly backends: readonly BackendDiagnosis[];
+  /** What ONNX Runtime could run whole graphs on; empty where it is not installed. */
+  readonly onnxProviders: readonly OnnxProvider[];
   /** The one that `useNodeBackend()` takes. */
   readonly chosen: string | undefined;
 }
@@ -44,10 +47,15 @@ export interface DoctorOptions extends Omit<NodeBackendOptions, "name"> {
   readonly backends?: readonly string[] | undefined;
 }
 
-/** Probes every backend, measures those that can run, and leaves the current one as it was. */
+/**
+ * Probes every backend, measures those that can run, and leaves the current one as it was. The one that `VILLA_BACKEND`
+ * names is looked at as if it were forced: TensorFlow on the CPU, or a software WebGPU device, then has figures too.
+ */
 export async function doctor({ seconds = 1, backends: only, ...options }: DoctorOptions = {}): Promise<Diagnosis> {
   const candidates = nodeBackends(options).filter(({ name }) => only?.includes(name) ?? true);
-  const reports = await probeBackends(candidates);
+  const { VILLA_BACKEND: asked } = process.env;
+  const named = asked === "" || asked === "auto" ? undefined : asked;
+  const reports = await probeBackends(candidates, { forced: named });
   const current = tf.engine().backendName;
   const backends: BackendDiagnosis[] = [];
   for (const [i, report] of reports.entries()) {
@@ -71,7 +79,8 @@ export async function doctor({ seconds = 1, backends: only, ...options }: Doctor
     cores: availableParallelism(),
     memoryGigabytes: Math.round(totalmem() / 2 ** 30),
     backends,
-    chosen: reports.find((report) => report.probe.available)?.name,
+    onnxProviders: onnxProviders(),
+    chosen: reports.find(({ name, probe }) => probe.available && (named === undefined || name === named))?.name,
   };
 }
 
@@ -83,6 +92,7 @@ export function formatDiagnosis({
   cores,
   memoryGigabytes,
   backends,
+  onnxProviders: providers,
   chosen,
 }: Diagnosis): string {
   const lines = [
@@ -102,6 +112,10 @@ export function formatDiagnosis({
         `            GFLOP/s: matmul ${a} (transposed ${b}), conv ${c}, its gradients ${d} (filter) ${e} (input)`,
       );
     }
+  }
+  if (providers.length > 0) lines.push("", "ONNX Runtime's providers:");
+  for (const { name, probe } of providers) {
+    lines.push(`  ${name.padEnd(8)} ${probe.available ? "available" : `not available: ${probe.reason}`}`);
   }
   return lines.join("\n");
 }

@@ -1,8 +1,6 @@
-import { existsSync, readdirSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate, BackendProbe } from "@villa/core";
+import { hasVulkanDriver } from "./vulkan.ts";
 
 interface WebGpuModule {
   readonly WebGPUBackend: new (device: GPUDevice, info: GPUAdapterInfo) => tf.KernelBackend;
@@ -116,21 +114,4 @@ function release(): void {
   if (navigator && Object.getOwnPropertyDescriptor(navigator, "gpu")?.configurable) {
     Reflect.deleteProperty(navigator, "gpu");
   }
-}
-
-/** Looks where the Vulkan loader looks: Dawn prints a warning to stderr where there is no driver. */
-function hasVulkanDriver(): boolean {
-  const { VK_ICD_FILENAMES, VK_DRIVER_FILES, VK_ADD_DRIVER_FILES, XDG_DATA_DIRS, XDG_DATA_HOME } = process.env;
-  const named = [VK_ICD_FILENAMES, VK_DRIVER_FILES, VK_ADD_DRIVER_FILES].flatMap((list) => list?.split(":") ?? []);
-  if (named.some((file) => file !== "" && existsSync(file))) return true;
-  const roots = [
-    "/etc",
-    "/usr/local/etc",
-    ...(XDG_DATA_DIRS || "/usr/local/share:/usr/share").split(":"),
-    XDG_DATA_HOME || join(homedir(), ".local/share"),
-  ];
-  return roots.some((root) => {
-    const folder = join(root, "vulkan/icd.d");
-    return existsSync(folder) && readdirSync(folder).some((file) => file.endsWith(".json"));
-  });
 }

@@ -9,14 +9,15 @@ export interface Operand {
 }
 
 /** The synchronous session behind onnxruntime-node's public, deferred one. */
-interface NativeSession {
+export interface NativeSession {
   loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
   run(feeds: object, fetches: object, options: object): unknown;
 }
 
-interface OnnxBinding {
+/** What `onnxruntime-node/dist/binding.js` exports. */
+export interface OnnxBinding {
   initOrt(): void;
-  binding: { InferenceSession: new () => NativeSession };
+  binding: { InferenceSession: new () => NativeSession; listSupportedBackends(): { name: string }[] };
 }
 
 /** The version whose internal entry `dist/binding.js` this code was written and tested against. */
