@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "@villa/command-kit";
 import { InvalidArgumentError } from "commander";
 
@@ -48,15 +48,24 @@ export const registerDoctor: RegisterCommand = (program, context) => {
   });
 };
 
-/** Files of the cache folder, by path. */
+/** A folder of the cache with more files than this is one line. */
+const listedFiles = 20;
+
+/** What the cache holds, by path: files, and folders of many files as one entry each. */
 async function cachedFiles(directory: string): Promise<{ path: string; bytes: number }[]> {
   if (!existsSync(directory)) return [];
-  const files: { path: string; bytes: number }[] = [];
+  const groups = new Map<string, { path: string; bytes: number }[]>();
   for (const path of (await readdir(directory, { recursive: true })).sort()) {
     const stats = await stat(join(directory, path)).catch(() => undefined);
-    if (stats?.isFile()) files.push({ path, bytes: stats.size });
+    if (!stats?.isFile()) continue;
+    const group = path.split(sep)[0]!;
+    groups.set(group, [...(groups.get(group) ?? []), { path, bytes: stats.size }]);
   }
-  return files;
+  return [...groups].flatMap(([path, files]) =>
+    files.length <= listedFiles
+      ? files
+      : [{ path: `${path}${sep}`, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) }],
+  );
 }
 
 function atLeastZero(text: string): number {

@@ -8,6 +8,7 @@ import { registerMerge } from "./merge.ts";
 import { registerPreprocess } from "./preprocess.ts";
 import { registerQuery } from "./query.ts";
 import { registerQuickstart } from "./quickstart.ts";
+import { registerSetup } from "./setup.ts";
 import { registerStage1 } from "./stage1.ts";
 import { registerStage2 } from "./stage2.ts";
 import { registerWebDataset } from "./webdataset.ts";
@@ -27,4 +28,5 @@ export const commands: readonly RegisterCommand[] = [
   registerWebDataset,
   registerExperiment,
   registerDoctor,
+  registerSetup,
 ];
