@@ -31,7 +31,7 @@ export {
 } from "./bootstrap/evidence.ts";
 export { type PairedBootstrapOptions, type PairedDifference, pairedBootstrap } from "./bootstrap/paired-bootstrap.ts";
 export { bootstrapSamples, type ResamplingOptions } from "./bootstrap/resample.ts";
-export { boxIou } from "./box.ts";
+export { type Box, boxIou } from "./box.ts";
 export { auroc, type LabelAuroc, type LabelScores } from "./classification/auroc.ts";
 export { type BalancedSampleOptions, balancedSample, type LabelSample } from "./classification/balanced-sample.ts";
 export { type AccuracyAt, type ClassScores, type TopKAccuracy, topKAccuracy } from "./classification/top-k.ts";

@@ -1,7 +1,7 @@
 import { table } from "@villa/command-kit";
-import { RandomState, VillaError } from "@villa/data";
+import { RandomState, sentences, VillaError } from "@villa/data";
 import { fineGrainedAccuracy, hardNegatives, sampleMeasure } from "@villa/metrics";
-import { classPrompts, splitSentences } from "@villa/vlm";
+import { classPrompts } from "@villa/vlm";
 import type { RegionScorer } from "@villa/vlm/node";
 import { barSection } from "./bar-section.ts";
 import { imageGroups, modelFlags, modelInputs, trueAttributes, withScorer } from "./model.ts";
@@ -31,7 +31,7 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
     const regions = await scorer.embedBoxes((row) => row.regionCoord);
     const texts = [...new Set(choices.flatMap((choice) => choice.texts))];
     const place = new Map(texts.map((text, i) => [text, i]));
-    const embedded = await scorer.embedTexts(texts.map(splitSentences));
+    const embedded = await scorer.embedTexts(texts.map((text) => sentences(text)));
     const cosine = (box: number, text: string): number => {
       const [r, t] = [box * dimension, place.get(text)! * dimension];
       let sum = 0;

@@ -1,6 +1,7 @@
 import { table } from "@villa/command-kit";
+import { sentences } from "@villa/data";
 import { imageTextRetrieval, type Observations, rankRows, type SampleNumbers, sampleMeasure } from "@villa/metrics";
-import { backendScores, splitSentences } from "@villa/vlm";
+import { backendScores } from "@villa/vlm";
 import { type EmbeddedSplit, type Evaluation, embedForEvaluation, evaluateEmbedded } from "@villa/vlm/node";
 import { imageGroups, modelFlags, modelInputs, withScorer } from "./model.ts";
 import type { EvaluateFlags, TaskContext, TaskOutcome } from "./task.ts";
@@ -87,10 +88,10 @@ async function regionChance(embedded: EmbeddedSplit): Promise<Record<string, num
 function imageTexts(flags: EvaluateFlags, context: TaskContext) {
   return withScorer(flags, context, async (scorer) => {
     const { rows } = scorer;
-    const told = rows.flatMap(({ text }, i) => (splitSentences(text).length > 0 ? [i] : []));
+    const told = rows.flatMap(({ text }, i) => (sentences(text).length > 0 ? [i] : []));
     if (told.length === 0) return undefined;
     const whole = await scorer.embedBoxes(({ imageSize: [height, width] }) => [[0, 0, width - 1, height - 1]]);
-    const texts = await scorer.embedTexts(told.map((i) => splitSentences(rows[i]!.text)));
+    const texts = await scorer.embedTexts(told.map((i) => sentences(rows[i]!.text)));
     const embeddings = { regions: texts, attributes: whole, dimension: scorer.dimension };
     const products = backendScores(embeddings);
     const scores = (start: number, count: number) => products({ start, count }, { start: 0, count: told.length });
