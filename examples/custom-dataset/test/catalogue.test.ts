@@ -117,7 +117,7 @@ test("query within a picture, by a picture, and without a question", async () =>
     (await tryVilla("query", "--checkpoint", checkpoint, "--data-dir", data, ...flags)).err;
   expect(await bad()).toMatch(/Give --text, --image or both/);
   expect(await bad("--text", " . ")).toMatch(/--text has no word/);
-  expect(await bad("--text", "red", "--out", "hits.jpg")).toMatch(/--out ends in .png or .html/);
+  expect(await bad("--text", "red", "--out", "hits.jpg")).toMatch(/--out takes FILE.png or FILE.html/);
   expect(await bad("--image", "nowhere.png")).toMatch(/nowhere.png cannot be read: there is no such file/);
 });
 
@@ -133,4 +133,11 @@ test("annotate writes a line for each region", async () => {
   expect(lines).toHaveLength(result.regions);
   expect(lines[0]).toMatchObject({ image_id: 0, source: pages[0]!.image, region: 0, box: pages[0]!.boxes[0] });
   expect(lines[0].attributes).toHaveLength(2);
+  const table = join(folder, "regions.csv");
+  await villa(...["annotate", "--data-dir", data, "--checkpoint", checkpoint, "--out", table, "--top", "2"]);
+  const [head, ...rows] = readFileSync(table, "utf8").trim().split("\n");
+  expect(head).toBe("image_id,source,split,region,x0,y0,x1,y1,attribute,score");
+  expect(rows).toHaveLength(2 * result.regions);
+  const { name, score } = lines[0].attributes[0];
+  expect(rows[0]).toBe(`0,${pages[0]!.image},${lines[0].split},0,${pages[0]!.boxes[0]},${name},${score}`);
 });

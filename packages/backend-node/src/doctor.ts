@@ -120,8 +120,10 @@ export function formatDiagnosis({
   return lines.join("\n");
 }
 
+/** Slow is not nothing, and nothing measured is no figure. */
 function round(value: number): string {
-  return value.toFixed(value < 10 ? 1 : 0);
+  if (!(value > 0 && Number.isFinite(value))) return "–";
+  return value < 1 ? value.toPrecision(2) : value.toFixed(value < 10 ? 1 : 0);
 }
 
 /** Sizes of the measured operations: the full ones, and some that plain JavaScript gets through in a moment. */

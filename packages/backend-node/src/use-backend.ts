@@ -3,6 +3,7 @@ import { cudaBackend } from "./candidates/cuda.ts";
 import { nativeBackend } from "./candidates/native.ts";
 import { wasmBackend } from "./candidates/wasm.ts";
 import { webgpuBackend } from "./candidates/webgpu.ts";
+import { requestedThreads } from "./native/register.ts";
 
 /** Which backend to use, and with how many threads. */
 export interface NodeBackendOptions {
@@ -12,16 +13,22 @@ export interface NodeBackendOptions {
   readonly threads?: number | undefined;
 }
 
-/** What can run TF.js in Node, the preferred one first. */
-export function nodeBackends({ threads }: Omit<NodeBackendOptions, "name"> = {}): BackendCandidate[] {
+/**
+ * What can run TF.js in Node, the preferred one first.
+ *
+ * @throws VillaError `InvalidArgument` when `VILLA_THREADS` is not a number of threads
+ */
+export function nodeBackends({
+  threads = requestedThreads(),
+}: Omit<NodeBackendOptions, "name"> = {}): BackendCandidate[] {
   return [cudaBackend(), webgpuBackend(), nativeBackend({ threads }), wasmBackend(), plainCpuBackend()];
 }
 
 /**
  * Makes the fastest backend of this machine the current one.
  *
- * @throws VillaError `BackendUnavailable` with the reason when the forced backend cannot run here
+ * @throws VillaError `BackendUnavailable` with the reason when the forced backend cannot run here; `InvalidArgument`
  */
-export function useNodeBackend(options: NodeBackendOptions = {}): Promise<ActiveBackend> {
+export async function useNodeBackend(options: NodeBackendOptions = {}): Promise<ActiveBackend> {
   return useBackend({ candidates: nodeBackends(options), name: options.name });
 }

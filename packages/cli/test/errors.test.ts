@@ -38,6 +38,15 @@ test.each([
   [["stage1", "data_dir=x", "epsilon=5"], /mapping.epsilon: expected a number above 0 and at most 2/],
   [["stage1", "data_dir=x", "--attributes-shard", "5/4"], /--shard takes i\/n.*not "5\/4"/],
   [["stage2", "data_dir=x", "pairs=foo"], /pairs: expected "mapping" or "image" or "oracle", not "foo"/],
+  [
+    ["annotate", "--data-dir", "x", "--checkpoint", "y", "--out", "z.txt", "--backend", "cpu"],
+    /^villa: --out takes FILE\.jsonl or FILE\.csv, not "z\.txt"\.$/,
+  ],
+  [
+    ["query", "--data-dir", "x", "--checkpoint", "y", "--text", "a", "--out", "z.csv", "--backend", "cpu"],
+    /^villa: --out takes FILE\.png or FILE\.html, not "z\.csv"\.$/,
+  ],
+  [["stage1", "--data-dir", "x", "--epoch", "3"], /Unknown key "epoch"/],
 ])("%j is refused with exit code 2", async (argv, message) => {
   const { exitCode, out, err } = await villa(...argv);
   expect(err).toMatch(message);

@@ -23,6 +23,13 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+/** "512 bytes", "1.5 kB", "2.0 MB", "3.1 GB". */
+export function byteSize(bytes: number): string {
+  if (bytes < 1000) return counted(bytes, "byte");
+  const power = Math.min(3, Math.floor(Math.log10(bytes) / 3));
+  return `${(bytes / 1000 ** power).toFixed(1)} ${["", "kB", "MB", "GB"][power]}`;
+}
+
 /** "a", "a and b", "a, b and c". */
 export function listed(words: readonly string[], joint = "and"): string {
   if (words.length < 2) return words[0] ?? "";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { counted, listed, printable, table } from "../src/index.ts";
+import { byteSize, counted, listed, printable, table } from "../src/index.ts";
 import { displayWidth, fitted, printableLines } from "../src/text.ts";
 
 test("what could command a terminal is escaped as in JSON", () => {
@@ -32,6 +32,18 @@ test("texts are cut to columns", () => {
   expect(fitted("abcdef", 6)).toBe("abcdef");
   expect(fitted("abcdefg", 6)).toBe("abcde…");
   expect(displayWidth(fitted("写真写真", 6))).toBeLessThanOrEqual(6);
+});
+
+test("sizes are never nothing", () => {
+  expect([0, 1, 999, 1000, 2_000_000, 3.14e9, 5e12].map(byteSize)).toEqual([
+    "0 bytes",
+    "1 byte",
+    "999 bytes",
+    "1.0 kB",
+    "2.0 MB",
+    "3.1 GB",
+    "5000.0 GB",
+  ]);
 });
 
 test("counts and lists read as English", () => {

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
+import { VillaError } from "@villa/data";
 import { NativeBackend } from "./backend.ts";
 import { registerComparisons } from "./kernels/compare.ts";
 import { registerConvolutions } from "./kernels/conv.ts";
@@ -44,8 +45,17 @@ export async function activateNative({ threads }: NativeOptions = {}): Promise<v
   await tf.ready();
 }
 
-/** `VILLA_THREADS`, or one thread a core. */
+/**
+ * `VILLA_THREADS`, or one thread per core.
+ *
+ * @throws VillaError `InvalidArgument` when the variable is not a whole number of at least 1
+ */
 export function requestedThreads(): number {
-  const wanted = Number(process.env.VILLA_THREADS);
-  return Number.isInteger(wanted) && wanted > 0 ? wanted : availableParallelism();
+  const wanted = process.env.VILLA_THREADS?.trim() ?? "";
+  if (wanted === "") return availableParallelism();
+  if (/^\d+$/.test(wanted) && Number(wanted) >= 1 && Number.isSafeInteger(Number(wanted))) return Number(wanted);
+  throw new VillaError(
+    "InvalidArgument",
+    `The environment variable VILLA_THREADS is "${wanted}"; set it to a whole number of at least 1, or unset it.`,
+  );
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { type CommonFlags, present, type RegisterCommand, withCommonFlags } from "@villa/command-kit";
+import { byteSize, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "@villa/command-kit";
 import { InvalidArgumentError } from "commander";
 
 interface DoctorFlags extends CommonFlags {
@@ -42,7 +42,7 @@ export const registerDoctor: RegisterCommand = (program, context) => {
           format?.(diagnosis) ?? "",
           "",
           `Cache: ${cache.directory}${cache.files.length === 0 ? " (empty)" : ""}`,
-          ...cache.files.map(({ path, bytes }) => `  ${path}  ${(bytes / 1e6).toFixed(1)} MB`),
+          ...cache.files.map(({ path, bytes }) => `  ${path}  ${byteSize(bytes)}`),
         ].join("\n"),
     );
   });

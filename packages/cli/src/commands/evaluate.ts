@@ -78,7 +78,8 @@ Examples:
       return present(
         context,
         { json, verbose },
-        (progress) => onBackend(flags, () => embedShard(flags, shard, progress, context.signal)),
+        (progress) =>
+          onBackend({ ...flags, terminal: context.terminal }, () => embedShard(flags, shard, progress, context.signal)),
         ({ embeddedImages }) =>
           `${embeddedImages} images embedded; when all shards are through, villa merge evaluate with the same flags scores them.`,
       );
@@ -92,7 +93,8 @@ Examples:
         const villa = program.version() ?? "unknown";
         const work = () => runEvaluation({ task, flags, villa }, { onProgress: progress, signal: context.signal });
         // Numbers of files need no backend.
-        const finished = flags.truth === undefined ? await onBackend(flags, work) : await work();
+        const finished =
+          flags.truth === undefined ? await onBackend({ ...flags, terminal: context.terminal }, work) : await work();
         return { ...jsonResult(finished), shown: () => describe(finished) };
       },
       ({ shown }) => shown(),

@@ -10,7 +10,7 @@ import {
   withCommonFlags,
   withShardFlags,
 } from "@villa/command-kit";
-import { VillaError } from "@villa/data";
+import { isVillaError, VillaError } from "@villa/data";
 import { Option } from "commander";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
@@ -69,7 +69,7 @@ Examples:
       context,
       flags,
       (progress) =>
-        onBackend(flags, async (backend) => {
+        onBackend({ ...flags, terminal: context.terminal }, async (backend) => {
           const { preprocessDataset } = await import("@villa/preprocess");
           const shard = chosenShard(flags, context.terminal);
           const { openDataset } = await import("@villa/data/node");
@@ -115,7 +115,10 @@ async function makeEncoder(
   const { regions, context, imageSize, textEncoder, dimension, seed } = flags;
   const which = flags.weights ?? flags.encoder;
   const options = { regions, context, imageSize, textEncoder, dimension, seed, onProgress, signal };
-  const { image, text, weights } = await openEncoder(which, options);
+  const { image, text, weights } = await openEncoder(which, options).catch((cause: unknown): never => {
+    if (!isVillaError(cause, "Network")) throw cause;
+    throw new VillaError("Network", `${cause.message} With --encoder pixels nothing is downloaded.`, { cause });
+  });
   try {
     if (!text) {
       throw new VillaError(

@@ -59,7 +59,7 @@ Examples:
       context,
       flags,
       (onProgress) =>
-        onBackend(flags, async () => {
+        onBackend({ ...flags, terminal: context.terminal }, async () => {
           const { runQuery } = await import("../retrieval/query.ts");
           const { checkHitsPath, writeHits } = await import("../retrieval/hit-pictures.ts");
           if (flags.out !== undefined) checkHitsPath(flags.out);
@@ -84,9 +84,9 @@ Examples:
 
   const annotate = program
     .command("annotate")
-    .description("write the best attributes of every region of a dataset as JSON lines")
+    .description("write the best attributes of every region of a dataset")
     .requiredOption("--data-dir <folder>", "the dataset")
-    .requiredOption("--out <file>", "FILE.jsonl")
+    .requiredOption("--out <file>", "FILE.jsonl, or FILE.csv for spreadsheets")
     .option("--top <n>", "attributes written for each region", wholeNumber, 3)
     .option("--min-score <cosine>", "leave out attributes whose cosine is below this", anyNumber)
     .addHelpText(
@@ -100,7 +100,7 @@ Example:
       context,
       flags,
       (onProgress) =>
-        onBackend(flags, async () => {
+        onBackend({ ...flags, terminal: context.terminal }, async () => {
           const { annotateDataset } = await import("../retrieval/annotate.ts");
           return { ...(await annotateDataset({ ...flags, onProgress, signal: context.signal })), out: flags.out };
         }),

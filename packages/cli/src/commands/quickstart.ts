@@ -35,7 +35,7 @@ Examples:
       context,
       flags,
       (onProgress, heading) =>
-        onBackend(flags, async (backend) => {
+        onBackend({ ...flags, terminal: context.terminal }, async (backend) => {
           const { runQuickstart } = await import("../quickstart/run.ts");
           const { out, digits, seed, threads } = flags;
           const running = { onProgress, onStep: heading, signal: context.signal };

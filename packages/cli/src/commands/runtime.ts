@@ -1,4 +1,4 @@
-import { wholeNumber } from "@villa/command-kit";
+import { type Terminal, wholeNumber } from "@villa/command-kit";
 import type { ActiveBackend } from "@villa/core";
 import type { Command } from "commander";
 
@@ -15,10 +15,20 @@ export function withRuntimeFlags(command: Command): Command {
 }
 
 /** Runs work on the backend that the flags ask for, and releases it whatever happens. */
-export async function onBackend<T>(flags: RuntimeFlags, work: (backend: ActiveBackend) => Promise<T>): Promise<T> {
-  const { useNodeBackend } = await import("@villa/backend-node");
-  const backend = await useNodeBackend({ name: flags.backend, threads: flags.threads });
+export async function onBackend<T>(
+  { backend: name, threads, terminal }: RuntimeFlags & { readonly terminal: Terminal },
+  work: (backend: ActiveBackend) => Promise<T>,
+): Promise<T> {
+  const { nodeBackends, useNodeBackend } = await import("@villa/backend-node");
+  const backend = await useNodeBackend({ name, threads });
   try {
+    const asked = name ?? process.env.VILLA_BACKEND;
+    if (backend.name === "wasm" && (!asked || asked === "auto")) {
+      const native = await nodeBackends({ threads })
+        .find((each) => each.name === "native")
+        ?.probe();
+      if (native?.available === false) terminal.err(`Running on wasm, which is several times slower: ${native.reason}`);
+    }
     return await work(backend);
   } finally {
     await backend.dispose();

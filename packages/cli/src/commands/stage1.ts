@@ -80,7 +80,7 @@ function run(
     async (progress) => {
       const config = await resolveSettings(await stage1Settings(), overrides);
       const module = await import("@villa/mapping/node");
-      return onBackend(flags, async (backend) => {
+      return onBackend({ ...flags, terminal: context.terminal }, async (backend) => {
         const { createTaskPool } = await import("@villa/backend-node");
         const pool =
           backend.device === "cpu" ? createTaskPool({ backend: backend.name, threads: flags.threads }) : undefined;

@@ -21,7 +21,9 @@ export const registerStage2: RegisterCommand = (program, context) => {
       async (progress) => {
         const config = await resolveSettings(await stage2Settings(), overrides);
         const { runStage2 } = await import("@villa/vlm/node");
-        return onBackend(flags, () => runStage2(config, { progress, signal: context.signal }));
+        return onBackend({ ...flags, terminal: context.terminal }, () =>
+          runStage2(config, { progress, signal: context.signal }),
+        );
       },
       (result) => {
         const rows = result.history.map(({ epoch, loss, validationLoss, learningRate, improved }) => [
@@ -56,7 +58,7 @@ export const registerStage2: RegisterCommand = (program, context) => {
         context,
         flags,
         () =>
-          onBackend(flags, async () => {
+          onBackend({ ...flags, terminal: context.terminal }, async () => {
             const { exportModel } = await import("@villa/vlm/node");
             await exportModel(flags.checkpoint, flags.out);
             return { out: flags.out };

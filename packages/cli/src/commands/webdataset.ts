@@ -52,7 +52,7 @@ Example:
       context,
       flags,
       (onProgress) =>
-        onBackend(flags, async () => {
+        onBackend({ ...flags, terminal: context.terminal }, async () => {
           const { exportWebDataset } = await import("../export-web-dataset.ts");
           const shard = chosenShard(flags, context.terminal);
           const { shard: _, ...rest } = flags;
