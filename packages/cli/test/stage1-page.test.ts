@@ -49,3 +49,15 @@ test("stays readable with thousands of attributes, and with one ε for each", ()
 test("says so when there is no ground truth", () => {
   expect(run([{ split: "train", images: 20 }])).toContain("cannot be scored");
 });
+
+test("the figures over ε are those of val, whatever else is judged; test alone offers none", () => {
+  const split = (name: string) => ({ split: name, images: 5, report: report(3) });
+  const page = run([split("train"), split("val"), split("test")]);
+  expect(page).toContain("What ε trades, val split");
+  expect(page).toContain("<h2>ε, val split (%)</h2>");
+  expect(page).toContain("F1 of each attribute, test split");
+  expect(run([split("test"), split("train")])).toContain("<h2>ε, train split (%)</h2>");
+  const unchosen = run([split("test")]);
+  expect(unchosen).not.toMatch(/What ε trades|<h2>ε/);
+  expect(unchosen).toContain("F1 of each attribute, test split");
+});

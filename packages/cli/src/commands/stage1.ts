@@ -3,6 +3,7 @@ import {
   type CommandContext,
   type CommonFlags,
   chosenShard,
+  counted,
   present,
   type RegisterCommand,
   type ShardFlags,
@@ -10,7 +11,7 @@ import {
   withCommonFlags,
   withShardFlags,
 } from "@villa/command-kit";
-import { epsilonText } from "../report/mapping-section.ts";
+import { epsilonSplit, epsilonText } from "../report/mapping-section.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
 
@@ -123,13 +124,13 @@ function describe({
 }: Stage1Result & { readonly page: string | undefined }): string {
   const lines: string[] = [];
   const last = history.at(-1);
-  if (last) lines.push(`${history.length} epochs, training loss ${last.loss.toFixed(4)}`);
+  if (last) lines.push(`${counted(history.length, "epoch")}, training loss ${last.loss.toFixed(4)}`);
   const judged = mappings.flatMap(({ split, images, report }) =>
     report ? [[split, images, report.precision.toFixed(2), report.recall.toFixed(2), report.f1.toFixed(2)]] : [],
   );
   if (judged.length > 0) lines.push("", table([["split", "images", "precision", "recall", "F1"], ...judged]));
-  const swept = mappings.find(({ split }) => split === "val") ?? mappings.at(-1);
-  if (swept?.report && swept.report.sweep.length > 0) {
+  const swept = epsilonSplit(mappings);
+  if (swept && swept.report.sweep.length > 0) {
     const rows = swept.report.sweep.map(({ epsilon, precision, recall, f1 }) => [
       epsilonText(epsilon),
       ...[precision, recall, f1].map((n) => n.toFixed(2)),
@@ -139,7 +140,8 @@ function describe({
   if (typeof epsilon === "number") lines.push("", `epsilon ${epsilonText(epsilon)}`);
   else if (epsilon)
     lines.push("", `epsilon ${epsilon.map((own, a) => `${attributes[a]} ${epsilonText(own)}`).join(", ")}`);
-  if (mappings.length === 0) lines.push("This shard is trained; when all are, villa merge stage1 joins and maps.");
+  if (mappings.length === 0)
+    lines.push("This shard is trained. Once all shards are, villa merge stage1 joins them and maps.");
   lines.push("", ...mappings.map(({ path }) => path), ...checkpoints, page ?? directory);
   return lines.join("\n").trim();
 }

@@ -7,12 +7,13 @@ import { dataTable, html, type Markup, trusted } from "./html.ts";
 /** Stage 1: how the mapping was learned and how good it is. */
 export function mappingSection({ stage1 }: ReportData, { right, wrong }: ReportPictures): Markup {
   const test = stage1.splits.find(({ split }) => split === "test")?.report ?? stage1.splits.at(-1)?.report;
+  const swept = epsilonSplit(stage1.splits);
   return html`<section id="mapping"><h2>Stage 1: which attribute belongs to which region</h2>
 <p>One small projection per attribute is trained with a contrastive loss, on whole images and texts alone. A region is then given every attribute of its text whose score is within ε of the best region's. The ε of ${stage1.epsilon.toFixed(3)} is the one with the best F1 on the validation split.</p>
 ${qualityTable(stage1.splits)}
 <div class="two">
 ${lossCard(stage1.history)}
-${test ? tradeOffCard(test.sweep, "test", stage1.epsilon) : ""}
+${swept ? tradeOffCard(swept.report.sweep, swept.split, stage1.epsilon) : ""}
 </div>
 ${test ? [attributeBars(test.attributes, "test"), confusionCard(test)] : ""}
 <h3 style="margin-top:36px">Regions mapped right</h3>
@@ -54,6 +55,17 @@ export function lossCard(history: readonly Omit<EpochSummary, "shares">[]): Mark
   return html`<div class="card"><h3>Contrastive loss</h3>${legend(series)}${trusted(
     lineChart({ description: "Stage 1 loss by epoch", x: "epoch", y: "loss", series, whole: true }),
   )}</div>`;
+}
+
+/**
+ * The one split whose figures over ε are shown, in the terminal as on pages: val, else train. Never test, on which nothing
+ * may be chosen.
+ */
+export function epsilonSplit<Split extends { readonly split: string; readonly report?: MappingReport | undefined }>(
+  splits: readonly Split[],
+): (Split & { readonly report: MappingReport }) | undefined {
+  const judged = splits.filter((each): each is Split & { readonly report: MappingReport } => each.report !== undefined);
+  return judged.find(({ split }) => split === "val") ?? judged.find(({ split }) => split === "train");
 }
 
 /** Precision, recall and F1 over ε, with the ε that was used marked where it is one number. */

@@ -1,6 +1,14 @@
 import type { EpochSummary, Epsilon, MappingReport } from "@villa/mapping";
 import { dataTable, html, minute, selfContainedPage } from "./html.ts";
-import { attributeBars, confusionCard, epsilonText, lossCard, qualityTable, tradeOffCard } from "./mapping-section.ts";
+import {
+  attributeBars,
+  confusionCard,
+  epsilonSplit,
+  epsilonText,
+  lossCard,
+  qualityTable,
+  tradeOffCard,
+} from "./mapping-section.ts";
 
 /** What the report of `villa stage1` and `villa map` shows. */
 export interface Stage1Run {
@@ -19,6 +27,7 @@ export function renderStage1Report({ directory, history, epsilon, mappings }: St
   const judged = mappings.flatMap(({ split, report }) => (report ? [{ split, report }] : []));
   const shown =
     judged.find(({ split }) => split === "test") ?? judged.find(({ split }) => split === "val") ?? judged[0];
+  const swept = epsilonSplit(mappings);
   const images = mappings.map((each) => `${each.split} (${each.images.toLocaleString("en")} images)`).join(", ");
   return selfContainedPage("ViLLA Stage 1", [
     html`<header><h1>Stage 1: which attribute belongs to which region</h1>
@@ -26,16 +35,18 @@ export function renderStage1Report({ directory, history, epsilon, mappings }: St
     shown
       ? html`<section><h2>Quality against the true attributes (%)</h2>${qualityTable(judged)}</section>`
       : html`<p>The dataset has no true attributes of regions (<code>reg_to_attr</code>), so the mapping cannot be scored.</p>`,
-    html`<div class="two">${history.length > 0 ? lossCard(history) : ""}${shown ? tradeOffCard(shown.report.sweep, shown.split, epsilon) : ""}</div>`,
-    shown
-      ? html`<section><h2>ε, ${shown.split} split (%)</h2>${dataTable(
+    html`<div class="two">${history.length > 0 ? lossCard(history) : ""}${swept ? tradeOffCard(swept.report.sweep, swept.split, epsilon) : ""}</div>`,
+    swept
+      ? html`<section><h2>ε, ${swept.split} split (%)</h2>${dataTable(
           ["ε", "precision", "recall", "F1"],
-          shown.report.sweep.map(({ epsilon: each, precision, recall, f1 }) => [
+          swept.report.sweep.map(({ epsilon: each, precision, recall, f1 }) => [
             epsilonText(each),
             ...[precision, recall, f1].map((n) => n.toFixed(1)),
           ]),
-        )}</section>
-<section><h2>Attributes</h2>${attributeBars(shown.report.attributes, shown.split)}${confusionCard(shown.report)}</section>`
+        )}</section>`
+      : html``,
+    shown
+      ? html`<section><h2>Attributes</h2>${attributeBars(shown.report.attributes, shown.split)}${confusionCard(shown.report)}</section>`
       : html``,
     html`<footer>Written on ${minute(finished)} UTC for ${directory}. The figures are in <code>report.json</code> beside this page.</footer>`,
   ]);
