@@ -17,10 +17,16 @@ export interface RenderableSample {
 /** A region with what is known about it. */
 export interface RenderableRegion {
   readonly box: Box;
-  /** True attributes. */
-  readonly attributes: readonly string[];
-  /** Attributes assigned by a mapping, drawn instead of the true ones: right ones green, wrong ones red. */
+  /** True attributes; undefined where nobody knows them. */
+  readonly attributes?: readonly string[] | undefined;
+  /** Attributes assigned by a mapping, drawn instead of the true ones, each in the colour of its {@link verdict}. */
   readonly assigned?: readonly string[] | undefined;
+}
+
+/** Whether a region truly has an attribute; "unknown" where its truth is not known, which is no mistake. */
+export function verdict(attribute: string, { attributes }: RenderableRegion): "right" | "wrong" | "unknown" {
+  if (attributes === undefined) return "unknown";
+  return attributes.includes(attribute) ? "right" : "wrong";
 }
 
 /** How samples are drawn. */
@@ -43,8 +49,11 @@ const paper: Rgb = [250, 250, 248];
 const ink: Rgb = [40, 40, 44];
 const faint: Rgb = [130, 130, 136];
 const white: Rgb = [255, 255, 255];
-const right: Rgb = [120, 235, 140];
-const wrong: Rgb = [255, 120, 110];
+const verdictColors: Record<ReturnType<typeof verdict>, Rgb> = {
+  right: [120, 235, 140],
+  wrong: [255, 120, 110],
+  unknown: white,
+};
 const frames: readonly Rgb[] = [
   [255, 176, 0],
   [100, 200, 255],
@@ -112,8 +121,8 @@ function drawCaption(canvas: Canvas, region: RenderableRegion, x0: number, x1: n
   const perLine = Math.floor((x1 - x0 - 4) / characterSize.width);
   if (perLine < 3) return;
   const lines: { text: string; color: Rgb }[] = region.assigned
-    ? region.assigned.map((text) => ({ text, color: region.attributes.includes(text) ? right : wrong }))
-    : wrapText(region.attributes.join(" "), perLine).map((text) => ({ text, color: white }));
+    ? region.assigned.map((text) => ({ text, color: verdictColors[verdict(text, region)] }))
+    : wrapText((region.attributes ?? []).join(" "), perLine).map((text) => ({ text, color: white }));
   const height = lines.length * characterSize.height + 2;
   canvas.fill(x0, y1 - height - 2, x1 - x0, height + 2, [0, 0, 0], 0.6);
   for (const [i, { text, color }] of lines.entries()) {

@@ -241,6 +241,25 @@ describe("docmnist visualize", () => {
     expect((await run("visualize", directory, "--mapping", file, "--out", join(out, "m.png"))).code).toBe(0);
   });
 
+  it("judges nothing where the truth is not known", async () => {
+    const { annotations } = await openDataset(directory);
+    const rows = annotations.map(({ regToAttr: _, ...row }) => row);
+    writeFileSync(join(directory, "annotations.feather"), await writeAnnotations(rows));
+    const mapping = rows.slice(0, 2).map((row) => ({
+      ...row,
+      assignedAttributes: row.regionCoord.map(() => ["red"]),
+      assignedText: row.regionCoord.map(() => "the image is red"),
+    }));
+    const file = join(out, "mapping_train.feather");
+    writeFileSync(file, await writeAnnotations(mapping));
+    const html = join(out, "unknown.html");
+    expect((await run("visualize", directory, "--mapping", file, "--out", html)).code).toBe(0);
+    const page = readFileSync(html, "utf8");
+    expect(page).toContain('<span class="unknown">red</span>');
+    expect(page).toContain("so nothing is judged");
+    expect(page).not.toMatch(/class="(?:right|wrong|missed)"/);
+  });
+
   it.each([
     ["image that is not there", ["--image-id", "9999", "--out", "x.png"], 2, "has no image 9999"],
     ["file of another type", ["--out", "x.gif"], 2, ".png or .html"],

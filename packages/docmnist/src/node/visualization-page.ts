@@ -1,4 +1,4 @@
-import type { RenderableSample } from "../render.ts";
+import { type RenderableRegion, type RenderableSample, verdict } from "../render.ts";
 
 /**
  * A self-contained HTML page: each image beside its text and its regions.
@@ -29,17 +29,28 @@ export function visualizationPage(
   .right { color: var(--right) } .wrong { color: var(--wrong); text-decoration: line-through } .missed { color: var(--missed) }
 </style>
 <h1>${escapeHtml(title)}</h1>
-${sections.join("\n")}
+${legend(samples)}${sections.join("\n")}
 </html>
 `;
+}
+
+/** What the colours mean, where there are any; without truth nothing is right or wrong. */
+function legend(samples: readonly RenderableSample[]): string {
+  const mapped = samples.flatMap(({ regions }) => regions).filter(({ assigned }) => assigned !== undefined);
+  if (mapped.length === 0) return "";
+  if (mapped.every(({ attributes }) => attributes === undefined)) {
+    return "<p>The true attributes of these regions are not known, so nothing is judged.</p>\n";
+  }
+  return `<p><span class="right">right</span> · <span class="wrong">not there</span> · <span class="missed">(missed)</span></p>\n`;
 }
 
 function section(sample: RenderableSample, picture: Uint8Array): string {
   const source = `data:image/png;base64,${Buffer.from(picture).toString("base64")}`;
   const isMapped = sample.regions.some((region) => region.assigned);
-  const rows = sample.regions.map(({ box, attributes, assigned }) => {
-    const truth = attributes.map(escapeHtml).join(", ") || "–";
-    return `<tr><td>[${box.join(", ")}]<td>${truth}${isMapped ? `<td>${assignment(attributes, assigned ?? [])}` : ""}`;
+  const rows = sample.regions.map((region) => {
+    const { box, attributes } = region;
+    const truth = attributes?.map(escapeHtml).join(", ") || (attributes ? "none" : "not known");
+    return `<tr><td>[${box.join(", ")}]<td>${truth}${isMapped ? `<td>${assignment(region)}` : ""}`;
   });
   return `<section>
 <img src="${source}" alt="image ${sample.id}">
@@ -51,10 +62,9 @@ ${rows.join("\n")}
 </section>`;
 }
 
-function assignment(attributes: readonly string[], assigned: readonly string[]): string {
-  const given = assigned.map(
-    (name) => `<span class="${attributes.includes(name) ? "right" : "wrong"}">${escapeHtml(name)}</span>`,
-  );
+function assignment(region: RenderableRegion): string {
+  const { attributes = [], assigned = [] } = region;
+  const given = assigned.map((name) => `<span class="${verdict(name, region)}">${escapeHtml(name)}</span>`);
   const missed = attributes.filter((name) => !assigned.includes(name));
   const gaps = missed.map((name) => `<span class="missed" title="not assigned">(${escapeHtml(name)})</span>`);
   return [...given, ...gaps].join(", ");

@@ -85,7 +85,7 @@ async function renderable(
     text: row.text,
     regions: row.regionCoord.map((box, i) => ({
       box,
-      attributes: row.regToAttr?.[i] ?? [],
+      attributes: row.regToAttr?.[i],
       assigned: mapping?.assignedAttributes[i],
     })),
   };
