@@ -1,5 +1,6 @@
 import type { RegisterCommand } from "@villa/command-kit";
 import { registerDocmnist, registerVisualize } from "@villa/docmnist/node";
+import { registerCompare } from "./compare.ts";
 import { registerDoctor } from "./doctor.ts";
 import { registerEvaluate } from "./evaluate.ts";
 import { registerExperiment } from "./experiment.ts";
@@ -23,6 +24,7 @@ export const commands: readonly RegisterCommand[] = [
   registerStage1,
   registerStage2,
   registerEvaluate,
+  registerCompare,
   registerQuery,
   registerMerge,
   registerWebDataset,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { isVillaError, VillaError } from "@villa/data";
 import { hashFile } from "@villa/data/node";
 import type { Evidence, Interval, RankedScores } from "@villa/metrics";
@@ -82,6 +82,10 @@ export async function makeRecord(
   });
   const inputs = [];
   for (const { role, path } of outcome.inputs) inputs.push({ role, path: resolve(path), sha256: await hashPath(path) });
+  for (const [name, text] of Object.entries(outcome.files ?? {})) {
+    const role = name.startsWith("truth") ? "truth" : "detections";
+    inputs.push({ role, path: name, sha256: createHash("sha256").update(text).digest("hex") } as const);
+  }
   return {
     format: "villa-evaluation/1",
     task: outcome.task,
@@ -113,6 +117,11 @@ export async function readRecord(path: string): Promise<EvaluationRecord> {
     return record as EvaluationRecord;
   }
   throw new VillaError("InvalidFile", `${path} is no evaluation; give a folder that villa evaluate --out wrote.`);
+}
+
+/** The folder of a record that {@link readRecord} reads. */
+export async function folderOf(path: string): Promise<string> {
+  return (await stat(path)).isDirectory() ? path : dirname(path);
 }
 
 /** sha256 of a file; of a folder that of the names and hashes of its files. */
