@@ -78,7 +78,7 @@ export async function writeAttributes(
   const { attributes: torch, attributesSafetensors: safetensors } = embeddingFiles;
   const [file, other, bytes] =
     format === "original"
-      ? [torch, safetensors, saveTorch(tensors, { arrays: "numpy", archiveName: "attr_embs" })]
+      ? [torch, safetensors, saveTorch(tensors, { archiveName: "attr_embs" })]
       : [safetensors, torch, writeSafetensors(tensors, { order: JSON.stringify([...embeddings.keys()]) })];
   await atomicWriteFile(join(dataDirectory, file), bytes);
   await rm(join(dataDirectory, other), { force: true });

@@ -403,7 +403,7 @@ print(json.dumps({
     "names": list(attrs), "attributes": [v.tolist() for v in attrs.values()], "kind": type(attrs["red"]).__name__,
 }))`;
     const told = python!.json<PythonView>(script, folder);
-    expect(told).toMatchObject({ shape: [40], dtype: "object", vector: "float32", kind: "ndarray" });
+    expect(told).toMatchObject({ shape: [40], dtype: "object", vector: "float32", kind: "Tensor" });
     const { regions } = await readRegionEmbeddings(folder);
     expect(told.values.flat(2)).toEqual([...regions]);
     const attributes = await readAttributeEmbeddings(folder);
