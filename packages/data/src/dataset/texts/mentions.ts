@@ -1,6 +1,7 @@
 import { VillaError } from "../../errors.ts";
+import { quote } from "../../formats/describe.ts";
 import type { AttributeVocabulary } from "../vocabulary.ts";
-import { type DeniedStretch, deniedStretches, isDenial } from "./negation.ts";
+import { type DenialTest, denialTest, isDenial } from "./negation.ts";
 
 /** A stretch of text within which a negation reaches. */
 interface Clause {
@@ -57,12 +58,12 @@ export class AttributeMentions {
     for (const [i, { words, hasColon }] of clauses.entries()) {
       if (this.#negation && hasColon && isDenial(clauses[i + 1]?.words ?? [])) continue;
       // Most clauses mention nothing.
-      let denied: readonly DeniedStretch[] | undefined;
+      let isDenied: DenialTest | undefined;
       words.forEach((word, at) => {
         for (const term of this.#terms.get(word) ?? []) {
           if (found.has(term.attribute) || !term.words.every((each, j) => words[at + j] === each)) continue;
-          denied ??= this.#negation ? deniedStretches(words) : [];
-          if (!denied.some((stretch) => denies(stretch, at, at + term.words.length))) found.add(term.attribute);
+          isDenied ??= this.#negation ? denialTest(words) : () => false;
+          if (!isDenied(at, at + term.words.length)) found.add(term.attribute);
         }
       });
     }
@@ -73,16 +74,13 @@ export class AttributeMentions {
     const words = clausesOf(term, false).flatMap((clause) => clause.words);
     const [first] = words;
     if (first === undefined) {
-      throw new VillaError("InvalidArgument", `The attribute "${attribute}" has no letter or digit in "${term}".`);
+      throw new VillaError(
+        "InvalidArgument",
+        `The attribute ${quote(attribute)} has no letter or digit in ${quote(term)}.`,
+      );
     }
     this.#terms.set(first, [...(this.#terms.get(first) ?? []), { words, attribute }]);
   }
-}
-
-/** Whether a term of words [from, to) is denied by words that are not its own. */
-function denies({ cue, ...denied }: DeniedStretch, from: number, to: number): boolean {
-  const isOwn = cue.from >= from && cue.to <= to;
-  return !isOwn && denied.from < to && denied.to > from;
 }
 
 /** @param separated whether contrasts begin clauses */

@@ -1,5 +1,8 @@
+/** Tells whether a term of the words [from, to) is denied by words that are not its own. */
+export type DenialTest = (from: number, to: number) => boolean;
+
 /** A stretch of words that are said not to be there, [from, to), and the words that say so. */
-export interface DeniedStretch {
+interface DeniedStretch {
   readonly from: number;
   readonly to: number;
   readonly cue: { readonly from: number; readonly to: number };
@@ -22,17 +25,17 @@ const change = any("changes?", "changed", "increase", "decrease", "worsening", "
 
 /** These hold a word of the lists below and deny nothing. */
 const harmless = any(
-  `(?:no|not|without)(?: ${kindOfChange})* ${change}`,
-  `${not}(?: ${degree})* (?:excluded?|excluding|ruled? out)`,
+  `(?:no|not|without)(?: ${kindOfChange}){0,8} ${change}`,
+  `${not}(?: ${degree}){0,8} (?:excluded?|excluding|ruled? out)`,
   "(?:unable|difficult|hard|impossible) to (?:exclude|rule out)",
   "not (?:only|just|merely|necessarily|certain|previously|absent|free of|lacking|negative for|without)",
-  `(?:${not}|partially|partly|incompletely|nearly|almost|largely|mostly)(?: ${degree})* (?:resolved|cleared)`,
+  `(?:${not}|partially|partly|incompletely|nearly|almost|largely|mostly)(?: ${degree}){0,8} (?:resolved|cleared)`,
   "(?:no|without|partial|incomplete|near|nearly complete)(?: interval)? resolution",
   "no doubt|no further|without difficulty",
 );
 /** What stands before these is denied. */
 const backward = any(
-  `${not}(?: ${degree})* ${found}`,
+  `${not}(?: ${degree}){0,8} ${found}`,
   "absent|excluded|ruled out|resolved|unlikely|none(?! of)|(?:has|have)(?: \\S+ly)? cleared",
 );
 /** What follows these is denied. */
@@ -51,25 +54,37 @@ const small = new Set("a an and any are been has have is it of or some the there
 const verbs = new Set("are has have is remain remains seen show shows there was were with".split(" "));
 
 /**
- * What a clause denies, by a simple form of NegEx (Chapman et al. 2001).
+ * What a clause denies, by a simple form of NegEx (Chapman et al. 2001). Takes time in proportion to the clause, however
+ * many denials and commas it has.
  *
  * @param words lower-cased words and commas
  */
-export function deniedStretches(words: readonly string[]): DeniedStretch[] {
-  const text = words.join(" ");
-  let [at, seen] = [0, 0];
-  return [...text.matchAll(cues)].flatMap(({ 0: phrase, index, groups }) => {
-    at += text.slice(seen, index).split(" ").length - 1;
-    seen = index;
-    if (groups?.harmless !== undefined) return [];
-    const cue = { from: at, to: at + phrase.split(" ").length };
-    if (groups?.back === undefined) return [{ from: cue.to, to: words.length, cue }];
-    const from = beginningOf(words, at);
-    if (words.slice(from, at).some((word) => !small.has(word))) return [{ from, to: at, cue }];
-    // "Resolved pneumonia": there is nothing before it.
-    const comma = words.indexOf(",", cue.to);
-    return [{ from: cue.to, to: comma < 0 ? words.length : comma, cue }];
-  });
+export function denialTest(words: readonly string[]): DenialTest {
+  const stretches = deniedStretches(words);
+  if (stretches.length === 0) return () => false;
+  // Up to the end: whatever a later one of these denies, the first does.
+  const open = stretches.find(({ to }) => to === words.length);
+  const byCue = new Map(stretches.map((stretch) => [stretch.cue.from, stretch]));
+  /** How many stretches a word lies in. */
+  const depth = new Int32Array(words.length + 1);
+  for (const { from, to } of stretches) {
+    if (to === words.length || from >= to) continue;
+    depth[from]!++;
+    depth[to]!--;
+  }
+  for (let i = 1; i < depth.length; i++) depth[i]! += depth[i - 1]!;
+
+  return (from, to) => {
+    if (open && open.cue.from < from && open.from < to) return true;
+    const own = Array.from({ length: to - from }, (_, i) => byCue.get(from + i)).filter(
+      (stretch): stretch is DeniedStretch => stretch !== undefined && stretch.cue.to <= to,
+    );
+    for (let word = from; word < to; word++) {
+      const byOwn = own.filter((each) => each.to < words.length && each.from <= word && word < each.to).length;
+      if (depth[word]! > byOwn) return true;
+    }
+    return false;
+  };
 }
 
 /** Whether a clause is nothing but a denial of what stands before its colon. */
@@ -77,14 +92,76 @@ export function isDenial(words: readonly string[]): boolean {
   return answer.test(words.join(" "));
 }
 
-/** Where that begins which a word at the end denies: behind the last comma, or with the list "a, b and c". */
-function beginningOf(words: readonly string[], end: number): number {
-  let from = words.lastIndexOf(",", end - 1) + 1;
-  if (!words.slice(from, end).some((word) => word === "and" || word === "or")) return from;
-  while (from > 0) {
-    const before = words.slice(0, from - 1).lastIndexOf(",") + 1;
-    if (words.slice(before, from - 1).some((word) => verbs.has(word))) break;
-    from = before;
+function deniedStretches(words: readonly string[]): DeniedStretch[] {
+  const text = words.join(" ");
+  let [at, seen] = [0, 0];
+  let index: ClauseIndex | undefined;
+  return [...text.matchAll(cues)].flatMap(({ 0: phrase, index: start, groups }) => {
+    at += text.slice(seen, start).split(" ").length - 1;
+    seen = start;
+    if (groups?.harmless !== undefined) return [];
+    const cue = { from: at, to: at + phrase.split(" ").length };
+    if (groups?.back === undefined) return [{ from: cue.to, to: words.length, cue }];
+    index ??= new ClauseIndex(words);
+    const from = index.beginningOf(at);
+    if (index.saysSomething(from, at)) return [{ from, to: at, cue }];
+    // "Resolved pneumonia": there is nothing before it.
+    return [{ from: cue.to, to: index.nextComma(cue.to), cue }];
+  });
+}
+
+/** Answers about stretches of a clause without walking through them again. */
+class ClauseIndex {
+  /** How many words before each assert something, join a list, are verbs. */
+  readonly #telling: Int32Array;
+  readonly #joining: Int32Array;
+  readonly #verbs: Int32Array;
+  /** For each position, where the part behind the last comma before it begins. */
+  readonly #partStart: Int32Array;
+  /** For each beginning of a part, where the list begins that the part belongs to. */
+  readonly #listStart: Int32Array;
+  readonly #nextComma: Int32Array;
+
+  constructor(words: readonly string[]) {
+    const { length } = words;
+    const count = (is: (word: string) => boolean): Int32Array => {
+      const sums = new Int32Array(length + 1);
+      for (let i = 0; i < length; i++) sums[i + 1] = sums[i]! + (is(words[i]!) ? 1 : 0);
+      return sums;
+    };
+    this.#telling = count((word) => !small.has(word));
+    this.#joining = count((word) => word === "and" || word === "or");
+    this.#verbs = count((word) => verbs.has(word));
+    this.#partStart = new Int32Array(length + 1);
+    for (let i = 1; i <= length; i++) this.#partStart[i] = words[i - 1] === "," ? i : this.#partStart[i - 1]!;
+    this.#listStart = new Int32Array(length + 1);
+    for (let i = 1; i <= length; i++) {
+      if (words[i - 1] !== ",") continue;
+      // A verb in the part before says that the list begins behind it.
+      const before = this.#partStart[i - 1]!;
+      this.#listStart[i] = this.#has(this.#verbs, before, i - 1) ? i : this.#listStart[before]!;
+    }
+    this.#nextComma = new Int32Array(length + 1).fill(length);
+    for (let i = length - 1; i >= 0; i--) this.#nextComma[i] = words[i] === "," ? i : this.#nextComma[i + 1]!;
   }
-  return from;
+
+  /** Where that begins which a word at the end denies: behind the last comma, or with the list "a, b and c". */
+  beginningOf(end: number): number {
+    const from = this.#partStart[end]!;
+    return this.#has(this.#joining, from, end) ? this.#listStart[from]! : from;
+  }
+
+  /** Whether a word of [from, to) asserts something. */
+  saysSomething(from: number, to: number): boolean {
+    return this.#has(this.#telling, from, to);
+  }
+
+  /** The position of the next comma, or the clause's end. */
+  nextComma(from: number): number {
+    return this.#nextComma[Math.min(from, this.#nextComma.length - 1)]!;
+  }
+
+  #has(sums: Int32Array, from: number, to: number): boolean {
+    return sums[to]! > sums[from]!;
+  }
 }
