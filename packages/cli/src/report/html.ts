@@ -39,7 +39,7 @@ export function dataTable(head: readonly string[], rows: readonly (readonly (str
 }
 
 const isNumeric = (cell: string | number | Markup | undefined): boolean =>
-  typeof cell === "number" || (typeof cell === "string" && /^[-+\d.,%±\s–]*$/.test(cell));
+  typeof cell === "number" || (typeof cell === "string" && /^[-+−\d.,%±\s–]*$/.test(cell));
 
 /** One page with everything in it: no scripts, nothing loaded from anywhere. */
 export function selfContainedPage(title: string, body: readonly Markup[]): string {
