@@ -1,6 +1,6 @@
+import { joinSentences, proseSentences } from "@villa/data";
 import { longTexts } from "@villa/testing/long-texts";
 import { expect, test } from "vitest";
-import { joinSentences, proseSentences } from "@villa/data";
 
 test.each(longTexts)("a megabyte of %s is split into sentences in linear time", (_, text) => {
   expect(joinSentences(proseSentences(text))).toContain("edema");
