@@ -92,6 +92,11 @@ export function progressLine(update: ProgressUpdate | undefined, clock: Clock, c
   const width = columns - 1; // the last column is left free: a terminal would go to the next line
   if (!update) return fitted(clock.seconds < 1 ? "starting" : `starting, ${duration(clock.seconds)}`, width);
   const { count, rate, time, figures } = facts(update, clock);
+  if (time !== "" && displayWidth(count) + 2 + displayWidth(time) > width) {
+    // Too narrow for the task's name beside its numbers.
+    const numbers = update.total === undefined ? `${update.done}` : `${update.done}/${update.total}`;
+    return fitted(`${numbers}  ${time}  ${update.task}`, width);
+  }
   let line = fitted(count, width);
   for (const fact of [time, ...figures, rate]) {
     if (fact !== "" && displayWidth(line) + 2 + displayWidth(fact) <= width) line += `  ${fact}`;
