@@ -2,11 +2,11 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { type RgbImage, type TensorData, writeSafetensors } from "@villa/data";
+import { type Box, type RgbImage, type TensorData, writeSafetensors } from "@villa/data";
 import { bytes, expectAllClose, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Box, loadImageEncoder, type VitConfig, vitParameterShapes } from "../src/index.ts";
+import { loadImageEncoder, type VitConfig, vitParameterShapes } from "../src/index.ts";
 import { openEncoder } from "../src/node.ts";
 
 const sizes: VitConfig = {

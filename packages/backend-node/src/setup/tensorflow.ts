@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { isVillaError, type ProgressListener, VillaError } from "@villa/data";
-import { fileError, throwIfAborted } from "@villa/data/node";
+import { isVillaError, type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
+import { fileError } from "@villa/data/node";
 import {
   folderAt,
   napiVersion,

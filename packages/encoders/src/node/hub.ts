@@ -1,5 +1,5 @@
-import { isVillaError, type ProgressListener, VillaError } from "@villa/data";
-import { downloadFile, readFileBytes, throwIfAborted } from "@villa/data/node";
+import { isVillaError, type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
+import { downloadFile, readFileBytes } from "@villa/data/node";
 import { HubCache, type HubReference, hubCacheDirectory, parseHubReference } from "./hub-cache.ts";
 
 /** How {@link downloadModel} works. The environment's `HF_ENDPOINT`, `HF_TOKEN`, `HF_HOME` are the defaults. */
