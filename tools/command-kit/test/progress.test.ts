@@ -60,7 +60,9 @@ test("the status line fits any terminal; count and time left stay, the bar goes 
     "training: 1200/4000 steps  15 min 34 s left  loss 0.4213  3.00 steps/s",
   );
   expect(progressLine(training, clock, 48)).toBe("training: 1200/4000 steps  15 min 34 s left");
-  expect(progressLine({ ...training, task: "generating train images" }, clock, 40)).toBe("1200/4000  15 min 34 s left  generatin…");
+  expect(progressLine({ ...training, task: "generating train images" }, clock, 40)).toBe(
+    "1200/4000  15 min 34 s left  generatin…",
+  );
   for (let columns = 1; columns < 140; columns++) {
     expect(displayWidth(progressLine(training, clock, columns))).toBeLessThan(columns);
   }
