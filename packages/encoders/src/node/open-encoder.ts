@@ -102,11 +102,15 @@ export async function openTextTower(
 /**
  * Makes sure that something is there by this name, before any work begins.
  *
- * @throws VillaError `InvalidArgument` naming the entries of the registry
+ * @throws VillaError `NotFound` for a path where nothing is, else `InvalidArgument` naming the entries of the registry
  */
 export function requireEncoder(which: string): void {
   const names = ["clip-rn50", ...Object.keys(imageTowers).filter((name) => imageNeedsNoFiles.has(name))];
   if (names.includes(which) || which.startsWith("hf:") || existsSync(which)) return;
+  // A path is right as a word, but nothing lies there.
+  if (/[\\/]|\.\w+$/.test(which)) {
+    throw new VillaError("NotFound", `There is no encoder at ${which}: no such file or folder.`);
+  }
   throw new VillaError(
     "InvalidArgument",
     `There is no encoder "${which}": give ${names.join(", ")}, a model's folder, a file of weights, or hf:ORG/NAME.`,
