@@ -13,9 +13,14 @@ export interface Encoder extends Omit<ImageEncoder, "encodeImages">, Partial<Pic
 /**
  * An image and a text encoder as one.
  *
+ * @param textIdentity what tells this text encoder from the one that the image encoder comes with, for the manifest
  * @throws VillaError `Mismatch` when their vectors differ in length
  */
-export function joinEncoders(image: ImageEncoder, text: TextTower): Encoder {
+export function joinEncoders(
+  image: ImageEncoder,
+  text: TextTower,
+  textIdentity: Readonly<Record<string, string>> = {},
+): Encoder {
   if (image.dimension !== text.embedDim) {
     throw new VillaError(
       "Mismatch",
@@ -24,6 +29,7 @@ export function joinEncoders(image: ImageEncoder, text: TextTower): Encoder {
   }
   return {
     ...image,
+    options: { ...image.options, ...textIdentity },
     encodeText: (texts) => text.encodeText(texts),
     dispose: () => {
       image.dispose();

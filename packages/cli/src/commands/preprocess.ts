@@ -115,7 +115,7 @@ async function makeEncoder(
   const { regions, context, imageSize, textEncoder, dimension, seed } = flags;
   const which = flags.weights ?? flags.encoder;
   const options = { regions, context, imageSize, textEncoder, dimension, seed, onProgress, signal };
-  const { image, text, weights } = await openEncoder(which, options).catch((cause: unknown): never => {
+  const { image, text, textIdentity, weights } = await openEncoder(which, options).catch((cause: unknown): never => {
     if (!isVillaError(cause, "Network")) throw cause;
     throw new VillaError("Network", `${cause.message} With --encoder pixels nothing is downloaded.`, { cause });
   });
@@ -126,7 +126,7 @@ async function makeEncoder(
         `${which} holds no text encoder; name one with --text-encoder: hashed, or a model's folder.`,
       );
     }
-    return { encoder: joinEncoders(image, text), weights };
+    return { encoder: joinEncoders(image, text, textIdentity), weights };
   } catch (error) {
     image.dispose();
     text?.dispose();

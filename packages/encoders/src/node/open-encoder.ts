@@ -37,6 +37,11 @@ export interface OpenedEncoder {
   readonly text: TextTower | undefined;
   /** How a checkpoint finds the text side again. */
   readonly textSide: TextSide | undefined;
+  /**
+   * Family and weights of a text side that was chosen apart from the image's, for the manifest: embeddings of two text
+   * encoders must never pass for one another.
+   */
+  readonly textIdentity?: Readonly<Record<string, string>> | undefined;
   /** sha256 of the weights, for the manifest. */
   readonly weights?: string | undefined;
 }
@@ -59,20 +64,25 @@ export interface ModelDescription {
  * @throws VillaError `NotFound`, `Unsupported` naming what was found and what is known, `Mismatch`, `InvalidFile`
  */
 export async function openEncoder(which: string, options: OpenEncoderOptions = {}): Promise<OpenedEncoder> {
-  const { textEncoder = "auto", seed = 23 } = options;
+  const { textEncoder = "auto", seed = 23, onProgress, signal } = options;
   requireEncoder(which);
   if (imageNeedsNoFiles.has(which) && !existsSync(which)) {
     const image = await loadImageEncoder({ ...options, family: which, seed });
-    return withText(image, textEncoder === "auto" ? "hashed" : textEncoder, { source: undefined, seed });
+    const opened = await withText(image, textEncoder === "auto" ? "hashed" : textEncoder, {
+      source: undefined,
+      seed,
+      onProgress,
+      signal,
+    });
+    // Hashed words are what these encoders come with, named or not.
+    return { ...opened, textIdentity: opened.textSide?.family === "hashed" ? undefined : opened.textIdentity };
   }
-  const path =
-    which === "clip-rn50" ? await downloadClipWeights({ progress: options.onProgress, signal: options.signal }) : which;
+  const path = which === "clip-rn50" ? await downloadClipWeights({ progress: onProgress, signal }) : which;
   if (await isCheckpoint(path)) return openCheckpoint(path, options);
-  const { onProgress, signal } = options;
   const files = await openEncoderFiles(path, { onProgress, signal });
   const image = await loadImageEncoder({ ...options, files });
   try {
-    const opened = await withText(image, textEncoder, { source: path, files, seed });
+    const opened = await withText(image, textEncoder, { source: path, files, seed, onProgress, signal });
     return { ...opened, weights: await weightsHash(path, files) };
   } catch (error) {
     image.dispose();
@@ -91,12 +101,19 @@ export async function openTextTower(
     dimension,
     seed = 23,
     files,
-  }: { dimension?: number | undefined; seed?: number | undefined; files?: EncoderFiles | undefined } = {},
+    ...hub
+  }: {
+    dimension?: number | undefined;
+    seed?: number | undefined;
+    files?: EncoderFiles | undefined;
+    onProgress?: ProgressListener | undefined;
+    signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<TextTower> {
   if (which === "hashed") return loadTextTower({ family: which, dimension, seed });
   const isEntry = textTowers[which] !== undefined && !existsSync(which);
   if (isEntry) return loadTextTower({ family: which, files });
-  return loadTextTower({ files: await openEncoderFiles(which) });
+  return loadTextTower({ files: await openEncoderFiles(which, hub) });
 }
 
 /**
@@ -130,12 +147,14 @@ interface TextFrom {
   readonly source: string | undefined;
   readonly files?: EncoderFiles | undefined;
   readonly seed: number;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 async function withText(
   image: ImageEncoder,
   textEncoder: string,
-  { source, files, seed }: TextFrom,
+  { source, files, seed, onProgress, signal }: TextFrom,
 ): Promise<OpenedEncoder> {
   if (textEncoder === "auto") {
     const found = files && (await recogniseFamily(textTowers, files));
@@ -143,10 +162,13 @@ async function withText(
     const text = await loadTextTower({ ...found, files });
     return { image, text, textSide: { ...text.description, source } };
   }
-  const text = await openTextTower(textEncoder, { dimension: image.dimension, seed, files });
+  const text = await openTextTower(textEncoder, { dimension: image.dimension, seed, files, onProgress, signal });
   const isOwn = textTowers[textEncoder] !== undefined && !existsSync(textEncoder);
   const from = textEncoder === "hashed" ? undefined : isOwn ? source : textEncoder;
-  return { image, text, textSide: { ...text.description, source: from } };
+  const { family } = text.description;
+  const weights = from === undefined ? undefined : await weightsHash(from, await openEncoderFiles(from));
+  const textIdentity = weights === undefined ? { text: family } : { text: family, textWeights: weights };
+  return { image, text, textSide: { ...text.description, source: from }, textIdentity };
 }
 
 async function openCheckpoint(path: string, options: OpenEncoderOptions): Promise<OpenedEncoder> {
