@@ -49,7 +49,8 @@ test("the page has a snippet for each kind of file", () => {
 
 test.for(snippets)("%s", (code, { skip }) => {
   const module = code.split(".")[0]!;
-  const python = findPython(module, "numpy");
+  // pandas reads Feather through pyarrow.
+  const python = findPython(module, "numpy", ...(module === "pandas" ? ["pyarrow"] : []));
   if (!python) return skip();
   const imported = code.startsWith("pyarrow.feather") ? "pyarrow.feather" : module;
   const printed = python.run(

@@ -21,6 +21,7 @@ const scripts: Record<string, { readonly prints: readonly RegExp[]; readonly fil
     "ingest.ts": { prints: [/26 images, 120 regions/, /round: \d+ images/], files: ["own/annotations.feather"] },
     "mapping.ts": { prints: [/image 0: \[ \[ 'cat' \], \[ 'dog' \] \] \{ precision: 100, recall: 100, f1: 100 \}/] },
     "encoders.ts": { prints: [/57 regions of 13 images, 20 attributes/, /49406/] },
+    "metrics.ts": { prints: [/AP 0\.505, AP50 0\.505/, /top-1: 0\.5/] },
     "preprocess.ts": {
       prints: [/13 images, 57 regions/, /20 attributes of 256 dimensions/],
       files: ["data/docmnist/attr_embs.pth"],
