@@ -30,9 +30,8 @@ export interface ImagePairs {
 }
 
 /**
- * The region-text pairs of one image.
+ * The region-text pairs of one image. Texts are read as `texts` says: `datasetTexts(vocabulary)`, or by default as the original reads them.
  *
- * @param options.texts how the dataset's texts are read: `datasetTexts(vocabulary)`. Default as the original reads them
  * @throws VillaError `Mismatch` when the row lacks what the mode needs or its lists differ in length
  * @see ViLLA paper, section 3.3
  */
