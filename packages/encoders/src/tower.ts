@@ -53,6 +53,7 @@ export interface ImageTower {
   stateDict(): Promise<Map<string, TensorData>>;
   /** Frees what was derived from the weights; call it after changing them in place. */
   refresh(): void;
+  /** Frees what it holds on the backend. */
   dispose(): void;
 }
 
@@ -69,6 +70,7 @@ export interface ImageEncoder {
   encodeImages(images: readonly RgbImage[]): Promise<Float32Array>;
   /** @param boxes each image's regions @returns [R, dimension], image after image, not normalised */
   encodeRegions(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]): Promise<Float32Array>;
+  /** Frees what it holds on the backend. */
   dispose(): void;
 }
 
@@ -78,6 +80,7 @@ export interface TextTower {
   readonly embedDim: number;
   /** @returns [texts, embedDim], not normalised */
   encodeText(texts: readonly string[]): Promise<Float32Array>;
+  /** Frees what it holds on the backend. */
   dispose(): void;
 }
 
@@ -119,5 +122,7 @@ export interface EncoderFamily<Encoder> {
   load(request: LoadRequest): Promise<Encoder>;
 }
 
+/** A family of image encoders in the registry. */
 export type ImageFamily = EncoderFamily<ImageEncoder>;
+/** A family of text towers in the registry. */
 export type TextFamily = EncoderFamily<TextTower>;

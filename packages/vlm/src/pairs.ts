@@ -30,7 +30,8 @@ export interface ImagePairs {
 }
 
 /**
- * The region-text pairs of one image. Texts are read as `texts` says: `datasetTexts(vocabulary)`, or by default as the original reads them.
+ * The region-text pairs of one image. Texts are read as `texts` says: `datasetTexts(vocabulary)`, or by default as the
+ * original reads them.
  *
  * @throws VillaError `Mismatch` when the row lacks what the mode needs or its lists differ in length
  * @see ViLLA paper, section 3.3

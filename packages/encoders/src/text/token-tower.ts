@@ -24,7 +24,9 @@ export interface TextSizes {
 /** How a family of text towers computes: written once, for inference and training. */
 export interface TextArchitecture<Config> {
   readonly family: string;
+  /** Sizes of the tower that a configuration describes. */
   sizes(config: Config): TextSizes;
+  /** Torch shape of every tensor, by its name in the checkpoint. */
   shapes(config: Config): ParameterShapes;
   /** @returns [n, embedDim], not normalised unless the model itself does it */
   forward(weights: Weights, config: Config, tokens: TokenRows): tf.Tensor2D;
@@ -103,6 +105,7 @@ export class TokenTower<Config extends object = object> {
     return stateDict;
   }
 
+  /** Frees what it holds on the backend. */
   dispose(): void {
     tf.dispose([...this.parameters.values()]);
   }

@@ -142,6 +142,7 @@ export class VisionTransformer implements ImageTower {
     // Nothing is derived from the weights.
   }
 
+  /** Frees what it holds on the backend. */
   dispose(): void {
     tf.dispose([...this.parameters.values()]);
   }

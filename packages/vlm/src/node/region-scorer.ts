@@ -37,6 +37,7 @@ export interface RegionScorer {
   embedTexts(texts: readonly (readonly string[])[]): Promise<Float32Array>;
   /** @returns [boxes, texts] cosines */
   cosines(boxes: Float32Array, texts: Float32Array): Promise<Float32Array>;
+  /** Frees what it holds on the backend. */
   dispose(): void;
 }
 
