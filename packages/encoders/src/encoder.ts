@@ -5,7 +5,9 @@ import type { ImageEncoder, TextTower } from "./tower.ts";
  * What turns regions of images and sentences into vectors of one common length. Any object of this shape can stand in
  * for CLIP in `preprocess`.
  */
-export interface Encoder extends Omit<ImageEncoder, "encodeImages">, Partial<Pick<ImageEncoder, "encodeImages">> {
+export interface Encoder extends Omit<ImageEncoder, "encodeImages"> {
+  /** Embeds whole pictures, where the encoder can: [images, dimension], not normalised. */
+  readonly encodeImages?: ImageEncoder["encodeImages"] | undefined;
   /** @returns [texts, dimension], not normalised */
   encodeText(texts: readonly string[]): Promise<Float32Array>;
 }

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type Box, RandomState, type RgbImage } from "@villa/data";
 import type { Encoder } from "./encoder.ts";
 import { cropRegion } from "./regions/crop-region.ts";
-import type { ImageFamily } from "./tower.ts";
+import type { ImageEncoder, ImageFamily } from "./tower.ts";
 import { wordHashEmbeddings } from "./word-hash.ts";
 
 const side = 28;
@@ -23,7 +23,7 @@ export function pixelsEncoder({
 }: {
   dimension?: number | undefined;
   seed?: number | undefined;
-} = {}): Required<Omit<Encoder, "tower">> {
+} = {}): Encoder & ImageEncoder {
   let projection: Float32Array | undefined;
   let tensor: tf.Tensor2D | undefined;
   const values = () => {

@@ -26,7 +26,7 @@ export interface ForwardOptions {
 export type TrainablePart = "all" | "head" | { readonly last: number };
 
 /**
- * An image tower on tensors: all that training needs to know of it. Whole images run through {@link features} once,
+ * An image tower on tensors: all that training needs to know of it. Whole images run through `features` once,
  * regions are cut out of the map.
  *
  * Every forward pass is differentiable with respect to the parameters.
@@ -43,7 +43,7 @@ export interface ImageTower {
   trainableVariables(part?: TrainablePart): Map<string, tf.Variable>;
   /** @param images [B, h, w, 3] as `input` makes them @returns the map that regions are cut from, [B, gh, gw, C] */
   features(images: tf.Tensor4D, options?: ForwardOptions): tf.Tensor4D;
-  /** @param features of {@link features} @returns [R, embedDim] in the order of `regions`, not normalised */
+  /** @param features of `features` @returns [R, embedDim] in the order of `regions`, not normalised */
   regionEmbeddings(features: tf.Tensor4D, regions: Regions, options?: ForwardOptions): tf.Tensor2D;
   /** Means of the map's cells that regions cover, where the map consists of patch tokens; as {@link regionEmbeddings}. */
   maskEmbeddings?(features: tf.Tensor4D, regions: Regions, options?: ForwardOptions): tf.Tensor2D;
@@ -66,7 +66,12 @@ export interface ImageEncoder {
   readonly options: Readonly<Record<string, string | number | boolean>>;
   /** The tower behind it, when it can be trained. */
   readonly tower?: ImageTower | undefined;
-  /** @param images any sizes @returns [images, dimension], not normalised */
+  /**
+   * Embeds whole pictures.
+   *
+   * @param images any sizes
+   * @returns [images, dimension], not normalised
+   */
   encodeImages(images: readonly RgbImage[]): Promise<Float32Array>;
   /** @param boxes each image's regions @returns [R, dimension], image after image, not normalised */
   encodeRegions(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]): Promise<Float32Array>;
