@@ -9,7 +9,7 @@ import { makeDataset } from "./dataset.ts";
 test("the README's example runs", async () => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
   const folder = await makeDataset(5);
-  const code = /```ts\n([\s\S]*?)```/.exec(readme)![1]!.replace("data/docmnist_30000_15.2", folder);
+  const code = /```js\n([\s\S]*?)```/.exec(readme)![1]!.replace("data/docmnist_30000_15.2", folder);
   const modules: Record<string, unknown> = {
     "@villa/backend-node": backendNode,
     "@villa/encoders": encoders,
