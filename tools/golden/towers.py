@@ -5,7 +5,7 @@ transformers 5.24.0 with torch 2.13.0 and numpy 2.4.6; open_clip_torch 3.3.0 wit
     towers.py transformers FILE.json [SEED]
     towers.py open_clip FILE.json [SEED]
 
-Tiny configurations, weights made from their names (see `unit` and `weight` below, which the tests have too), everything in
+Tiny configurations, weights made from their names (see `unit` of named_values.py and `weight` below, which the tests have too), everything in
 float64. For each tower: whole-image features, the dense map of either kind, both at another image size, and a training of
 three steps: InfoNCE over whole images and regions, torch's Adam.
 """
@@ -20,23 +20,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
+from named_values import unit
+
 PROGRAM, TARGET = sys.argv[1], sys.argv[2]
 SEED = sys.argv[3] if len(sys.argv) > 3 else "towers"
 TEMPERATURE, LEARNING_RATE, EPSILON = 0.07, 1e-3, 1e-3
 torch.set_default_dtype(torch.float64)
-
-
-def unit(name, n):
-    seed = 0x811C9DC5
-    for byte in name.encode():
-        seed = ((seed ^ byte) * 0x01000193) & 0xFFFFFFFF
-    x = (np.arange(n, dtype=np.uint64) * 0x9E3779B1 + seed) & 0xFFFFFFFF
-    x ^= x >> 16
-    x = (x * 0x85EBCA6B) & 0xFFFFFFFF
-    x ^= x >> 13
-    x = (x * 0xC2B2AE35) & 0xFFFFFFFF
-    x ^= x >> 16
-    return x.astype(np.float64) / 2**32 * 2 - 1
 
 
 def weight(salt, name, shape):
