@@ -95,7 +95,10 @@ class Sink {
   }
 
   async flush(): Promise<void> {
-    if (!this.#error) await new Promise<void>((resolve) => this.#stream.write("", () => resolve()));
+    // Only a stream that still holds bytes is waited for: a notebook's `write` takes them and never calls back.
+    if (!this.#error && this.#stream.writableLength > 0) {
+      await new Promise<void>((resolve) => this.#stream.write("", () => resolve()));
+    }
     // An error reaches its listeners a little later than the callback.
     await new Promise((resolve) => setImmediate(resolve));
     // A reader that went away has seen what it wanted.

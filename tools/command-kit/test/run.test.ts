@@ -154,6 +154,32 @@ test("a reader that goes away is no error, a full disk is one", async () => {
   }
 });
 
+test("a stream whose `write` never calls back, as in a notebook, ends the command", async () => {
+  const stdout = stream();
+  const seen: string[] = [];
+  stdout.write = (chunk: unknown) => seen.push(String(chunk)) > 0;
+  const terminal = openTerminal(stdout, stream());
+  const exit = await runProgram(new Command("prog").version("1.2.3"), ["--version"], { commands, terminal });
+  expect([exit, seen]).toEqual([0, ["1.2.3\n"]]);
+});
+
+test("a slow reader is waited for", async () => {
+  let text = "";
+  const stdout = new Writable({
+    write(chunk, _, done) {
+      setTimeout(() => {
+        text += String(chunk);
+        done();
+      }, 5);
+    },
+  });
+  const terminal = openTerminal(stdout, stream());
+  terminal.out("one");
+  terminal.out("two");
+  await terminal.flush!();
+  expect(text).toBe("one\ntwo\n");
+});
+
 test("lines appear above the status line, which is drawn again below them", () => {
   const [stdout, stderr] = [stream(), stream()];
   const terminal = openTerminal(stdout, stderr);
