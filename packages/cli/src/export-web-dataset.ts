@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { extname, join } from "node:path";
 import {
   datasetTexts,
@@ -45,7 +47,8 @@ export interface WebDatasetSample {
 
 /**
  * Writes a split as WebDataset tar shards, `<split>-000000.tar` …: of each sample the image (.png or .jpg) and .json with
- * its region-text pairs. Samples are shuffled once, by the seed; an image that has no pair is left out.
+ * its region-text pairs. Samples are shuffled once, by the seed; an image that has no pair is left out. Tars of the split
+ * that an earlier, longer export left behind are removed: a trainer's `train-*.tar` would read them too.
  *
  * @returns numbers of samples, pairs and tars, of the whole split
  * @throws VillaError `NotFound` without such a split or, for `pairs: "mapping"`, without Stage 1's mapping
@@ -68,11 +71,25 @@ export async function exportWebDataset(
         onProgress?.({ task: "packing", done: ++done, total: order.length, unit: "images" });
       }
     };
-    const name = `${split}-${String(tar).padStart(6, "0")}.tar`;
-    await writeTarShard(join(out, name), files(), { signal });
+    await writeTarShard(join(out, tarName(split, tar)), files(), { signal });
   }
+  await removeLaterTars(options, tars);
   if (options.checkpoint !== undefined && !shard?.index) await writeSentences(options, order);
   return { samples: order.length, pairs: order.reduce((sum, { sentences }) => sum + sentences.length, 0), tars };
+}
+
+const tarName = (split: string, tar: number | string) => `${split}-${String(tar).padStart(6, "0")}.tar`;
+
+/** Removes the split's tars from number `tars` on, of this process's share. */
+async function removeLaterTars({ out, split, shard }: WebDatasetOptions, tars: number): Promise<void> {
+  // A share that has no tar to write may find no folder.
+  const names = existsSync(out) ? await readdir(out) : [];
+  for (const name of names) {
+    const number = /-(\d{6,})\.tar$/.exec(name)?.[1];
+    if (number === undefined || name !== tarName(split, number)) continue;
+    const tar = Number(number);
+    if (tar >= tars && (!shard || tar % shard.count === shard.index)) await rm(join(out, name));
+  }
 }
 
 interface PairedRow {
