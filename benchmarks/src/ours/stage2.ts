@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { Adam } from "@villa/core";
 import type { Box } from "@villa/data";
 import { initModifiedResNet, rn50Config } from "@villa/encoders";
-import { contrastiveBatch, contrastiveGradients, disposeBatch } from "@villa/vlm";
+import { contrastiveBatch, contrastiveGradients, contrastiveObjective, disposeBatch, stage2Config } from "@villa/vlm";
 import { normals, report, settings, startBackend, timed } from "./common.ts";
 import { countFlops } from "./flops.ts";
 
@@ -13,6 +13,7 @@ const backend = await startBackend(at);
 const { vision } = rn50Config;
 const tower = initModifiedResNet({ ...vision, seed: 23 });
 const optimizer = new Adam({ parameters: tower.trainableVariables(), learningRate: 5e-5, weightDecay: 0.2 });
+const objective = contrastiveObjective({ temperature: stage2Config({ dataDir: "." }).loss.temp });
 const side = 84;
 const images = Array.from({ length: at.images }, () => ({
   width: side,
@@ -26,7 +27,7 @@ const text = normals(at.images * at.regions * vision.embedDim, vision.embedDim);
 
 const step = async (): Promise<void> => {
   const batch = contrastiveBatch(images, pairs, () => text);
-  const { loss, gradients } = await contrastiveGradients(tower, batch, { temperature: 0.07 });
+  const { loss, gradients } = await contrastiveGradients(tower, batch, { objective });
   optimizer.step(gradients);
   tf.dispose(gradients);
   disposeBatch(batch);

@@ -7,6 +7,7 @@ it("exports nothing by accident", () => {
     [
       "Adam",
       "AdamW",
+      "CosineSchedule",
       "EarlyStopping",
       "ReduceLROnPlateau",
       "activateRepairedWasm",
@@ -51,6 +52,7 @@ it("exports nothing by accident", () => {
       "runFused",
       "setting",
       "settingGroup",
+      "sigmoidLoss",
       "snakeCaseKeys",
       "stepsPerEpoch",
       "sumRows",

@@ -10,6 +10,8 @@ import {
   settingGroup,
   whole,
 } from "@villa/core";
+import { VillaError } from "@villa/data";
+import type { TrainablePart } from "@villa/encoders";
 import * as v from "valibot";
 
 /** Blocks of layer1 … layer4, as a list or written "1,1,1,1". */
@@ -20,6 +22,11 @@ const layers = v.pipe(
     "expected four whole numbers of at least 1, such as 3,4,6,3",
   ),
 ) as unknown as v.GenericSchema<string | readonly [number, number, number, number], [number, number, number, number]>;
+
+const trainablePart = v.pipe(
+  v.string(),
+  v.regex(/^(all|head|last:[1-9]\d*)$/, "expected all, head or last:N, such as last:2"),
+);
 
 /**
  * Configuration of Stage 2: the one home of its names, rules, defaults and descriptions. `villa stage2` and YAML files
@@ -52,26 +59,51 @@ export const stage2Schema = v.strictObject({
   epochs: setting(whole(1), 100, "at most"),
   /** Form of the model. */
   model: settingGroup({
+    encoder: setting(
+      v.nullable(filledText()),
+      null,
+      "encoder to start from in place of `model.weights`: a model's folder (Hugging Face, OpenCLIP), `hf:ORG/NAME`, a file of weights, a checkpoint",
+    ),
     weights: setting(
       v.nullable(filledText()),
       null,
       "CLIP weights to start from: `RN50.pt`, a torch state dict or safetensors. `null`: random weights of the sizes below",
+    ),
+    trainable: setting(
+      trainablePart,
+      "all",
+      "which weights change: `all`, `last:N` (the last N blocks and what follows them), or `head` (what follows the last block)",
     ),
     width: setting(whole(2), 64, "channels of the first stage; RN50's"),
     layers: setting(layers, [3, 4, 6, 3], "blocks of the four stages; RN50's"),
     embDim: setting(whole(1), 1024, "length of the embeddings"),
   }),
   textEncoder: setting(
-    v.picklist(["auto", "clip", "hashed"]),
+    filledText(),
     "auto",
-    "`clip`, or `hashed` words, which need no weights; `auto`: CLIP where the weights have a text side",
+    "`auto`: the text side of the weights, or `hashed` words where they have none; `hashed`, which needs no weights; `clip`; a folder or `hf:ORG/NAME` of another text encoder",
   ),
   /** The contrastive loss. */
-  loss: settingGroup({ temp: setting(positive(), 0.07, "τ of the contrastive loss") }),
+  loss: settingGroup({
+    name: setting(
+      v.picklist(["infonce", "sigmoid"]),
+      "infonce",
+      "`infonce`: each pair against the rest of the batch (ViLLA); `sigmoid`: every image-text pair on its own (SigLIP; start it with `loss.temp=0.1 loss.learn_temp=true`)",
+    ),
+    temp: setting(positive(), 0.07, "τ of the contrastive loss"),
+    learnTemp: setting(v.boolean(), false, "learn τ, and the bias of the sigmoid loss, from these values on"),
+    bias: setting(v.pipe(v.number(), v.finite()), -10, "b of the sigmoid loss"),
+  }),
   /** The optimiser and its learning rate. */
   optimizer: settingGroup({
-    lr: setting(positive(), 5e-5, "learning rate of Adam; halved on a plateau of the validation loss"),
-    weightDecay: setting(notNegative(), 0.2, "added to the gradient, as torch's `Adam` does"),
+    lr: setting(positive(), 5e-5, "learning rate of Adam; with `schedule=cosine` the highest one"),
+    weightDecay: setting(notNegative(), 0.2, "added to the gradient, as torch's `Adam` does; not of a learned τ"),
+    schedule: setting(
+      v.picklist(["plateau", "cosine"]),
+      "plateau",
+      "`plateau`: halved when the validation loss stands still; `cosine`: falls to zero over all `epochs`",
+    ),
+    warmupSteps: setting(whole(0), 0, "with `schedule=cosine`: steps over which the learning rate rises at first"),
   }),
   /** When to stop before the last epoch. */
   earlyStop: settingGroup({ patience: setting(whole(1), 5, "epochs without a better validation loss") }),
@@ -120,10 +152,14 @@ export function stage2Config(
   settings: Stage2Settings,
   { experiment }: { readonly experiment?: keyof typeof stage2Experiments | undefined } = {},
 ): Stage2Config {
-  return checkConfig(stage2Schema, mergeSettings(experiment ? stage2Experiments[experiment] : {}, settings));
+  const config = checkConfig(stage2Schema, mergeSettings(experiment ? stage2Experiments[experiment] : {}, settings));
+  if (config.optimizer.warmupSteps > 0 && config.optimizer.schedule === "plateau") {
+    throw new VillaError("InvalidArgument", "optimizer.warmup_steps needs optimizer.schedule=cosine.");
+  }
+  return config;
 }
 
-const { batchSize, microBatch, stepsPerEpoch, epochs, seed, loss, optimizer, earlyStop } = stage2Schema.entries;
+const { batchSize, microBatch, stepsPerEpoch, epochs, seed, model, loss, optimizer, earlyStop } = stage2Schema.entries;
 
 /** The settings that training without files takes, with the same rules and defaults. */
 export const contrastiveSettingsSchema = v.object({
@@ -132,19 +168,41 @@ export const contrastiveSettingsSchema = v.object({
   stepsPerEpoch,
   epochs,
   seed,
+  trainable: model.wrapped.entries.trainable,
+  loss: loss.wrapped.entries.name,
   temperature: loss.wrapped.entries.temp,
+  learnTemperature: loss.wrapped.entries.learnTemp,
+  bias: loss.wrapped.entries.bias,
   learningRate: optimizer.wrapped.entries.lr,
   weightDecay: optimizer.wrapped.entries.weightDecay,
+  schedule: optimizer.wrapped.entries.schedule,
+  warmupSteps: optimizer.wrapped.entries.warmupSteps,
   patience: earlyStop.wrapped.entries.patience,
 });
 
 /** The part of the configuration that {@link contrastiveSettingsSchema} covers. */
-export function contrastiveSettings({ loss, optimizer, earlyStop, ...config }: Stage2Config) {
+export function contrastiveSettings({ model, loss, optimizer, earlyStop, ...config }: Stage2Config) {
   const { batchSize, microBatch, stepsPerEpoch, epochs, seed } = config;
-  const { lr: learningRate, weightDecay } = optimizer;
-  const { patience } = earlyStop;
   return {
-    ...{ batchSize, microBatch, stepsPerEpoch, epochs, seed },
-    ...{ temperature: loss.temp, learningRate, weightDecay, patience },
+    batchSize,
+    microBatch,
+    stepsPerEpoch,
+    epochs,
+    seed,
+    trainable: model.trainable,
+    loss: loss.name,
+    temperature: loss.temp,
+    learnTemperature: loss.learnTemp,
+    bias: loss.bias,
+    learningRate: optimizer.lr,
+    weightDecay: optimizer.weightDecay,
+    schedule: optimizer.schedule,
+    warmupSteps: optimizer.warmupSteps,
+    patience: earlyStop.patience,
   };
+}
+
+/** `all`, `head` or `last:N` as towers take it. */
+export function trainablePartOf(setting: string): TrainablePart {
+  return setting === "all" || setting === "head" ? setting : { last: Number(setting.slice("last:".length)) };
 }

@@ -8,6 +8,7 @@ export {
 } from "./batch.ts";
 export { type Stage2Config, type Stage2Settings, stage2Config, stage2Experiments, stage2Schema } from "./config.ts";
 export { embedSplit, type LabelledImage, regionLabels } from "./evaluate.ts";
+export { type ContrastiveObjective, contrastiveObjective, type ObjectiveOptions } from "./objective.ts";
 export { type ImagePairs, imagePairs, type PairableImage, type PairMode } from "./pairs.ts";
 export { embedRegions } from "./region-encoder.ts";
 export { type Ranked, topAttributes, topRegions } from "./retrieval-examples.ts";

@@ -1,25 +1,35 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { contrastiveMicroBatch, infoNCE, type LossAndGradients } from "@villa/core";
+import { contrastiveMicroBatch, type LossAndGradients } from "@villa/core";
 import { VillaError } from "@villa/data";
 import type { ImageTower } from "@villa/encoders";
 import type { ContrastiveBatch, ImageGroup } from "./batch.ts";
+import type { ContrastiveObjective } from "./objective.ts";
 import { embedRegions } from "./region-encoder.ts";
 
 /**
- * Symmetric InfoNCE of a batch and its gradients by torch parameter name.
+ * The loss of a batch and its gradients by torch parameter name, those of what the loss learns among them.
  *
  * With `microBatch` the images pass through the tower in chunks: all are embedded first, the loss is taken over all
  * pairs, and then each chunk is run again with a tape to carry its part of the gradient. Loss and gradients are those of
  * the whole batch; only BatchNorm sees one chunk at a time, as in data-parallel training.
  *
- * @param options `temperature`: τ of the loss; `microBatch`: images a chunk, 0 = all at once
+ * @param options `objective`: the loss; `microBatch`: images a chunk, 0 = all at once; `parameters`: what is trained,
+ *   default all of the tower's
  * @returns the caller disposes the gradients
  * @throws VillaError `Mismatch` for a batch of fewer than two pairs
  */
 export async function contrastiveGradients(
   tower: ImageTower,
   batch: ContrastiveBatch,
-  { temperature, microBatch = 0 }: { readonly temperature: number; readonly microBatch?: number | undefined },
+  {
+    objective,
+    microBatch = 0,
+    parameters = tower.trainableVariables(),
+  }: {
+    readonly objective: ContrastiveObjective;
+    readonly microBatch?: number | undefined;
+    readonly parameters?: ReadonlyMap<string, tf.Variable> | undefined;
+  },
 ): Promise<LossAndGradients> {
   if (batch.pairs < 2) {
     throw new VillaError(
@@ -32,8 +42,9 @@ export async function contrastiveGradients(
     return await contrastiveMicroBatch({
       chunks,
       embed: (groups, pass) => embedRegions(tower, groups, { training: true, updateStatistics: pass === "embed" }),
-      loss: (embeddings) => infoNCE(embeddings, batch.text, { temperature }),
-      parameters: tower.trainableVariables(),
+      loss: (embeddings) => objective.loss(embeddings, batch.text),
+      parameters,
+      lossParameters: objective.parameters,
     });
   } finally {
     const own = new Set(batch.groups.map(({ images }) => images));
@@ -41,13 +52,13 @@ export async function contrastiveGradients(
   }
 }
 
-/** Mean InfoNCE of a batch in evaluation mode. */
+/** The loss of a batch in evaluation mode. */
 export async function contrastiveLoss(
   tower: ImageTower,
   batch: ContrastiveBatch,
-  { temperature }: { readonly temperature: number },
+  objective: ContrastiveObjective,
 ): Promise<number> {
-  const loss = tf.tidy(() => infoNCE(embedRegions(tower, batch.groups), batch.text, { temperature }));
+  const loss = tf.tidy(() => objective.loss(embedRegions(tower, batch.groups), batch.text));
   const [value] = await loss.data();
   loss.dispose();
   return value!;

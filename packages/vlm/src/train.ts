@@ -2,16 +2,19 @@ import type * as tf from "@tensorflow/tfjs-core";
 import {
   Adam,
   type CheckpointStore,
+  CosineSchedule,
   checkConfig,
   type MetricsLog,
   ReduceLROnPlateau,
+  stepsPerEpoch as stepsOfEpoch,
   type TrainResult,
   trainLoop,
 } from "@villa/core";
 import { type ProgressListener, RandomState, VillaError } from "@villa/data";
 import type { ImageTower } from "@villa/encoders";
 import { type ContrastiveBatch, disposeBatch } from "./batch.ts";
-import { contrastiveSettingsSchema } from "./config.ts";
+import { contrastiveSettingsSchema, trainablePartOf } from "./config.ts";
+import { type ContrastiveObjective, contrastiveObjective } from "./objective.ts";
 import { contrastiveGradients, contrastiveLoss } from "./step.ts";
 
 /** Images with their region-text pairs, loaded batch by batch. */
@@ -24,7 +27,13 @@ export interface ContrastiveData {
 
 /** Rules and defaults are those of the settings of the same meaning in `stage2Schema`. */
 export interface TrainContrastiveOptions {
+  /** Which weights change: `all` (default), `last:N` or `head`. Statistics of BatchNorm move wherever the tower has it. */
+  readonly trainable?: string | undefined;
   readonly learningRate?: number | undefined;
+  /** `plateau` (default) or `cosine`. */
+  readonly schedule?: "plateau" | "cosine" | undefined;
+  /** Of the cosine schedule. */
+  readonly warmupSteps?: number | undefined;
   /** Added to the gradient as an L2 term (torch's `Adam`, not AdamW). */
   readonly weightDecay?: number | undefined;
   /** Images a step. */
@@ -35,8 +44,14 @@ export interface TrainContrastiveOptions {
   readonly stepsPerEpoch?: number | null | undefined;
   /** At most. */
   readonly epochs?: number | undefined;
-  /** τ of the loss. */
+  /** `infonce` (default) or `sigmoid`. */
+  readonly loss?: "infonce" | "sigmoid" | undefined;
+  /** τ of the loss, or where a learned one starts. */
   readonly temperature?: number | undefined;
+  /** Learn τ, and the sigmoid loss's bias. */
+  readonly learnTemperature?: boolean | undefined;
+  /** b of the sigmoid loss. */
+  readonly bias?: number | undefined;
   /** Epochs without a better validation loss after which training stops. */
   readonly patience?: number | undefined;
   /** Order of the images. */
@@ -54,7 +69,8 @@ export interface TrainContrastiveOptions {
 
 /**
  * Trains the image tower to match region-text pairs (ViLLA's Stage 2): Adam with L2 decay, the learning rate halved on a
- * plateau of the validation loss, stopped early. The tower's weights are changed in place and end as the last epoch's.
+ * plateau of the validation loss or along a cosine, stopped early. The tower's weights are changed in place and end as the
+ * last epoch's.
  *
  * @throws VillaError `InvalidArgument` for settings out of range, `NotFinite` when the loss diverges, `Aborted`
  * @see ViLLA paper, section 3.3
@@ -64,32 +80,50 @@ export async function trainContrastive(
   { train, val }: { readonly train: ContrastiveData; readonly val?: ContrastiveData | undefined },
   options: TrainContrastiveOptions = {},
 ): Promise<TrainResult> {
-  const { learningRate, weightDecay, batchSize, microBatch, epochs, temperature, patience, seed, stepsPerEpoch } =
-    checkConfig(contrastiveSettingsSchema, options);
+  const checked = checkConfig(contrastiveSettingsSchema, options);
+  const { learningRate, weightDecay, batchSize, microBatch, epochs, patience, seed, stepsPerEpoch } = checked;
   const { checkpoints, resume, metrics, extra, progress, signal } = options;
   if (train.length === 0) throw new VillaError("Mismatch", "The training split has no image with a region-text pair.");
 
-  const optimizer = new Adam({ parameters: tower.trainableVariables(), learningRate, weightDecay });
+  const batches = {
+    examples: train.length,
+    batchSize: Math.min(batchSize, train.length),
+    stepsPerEpoch: stepsPerEpoch ?? undefined,
+  };
+  const objective = contrastiveObjective(checked);
+  const parameters = tower.trainableVariables(trainablePartOf(checked.trainable));
+  const optimizer = new Adam({
+    parameters: new Map([...parameters, ...objective.parameters]),
+    learningRate,
+    weightDecay,
+    withoutDecay: new Set(objective.parameters.keys()),
+  });
   try {
     return await trainLoop({
-      examples: train.length,
-      batchSize: Math.min(batchSize, train.length),
+      ...batches,
       epochs,
-      stepsPerEpoch: stepsPerEpoch ?? undefined,
       random: new RandomState(seed),
       optimizer,
-      variables: tower.parameters as ReadonlyMap<string, tf.Variable>,
-      scheduler: new ReduceLROnPlateau({ optimizer }),
+      variables: new Map([...(tower.parameters as ReadonlyMap<string, tf.Variable>), ...objective.parameters]),
+      scheduler:
+        checked.schedule === "plateau"
+          ? new ReduceLROnPlateau({ optimizer })
+          : new CosineSchedule({
+              optimizer,
+              warmupSteps: checked.warmupSteps,
+              totalSteps: epochs * stepsOfEpoch(batches),
+            }),
       patience,
       step: async (indices) => {
         const batch = await train.batch(indices);
         try {
-          return await contrastiveGradients(tower, batch, { temperature, microBatch });
+          objective.clamp();
+          return await contrastiveGradients(tower, batch, { objective, microBatch, parameters });
         } finally {
           disposeBatch(batch);
         }
       },
-      validate: val && val.length > 0 ? () => validationLoss(tower, val, { batchSize, temperature }) : undefined,
+      validate: val && val.length > 0 ? () => validationLoss(tower, val, { batchSize, objective }) : undefined,
       checkpoints,
       resume,
       metrics,
@@ -99,6 +133,7 @@ export async function trainContrastive(
     });
   } finally {
     optimizer.dispose();
+    objective.dispose();
   }
 }
 
@@ -106,7 +141,7 @@ export async function trainContrastive(
 async function validationLoss(
   tower: ImageTower,
   data: ContrastiveData,
-  { batchSize, temperature }: { readonly batchSize: number; readonly temperature: number },
+  { batchSize, objective }: { readonly batchSize: number; readonly objective: ContrastiveObjective },
 ): Promise<number> {
   let sum = 0;
   let batches = 0;
@@ -114,7 +149,7 @@ async function validationLoss(
     const length = Math.min(batchSize, data.length - start);
     const batch = await data.batch(Array.from({ length }, (_, i) => start + i));
     if (batch.pairs >= 2) {
-      sum += await contrastiveLoss(tower, batch, { temperature });
+      sum += await contrastiveLoss(tower, batch, objective);
       batches++;
     }
     disposeBatch(batch);

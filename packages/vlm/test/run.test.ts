@@ -6,13 +6,18 @@ import {
   type ImageAnnotation,
   isVillaError,
   loadStateDict,
+  readSafetensors,
   saveTorch,
+  type TensorData,
   writeAnnotations,
+  writeSafetensors,
   writeSparseCoo,
 } from "@villa/data";
+import { vitParameterShapes } from "@villa/encoders";
+import { tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Stage2Config, stage2Config } from "../src/config.ts";
+import { type Stage2Config, type Stage2Settings, stage2Config } from "../src/config.ts";
 import { evaluateCheckpoint, exportModel, runStage2 } from "../src/node.ts";
 
 const side = 32;
@@ -69,7 +74,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const config = (changed: Partial<Stage2Config> = {}): Stage2Config =>
+const config = (changed: Partial<Stage2Settings> = {}): Stage2Config =>
   stage2Config({
     dataDir: dataDir,
     checkpointDir: join(folder, "checkpoints"),
@@ -83,6 +88,20 @@ const config = (changed: Partial<Stage2Config> = {}): Stage2Config =>
     optimizer: { lr: 1e-3, weightDecay: 0 },
     ...changed,
   });
+
+/** A SigLIP image tower of two small blocks, as Hugging Face folders hold it. */
+async function writeVisionTransformer(path: string): Promise<void> {
+  const sizes = { naming: "siglip", imageSize: 32, patchSize: 8, width: 16, layers: 2, heads: 2, hidden: 24 } as const;
+  const shapes = vitParameterShapes({ ...sizes, embedDim: 16, activation: "gelu_tanh", epsilon: 1e-6 });
+  const tensors = [...shapes].map(([name, shape]): [string, TensorData] => [
+    name,
+    { dtype: "float32", shape: [...shape], data: tensorValues(`stage2:${name}`, shape, 0.3) },
+  ]);
+  await mkdir(path);
+  await writeFile(join(path, "model.safetensors"), writeSafetensors(new Map(tensors)));
+  const vision = { num_attention_heads: 2, hidden_act: "gelu_pytorch_tanh" };
+  await writeFile(join(path, "config.json"), JSON.stringify({ model_type: "siglip", vision_config: vision }));
+}
 
 /** The error's code and sentence. */
 async function refusal(work: Promise<unknown>): Promise<string> {
@@ -252,4 +271,53 @@ test("an exported tower is a start for another run", async () => {
   expect((await runStage2(again)).history).toHaveLength(1);
   // Evaluated as it is, as CLIP's own weights would be: zero-shot.
   expect(await evaluateCheckpoint({ dataDir, checkpoint: weights })).toMatchObject({ split: "test", regions: 4 });
+});
+
+test("a vision transformer from a folder: its last block trained with SigLIP's loss along a cosine, resumed, evaluated", async () => {
+  const encoder = join(folder, "siglip");
+  await writeVisionTransformer(encoder);
+  const changed = {
+    taskName: "vit",
+    epochs: 3,
+    model: { encoder, trainable: "last:1" },
+    loss: { name: "sigmoid", temp: 0.1, learnTemp: true },
+    optimizer: { lr: 1e-3, weightDecay: 0.1, schedule: "cosine", warmupSteps: 2 },
+  } as const;
+  const whole = await runStage2(config(changed));
+  expect(whole.history.map(({ learningRate }) => Math.round(learningRate * 1e6))).toEqual([1000, 611, 50]);
+  const { tensors } = await loadCheckpoint(whole.lastCheckpoint);
+  const { tensors: start } = readSafetensors(await readFile(join(encoder, "model.safetensors")));
+  const moved = [...start.keys()].filter((name) => {
+    const now = tensors.get(`model.${name}`)!.data;
+    return start.get(name)!.data.some((value, i) => value !== now[i]);
+  });
+  expect(moved.length).toBeGreaterThan(5);
+  expect(moved.filter((name) => name.includes("layers.0.") || name.includes("embeddings."))).toEqual([]);
+  const [scale, bias] = ["logit_scale", "logit_bias"].map((name) => tensors.get(`model.${name}`)!.data[0]);
+  expect([scale, bias]).not.toEqual([Math.fround(Math.log(10)), -10]);
+  expect(scale).toBeCloseTo(Math.log(10), 1);
+  expect(await evaluateCheckpoint({ dataDir, checkpoint: whole.lastCheckpoint })).toMatchObject({ images: 2 });
+
+  // Stopped in the second epoch and called again, it ends with the same weights.
+  const controller = new AbortController();
+  const again = config({ ...changed, taskName: "vit-again" });
+  let steps = 0;
+  const onProgress = () => {
+    if (++steps === 4) controller.abort();
+  };
+  expect(await refusal(runStage2(again, { progress: onProgress, signal: controller.signal }))).toMatch(/^Aborted/);
+  const resumed = await loadCheckpoint((await runStage2(again)).lastCheckpoint);
+  expect(resumed.tensors).toEqual(tensors);
+});
+
+test("settings of Stage 2 that would do nothing or fit nothing are refused", async () => {
+  expect(() => config({ optimizer: { warmupSteps: 3 } })).toThrow(/warmup_steps needs optimizer\.schedule=cosine/);
+  expect(() => config({ model: { trainable: "last:0" } })).toThrow(/model\.trainable: .*last:N/);
+  expect(await refusal(runStage2(config({ textEncoder: "clip" })))).toMatch(
+    /^InvalidArgument: text_encoder=clip needs/,
+  );
+  const nowhere = join(folder, "no-encoder");
+  expect(await refusal(runStage2(config({ model: { encoder: nowhere } })))).toMatch(
+    /^NotFound: There is no encoder at/,
+  );
 });

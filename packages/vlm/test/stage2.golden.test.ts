@@ -16,6 +16,7 @@ import { testBackends } from "@villa/testing/backends";
 import { clipConfig, type GoldenClipConfig, namedStateDict } from "@villa/testing/clip-weights";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ContrastiveBatch, disposeBatch } from "../src/batch.ts";
+import { contrastiveObjective } from "../src/objective.ts";
 import { embedRegions } from "../src/region-encoder.ts";
 import { contrastiveGradients, contrastiveLoss } from "../src/step.ts";
 
@@ -114,7 +115,7 @@ async function kinkTolerances(
       const noise = tensorValues(`${golden.salt}:${name}:kink:${trial}`, variable.shape, 2 ** -19);
       tf.tidy(() => variable.assign(tf.mul(start.get(name)!, tf.add(1, tf.tensor(noise, variable.shape)))));
     }
-    const { gradients } = await contrastiveGradients(tower, batch, { temperature: golden.temperature });
+    const { gradients } = await contrastiveGradients(tower, batch, { objective: contrastiveObjective(golden) });
     for (const [name, gradient] of Object.entries(gradients)) {
       const [reference, moved] = [torchValues(exact[name]!), torchValues(gradient)];
       const rms = Math.sqrt(reference.reduce((sum, value) => sum + value ** 2, 0) / reference.length);
@@ -176,7 +177,7 @@ describe.each(runs)("Stage 2 on $name, case $salt", ({ activate, golden }) => {
         expectSummary(values, step.img_emb, tensorTolerance * turned, `embeddings of step ${s}`);
       });
       const label = `step ${s}`;
-      const { loss, gradients } = await contrastiveGradients(tower, batch, { temperature: golden.temperature });
+      const { loss, gradients } = await contrastiveGradients(tower, batch, { objective: contrastiveObjective(golden) });
       expectAllClose([loss], [step.loss], { rtol: lossTolerance * turned, label: `loss of ${label}` });
       const kinks = await kinkTolerances(tower, batch, gradients, golden);
       for (const [name, summary] of Object.entries(step.grads)) {
@@ -187,7 +188,7 @@ describe.each(runs)("Stage 2 on $name, case $salt", ({ activate, golden }) => {
       optimizer.step(gradients);
       tf.dispose(gradients);
       if (s === golden.steps.length - 1) {
-        const evaluated = await contrastiveLoss(tower, batch, { temperature: golden.temperature });
+        const evaluated = await contrastiveLoss(tower, batch, contrastiveObjective(golden));
         expectAllClose([evaluated], [golden.eval_loss_last_batch], {
           rtol: lossTolerance * 10,
           label: "evaluation loss",
@@ -207,10 +208,13 @@ describe.each(runs)("Stage 2 on $name, case $salt", ({ activate, golden }) => {
     const batch = goldenBatch(golden.salt, 0, golden.steps[0]!);
     tower.refresh(); // the folded weights of the evaluation before are not this step's
     const before = tf.memory().numTensors;
-    const whole = await contrastiveGradients(tower, batch, { temperature: golden.temperature });
+    const whole = await contrastiveGradients(tower, batch, { objective: contrastiveObjective(golden) });
     tf.dispose(whole.gradients);
     expect(tf.memory().numTensors).toBe(before);
-    const chunked = await contrastiveGradients(tower, batch, { temperature: golden.temperature, microBatch: 1 });
+    const chunked = await contrastiveGradients(tower, batch, {
+      objective: contrastiveObjective(golden),
+      microBatch: 1,
+    });
     tf.dispose(chunked.gradients);
     expect(tf.memory().numTensors).toBe(before);
     expect(Number.isFinite(chunked.loss)).toBe(true);

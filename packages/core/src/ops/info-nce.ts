@@ -8,7 +8,7 @@ import { VillaError } from "@villa/data";
  *
  * @param imageEmbeddings [R, d] float32, rows of unit length (see `l2Normalize`); row i matches text row i
  * @param textEmbeddings [R, d], rows of unit length
- * @param options `temperature`: τ > 0, 0.07 in both stages
+ * @param options `temperature`: τ > 0, 0.07 in both stages; a scalar when it is learned
  * @returns scalar
  * @throws VillaError `Mismatch` when the shapes differ
  * @see ViLLA (ICCV 2023), section 3, Stage 2
@@ -16,15 +16,20 @@ import { VillaError } from "@villa/data";
 export function infoNCE(
   imageEmbeddings: tf.Tensor2D,
   textEmbeddings: tf.Tensor2D,
-  { temperature }: { readonly temperature: number },
+  { temperature }: { readonly temperature: number | tf.Scalar },
 ): tf.Scalar {
-  const [rows, dimension] = imageEmbeddings.shape;
-  if (textEmbeddings.shape[0] !== rows || textEmbeddings.shape[1] !== dimension) {
-    const shapes = `[${imageEmbeddings.shape}] and [${textEmbeddings.shape}]`;
-    throw new VillaError("Mismatch", `infoNCE needs as many texts as images, of one dimension; got ${shapes}.`);
-  }
-  const logits = tf.mul(tf.matMul(imageEmbeddings, textEmbeddings, false, true), 1 / temperature) as tf.Tensor2D; // [R, R]
+  requireMatchingRows(imageEmbeddings, textEmbeddings, "infoNCE");
+  const scale = typeof temperature === "number" ? 1 / temperature : tf.reciprocal(temperature);
+  const logits = tf.mul(tf.matMul(imageEmbeddings, textEmbeddings, false, true), scale) as tf.Tensor2D; // [R, R]
   return symmetricCrossEntropy(logits);
+}
+
+/** @throws VillaError `Mismatch` when row i of one cannot be the partner of row i of the other */
+export function requireMatchingRows(images: tf.Tensor2D, texts: tf.Tensor2D, caller: string): void {
+  const [rows, dimension] = images.shape;
+  if (texts.shape[0] === rows && texts.shape[1] === dimension) return;
+  const shapes = `[${images.shape}] and [${texts.shape}]`;
+  throw new VillaError("Mismatch", `${caller} needs as many texts as images, of one dimension; got ${shapes}.`);
 }
 
 /** Mean over rows of ½(lse over columns + lse over rows) - diagonal, for logits [R, R]. */

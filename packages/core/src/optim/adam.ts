@@ -13,6 +13,8 @@ export interface AdamOptions {
   /** Added to the denominator. */
   readonly adamEpsilon?: number | undefined;
   readonly weightDecay?: number | undefined;
+  /** Names of parameters that do not decay, such as a learned temperature. */
+  readonly withoutDecay?: ReadonlySet<string> | undefined;
 }
 
 /** torch's defaults, which are also those of both stages. */
@@ -36,6 +38,7 @@ abstract class AdamFamily implements Optimizer {
   readonly #betas: readonly [number, number];
   readonly #epsilon: number;
   readonly #weightDecay: number;
+  readonly #withoutDecay: ReadonlySet<string>;
   readonly #decoupled: boolean;
   readonly #moments = new Map<string, Moments>();
 
@@ -45,6 +48,7 @@ abstract class AdamFamily implements Optimizer {
     this.#betas = options.betas ?? adamDefaults.betas;
     this.#epsilon = options.adamEpsilon ?? adamDefaults.adamEpsilon;
     this.#weightDecay = options.weightDecay ?? 0;
+    this.#withoutDecay = options.withoutDecay ?? new Set();
     this.#decoupled = decoupled;
   }
 
@@ -62,7 +66,8 @@ abstract class AdamFamily implements Optimizer {
         const shapes = `[${gradient.shape}], the parameter [${parameter.shape}]`;
         throw new VillaError("Mismatch", `The gradient of "${name}" has shape ${shapes}.`);
       }
-      this.#update(parameter, gradient, this.#momentsOf(name, parameter));
+      const weightDecay = this.#withoutDecay.has(name) ? 0 : this.#weightDecay;
+      this.#update(parameter, gradient, this.#momentsOf(name, parameter), weightDecay);
     }
   }
 
@@ -111,7 +116,7 @@ abstract class AdamFamily implements Optimizer {
     return created;
   }
 
-  #update(parameter: tf.Variable, gradient: tf.Tensor, moments: Moments): void {
+  #update(parameter: tf.Variable, gradient: tf.Tensor, moments: Moments, weightDecay: number): void {
     moments.steps++;
     const [beta1, beta2] = this.#betas;
     const settings: AdamSettings = {
@@ -119,7 +124,7 @@ abstract class AdamFamily implements Optimizer {
       beta1,
       beta2,
       epsilon: this.#epsilon,
-      weightDecay: this.#weightDecay,
+      weightDecay,
       decoupled: this.#decoupled,
       biasCorrection1: 1 - beta1 ** moments.steps,
       biasCorrection2: 1 - beta2 ** moments.steps,

@@ -10,6 +10,17 @@ export interface OptimizerState {
   readonly tensors: Map<string, TensorData>;
 }
 
+/** Sets an optimiser's learning rate: before each step, after each epoch, or both. */
+export interface LearningRateSchedule<State = unknown> {
+  /** @param done steps of the run before the one that comes */
+  beforeStep?(done: number): void;
+  /** Takes the (validation) loss of one more epoch. */
+  step?(loss: number): void;
+  /** For checkpoints; absent where the rate depends on the step alone. */
+  state?(): State;
+  loadState?(state: State): void;
+}
+
 /** What the training loop and the checkpoints ask of an optimiser. */
 export interface Optimizer {
   learningRate: number;

@@ -1,4 +1,5 @@
 import { VillaError } from "@villa/data";
+import type { LearningRateSchedule } from "./optimizer.ts";
 
 /** Settings of {@link ReduceLROnPlateau}. */
 export interface ReduceLROnPlateauOptions {
@@ -21,7 +22,7 @@ export interface ReduceLROnPlateauState {
 }
 
 /** torch's `ReduceLROnPlateau(mode="min", threshold_mode="abs")` with its defaults otherwise; Stage 2's schedule. */
-export class ReduceLROnPlateau {
+export class ReduceLROnPlateau implements LearningRateSchedule<ReduceLROnPlateauState> {
   readonly #optimizer: { learningRate: number };
   readonly #factor: number;
   readonly #patience: number;

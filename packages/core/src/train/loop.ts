@@ -40,6 +40,7 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
         await save(step);
         throwIfAborted(signal, "Training was stopped; resume to continue.");
       }
+      scheduler?.beforeStep?.(epoch * perEpoch + step);
       const { loss, gradients } = await options.step(batches[step]!, { epoch, step });
       requireFinite(loss, gradients, epoch, step);
       optimizer.step(gradients);
@@ -67,7 +68,7 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
     const loss = lossSum / perEpoch;
     const validationLoss = await validated(options, epoch, () => save(perEpoch));
     const { improved, stop } = stopping.step(validationLoss ?? loss, epoch);
-    scheduler?.step(validationLoss ?? loss);
+    scheduler?.step?.(validationLoss ?? loss);
     stoppedEarly = stop;
     const learningRate = optimizer.learningRate;
     const result = { epoch, loss, learningRate, improved, validationLoss };

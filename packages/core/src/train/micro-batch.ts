@@ -14,6 +14,8 @@ export interface ContrastiveMicroBatchOptions<Chunk> {
   /** The loss over the embeddings of all chunks, [all rows, d] -> scalar. */
   readonly loss: (embeddings: tf.Tensor2D) => tf.Tensor;
   readonly parameters: ReadonlyMap<string, tf.Variable>;
+  /** What the loss itself learns, such as a temperature; names differ from those of `parameters`. */
+  readonly lossParameters?: ReadonlyMap<string, tf.Variable> | undefined;
 }
 
 /**
@@ -34,21 +36,26 @@ export async function contrastiveMicroBatch<Chunk>({
   embed,
   loss,
   parameters,
+  lossParameters = new Map(),
 }: ContrastiveMicroBatchOptions<Chunk>): Promise<LossAndGradients> {
   if (chunks.length === 0) throw new VillaError("InvalidArgument", "A contrastive batch needs at least one chunk.");
   if (chunks.length === 1) {
-    const whole = parameterGradients(() => loss(embed(chunks[0]!, "embed")), parameters);
+    const all = new Map([...parameters, ...lossParameters]);
+    const whole = parameterGradients(() => loss(embed(chunks[0]!, "embed")), all);
     return { loss: await readScalar(whole.value), gradients: whole.gradients };
   }
   const parts = chunks.map((chunk) => tf.tidy(() => embed(chunk, "embed")));
-  const { value, grad } = tf.tidy(() =>
-    tf.valueAndGrad((embeddings: tf.Tensor) => loss(embeddings as tf.Tensor2D))(tf.concat(parts, 0)),
-  );
   const rows = parts.map((part) => part.shape[0]);
+  const embeddings = tf.tidy(() => tf.variable(tf.concat(parts, 0) as tf.Tensor2D));
   tf.dispose(parts);
-  const gradients = carryBack(chunks, rows, grad as tf.Tensor2D, embed, parameters);
-  grad.dispose();
-  return { loss: await readScalar(value), gradients };
+  const { value, gradients: ofLoss } = parameterGradients(
+    () => loss(embeddings),
+    new Map<string, tf.Variable>([...lossParameters, [embeddings.name, embeddings]]),
+  );
+  const { [embeddings.name]: upstream, ...learned } = ofLoss;
+  const gradients = carryBack(chunks, rows, upstream as tf.Tensor2D, embed, parameters);
+  tf.dispose([embeddings, upstream!]);
+  return { loss: await readScalar(value), gradients: { ...gradients, ...learned } };
 }
 
 /** Sum over chunks of the gradient of ⟨embeddings, upstream⟩ with the chunk's rows of `upstream` held constant. */

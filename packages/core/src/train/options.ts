@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { ProgressListener, RandomState } from "@villa/data";
-import type { Optimizer } from "../optim/optimizer.ts";
-import type { ReduceLROnPlateau } from "../optim/plateau.ts";
+import type { LearningRateSchedule, Optimizer } from "../optim/optimizer.ts";
+import type { ReduceLROnPlateauState } from "../optim/plateau.ts";
 import type { LossAndGradients } from "./gradients.ts";
 import type { Checkpoint } from "./state.ts";
 
@@ -26,7 +26,7 @@ export interface TrainOptions {
   readonly step: (indices: Int32Array, at: StepPosition) => LossAndGradients | Promise<LossAndGradients>;
   /** Validation loss after an epoch. Without it the mean training loss decides what is best. */
   readonly validate?: ((epoch: number) => number | Promise<number>) | undefined;
-  readonly scheduler?: ReduceLROnPlateau | undefined;
+  readonly scheduler?: LearningRateSchedule<ReduceLROnPlateauState> | undefined;
   /** Stops after so many epochs without improvement (default never). */
   readonly patience?: number | undefined;
   readonly checkpoints?: CheckpointStore | undefined;

@@ -1,8 +1,8 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { type RandomState, type RandomStateSnapshot, type TensorData, VillaError } from "@villa/data";
 import { readTensor, toTensor } from "../ops/tensor-data.ts";
-import type { Optimizer } from "../optim/optimizer.ts";
-import type { ReduceLROnPlateau, ReduceLROnPlateauState } from "../optim/plateau.ts";
+import type { LearningRateSchedule, Optimizer } from "../optim/optimizer.ts";
+import type { ReduceLROnPlateauState } from "../optim/plateau.ts";
 import type { EarlyStopping, EarlyStoppingState } from "../run/early-stopping.ts";
 
 /** Where a run stands, as JSON. */
@@ -38,7 +38,7 @@ export interface RunParts {
   /** Parameters and buffers (running statistics), by name. */
   readonly variables: ReadonlyMap<string, tf.Variable>;
   readonly optimizer: Optimizer;
-  readonly scheduler?: ReduceLROnPlateau | undefined;
+  readonly scheduler?: LearningRateSchedule<ReduceLROnPlateauState> | undefined;
   readonly stopping: EarlyStopping;
   readonly random: RandomState;
 }
@@ -60,7 +60,7 @@ export async function captureRun(
       random: parts.random.getState(),
       learningRate: optimizer.learningRate,
       optimizerSteps: optimizer.steps,
-      scheduler: parts.scheduler?.state() ?? null,
+      scheduler: parts.scheduler?.state?.() ?? null,
       stopping: parts.stopping.state(),
     },
     extra,
@@ -80,7 +80,7 @@ export function restoreRun(parts: RunParts, { tensors, position }: Checkpoint): 
     steps: position.optimizerSteps,
     tensors: new Map(moments.map(([name, tensor]) => [name.slice("optimizer.".length), tensor])),
   });
-  if (position.scheduler) parts.scheduler?.loadState(position.scheduler);
+  if (position.scheduler) parts.scheduler?.loadState?.(position.scheduler);
   parts.stopping.loadState(position.stopping);
   parts.random.setState(position.random);
 }

@@ -8,7 +8,7 @@ import {
   type TextTower,
   type TowerDescription,
 } from "@villa/encoders";
-import { type ModelDescription, openEncoder, openTextTower, type TextSide } from "@villa/encoders/node";
+import { type ModelDescription, openEncoder, openTextTower, requireEncoder, type TextSide } from "@villa/encoders/node";
 import type { Stage2Config } from "../config.ts";
 import type { SentenceEncoder } from "../text-embeddings.ts";
 
@@ -36,9 +36,12 @@ export interface TrainableModel extends VisionLanguageModel {
  */
 export async function initialModel(config: Stage2Config): Promise<TrainableModel> {
   const { model, textEncoder, seed } = config;
-  if (model.weights === null) {
-    if (textEncoder === "clip") {
-      throw new VillaError("InvalidArgument", "text_encoder=clip needs CLIP's weights; give model.weights=FILE.");
+  if (model.encoder === null && model.weights === null) {
+    if (textEncoder !== "auto" && textEncoder !== "hashed") {
+      throw new VillaError(
+        "InvalidArgument",
+        `text_encoder=${textEncoder} needs an image encoder that it fits; give model.weights=FILE or model.encoder=FOLDER.`,
+      );
     }
     const { width, layers, embDim: embedDim } = model;
     const image = await loadImageEncoder({
@@ -49,7 +52,8 @@ export async function initialModel(config: Stage2Config): Promise<TrainableModel
     });
     return trainable(image, await openTextTower("hashed", { dimension: embedDim, seed }), undefined);
   }
-  const path = resolveWeights(model.weights, config.dataDir);
+  const path = model.encoder ?? resolveWeights(model.weights!, config.dataDir);
+  requireEncoder(path);
   const { image, text, textSide } = await openEncoder(path, { trainable: true, textEncoder, seed });
   if (text) return trainable(image, text, textSide);
   return trainable(image, await openTextTower("hashed", { dimension: image.dimension, seed }), undefined);

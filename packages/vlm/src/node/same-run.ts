@@ -13,19 +13,24 @@ export type RunFingerprint = Readonly<Record<string, string>>;
 
 /** What must be equal for a run to go on from a checkpoint. More epochs, or more patience, change none of the past ones. */
 export function runFingerprint(config: Stage2Config, pairsDigest: string): RunFingerprint {
-  const { weights, ...sizes } = config.model;
+  const { encoder, weights, trainable, ...sizes } = config.model;
   // The same weights may lie in another folder by now, and the sizes above them are not used.
-  const model = weights === null ? written(sizes) : basename(weights);
+  const start = encoder ?? weights;
+  const model = start === null ? written(sizes) : basename(start);
+  const { name, temp, learnTemp } = config.loss;
+  const { schedule, warmupSteps, ...optimizer } = config.optimizer;
+  // Settings that came later are left out where they are as everything was before, so that older runs go on.
+  const isPlainLoss = name === "infonce" && !learnTemp;
   return {
     pairs: config.pairs,
     seed: String(config.seed),
     batch_size: String(config.batchSize),
     micro_batch: String(config.microBatch),
     steps_per_epoch: String(config.stepsPerEpoch),
-    model,
+    model: trainable === "all" ? model : `${model}, ${trainable}`,
     text_encoder: config.textEncoder,
-    loss: written(config.loss),
-    optimizer: written(config.optimizer),
+    loss: written(isPlainLoss ? { temp } : config.loss),
+    optimizer: written(schedule === "plateau" ? optimizer : config.optimizer),
     "the region-text pairs": pairsDigest,
   };
 }
