@@ -18,10 +18,10 @@ export {
 export { checkShard, ownsPart, parseShard, type Shard, shardFromEnvironment } from "./dataset/shard.ts";
 export { type DatasetTexts, datasetTexts, originalTexts } from "./dataset/texts/dataset-texts.ts";
 export { AttributeMentions } from "./dataset/texts/mentions.ts";
+export { proseSentences } from "./dataset/texts/prose-sentences.ts";
 export {
   functionWords,
   joinSentences,
-  proseSentences,
   type SentenceOptions,
   sentences,
   wordsOf,

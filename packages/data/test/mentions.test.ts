@@ -30,6 +30,12 @@ describe("negation", () => {
   test.each([
     ["No effusion.", []],
     ["no effusion, edema or fracture", []],
+    ["No fracture, effusion is small.", ["effusion"]],
+    ["no fracture, a small nodule, edema is mild", ["edema"]],
+    ["no edema, effusion, or fracture is seen", []],
+    ["no edema, effusion is seen", []],
+    ["no nodule, fracture that is new", []],
+    ["No lid, the mug is red", ["red", "mug"]],
     ["No effusion. Edema is seen.", ["edema"]],
     ["no effusion but a nodule", ["nodule"]],
     ["no effusion; nodule", ["nodule"]],

@@ -1,3 +1,4 @@
+import { golden } from "@villa/testing";
 import { describe, expect, test } from "vitest";
 import {
   type AttributeVocabulary,
@@ -14,7 +15,6 @@ test("sentences end at full stops, are trimmed, and short pieces drop out where 
   const text = "the color is red .  3.5 cm. ok .. a";
   expect(sentences(text)).toEqual(["the color is red", "3", "5 cm", "ok", "a"]);
   expect(sentences(text, { longerThan: 3 })).toEqual(["the color is red", "5 cm"]);
-  expect(sentences(text, { stops: "before-space" })).toEqual(["the color is red", "3.5 cm", "ok .", "a"]);
   expect(sentences("")).toEqual([]);
 });
 
@@ -22,12 +22,33 @@ test.each([
   ["A mug. It's red!  Buy it?", "A mug . It's red . Buy it"],
   ["FINDINGS: no\nevidence of edema.\n\nIMPRESSION: none", "FINDINGS: no evidence of edema . IMPRESSION: none"],
   ["Features\n- red\n- no lid\n* 3.5 cm", "Features . red . no lid . 3.5 cm"],
-  ["Wait... what?! Yes; b.png", "Wait . what . Yes . b.png"],
+  ["Wait... What?! Yes; b.png", "Wait . What . Yes . b.png"],
   [" … . ! ", ""],
 ])("sentences of the prose %j", (prose, joined) => {
   expect(joinSentences(proseSentences(prose))).toBe(joined);
-  // What was joined comes apart again.
-  expect(sentences(joined, { stops: "before-space" })).toEqual(proseSentences(prose));
+});
+
+const written = golden().json<[prose: string, parts: string[]][]>("sentences.json");
+
+test("at least 98 of 100 sentences that were taken apart by hand come out right", () => {
+  const wrong = written.flatMap(([prose, parts]) => {
+    const found = proseSentences(prose);
+    return parts.filter((part) => !found.includes(part)).map((part) => ({ part, found }));
+  });
+  const count = written.flatMap(([, parts]) => parts).length;
+  expect(count).toBeGreaterThan(150);
+  expect(wrong.length / count, JSON.stringify(wrong, undefined, 1)).toBeLessThanOrEqual(0.02);
+  // No piece too many either.
+  const pieces = written.flatMap(([prose]) => proseSentences(prose)).length;
+  expect(Math.abs(pieces - count)).toBeLessThanOrEqual(0.02 * count);
+});
+
+test("what was taken apart and joined comes apart as it was", () => {
+  const vocabulary: AttributeVocabulary = { mentions: "words", groups: [] };
+  for (const [prose] of written) {
+    const parts = proseSentences(prose);
+    expect(datasetTexts(vocabulary).sentences(joinSentences(parts))).toEqual(parts);
+  }
 });
 
 test("awkward prose of a megabyte is split at once", () => {

@@ -1,6 +1,7 @@
 import type { AttributeVocabulary } from "../vocabulary.ts";
 import { AttributeMentions } from "./mentions.ts";
-import { sentences } from "./sentences.ts";
+import { proseSentences } from "./prose-sentences.ts";
+import { sentenceSeparator, sentences } from "./sentences.ts";
 
 /** How the texts of a dataset are read: one rule for the mapping, for oracle pairs, for queries and reports. */
 export interface DatasetTexts {
@@ -26,15 +27,15 @@ export const originalTexts: DatasetTexts = {
 
 /**
  * The rule of a dataset. Where the vocabulary says how texts mention their attributes, a sentence is about those that it
- * mentions as whole words, by name or synonym, and does not deny; a full stop within a number or name ends no sentence.
- * Otherwise {@link originalTexts}.
+ * mentions as whole words, by name or synonym, and does not deny. Such texts were taken apart once, by
+ * {@link proseSentences}, and come apart again as they were put together. Otherwise {@link originalTexts}.
  *
  * @example datasetTexts(vocabulary).about("A scarlet mug . no lid", "red") // ["A scarlet mug"], with that synonym
  */
 export function datasetTexts(vocabulary: AttributeVocabulary): DatasetTexts {
   if (vocabulary.mentions === undefined) return originalTexts;
   const mentions = new AttributeMentions(vocabulary);
-  const split = (text: string): string[] => sentences(text, { stops: "before-space" });
+  const split = (text: string): string[] => text.split(sentenceSeparator).flatMap(proseSentences);
   // All attributes of an image ask about the same text.
   let known: { text: string; parts: { sentence: string; found: readonly string[] }[] } | undefined;
   return {

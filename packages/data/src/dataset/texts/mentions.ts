@@ -25,7 +25,8 @@ const contrasts =
  * A mention counts unless it is denied, which is decided by a simple form of NegEx (Chapman et al. 2001): "no", "not",
  * "without", "absence of", "denies", "negative for", "free of" and the like deny everything after them up to the end of
  * the clause (`.` `;` `:` `!` `?`, a line's end, "but", "however", "other than", "there is", …); a comma does not end it,
- * so "no effusion, edema or fracture" denies all three. "absent", "not seen", "ruled out", "resolved" deny what stands
+ * so "no effusion, edema or fracture" denies all three, unless a part behind it says something of its own: "no fracture,
+ * effusion is small". "absent", "not seen", "ruled out", "resolved" deny what stands
  * before them, back to a comma or the beginning of a list "a, b and c". "Effusion: none" denies too. "no change", "not
  * only", "cannot be ruled out" and the like deny nothing, and neither does a word of the attribute's own name ("no
  * finding"). An attribute with at least one mention that is not denied is there; a possessive 's is ignored; "possible" or

@@ -52,6 +52,10 @@ const answer = new RegExp(`^(?:no|nil|negative|denied|${backward})$`);
 /** Words that assert nothing by themselves. */
 const small = new Set("a an and any are been has have is it of or some the there was were".split(" "));
 const verbs = new Set("are has have is remain remains seen show shows there was were with".split(" "));
+/** A part "effusion is small" behind a comma says something of its own: a subject, one of these, and no word of presence. */
+const predicates = new Set("are has have is remain remains was were appear appears persist persists looks".split(" "));
+const bindsPart = new Set("and or nor that which who whose where".split(" "));
+const isPresence = new RegExp(`^${any(found, degree)}$`);
 
 /**
  * What a clause denies, by a simple form of NegEx (Chapman et al. 2001). Takes time in proportion to the clause, however
@@ -101,8 +105,8 @@ function deniedStretches(words: readonly string[]): DeniedStretch[] {
     seen = start;
     if (groups?.harmless !== undefined) return [];
     const cue = { from: at, to: at + phrase.split(" ").length };
-    if (groups?.back === undefined) return [{ from: cue.to, to: words.length, cue }];
     index ??= new ClauseIndex(words);
+    if (groups?.back === undefined) return [{ from: cue.to, to: index.nextStatement(cue.to), cue }];
     const from = index.beginningOf(at);
     if (index.saysSomething(from, at)) return [{ from, to: at, cue }];
     // "Resolved pneumonia": there is nothing before it.
@@ -121,6 +125,8 @@ class ClauseIndex {
   /** For each beginning of a part, where the list begins that the part belongs to. */
   readonly #listStart: Int32Array;
   readonly #nextComma: Int32Array;
+  /** For each position, the next comma behind which a statement of its own begins. */
+  readonly #nextStatement: Int32Array;
 
   constructor(words: readonly string[]) {
     const { length } = words;
@@ -142,7 +148,13 @@ class ClauseIndex {
       this.#listStart[i] = this.#has(this.#verbs, before, i - 1) ? i : this.#listStart[before]!;
     }
     this.#nextComma = new Int32Array(length + 1).fill(length);
-    for (let i = length - 1; i >= 0; i--) this.#nextComma[i] = words[i] === "," ? i : this.#nextComma[i + 1]!;
+    this.#nextStatement = new Int32Array(length + 1).fill(length);
+    for (let i = length - 1; i >= 0; i--) {
+      const isComma = words[i] === ",";
+      const begins = isComma && isStatement(words, i + 1, this.#nextComma[i + 1]!);
+      this.#nextComma[i] = isComma ? i : this.#nextComma[i + 1]!;
+      this.#nextStatement[i] = begins ? i : this.#nextStatement[i + 1]!;
+    }
   }
 
   /** Where that begins which a word at the end denies: behind the last comma, or with the list "a, b and c". */
@@ -156,6 +168,11 @@ class ClauseIndex {
     return this.#has(this.#telling, from, to);
   }
 
+  /** Where a denial ends that begins here: "no pneumothorax, effusion is small" denies nothing of the second part. */
+  nextStatement(from: number): number {
+    return this.#nextStatement[Math.min(from, this.#nextStatement.length - 1)]!;
+  }
+
   /** The position of the next comma, or the clause's end. */
   nextComma(from: number): number {
     return this.#nextComma[Math.min(from, this.#nextComma.length - 1)]!;
@@ -164,4 +181,13 @@ class ClauseIndex {
   #has(sums: Int32Array, from: number, to: number): boolean {
     return sums[to]! > sums[from]!;
   }
+}
+
+/** Whether the words of a part between commas, [from, to), say something of its subject: not "or edema is seen". */
+function isStatement(words: readonly string[], from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    if (bindsPart.has(words[i]!)) return false;
+    if (predicates.has(words[i]!)) return i > from && i + 1 < to && !isPresence.test(words[i + 1]!);
+  }
+  return false;
 }

@@ -2,45 +2,26 @@
 export interface SentenceOptions {
   /** Drops pieces of so many characters or fewer. Default 0: only empty ones. */
   readonly longerThan?: number | undefined;
-  /**
-   * Where a full stop ends a sentence: `anywhere`, as in the original's code; `before-space`, so that "3.5 cm" and
-   * "b.png" stay whole. Default `anywhere`.
-   */
-  readonly stops?: "anywhere" | "before-space" | undefined;
 }
 
 /**
- * The sentences of a dataset's text, trimmed. Datasets keep them in one string, joined with " . ".
+ * The pieces of a text between full stops, trimmed: the rule of the original, whose sentences hold no other full stops.
  *
  * @see datasetTexts for the rule that a dataset follows
  */
-export function sentences(text: string, { longerThan = 0, stops = "anywhere" }: SentenceOptions = {}): string[] {
+export function sentences(text: string, { longerThan = 0 }: SentenceOptions = {}): string[] {
   return text
-    .split(stops === "anywhere" ? "." : /\.(?=\s|$)/)
+    .split(".")
     .map((piece) => piece.trim())
     .filter((piece) => piece.length > longerThan);
 }
 
+/** What datasets put between the sentences of a text. */
+export const sentenceSeparator = " . ";
+
 /** Puts sentences into one text, as datasets keep them. */
 export function joinSentences(parts: readonly string[]): string {
-  return parts.join(" . ");
-}
-
-/**
- * The sentences of a text as people write them. A sentence ends at `.` `!` `?` `;` before white space, at an empty line
- * and before a line that begins with a bullet; other line breaks are white space, since reports are often wrapped. Pieces
- * without a letter or digit are dropped.
- */
-export function proseSentences(prose: string): string[] {
-  return prose
-    .split(/(?<![.!?;])[.!?;]+(?=\s|$)|\n[^\S\n]*(?=\n|[-*•]\s)/u)
-    .map((sentence) =>
-      sentence
-        .replace(/^\s*[-*•]\s/u, "")
-        .replace(/\s+/g, " ")
-        .trim(),
-    )
-    .filter((sentence) => /[\p{L}\p{N}]/u.test(sentence));
+  return parts.join(sentenceSeparator);
 }
 
 /**

@@ -1,0 +1,165 @@
+/** Never the end of a sentence: a name follows. */
+const titles = new Set("dr mr mrs ms mx prof rev hon gen sen gov capt lt col sgt maj messrs mme mlle mt".split(" "));
+/** Never the end of a sentence: what they speak of follows. */
+const leading = new Set("e.g i.e eg ie viz vs v approx ca circa cf incl excl esp".split(" "));
+/** Abbreviations before a number or a label ("Fig. 2", "Sec. B"), words otherwise. */
+const numbered = new Set("nos fig figs eq eqs vol vols p pp ch sec sect tab nr".split(" "));
+/** May end a sentence: they do when a capital letter follows. */
+const closing = new Set(
+  [
+    "etc al inc ltd co corp jr sr bros dept univ est ave blvd rd st sq max min avg std temp resp ext",
+    "a.m p.m b.c a.d ph.d m.d b.sc m.sc d.c u.s u.k e.u u.n c.f o.d p.o s.p w.r.t q.d b.i.d t.i.d p.r.n",
+    "cm mm km kg mg mcg ml dl oz lb lbs hr hrs min mins sec secs yr yrs mo mos wk wks ft mph",
+    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri",
+    "pt pts hx dx bx tx sx rx fx lat ant bilat",
+  ].flatMap((line) => line.split(" ")),
+);
+/** Units that are words too: abbreviations behind a number alone. */
+const unitsAfterNumbers = new Set("in m l g h s d c f".split(" "));
+/** With these, a capital letter behind an initial begins a sentence rather than a name. */
+const openers = new Set(
+  [
+    "a an the this that these those there here it its he she they we you i his her their our my",
+    "no not all any some each both one two in on at for from with without by of to as after before during since",
+    "if when while where although though because but and or so however also then what who why how is are was were",
+  ].flatMap((line) => line.split(" ")),
+);
+/** A name of a day, a month or a time zone goes on with "5 p.m.". */
+const timeNames =
+  /^(?:mon|tues|wednes|thurs|fri|satur|sun)day|^(?:jan|febr)uary|^(?:march|april|may|june|july|august)$|^(?:septem|octo|novem|decem)ber|^(?:[ECMP][SD]?T|GMT|UTC|CES?T)$/i;
+
+/** Where a line break can only be meant when the line had room for more. */
+const narrowest = 40;
+const bullet = /^\s*(?:[-*•‣▪·–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s/iu;
+const sectionName = /^\s*\p{Lu}[\p{Lu} ]{2,40}:/u;
+
+/**
+ * The sentences of a text as people write them, without their closing marks.
+ *
+ * A sentence ends at `.` `!` `?` `;` `…` before white space, but not behind an abbreviation ("approx. 3 cm", "Dr. Lee", "e.g.
+ * a mug"), an initial ("J. Smith") or a number's point; "etc.", "cm.", "p.m." and the like end one only before a capital
+ * letter. It also ends at an empty line, before a bullet, an item of an enumeration or a section name ("IMPRESSION:"), and
+ * at a line break before a capital letter where the line had room for the next word; other line breaks are white space,
+ * since reports are often wrapped. Pieces without a letter or digit are dropped. Takes time in proportion to the text.
+ *
+ * Sentences taken apart once stay whole when they are taken apart again. English abbreviations only.
+ *
+ * @example proseSentences("Approx. 3.5 cm, e.g. a nodule. No edema") // ["Approx. 3.5 cm, e.g. a nodule", "No edema"]
+ */
+export function proseSentences(prose: string): string[] {
+  return blocksOf(prose)
+    .flatMap(sentencesOfBlock)
+    .filter((sentence) => /[\p{L}\p{N}]/u.test(sentence));
+}
+
+/** Stretches of a text that no sentence reaches beyond. */
+function blocksOf(prose: string): string[] {
+  const lines = prose.split(/\r\n|[\n\r\u2028\u2029]/);
+  const widest = lines.reduce((most, line) => Math.max(most, line.trimEnd().length), narrowest);
+  const blocks: string[][] = [];
+  let before = "";
+  for (const line of lines) {
+    const isEmpty = line.trim() === "";
+    const isNew = before === "" || bullet.test(line) || sectionName.test(line) || endsOnPurpose(before, line, widest);
+    if (!isEmpty && isNew) blocks.push([]);
+    if (!isEmpty) blocks.at(-1)!.push(line);
+    before = isEmpty ? "" : line;
+  }
+  return blocks.map((block) => block.join(" "));
+}
+
+/** Whether a line ends before its margin although the next word had room, and that word is capitalised. */
+function endsOnPurpose(line: string, next: string, widest: number): boolean {
+  const [word = ""] = /\S+/.exec(next) ?? [];
+  return (
+    /^["“'‘([]?\p{Lu}/u.test(word) && line.trimEnd().length + 1 + word.length <= widest && !/[,:–-]\s*$/.test(line)
+  );
+}
+
+function sentencesOfBlock(block: string): string[] {
+  // Chinese and Japanese put no space behind a full stop.
+  const words = block.replace(/[。！？；]+["”’」』]*/g, "$& ").match(/\S+/g) ?? [];
+  const found: string[] = [];
+  let current: string[] = [];
+  /** The number that the enumeration would go on with; 0 outside of one. */
+  let item = 0;
+  const close = () => {
+    if (current.length > 0) found.push(current.join(" "));
+    current = [];
+  };
+  words.forEach((word, i) => {
+    const next = words[i + 1];
+    const isItem = item > 0 && next !== undefined && (word === `${item}.` || word === `${item})`);
+    if (isItem) close();
+    if (current.length === 0 && next !== undefined && bullet.test(`${word} `)) {
+      const number = Number(/\d+/.exec(word)?.[0] ?? 0);
+      if (number === 1 || isItem) item = number + 1;
+      return;
+    }
+    const mark = endMark(word);
+    if (!mark || !endsSentence(mark, { before: current, next })) {
+      current.push(word);
+      return;
+    }
+    current.push(mark.stem + mark.closers);
+    if (mark.stem + mark.closers === "") current.pop();
+    close();
+  });
+  close();
+  return found;
+}
+
+/** A word that ends with what may end a sentence: the word without it, the marks, and quotes or brackets behind them. */
+interface EndMark {
+  readonly stem: string;
+  readonly marks: string;
+  readonly closers: string;
+}
+
+function endMark(word: string): EndMark | undefined {
+  let closersFrom = word.length;
+  while (closersFrom > 0 && `"'”’»)]」』`.includes(word[closersFrom - 1]!)) closersFrom--;
+  let marksFrom = closersFrom;
+  while (marksFrom > 0 && ".!?;…。！？；".includes(word[marksFrom - 1]!)) marksFrom--;
+  if (marksFrom === closersFrom) return undefined;
+  return {
+    stem: word.slice(0, marksFrom),
+    marks: word.slice(marksFrom, closersFrom),
+    closers: word.slice(closersFrom),
+  };
+}
+
+/** Whether a sentence ends here. @param context the words of the sentence before this one, and the word after it */
+function endsSentence(
+  { stem, marks, closers }: EndMark,
+  { before, next }: { readonly before: readonly string[]; readonly next: string | undefined },
+): boolean {
+  if (next === undefined) return true;
+  const following = next.replace(/^["“”'‘’«([]+/u, "");
+  const isCapital = /^[\p{Lu}\p{Lo}]/u.test(following);
+  const [follower = ""] = /^\p{L}*/u.exec(following) ?? [];
+  // «"Is it red?" she asked», "and then … nothing"
+  if (/^\p{Ll}/u.test(following) && (closers !== "" || /^(?:…|\.\.+)$/.test(marks))) return false;
+  if (marks !== ".") return true;
+
+  const own = stem.replace(/^["“'‘([]+/u, "");
+  const name = own.toLowerCase();
+  const last = before.at(-1) ?? "";
+  if (titles.has(name) || leading.has(name)) return false;
+  if (name === "st" && isCapital && !/^\p{Lu}/u.test(last)) return false; // "St. Mary", but "Main St."
+  if (name === "no") return !/^\d/.test(following);
+  if (numbered.has(name)) return !/^(?:[A-Z]?\d|[IVX]+\b|[A-Z]\b)/.test(following);
+  if (unitsAfterNumbers.has(name) && /\d$/.test(last)) return isCapital;
+  if (closing.has(name)) {
+    const isAbbreviation = following[follower.length] === "." && closing.has(follower.toLowerCase());
+    const goesOn = /^[ap]\.m$/.test(name) && timeNames.test(follower);
+    return isCapital && !isAbbreviation && !goesOn;
+  }
+  const opens = openers.has(follower.toLowerCase());
+  if (/^(?:\p{Lu}\.)+\p{Lu}$/u.test(own)) return isCapital && opens; // "U.S. Army", "J.R.R. Tolkien"
+  if (/^\p{Lu}$/u.test(own) && isCapital && !opens) {
+    // An initial of a name: behind another name or a title, or at the beginning.
+    return !(last === "" || /^\p{Lu}/u.test(last));
+  }
+  return true;
+}
