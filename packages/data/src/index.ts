@@ -18,7 +18,7 @@ export {
 export { checkShard, ownsPart, parseShard, type Shard, shardFromEnvironment } from "./dataset/shard.ts";
 export { type DatasetTexts, datasetTexts, originalTexts } from "./dataset/texts/dataset-texts.ts";
 export { AttributeMentions } from "./dataset/texts/mentions.ts";
-export { proseSentences } from "./dataset/texts/prose-sentences.ts";
+export { proseSentences, storedSentences } from "./dataset/texts/prose-sentences.ts";
 export {
   functionWords,
   joinSentences,
@@ -49,6 +49,7 @@ export {
 export { decodeImage } from "./formats/image/decode.ts";
 export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
 export type { RgbImage } from "./formats/image/rgb-image.ts";
+export { decodeJson, parseJson } from "./formats/json.ts";
 export type { ReadLimits } from "./formats/limits.ts";
 export {
   type ComplexArray,

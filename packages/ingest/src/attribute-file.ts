@@ -1,4 +1,4 @@
-import { type AttributeGroup, AttributeMentions, type AttributeVocabulary, VillaError } from "@villa/data";
+import { type AttributeGroup, AttributeMentions, type AttributeVocabulary, parseJson, VillaError } from "@villa/data";
 
 /** Sentences about attributes of which nothing more is known. */
 export const defaultTemplates: readonly string[] = ["{}", "there is {}", "a picture of {}", "it shows {}"];
@@ -14,12 +14,7 @@ export const defaultTemplates: readonly string[] = ["{}", "there is {}", "a pict
  * @throws VillaError `InvalidFile` saying which entry is wrong
  */
 export function parseAttributeFile(json: string, { negation = true } = {}): AttributeVocabulary {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (cause) {
-    throw new VillaError("InvalidFile", "The file of attributes is not valid JSON.", { cause });
-  }
+  const value = parseJson(json, "The file of attributes");
   const sources = Array.isArray(value)
     ? [{ name: "attribute", attributes: value }]
     : isRecord(value)
@@ -30,8 +25,16 @@ export function parseAttributeFile(json: string, { negation = true } = {}): Attr
   }
   const groups = sources.flatMap((source: unknown, i) => readGroup(source, i));
   const names = groups.flatMap(({ attributes }) => attributes);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new VillaError("InvalidFile", `The attribute "${twice}" is named twice.`);
+  // Texts are searched whatever their case, where "cup" and "Cup" are the same.
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const before = seen.get(name.toLowerCase());
+    if (before === name) throw new VillaError("InvalidFile", `The attribute "${name}" is named twice.`);
+    if (before !== undefined) {
+      throw new VillaError("InvalidFile", `The attributes "${before}" and "${name}" differ in nothing but case.`);
+    }
+    seen.set(name.toLowerCase(), name);
+  }
   if (names.length === 0) throw new VillaError("InvalidFile", "The file of attributes names none.");
   const vocabulary: AttributeVocabulary = { mentions: negation ? "words" : "words-negated-too", groups };
   new AttributeMentions(vocabulary); // refuses names without a word
@@ -50,7 +53,7 @@ function readGroup(source: unknown, index: number): AttributeGroup[] {
   if (!Array.isArray(attributes)) fail(`the group "${name}" has no list of attributes`);
   checkTemplates(templates, `the group "${name}"`);
   const shared: string[] = [];
-  const synonyms: Record<string, readonly string[]> = isRecord(known) ? { ...(known as typeof synonyms) } : {};
+  const synonyms = new Map(Object.entries(isRecord(known) ? (known as Record<string, readonly string[]>) : {}));
   const single: AttributeGroup[] = [];
   for (const [i, entry] of attributes.entries()) {
     const attribute = typeof entry === "string" ? { name: entry } : isRecord(entry) ? entry : {};
@@ -62,18 +65,18 @@ function readGroup(source: unknown, index: number): AttributeGroup[] {
     const others = attribute.synonyms ?? [];
     if (attribute.templates === undefined) {
       shared.push(own);
-      if (others.length > 0) synonyms[own] = others;
+      if (others.length > 0) synonyms.set(own, others);
     } else {
       checkTemplates(attribute.templates, `"${own}"`);
       const words = others.length > 0 ? { synonyms: { [own]: others } } : {};
       single.push({ name: own, attributes: [own], templates: attribute.templates, ...words });
     }
   }
-  for (const [key, words] of Object.entries(synonyms)) {
+  for (const [key, words] of synonyms) {
     if (!shared.includes(key) || !isTexts(words))
       fail(`the synonyms of "${key}" are not a list of words for an attribute`);
   }
-  const others = Object.keys(synonyms).length > 0 ? { synonyms } : {};
+  const others = synonyms.size > 0 ? { synonyms: Object.fromEntries(synonyms) } : {};
   return shared.length > 0 ? [{ name, attributes: shared, templates, ...others }, ...single] : single;
 }
 

@@ -53,7 +53,9 @@ describe.each([
 test("a line that is not JSON is a bad row", async () => {
   const folder = await TestFolder.make();
   const table = await folder.write("table.jsonl", `${JSON.stringify(good)}\n{"image": "b.png",\n`);
-  await expect(folder.ingest(table)).rejects.toThrow("row 1: it is not a JSON object");
+  await expect(folder.ingest(table)).rejects.toThrow("row 1: it is not valid JSON: ");
+  const list = await folder.write("list.jsonl", `${JSON.stringify(good)}\n[1]\n`);
+  await expect(folder.ingest(list, { out: folder.file("list") })).rejects.toThrow("row 1: it is not a JSON object");
 });
 
 test("an attribute that the file of attributes lacks is a bad row; one that no text has is named", async () => {
@@ -99,4 +101,38 @@ test("a folder of something else is never replaced", async () => {
     });
   }
   expect(existsSync(folder.file("images/a.png"))).toBe(true);
+});
+
+test("a line with NaN says so; a split or column named as every object's members is one like others", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.write(
+    "nan.jsonl",
+    `${JSON.stringify(good)}\n{"image": "b.png", "text": "x", "score": NaN}\n`,
+  );
+  await expect(folder.ingest(table)).rejects.toThrow(/row 1: it is not valid JSON: it holds NaN/);
+  const odd = await folder.jsonl(
+    [{ ...good, split: "constructor", attributes: ["__proto__", "toString"] }],
+    "odd.jsonl",
+  );
+  await folder.ingest(odd, { out: folder.file("odd") });
+  const { annotations, splits } = await openDataset(folder.file("odd"));
+  expect(splits).toEqual(["constructor"]);
+  expect(annotations[0]!.attributes).toEqual(["__proto__", "toString"]);
+  const missing = folder.ingest(await folder.write("c.csv", "image,text,attributes\na.png,red,red\n"), {
+    columns: { id: "constructor" },
+    out: folder.file("c"),
+  });
+  await expect(missing).rejects.toThrow('has no column "constructor"');
+});
+
+test("a row with too many values is a bad row, and the table goes on", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.write(
+    "t.csv",
+    'image,text,attributes\na.png,red,red\nb.png,red, and round,red\nc.png,"red, round",red\n',
+  );
+  await expect(folder.ingest(table)).rejects.toThrow(
+    /A row of .*\n {2}row 1: it has 4 values for 3 columns \(a separator/,
+  );
+  expect(await folder.ingest(table, { skipBad: true })).toMatchObject({ images: 2, skippedRows: 1, rows: 3 });
 });

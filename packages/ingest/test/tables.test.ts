@@ -185,7 +185,7 @@ test.each([
     "a table of a spreadsheet's Unicode text",
     "table.csv",
     Buffer.from("\ufeffimage,text\na.png,red\n", "utf16le"),
-    /Line 1 .*--encoding \(utf-16, as/,
+    /Line 1 .*--encoding \(utf-16le, as/,
   ],
   [
     "a table without attributes, and no other source of them",
@@ -196,10 +196,11 @@ test.each([
   [
     "COCO whose annotations belong to other images",
     "table.json",
-    '{"images":[{"id":"1","file_name":"a.png"}],"annotations":[{"image_id":1,"caption":"red"}]}',
-    /None of the annotations .* no image has the id 1/,
+    '{"images":[{"id":"1","file_name":"a.png"}],"annotations":[{"image_id":2,"caption":"red"}]}',
+    /an annotation belongs to image 2, which the file does not list/,
   ],
-  ["a ragged table", "table.csv", "image,text\na.png,red,blue\n", /not a proper table.*line 2/],
+  ["a ragged table", "table.csv", "image,text,attributes\na.png,red\n", /row 0: it has 2 values for 3 columns/],
+  ["quotes that nothing closes", "table.csv", 'image,text,attributes\na.png,"red,red\n', /not a proper table.*line 2/],
   ["two columns of one name", "table.csv", "image,text,text\na.png,red,blue\n", /two columns "text"/],
   ["a table without rows", "table.jsonl", "\n\n", /no rows/],
   ["something else", "table.xlsx", "PK", /ends in \.jsonl, \.csv/],
@@ -208,4 +209,47 @@ test.each([
 ])("%s is refused", async (_, name, contents, message) => {
   const folder = await TestFolder.make();
   await expect(folder.ingest(await folder.write(name, contents))).rejects.toThrow(message);
+});
+
+test("the separator that Excel's first line names; backslashes in paths", async () => {
+  const folder = await TestFolder.make(["a.png"]);
+  const { mkdir, copyFile } = await import("node:fs/promises");
+  await mkdir(folder.file("images/sub"));
+  await copyFile(folder.file("images/a.png"), folder.file("images/sub/b.png"));
+  const table = await folder.write(
+    "excel.csv",
+    '\ufeffsep=;\r\nimage;text;attributes\r\na.png;"red, round";red\r\nsub\\b.png;"one, two, three";red\r\n',
+  );
+  expect(await rowsOf(folder, table)).toMatchObject([{ text: "red, round" }, { text: "one, two, three" }]);
+});
+
+test("UTF-16 of either order is named as what it is", async () => {
+  const folder = await TestFolder.make();
+  const little = Buffer.from("\ufeffimage,text\na.png,red\n", "utf16le");
+  const big = Buffer.from(little).swap16();
+  await expect(folder.ingest(await folder.write("l.csv", little))).rejects.toThrow(/--encoding \(utf-16le, as/);
+  await expect(folder.ingest(await folder.write("b.csv", big))).rejects.toThrow(/--encoding \(utf-16be, as/);
+  const table = await folder.write(
+    "b.csv",
+    Buffer.from("\ufeffimage,text,attributes\na.png,red,red\n", "utf16le").swap16(),
+  );
+  expect(await folder.ingest(table, { encoding: "utf-16be" })).toMatchObject({ images: 1 });
+});
+
+test("Parquet strings without the note that they are text, a path as bytes among them", async () => {
+  const folder = await TestFolder.make();
+  const { parquetWriteBuffer } = await import("hyparquet-writer");
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const buffer = parquetWriteBuffer({
+    columnData: [
+      { name: "image", data: [bytes("a.png"), bytes("b.png")], type: "BYTE_ARRAY" },
+      { name: "text", data: [bytes("a red mug"), bytes("rouge, a lid")], type: "BYTE_ARRAY" },
+      { name: "attributes", data: [bytes('["red"]'), bytes("lid;red")], type: "BYTE_ARRAY" },
+    ],
+  });
+  const table = await folder.write("bytes.parquet", new Uint8Array(buffer));
+  expect(await rowsOf(folder, table)).toMatchObject([
+    { text: "a red mug", attributes: ["red"] },
+    { text: "rouge, a lid", attributes: ["lid", "red"] },
+  ]);
 });

@@ -52,7 +52,7 @@ export const registerIngest: RegisterCommand = (program, context) => {
   withImageFlags(command);
   withShardFlags(command, "rows")
     .option("--limit <n>", "only the first rows", wholeNumber)
-    .option("--skip-bad", "list rows that cannot be used and leave them out, instead of stopping")
+    .option("--skip-bad", "list rows and boxes that cannot be used and leave them out, instead of stopping")
     .option("--overwrite", "replace a dataset that is there already")
     .addHelpText(
       "after",
@@ -154,7 +154,7 @@ function describe(result: Printed | Extract<IngestResult, { complete: false }>):
   const { directory, rows } = result;
   if (!result.complete)
     return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
-  const { images, regions, splits, attributes, skippedRows, card } = result;
+  const { images, regions, splits, attributes, skippedRows, droppedBoxes, card } = result;
   const note = trainNote(result);
   return [
     `${counted(images, "image")} with ${counted(regions, "region")} in ${directory}`,
@@ -162,7 +162,12 @@ function describe(result: Printed | Extract<IngestResult, { complete: false }>):
     table([["split", "images"], ...splits.map(({ split, images: own }) => [split, own])]),
     "",
     table([["attribute", "images"], ...attributes.map(({ name, images: own }) => [name, own])]),
-    ...(skippedRows > 0 ? ["", `Left out: ${skippedRows} of ${rows} rows; problems.jsonl says why.`] : []),
+    ...(skippedRows + droppedBoxes > 0
+      ? [
+          "",
+          `Left out: ${skippedRows} of ${rows} rows, and ${counted(droppedBoxes, "box", "boxes")} of others; problems.jsonl says why.`,
+        ]
+      : []),
     ...(note === undefined ? [] : ["", `Warning: ${note}`]),
     "",
     `Data card: ${card}`,

@@ -1,4 +1,4 @@
-import { sentences } from "@villa/data";
+import { storedSentences } from "@villa/data";
 import { style } from "./style.ts";
 
 /** A piece of HTML; strings put into one are escaped. */
@@ -21,7 +21,7 @@ export const trusted = (source: string): Markup => new Markup(source);
 
 /** A dataset's text as prose: "a red mug . a lid" becomes "a red mug. a lid." */
 export const asProse = (text: string): string =>
-  sentences(text, { stops: "before-space" })
+  storedSentences(text)
     .map((sentence) => `${sentence}.`)
     .join(" ");
 

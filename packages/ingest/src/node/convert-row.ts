@@ -1,4 +1,11 @@
-import { AttributeMentions, type AttributeVocabulary, attributeNames, VillaError } from "@villa/data";
+import {
+  AttributeMentions,
+  type AttributeVocabulary,
+  attributeNames,
+  type Box,
+  isVillaError,
+  VillaError,
+} from "@villa/data";
 import { fitBox, type RegionRule, ruledRegions } from "../regions.ts";
 import type { TableRow } from "../row.ts";
 import type { StoredImage } from "./images.ts";
@@ -14,14 +21,40 @@ export interface ConvertOptions {
   readonly seed: number;
 }
 
-/** Turns a row whose image is stored into an annotation. @throws VillaError `InvalidFile` */
-export function convertRow(row: TableRow, image: StoredImage, options: ConvertOptions): IngestedRow {
+/** A row as an annotation, and which of its boxes were left out. */
+export interface ConvertedRow {
+  readonly row: IngestedRow;
+  readonly droppedBoxes: readonly string[];
+}
+
+/**
+ * Turns a row whose image is stored into an annotation.
+ *
+ * @param options `dropBoxes`: leave out boxes that do not fit the image as long as others remain
+ * @throws VillaError `InvalidFile`
+ */
+export function convertRow(
+  row: TableRow,
+  image: StoredImage,
+  options: ConvertOptions & { readonly dropBoxes?: boolean | undefined },
+): ConvertedRow {
   const { source, stored } = image;
   const boxes = row.boxes ?? ruledRegions(options.regions, source, [row.id, row.image]);
-  const regionCoord = boxes.map((box, region) => fitBox(box, region, { source, stored, clip: options.clipBoxes }));
+  const fitted = boxes.map((box, region) => {
+    try {
+      return fitBox(box, region, { source, stored, clip: options.clipBoxes });
+    } catch (error) {
+      if (isVillaError(error, "InvalidFile")) return error;
+      throw error;
+    }
+  });
+  const problems = fitted.filter((box) => isVillaError(box));
+  if (problems.length > 0 && (!options.dropBoxes || problems.length === boxes.length)) throw problems[0]!;
+  const isKept = (_: unknown, region: number) => !isVillaError(fitted[region]);
+  const regionCoord = fitted.filter((box): box is Box => !isVillaError(box));
   const finder = options.attributes;
-  const regToAttr = row.regionAttributes?.map((own) => finder?.canonical(own) ?? own);
-  return {
+  const regToAttr = row.regionAttributes?.filter(isKept).map((own) => finder?.canonical(own) ?? own);
+  const converted: IngestedRow = {
     annotation: {
       imageId: row.number,
       imageSize: [stored.height, stored.width],
@@ -37,6 +70,7 @@ export function convertRow(row: TableRow, image: StoredImage, options: ConvertOp
     id: row.id,
     group: row.group,
   };
+  return { row: converted, droppedBoxes: [...(row.droppedBoxes ?? []), ...problems.map(({ message }) => message)] };
 }
 
 function attributesOf(

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
 import { type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
@@ -34,11 +35,11 @@ const mostPixels = 100_000_000;
 
 /**
  * Stores an image in a dataset's folder as 8-bit RGB. Grey becomes RGB, 16 bits become 8 (the upper byte), transparent
- * parts white, CMYK and other spaces sRGB.
+ * parts white, CMYK and other spaces sRGB. Values of other kinds, and of 16 bits that use only the lowest 12, are refused.
  *
  * `png`: lossless, read by everything. `npz`: the original's sparse arrays, for its Python code; 5 to 20 times larger than
- * PNG for photographs. `keep`: the bytes of the file as they are, where it is an 8-bit RGB PNG or JPEG that needs no
- * change; PNG else.
+ * PNG for photographs. `keep`: the bytes of the file as they are, where it is an 8-bit sRGB PNG or JPEG without palette
+ * that needs no change; PNG else.
  *
  * @param source path or the bytes of a file, in any format that libvips reads: JPEG, PNG, WebP, TIFF, AVIF, GIF
  * @throws VillaError `InvalidFile` when it is missing or cannot be decoded completely
@@ -71,6 +72,8 @@ export async function storeImage(
 /** A table made elsewhere should not reach what its reader did not give it. */
 function pathOf(image: string, folder: string): string {
   if (isAbsolute(image)) return image;
+  // Tables made on Windows have backslashes, which are ordinary characters of a name elsewhere.
+  if (image.includes("\\") && !existsSync(join(folder, image))) return pathOf(image.replaceAll("\\", "/"), folder);
   if (/^\.\.(?:[\\/]|$)/.test(normalize(image))) {
     throw new VillaError(
       "InvalidFile",
@@ -117,14 +120,17 @@ async function decodePicture(
 ): Promise<DecodedPicture> {
   const { default: sharp } = await import("sharp");
   try {
-    const picture = sharp(input, { failOn: "warning", limitInputPixels: mostPixels, autoOrient });
+    const picture = sharp(input, { failOn: "error", limitInputPixels: mostPixels, autoOrient });
     const metadata = await picture.metadata();
     const source: Size = autoOrient ? metadata.autoOrient : { width: metadata.width, height: metadata.height };
     const scaled = maxSide !== undefined && Math.max(source.width, source.height) > maxSide;
     const fitted = scaled ? picture.resize({ width: maxSide, height: maxSide, fit: "inside" }) : picture;
     const turned = autoOrient && (metadata.orientation ?? 1) > 1;
-    const { format, space, channels, depth } = metadata;
-    const isRgb = space === "srgb" && channels === 3 && depth === "uchar" && !scaled && !turned;
+    const { format, space, channels, depth, icc } = metadata;
+    if (depth !== "uchar" && depth !== "ushort") throw new Error(sampleProblem(depth));
+    if (depth === "ushort") await requireRange(input);
+    const isSrgb = space === "srgb" && (icc === undefined || icc.includes("sRGB") || icc.includes("s\0R\0G\0B"));
+    const isRgb = isSrgb && channels === 3 && depth === "uchar" && !metadata.isPalette && !scaled && !turned;
     const { data, info } = await fitted
       .flatten({ background: "#ffffff" })
       .toColourspace("srgb")
@@ -137,6 +143,27 @@ async function decodePicture(
     const why = (await fileProblem(input)) ?? (cause as Error).message.split("\n")[0]!;
     throw new VillaError("InvalidFile", `${name} cannot be read: ${why}`, { cause });
   }
+}
+
+function sampleProblem(depth: string | undefined): string {
+  const kind = new Map([
+    ["uint", "32-bit whole numbers"],
+    ["int", "32-bit whole numbers"],
+    ["float", "floating-point numbers"],
+    ["double", "floating-point numbers"],
+  ]).get(depth ?? "");
+  return `its values are ${kind ?? `of the kind "${depth}"`}, whose range the file does not say; make them 8-bit first`;
+}
+
+/** 16 bits become the upper 8: a scan that uses the lowest 12 of them alone would be black without a word. */
+async function requireRange(input: string | Uint8Array): Promise<void> {
+  const { default: sharp } = await import("sharp");
+  const { channels } = await sharp(input, { limitInputPixels: mostPixels }).removeAlpha().stats();
+  const most = Math.max(...channels.map(({ max }) => max));
+  if (most === 0 || most >= 4096) return;
+  throw new Error(
+    `its 16-bit values reach ${most} of 65535 at most, which would be nearly black in 8 bits; spread them over the whole range first`,
+  );
 }
 
 /** libvips takes what is not there for another format now and then. */

@@ -3,7 +3,7 @@ import { isVillaError, ownsPart, throwIfAborted, VillaError } from "@villa/data"
 import { atomicWriteFile, itemsPerPart, readFileBytes } from "@villa/data/node";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
-import { convertRow } from "./convert-row.ts";
+import { type ConvertedRow, convertRow } from "./convert-row.ts";
 import { type StoredImage, storeImage } from "./images.ts";
 import {
   type IngestedPart,
@@ -16,7 +16,7 @@ import {
 } from "./job.ts";
 import { type IngestInput, imagesFolder, minedFile, openInput } from "./open-input.ts";
 import type { IngestOptions } from "./options.ts";
-import type { TableRecord } from "./table/open-table.ts";
+import type { TableRecord } from "./table/table-format.ts";
 
 /** What an ingestion did. `complete` is false after a shard: a run with `mergeOnly` has to join them. */
 export type IngestResult = {
@@ -90,7 +90,7 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
   const isMine = (part: number): boolean => (shard === undefined || ownsPart(shard, part)) && !isFinished(part);
   const ids = new Map<string, number>();
   const problems: RowProblem[] = [];
-  const total = Math.min(input.table.expectedRows, limit);
+  const total = Math.min(input.table.expected, limit);
   let batch: TableRecord[] = [];
   let rows = 0;
   onProgress?.({ task: "reading rows", done: 0, total, unit: "rows" });
@@ -127,7 +127,7 @@ async function ingestPart(
 ): Promise<IngestedPart> {
   const rows: IngestedRow[] = [];
   const problems: RowProblem[] = [];
-  const results: (IngestedRow | RowProblem)[] = new Array(records.length);
+  const results: (ConvertedRow | RowProblem)[] = new Array(records.length);
   let next = 0;
   const work = async (): Promise<void> => {
     while (next < records.length) {
@@ -138,7 +138,11 @@ async function ingestPart(
   await Promise.all(Array.from({ length: Math.min(atOnce, records.length) }, work));
   for (const result of results) {
     if ("problem" in result) problems.push(result);
-    else rows.push(result);
+    else {
+      rows.push(result.row);
+      const { imageId: row } = result.row.annotation;
+      problems.push(...result.droppedBoxes.map((problem) => ({ row, image: result.row.source, problem, box: true })));
+    }
   }
   return { rows, problems };
 }
@@ -148,21 +152,22 @@ async function ingestRow(
   record: TableRecord,
   { table, convert }: IngestInput,
   options: IngestOptions,
-): Promise<IngestedRow | RowProblem> {
-  const { columns, boxFormat, image = {}, store = storeImage } = options;
+): Promise<ConvertedRow | RowProblem> {
+  const { columns, boxFormat, image = {}, store = storeImage, skipBad = false } = options;
   let row: TableRow | undefined;
   try {
     if (record.problem) throw record.problem;
     row = parseRow(record.values, record.number, {
       columns,
-      // COCO's reader has turned its boxes already.
-      boxFormat: boxFormat && table.format !== "coco" ? boxFormat : undefined,
+      boxFormat: table.format.boxFormat ?? boxFormat,
+      dropBoxes: skipBad,
     });
     const stored: StoredImage = await store({ ...row, folder: imagesFolder(options) }, directory, row.number, {
       ...image,
       format: image?.format ?? "png",
     });
-    return convertRow(row, stored, convert);
+    checkSize(record.size, stored, options.image);
+    return convertRow(row, stored, { ...convert, dropBoxes: skipBad });
   } catch (error) {
     // What is wrong with a row is listed; a full disk ends the run.
     if (!isVillaError(error, "InvalidFile")) throw error;
@@ -170,9 +175,22 @@ async function ingestRow(
   }
 }
 
+/** @throws VillaError `InvalidFile` when the table says another size than the picture has: its boxes would lie elsewhere */
+function checkSize(told: TableRecord["size"], { source }: StoredImage, image: IngestOptions["image"]): void {
+  if (!told || (told.width === source.width && told.height === source.height)) return;
+  const sizes = `the table says ${told.width} × ${told.height} pixels, the image has ${source.width} × ${source.height}`;
+  const isTurned = told.width === source.height && told.height === source.width;
+  const remedy = !isTurned
+    ? ""
+    : image?.autoOrient
+      ? " (without --auto-orient, images stay as they are stored)"
+      : " (--auto-orient turns photos as their EXIF orientation says)";
+  throw new VillaError("InvalidFile", `${sizes}${remedy}`);
+}
+
 /** Marks a record whose id another one has already. */
 function checkId(record: TableRecord, ids: Map<string, number>, column: string): TableRecord {
-  const value = record.values?.[column];
+  const value = record.values && Object.hasOwn(record.values, column) ? record.values[column] : undefined;
   if (value === undefined || value === null || value === "") return record;
   const id = String(value).trim();
   const first = ids.get(id);

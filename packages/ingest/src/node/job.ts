@@ -30,6 +30,8 @@ export interface RowProblem {
   readonly image?: string | undefined;
   /** A clause such as "its text is empty". */
   readonly problem: string;
+  /** It is a box that was left out; the row stayed. */
+  readonly box?: boolean | undefined;
 }
 
 export interface IngestedPart {

@@ -1,4 +1,4 @@
-import { AttributeMentions, sentences } from "@villa/data";
+import { AttributeMentions, storedSentences } from "@villa/data";
 import { defaultTemplates } from "../attribute-file.ts";
 
 /** A phrase that many texts have, as an entry of a file of attributes. */
@@ -48,7 +48,7 @@ export async function mineAttributes(
       own.add(phrase);
       const known = phrases.get(phrase) ?? { texts: 0, forms: new Set<string>(), example: "" };
       if (known.texts === 0) {
-        const parts = sentences(text, { stops: "before-space" });
+        const parts = storedSentences(text);
         known.example = parts.find((each) => isSaid(phrase, form, each)) ?? text;
       }
       known.texts++;

@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
   type AttributeVocabulary,
   type Box,
+  decodeJson,
   isVillaError,
   joinSentences,
   proseSentences,
   VillaError,
 } from "@villa/data";
-import { fileError, type PartSettings, readFileBytes, withPath } from "@villa/data/node";
+import { type PartSettings, readFileBytes, withPath } from "@villa/data/node";
 import { parseAttributeFile } from "../attribute-file.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
 import { type BoxFormat, type ColumnName, parseRow } from "../row.ts";
@@ -17,7 +18,8 @@ import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
 import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
 import type { SplitShares } from "./split.ts";
-import { openTable, type Table, type TableRecord } from "./table/open-table.ts";
+import { openTable, type Table } from "./table/open-table.ts";
+import type { TableRecord } from "./table/table-format.ts";
 
 /** Everything that rows are read and judged with. */
 export interface IngestInput {
@@ -100,9 +102,8 @@ async function checkColumns(source: Table, options: IngestOptions): Promise<void
   const { columns = {}, table, attributes, mine } = options;
   const values = await firstValues(source.records());
   if (!values) return;
-  // Every row of these has every column; objects may leave out what they have nothing to say about.
-  const isRectangular = source.format === "csv" || source.format === "parquet";
-  const has = (name: ColumnName): boolean => (columns[name] ?? name) in values;
+  const { isRectangular } = source.format;
+  const has = (name: ColumnName): boolean => Object.hasOwn(values, columns[name] ?? name);
   const named = isRectangular
     ? (Object.keys(columns) as ColumnName[]).filter((name) => columns[name] !== undefined)
     : [];
@@ -147,7 +148,7 @@ async function mineTable(
   { columns = {}, limit = Number.POSITIVE_INFINITY, onProgress }: IngestOptions,
   count: number,
 ): Promise<MinedAttribute[]> {
-  const total = Math.min(table.expectedRows, limit, mostMinedTexts);
+  const total = Math.min(table.expected, limit, mostMinedTexts);
   const texts = async function* () {
     for await (const { number, values } of table.records()) {
       if (number >= limit) break;
@@ -169,21 +170,18 @@ async function readAttributes(path: string, negation: boolean): Promise<Attribut
 
 /** `{ "<image or id>": [[x0, y0, x1, y1], …] }` */
 async function readProposals(path: string, format: BoxFormat = "xyxy"): Promise<RegionRule> {
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    const problem = fileError(error, path, "read");
-    if (isVillaError(problem, "NotFound")) {
-      throw new VillaError(
-        "NotFound",
-        `--regions takes full, grid:3x3 or a JSON file of proposals; there is no file ${path}.`,
-      );
-    }
-    if (!(error instanceof SyntaxError)) throw problem;
-    throw new VillaError("InvalidFile", `${path} is not valid JSON.`, { cause: error });
+  const bytes = await readFileBytes(path).catch((error: unknown) => {
+    if (!isVillaError(error, "NotFound")) throw error;
+    throw new VillaError(
+      "NotFound",
+      `--regions takes full, grid:3x3 or a JSON file of proposals; there is no file ${path}.`,
+    );
+  });
+  const value = decodeJson(bytes, path);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new VillaError("InvalidFile", `${path} holds no object of boxes by image or id.`);
   }
-  const entries = Object.entries((value ?? {}) as Record<string, unknown>);
+  const entries = Object.entries(value);
   const boxes = entries.map(([name, own]): [string, readonly Box[]] => {
     try {
       const row = parseRow({ image: name, text: name, boxes: own }, 0, { boxFormat: format });

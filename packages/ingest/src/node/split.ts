@@ -4,6 +4,8 @@ import { VillaError } from "@villa/data";
 /** Share of each split, in order; sums to 1. */
 export type SplitShares = readonly (readonly [name: string, share: number])[];
 
+const names = ["train", "val", "test"];
+
 /**
  * Reads `train=0.8,val=0.1,test=0.1`.
  *
@@ -16,6 +18,10 @@ export function parseSplitShares(text: string): SplitShares {
   });
   const sum = shares.reduce((total, [, share]) => total + share, 0);
   const isValid = shares.every(([name, share]) => name !== "" && share >= 0) && Math.abs(sum - 1) < 1e-6;
+  const odd = shares.find(([name]) => !names.includes(name));
+  if (odd && odd[0] !== "") {
+    throw new VillaError("InvalidArgument", `--split shares rows out to ${names.join(", ")}; there is no "${odd[0]}".`);
+  }
   const isDistinct = new Set(shares.map(([name]) => name)).size === shares.length;
   if (isValid && isDistinct) return shares;
   throw new VillaError(

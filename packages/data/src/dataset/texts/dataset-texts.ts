@@ -1,7 +1,7 @@
 import type { AttributeVocabulary } from "../vocabulary.ts";
 import { AttributeMentions } from "./mentions.ts";
-import { proseSentences } from "./prose-sentences.ts";
-import { sentenceSeparator, sentences } from "./sentences.ts";
+import { storedSentences } from "./prose-sentences.ts";
+import { sentences } from "./sentences.ts";
 
 /** How the texts of a dataset are read: one rule for the mapping, for oracle pairs, for queries and reports. */
 export interface DatasetTexts {
@@ -35,14 +35,16 @@ export const originalTexts: DatasetTexts = {
 export function datasetTexts(vocabulary: AttributeVocabulary): DatasetTexts {
   if (vocabulary.mentions === undefined) return originalTexts;
   const mentions = new AttributeMentions(vocabulary);
-  const split = (text: string): string[] => text.split(sentenceSeparator).flatMap(proseSentences);
   // All attributes of an image ask about the same text.
   let known: { text: string; parts: { sentence: string; found: readonly string[] }[] } | undefined;
   return {
-    sentences: split,
+    sentences: storedSentences,
     about(text, attribute) {
       if (known?.text !== text) {
-        known = { text, parts: split(text).map((sentence) => ({ sentence, found: mentions.find(sentence) })) };
+        known = {
+          text,
+          parts: storedSentences(text).map((sentence) => ({ sentence, found: mentions.find(sentence) })),
+        };
       }
       return known.parts.filter(({ found }) => found.includes(attribute)).map(({ sentence }) => sentence);
     },

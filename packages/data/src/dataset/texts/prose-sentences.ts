@@ -1,3 +1,5 @@
+import { sentenceSeparator } from "./sentences.ts";
+
 /** Never the end of a sentence: a name follows. */
 const titles = new Set("dr mr mrs ms mx prof rev hon gen sen gov capt lt col sgt maj messrs mme mlle mt".split(" "));
 /** Never the end of a sentence: what they speak of follows. */
@@ -50,6 +52,11 @@ export function proseSentences(prose: string): string[] {
   return blocksOf(prose)
     .flatMap(sentencesOfBlock)
     .filter((sentence) => /[\p{L}\p{N}]/u.test(sentence));
+}
+
+/** The sentences of a text that a dataset keeps: taken apart once, and joined by `joinSentences`. */
+export function storedSentences(text: string): string[] {
+  return text.split(sentenceSeparator).flatMap(proseSentences);
 }
 
 /** Stretches of a text that no sentence reaches beyond. */

@@ -3,32 +3,27 @@ import { createReadStream } from "node:fs";
 import { extname } from "node:path";
 import { VillaError } from "@villa/data";
 import { fileError } from "@villa/data/node";
-import { cocoRecords } from "./coco.ts";
-import { csvRecords } from "./csv.ts";
-import { jsonlRecords } from "./jsonl.ts";
-import { parquetRecords, parquetRows } from "./parquet.ts";
+import { cocoFormat } from "./coco.ts";
+import { csvFormat } from "./csv.ts";
+import { jsonlFormat } from "./jsonl.ts";
+import { parquetFormat } from "./parquet.ts";
+import type { TableFormat, TableRows } from "./table-format.ts";
 
-/** One row as the table has it, or what is wrong with it. */
-export type TableRecord = { readonly number: number } & (
-  | { readonly values: Readonly<Record<string, unknown>>; readonly problem?: never | undefined }
-  | { readonly problem: VillaError; readonly values?: never | undefined }
-);
+/** The kinds of table. A new one is its module and its name here. */
+const formats: readonly TableFormat[] = [jsonlFormat, csvFormat, parquetFormat, cocoFormat];
 
-export interface Table {
-  readonly format: "jsonl" | "csv" | "parquet" | "coco";
+/** An open table. */
+export interface Table extends TableRows {
+  readonly format: TableFormat;
   /** sha256 of the file. */
   readonly sha256: string;
-  /** About how many rows there are, for progress. */
-  readonly expectedRows: number;
-  /** All rows in order, read as they are asked for. May be called more than once. */
-  records(): AsyncIterable<TableRecord>;
 }
 
 /**
  * Opens a table by its extension: `.jsonl` (`.ndjson`), `.csv`, `.tsv`, `.parquet`, `.json` (COCO).
  *
  * @param options.columns names of the columns that will be looked at
- * @throws VillaError `InvalidArgument` for another extension, `NotFound`, `FileSystem`; `records()` throws `InvalidFile`
+ * @throws VillaError `InvalidArgument` for another extension, `NotFound`, `FileSystem`, `InvalidFile`
  */
 export async function openTable(
   path: string,
@@ -36,7 +31,7 @@ export async function openTable(
 ): Promise<Table> {
   const { encoding = "utf-8", columns } = options;
   const extension = extname(path).toLowerCase();
-  const format = formats[extension];
+  const format = formats.find(({ extensions }) => extensions.includes(extension));
   if (!format) {
     throw new VillaError(
       "InvalidArgument",
@@ -44,31 +39,7 @@ export async function openTable(
     );
   }
   const { sha256, lines } = await digest(path);
-  switch (format) {
-    case "jsonl":
-      return { format, sha256, expectedRows: lines, records: () => jsonlRecords(path, encoding) };
-    case "csv":
-      return { format, sha256, expectedRows: Math.max(0, lines - 1), records: () => csvRecords(path, encoding) };
-    case "parquet":
-      return { format, sha256, expectedRows: await parquetRows(path), records: () => parquetRecords(path, columns) };
-    case "coco": {
-      const records = await cocoRecords(path);
-      return { format, sha256, expectedRows: records.length, records: () => asynchronous(records) };
-    }
-  }
-}
-
-const formats: Readonly<Record<string, Table["format"]>> = {
-  ".jsonl": "jsonl",
-  ".ndjson": "jsonl",
-  ".csv": "csv",
-  ".tsv": "csv",
-  ".parquet": "parquet",
-  ".json": "coco",
-};
-
-async function* asynchronous<T>(items: readonly T[]): AsyncGenerator<T> {
-  yield* items;
+  return { format, sha256, ...(await format.open({ path, encoding, columns, lines })) };
 }
 
 /** sha256 and number of lines, in one pass. */

@@ -1,5 +1,14 @@
 import { VillaError } from "@villa/data";
-import type { TableRecord } from "./open-table.ts";
+import type { TableFormat, TableRecord } from "./table-format.ts";
+
+/** Parquet files, whose cells may be lists and files. */
+export const parquetFormat: TableFormat = {
+  extensions: [".parquet"],
+  isRectangular: true,
+  async open({ path, columns }) {
+    return { expected: await parquetRows(path), records: () => parquetRecords(path, columns) };
+  },
+};
 
 /** Rows decoded at once, within a row group. */
 const rowsAtOnce = 1024;

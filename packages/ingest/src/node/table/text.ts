@@ -59,8 +59,10 @@ function decode(
   try {
     return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
   } catch (cause) {
-    const isWide = chunk?.[0] === 0xff && chunk[1] === 0xfe;
-    const likely = isWide ? "utf-16, as its first bytes say" : "windows-1252 for most western spreadsheets";
+    const [first, second] = chunk ?? [];
+    const wide =
+      first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : undefined;
+    const likely = wide ? `${wide}, as its first bytes say` : "windows-1252 for most western spreadsheets";
     throw new VillaError(
       "InvalidFile",
       `Line ${line()} of ${path} is not ${encoding}; give --encoding (${likely}), or convert the file to utf-8.`,
