@@ -17,7 +17,7 @@ const alias = [
 
 export default defineConfig({
   test: {
-    projects: ["scripts", "benchmarks", "tools/command-kit", ...testRoots]
+    projects: ["scripts", "benchmarks", "tools/command-kit", "tools/fuzz", ...testRoots]
       .filter((folder) => existsSync(`${root}${folder}/test`))
       .map((folder) => ({
         ssr: { resolve: { conditions, externalConditions: conditions } },

@@ -16,9 +16,11 @@ export class CheckedTable {
     this.#check(at, 4);
     this.#fields = at - view.getInt32(at, true);
     this.#check(this.#fields, 4);
-    const size = view.getUint16(this.#fields, true);
+    // FlatBuffers' library takes it as signed, and a field as present that an odd size holds by half.
+    const size = view.getInt16(this.#fields, true);
+    if (size < 4 || size % 2 !== 0) throw damaged();
     this.#check(this.#fields, size);
-    this.#fieldCount = Math.max(0, (size - 4) >> 1);
+    this.#fieldCount = (size - 4) >> 1;
   }
 
   /** The root table of the buffer that `bytes` is. */
@@ -78,8 +80,9 @@ export class CheckedTable {
 
   #locate(field: number, size: number): number | undefined {
     if (field >= this.#fieldCount) return undefined;
-    const offset = this.#view.getUint16(this.#fields + 4 + 2 * field, true);
+    const offset = this.#view.getInt16(this.#fields + 4 + 2 * field, true);
     if (offset === 0) return undefined;
+    if (offset < 0) throw damaged();
     this.#check(this.#at + offset, size);
     return this.#at + offset;
   }

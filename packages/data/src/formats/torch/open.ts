@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { Allowance, type ReadLimits } from "../limits.ts";
 import type { RangeSource } from "../safetensors.ts";
 import { decodeElements, type TensorData } from "../tensor.ts";
 import { looksLikeZip, openZip, type ZipEntry } from "../zip/reader.ts";
@@ -21,7 +22,7 @@ export interface TorchStateDictFile {
  * @throws VillaError as {@link loadStateDict}
  */
 export async function openStateDict(source: RangeSource, options: TorchReadOptions = {}): Promise<TorchStateDictFile> {
-  const skeleton = await archiveSkeleton(source);
+  const skeleton = await archiveSkeleton(source, options);
   if (!skeleton) return whole(source, options);
   // Halves stay bits here: widening would touch what is not there.
   const entries = loadStateDict(skeleton, { ...options, raw: true, checksums: false });
@@ -60,11 +61,17 @@ const headerBytes = 1024;
  *
  * @returns undefined when the file is not an archive
  */
-async function archiveSkeleton(source: RangeSource): Promise<Uint8Array | undefined> {
+async function archiveSkeleton(source: RangeSource, limits: ReadLimits): Promise<Uint8Array | undefined> {
   const { size } = source;
+  const allowance = new Allowance(size, limits);
   if (!looksLikeZip(await source.read(0, Math.min(4, size)))) return undefined;
   const skeleton = new Uint8Array(size);
-  const copy = async (start: number, end: number) => skeleton.set(await source.read(start, Math.min(end, size)), start);
+  const copy = async (start: number, end: number) => {
+    if (start > size) throw new VillaError("InvalidFile", "The torch file is damaged: a member lies behind its end.");
+    // Members that overlap could have the file read as many times as there are members.
+    allowance.work(end - start, "The torch file");
+    skeleton.set(await source.read(start, Math.min(end, size)), start);
+  };
   for (const entry of (await directory(source, skeleton)).values()) {
     const isTensor = /\/data\/[^/]+$/.test(entry.name) && !entry.compressed && entry.size > smallMember;
     await copy(entry.offset, entry.offset + headerBytes + (isTensor ? 0 : entry.compressedSize));

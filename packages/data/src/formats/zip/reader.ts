@@ -192,17 +192,23 @@ function locateDirectory(
   let count = view.getUint16(at + 10, true);
   let size = view.getUint32(at + 12, true);
   let start = view.getUint32(at + 16, true);
+  let behind = at;
   const isWide = count === 0xffff || size === 0xffffffff || start === 0xffffffff;
-  if (isWide && at >= 20 && view.getUint32(at - 20, true) === end64LocatorSignature) {
-    const record = safeUint64(view, at - 12, truncated);
-    if (record + 56 > bytes.length || view.getUint32(record, true) !== end64Signature) throw truncated();
-    count = safeUint64(view, record + 32, truncated);
-    size = safeUint64(view, record + 40, truncated);
-    start = safeUint64(view, record + 48, truncated);
+  // Torch writes a ZIP64 record even where none is needed.
+  const hasRecord64 = at >= 20 && view.getUint32(at - 20, true) === end64LocatorSignature;
+  if (hasRecord64) {
+    behind = safeUint64(view, at - 12, truncated);
+    if (behind + 56 > bytes.length || view.getUint32(behind, true) !== end64Signature) throw truncated();
+  }
+  if (isWide && hasRecord64) {
+    count = safeUint64(view, behind + 32, truncated);
+    size = safeUint64(view, behind + 40, truncated);
+    start = safeUint64(view, behind + 48, truncated);
   } else if (view.getUint16(at + 4, true) !== 0 || view.getUint16(at + 8, true) !== count) {
     throw new VillaError("Unsupported", `The ${what} is one part of a split ZIP archive.`);
   }
-  if (start + size > at || count * 46 > size) throw truncated();
+  // The directory reaches up to the record that describes it: else it could be cut short, and members be passed over.
+  if (start + size !== behind || count * 46 > size) throw truncated();
   return { count, start, end: start + size };
 }
 
