@@ -2,12 +2,11 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { decodeRegionNpz, decodeRegionSafetensors } from "../../packages/data/src/dataset/region-file.ts";
 import { writeZip, zipMember } from "../../packages/data/src/formats/zip/writer.ts";
 import {
   type Box,
   decodeImage,
-  decodeRegionNpz,
-  decodeRegionSafetensors,
   encodeRegionNpz,
   encodeRegionSafetensors,
   formatVocabulary,

@@ -61,5 +61,8 @@ export function isVillaError(error: unknown, code?: VillaErrorCode): error is Vi
  * @throws VillaError `Aborted` when the signal has fired; its cause is the signal's reason
  */
 export function throwIfAborted(signal: AbortSignal | undefined, sentence = "Stopped on request."): void {
+  if (signal !== undefined && (typeof signal !== "object" || signal === null)) {
+    throw new VillaError("InvalidArgument", "What stops work must be an AbortSignal.");
+  }
   if (signal?.aborted) throw new VillaError("Aborted", sentence, { cause: signal.reason });
 }

@@ -10,8 +10,6 @@ export {
 } from "./dataset/annotations.ts";
 export type { ProgressListener, ProgressUpdate } from "./dataset/progress.ts";
 export {
-  decodeRegionNpz,
-  decodeRegionSafetensors,
   encodeRegionNpz,
   encodeRegionSafetensors,
 } from "./dataset/region-file.ts";
@@ -51,13 +49,11 @@ export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
 export type { RgbImage } from "./formats/image/rgb-image.ts";
 export { decodeJson, parseJson } from "./formats/json.ts";
 export type { ReadLimits } from "./formats/limits.ts";
-export {
-  type ComplexArray,
-  expectTensor,
-  isObjectArray,
-  type NpyArray,
-  type ObjectArray,
-  type TextArray,
+export type {
+  ComplexArray,
+  NpyArray,
+  ObjectArray,
+  TextArray,
 } from "./formats/numpy/array.ts";
 export { type NpyOptions, readNpy, writeNpy } from "./formats/numpy/npy.ts";
 export { type NpzWriteOptions, readNpz, writeNpz } from "./formats/numpy/npz.ts";
@@ -75,10 +71,7 @@ export {
 } from "./formats/safetensors.ts";
 export {
   type DataType,
-  elementCount,
-  isDataType,
   isTensorData,
-  itemSize,
   type TensorData,
   type TypedArray,
   toFloat32,

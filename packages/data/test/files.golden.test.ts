@@ -4,15 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expectAllClose, golden, unit } from "@villa/testing";
 import { describe, expect, test } from "vitest";
-import {
-  expectTensor,
-  loadStateDict,
-  loadTorch,
-  type ObjectArray,
-  readNpz,
-  readSparseCoo,
-  type TensorData,
-} from "../src/index.ts";
+import { expectTensor } from "../src/formats/numpy/array.ts";
+import { loadStateDict, loadTorch, type ObjectArray, readNpz, readSparseCoo, type TensorData } from "../src/index.ts";
 
 interface FileDescriptions {
   readonly "attr_embs.pth": { readonly keys: readonly string[]; readonly values: string };

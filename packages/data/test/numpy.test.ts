@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { findPython } from "@villa/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { expectTensor } from "../src/formats/numpy/array.ts";
 import {
   type ComplexArray,
-  expectTensor,
   isVillaError,
   type NpyArray,
   type ObjectArray,

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { findPython, unit } from "@villa/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { expectTensor, readNpz, readSparseCoo, type TensorData, writeNpz, writeSparseCoo } from "../src/index.ts";
+import { expectTensor } from "../src/formats/numpy/array.ts";
+import { readNpz, readSparseCoo, type TensorData, writeNpz, writeSparseCoo } from "../src/index.ts";
 import { tensors } from "./arbitraries.ts";
 import { temporaryFolder, thrown } from "./temporary.ts";
 

@@ -1,4 +1,5 @@
 import { VillaError } from "../errors.ts";
+import { checkList, checkObject, isObject } from "../formats/check-arguments.ts";
 import { describe, quote } from "../formats/describe.ts";
 import { type FeatherTable, readFeather } from "../formats/feather/read.ts";
 import {
@@ -110,10 +111,11 @@ export interface AnnotationWriter {
  * An {@link AnnotationWriter}. The first rows decide which of the optional columns there are; `truth` makes room for
  * `regToAttr` in rows that come later.
  */
-export async function createAnnotationWriter({
-  truth = false,
-  ...options
-}: FeatherWriteOptions & { readonly truth?: boolean | undefined } = {}): Promise<AnnotationWriter> {
+export async function createAnnotationWriter(
+  settings: FeatherWriteOptions & { readonly truth?: boolean | undefined } = {},
+): Promise<AnnotationWriter> {
+  checkObject(settings, "What an annotation writer is told");
+  const { truth = false, ...options } = settings;
   const writer = await createFeatherWriter(options);
   let present: typeof columns | undefined;
   return {
@@ -170,6 +172,7 @@ function parseRows(table: FeatherTable, mapped: boolean): Row[] {
 }
 
 function checkRows(rows: readonly Row[]): void {
+  checkList(rows, "The rows of annotations", isObject);
   for (const [i, row] of rows.entries()) checkRow(row, i, "InvalidArgument");
 }
 

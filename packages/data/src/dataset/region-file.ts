@@ -1,4 +1,5 @@
 import { VillaError } from "../errors.ts";
+import { checkList } from "../formats/check-arguments.ts";
 import { isObjectArray, type NpyArray } from "../formats/numpy/array.ts";
 import { readNpz, writeNpz } from "../formats/numpy/npz.ts";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
@@ -9,6 +10,7 @@ import { isTensorData, type TensorData, toFloat32 } from "../formats/tensor.ts";
  * (regions × dimension values) per image.
  */
 export function encodeRegionNpz(vectors: readonly Float32Array[]): Uint8Array {
+  checkVectors(vectors);
   const data = vectors.map((vector): TensorData => ({ dtype: "float32", shape: [vector.length], data: vector }));
   return writeNpz({ arr_0: { dtype: "object", shape: [data.length], data } });
 }
@@ -31,6 +33,7 @@ export function encodeRegionSafetensors(
   vectors: readonly Float32Array[],
   metadata: Record<string, string> = {},
 ): Uint8Array {
+  checkVectors(vectors);
   const lengths = Int32Array.from(vectors, (vector) => vector.length);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const embeddings = new Float32Array(total);
@@ -67,6 +70,10 @@ export function decodeRegionSafetensors(bytes: Uint8Array): {
     throw new VillaError("InvalidFile", "The lengths in the file of region embeddings do not add up.");
   }
   return { vectors, metadata };
+}
+
+function checkVectors(vectors: unknown): void {
+  checkList(vectors, "What a file of region embeddings is made of", (item) => item instanceof Float32Array);
 }
 
 /** Where all images have equally many values, NumPy makes a two-dimensional array of numbers instead of one of vectors. */

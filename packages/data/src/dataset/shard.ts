@@ -1,4 +1,6 @@
 import { VillaError } from "../errors.ts";
+import { checkObject, checkText } from "../formats/check-arguments.ts";
+import { describe, quote } from "../formats/describe.ts";
 
 /** A share of a job that several processes split: share `index` of `count`, counted from 0. */
 export interface Shard {
@@ -7,16 +9,20 @@ export interface Shard {
 }
 
 /** Whether a numbered part of the job is this shard's: parts are dealt out like cards. */
-export function ownsPart({ index, count }: Shard, part: number): boolean {
+export function ownsPart(shard: Shard, part: number): boolean {
+  checkShard(shard);
+  const { index, count } = shard;
   return part % count === index;
 }
 
 /** @throws VillaError `InvalidArgument` unless `index` and `count` are whole numbers with 0 ≤ index < count */
-export function checkShard({ index, count }: Shard): void {
+export function checkShard(shard: Shard): void {
+  checkObject(shard, "A shard");
+  const { index, count } = shard;
   if (Number.isInteger(index) && Number.isInteger(count) && index >= 0 && index < count) return;
   throw new VillaError(
     "InvalidArgument",
-    `There is no shard ${index} of ${count}: use two whole numbers i/n with 0 ≤ i < n.`,
+    `There is no shard ${describe(index)} of ${describe(count)}: use two whole numbers i/n with 0 ≤ i < n.`,
   );
 }
 
@@ -27,10 +33,11 @@ export function checkShard({ index, count }: Shard): void {
  * @throws VillaError `InvalidArgument`
  */
 export function parseShard(text: string): Shard {
+  checkText(text, "A shard i/n");
   const match = /^(\d+)\/(\d+)$/.exec(text.trim());
   const [index, count] = [Number(match?.[1]), Number(match?.[2])];
   if (!match || !(count >= 1 && index <= count)) {
-    throw new VillaError("InvalidArgument", `--shard takes i/n, 0/4 to 3/4 or 1/4 to 4/4, not "${text}".`);
+    throw new VillaError("InvalidArgument", `--shard takes i/n, 0/4 to 3/4 or 1/4 to 4/4, not ${quote(text)}.`);
   }
   return { index: index % count, count };
 }
@@ -47,6 +54,7 @@ export function parseShard(text: string): Shard {
  * @throws VillaError `InvalidArgument` when the variables do not name a share
  */
 export function shardFromEnvironment(environment: Readonly<Record<string, string | undefined>>): Shard | undefined {
+  checkObject(environment, "An environment");
   const name = ["VILLA_SHARD_INDEX", "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"].find((key) => environment[key]);
   if (name === undefined) return undefined;
   const number = (key: string): number | undefined => {

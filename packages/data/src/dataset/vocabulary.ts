@@ -1,4 +1,5 @@
 import { VillaError } from "../errors.ts";
+import { checkList, checkObject, checkText, isObject, isText } from "../formats/check-arguments.ts";
 import { quote } from "../formats/describe.ts";
 
 /** Attributes that exclude each other and are spoken of in the same way, e.g. all colours. */
@@ -58,7 +59,23 @@ export const docMnistVocabulary: AttributeVocabulary = {
 
 /** All attributes in order: group by group. This order is that of attribute embeddings and projection heads. */
 export function attributeNames(vocabulary: AttributeVocabulary): string[] {
+  checkVocabulary(vocabulary);
   return vocabulary.groups.flatMap((group) => group.attributes);
+}
+
+/**
+ * What a caller gives as a vocabulary has groups of attributes; files are looked at more closely by
+ * {@link parseVocabulary}.
+ *
+ * @throws VillaError `InvalidArgument`
+ */
+export function checkVocabulary(vocabulary: AttributeVocabulary): void {
+  checkObject(vocabulary, "A vocabulary");
+  checkList(vocabulary.groups, "A vocabulary's groups", isObject);
+  for (const { attributes, templates } of vocabulary.groups) {
+    checkList(attributes, "The attributes of a group", isText);
+    checkList(templates, "The templates of a group", isText);
+  }
 }
 
 /** An attribute's sentences: its group's templates with its name filled in. */
@@ -70,6 +87,7 @@ export interface AttributePrompts {
 
 /** Every attribute's sentences, in the order of {@link attributeNames}. */
 export function attributePrompts(vocabulary: AttributeVocabulary): AttributePrompts[] {
+  checkVocabulary(vocabulary);
   return vocabulary.groups.flatMap(({ name: group, attributes, templates }) =>
     attributes.map((attribute) => ({
       attribute,
@@ -86,6 +104,7 @@ export function attributePrompts(vocabulary: AttributeVocabulary): AttributeProm
  * @throws VillaError `InvalidFile` saying which part is wrong
  */
 export function parseVocabulary(json: string): AttributeVocabulary {
+  checkText(json, "The contents of attributes.json");
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -137,6 +156,7 @@ export function parseVocabulary(json: string): AttributeVocabulary {
 
 /** The text of `attributes.json`. */
 export function formatVocabulary(vocabulary: AttributeVocabulary): string {
+  checkVocabulary(vocabulary);
   const { groups, mentions } = vocabulary;
   return `${JSON.stringify({ version: 1, mentions, groups }, null, 2)}\n`;
 }

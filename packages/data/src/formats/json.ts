@@ -1,4 +1,5 @@
 import { VillaError } from "../errors.ts";
+import { checkBytes, checkText } from "./check-arguments.ts";
 import { otherKind } from "./recognize.ts";
 
 /**
@@ -10,6 +11,7 @@ import { otherKind } from "./recognize.ts";
  *   all, or where the text stops being JSON
  */
 export function parseJson(text: string, what = "This"): unknown {
+  checkText(text, "A JSON text");
   const plain = text.startsWith("\ufeff") ? text.slice(1) : text;
   try {
     return JSON.parse(largeNumber.test(plain) ? withExactDigits(plain) : plain);
@@ -24,6 +26,7 @@ export function parseJson(text: string, what = "This"): unknown {
  * @throws VillaError `InvalidFile` for what is not JSON in UTF-8, naming UTF-16 and other kinds of file
  */
 export function decodeJson(bytes: Uint8Array, what = "This"): unknown {
+  checkBytes(bytes);
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
     throw new VillaError("InvalidFile", `${what} is in UTF-16, as its first bytes say; save it as UTF-8.`);
   }

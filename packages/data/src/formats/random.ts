@@ -1,4 +1,5 @@
 import { VillaError } from "../errors.ts";
+import { describe } from "./describe.ts";
 
 const N = 624;
 const M = 397;
@@ -38,7 +39,7 @@ export class RandomState {
    */
   constructor(seed: number) {
     if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
-      throw new VillaError("InvalidArgument", `A seed is an integer between 0 and 4294967295, not ${seed}.`);
+      throw new VillaError("InvalidArgument", `A seed is an integer between 0 and 4294967295, not ${describe(seed)}.`);
     }
     let word = seed >>> 0;
     for (let i = 0; i < N; i++) {

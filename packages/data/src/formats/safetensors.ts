@@ -1,9 +1,10 @@
 import { VillaError } from "../errors.ts";
-import { checkBytes } from "./check-bytes.ts";
+import { checkBytes, checkFunction, checkMap, checkObject, checkText } from "./check-arguments.ts";
 import { describe, describeShape, quote, shorten } from "./describe.ts";
 import { Allowance, type ReadLimits } from "./limits.ts";
 import { otherKind } from "./recognize.ts";
 import {
+  checkTensor,
   type DataType,
   decodeElements,
   elementCount,
@@ -117,6 +118,7 @@ export async function openSafetensors(
   source: RangeSource | Uint8Array,
   options: SafetensorsOptions = {},
 ): Promise<SafetensorsFile> {
+  if (!(source instanceof Uint8Array)) checkSource(source);
   const ranges = source instanceof Uint8Array ? memorySource(source) : source;
   const length = headerLength(await ranges.read(0, Math.min(64, ranges.size)), ranges.size);
   const header = parseHeader(await ranges.read(8, 8 + length), ranges.size);
@@ -149,6 +151,15 @@ export function writeSafetensors(
   tensors: ReadonlyMap<string, TensorData>,
   metadata?: Readonly<Record<string, string>>,
 ): Uint8Array {
+  checkMap(tensors, "What a safetensors file is made of");
+  for (const [name, tensor] of tensors) {
+    checkText(name, "A tensor's name");
+    checkTensor(tensor);
+  }
+  if (metadata !== undefined) {
+    checkObject(metadata, "Metadata");
+    for (const [key, text] of Object.entries(metadata)) checkText(text, `The metadata ${quote(key)}`);
+  }
   const sorted = [...tensors].sort(
     ([nameA, a], [nameB, b]) => itemSize(b.dtype) - itemSize(a.dtype) || (nameA < nameB ? -1 : 1),
   );
@@ -287,6 +298,15 @@ function unsupportedType([name, type]: readonly [string, string]): VillaError {
 
 function isWholeNumbers(value: unknown): value is number[] {
   return Array.isArray(value) && value.length <= 64 && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+}
+
+/** @throws VillaError `InvalidArgument` for what cannot be read by range */
+export function checkSource(source: RangeSource): void {
+  checkObject(source, "A source of bytes");
+  checkFunction(source.read, "A source's read");
+  if (!(Number.isSafeInteger(source.size) && source.size >= 0)) {
+    throw new VillaError("InvalidArgument", `A source of bytes has a size in bytes, not ${describe(source.size)}.`);
+  }
 }
 
 function memorySource(bytes: Uint8Array): RangeSource {

@@ -1,4 +1,5 @@
 import { VillaError } from "../errors.ts";
+import { checkObject } from "./check-arguments.ts";
 import { describe, describeShape } from "./describe.ts";
 import { float8ToFloat32, float32ToFloat8, isFloat8 } from "./float8.ts";
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from "./half.ts";
@@ -154,6 +155,7 @@ export function encodeElements(tensor: TensorData): Uint8Array {
 
 /** All elements as float32 (int64 and float64 are rounded); `data` itself when it is float32 already. */
 export function toFloat32(tensor: TensorData): Float32Array {
+  checkTensor(tensor);
   const { data, dtype } = tensor;
   if (data instanceof Float32Array) return data;
   const wide = widened(data, dtype);
@@ -171,7 +173,9 @@ export function toFloat32(tensor: TensorData): Float32Array {
  *
  * @throws VillaError `InvalidArgument`
  */
-export function checkTensor({ dtype, shape, data }: TensorData): void {
+export function checkTensor(tensor: TensorData): void {
+  checkObject(tensor, "A tensor");
+  const { dtype, shape, data } = tensor;
   if (typeof dtype !== "string" || !isDataType(dtype)) {
     throw new VillaError("InvalidArgument", `There is no data type ${describe(dtype)}.`);
   }

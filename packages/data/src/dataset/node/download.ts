@@ -3,6 +3,8 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
+import { checkList, checkObject, checkText, isText } from "../../formats/check-arguments.ts";
+import { describe } from "../../formats/describe.ts";
 import type { ProgressListener } from "../progress.ts";
 import { fileError, openRegularFile } from "./files.ts";
 
@@ -37,6 +39,9 @@ export interface DownloadOptions {
  * @throws VillaError `Network` naming each mirror's failure, `ChecksumMismatch`, `FileSystem`, `Aborted`
  */
 export async function downloadFile(options: DownloadOptions): Promise<string> {
+  checkObject(options, "What is to be downloaded");
+  checkText(options.path, "A path");
+  checkList(options.urls, "Addresses", isText);
   const { path, urls, signal } = options;
   throwIfAborted(signal);
   if (await isComplete(options)) return path;
@@ -170,6 +175,10 @@ async function verify(path: string, options: DownloadOptions): Promise<void> {
 
 /** Checksum of a file, in hexadecimal; `git`: its id among git's objects. @throws VillaError `NotFound`, `FileSystem` */
 export async function hashFile(path: string, algorithm: Algorithm): Promise<string> {
+  checkText(path, "A path");
+  if (algorithm !== "sha256" && algorithm !== "md5" && algorithm !== "git") {
+    throw new VillaError("InvalidArgument", `There is no checksum ${describe(algorithm)}; use sha256, md5 or git.`);
+  }
   const hash = createHash(algorithm === "git" ? "sha1" : algorithm);
   if (algorithm === "git") hash.update(`blob ${await sizeOf(path)}\0`);
   try {

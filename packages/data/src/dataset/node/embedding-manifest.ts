@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { VillaError } from "../../errors.ts";
+import { checkList, checkText, isObject } from "../../formats/check-arguments.ts";
 import type { ImageAnnotation } from "../annotations.ts";
 import { embeddingFiles } from "./embeddings.ts";
 import { readFileBytes } from "./files.ts";
@@ -31,6 +32,7 @@ export interface EmbeddingManifest {
 
 /** sha256 over what embeddings depend on: every image's id, size, boxes and text, in order. */
 export function annotationsFingerprint(annotations: readonly ImageAnnotation[]): string {
+  checkList(annotations, "Annotations", isObject);
   const hash = createHash("sha256");
   for (const { imageId, imageSize, regionCoord, text } of annotations) {
     hash.update(`${JSON.stringify([imageId, imageSize, regionCoord, text])}\n`);
@@ -40,6 +42,7 @@ export function annotationsFingerprint(annotations: readonly ImageAnnotation[]):
 
 /** The manifest of a dataset folder; undefined for embeddings of the original, which writes none. */
 export async function readEmbeddingManifest(dataDirectory: string): Promise<EmbeddingManifest | undefined> {
+  checkText(dataDirectory, "A dataset folder");
   const path = join(dataDirectory, embeddingFiles.regions, embeddingFiles.manifest);
   if (!existsSync(path)) return undefined;
   try {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isVillaError, VillaError } from "../../errors.ts";
+import { checkFunction, checkText } from "../../formats/check-arguments.ts";
 import { readFeather } from "../../formats/feather/read.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
 import { type TensorData, toFloat32 } from "../../formats/tensor.ts";
@@ -34,6 +35,7 @@ export interface AttributeEmbeddings {
  * @throws VillaError `NotFound` with the cure, `Mismatch` when the vectors differ in length
  */
 export async function readAttributeEmbeddings(dataDirectory: string): Promise<AttributeEmbeddings> {
+  checkText(dataDirectory, "A dataset folder");
   const torch = join(dataDirectory, embeddingFiles.attributes);
   const safetensors = join(dataDirectory, embeddingFiles.attributesSafetensors);
   const path = !existsSync(torch) && existsSync(safetensors) ? safetensors : torch;
@@ -67,6 +69,8 @@ export async function visitRegionEmbeddings(
   wanted: ReadonlySet<number> | undefined,
   visit: (imageId: number, embeddings: Float32Array) => void,
 ): Promise<void> {
+  checkText(dataDirectory, "A dataset folder");
+  checkFunction(visit, "What visits embeddings");
   const folder = join(dataDirectory, embeddingFiles.regions);
   const indexPath = join(folder, embeddingFiles.index);
   const index = await readEmbeddingFile(indexPath, dataDirectory);
@@ -133,6 +137,7 @@ async function readEmbeddingFile(path: string, dataDirectory: string): Promise<U
 export function regionPartFormat(
   images: (part: number) => number,
 ): Pick<PartStoreOptions<readonly Float32Array[]>, "extension" | "encode" | "decode"> {
+  checkFunction(images, "The number of a part's images");
   return {
     extension: "safetensors",
     encode: (vectors) => encodeRegionSafetensors(vectors),

@@ -3,6 +3,7 @@ import { constants, createReadStream, existsSync } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
+import { checkFunction, checkText } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
 import type { RangeSource } from "../../formats/safetensors.ts";
 
@@ -96,6 +97,8 @@ export async function atomicWriteFile(
   path: string,
   contents: Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
+  checkText(path, "A path");
+  checkContents(contents);
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -115,6 +118,7 @@ export async function atomicWriteFile(
 
 /** Where a folder is made anew while the old one stays as it is; see {@link replaceFolder}. */
 export function folderBeside(folder: string): string {
+  checkText(folder, "A folder");
   return `${folder}.new`;
 }
 
@@ -125,6 +129,8 @@ export function folderBeside(folder: string): string {
  * @throws VillaError `FileSystem`, `NotFound`; the old folder is then in its place
  */
 export async function replaceFolder(made: string, folder: string): Promise<void> {
+  checkText(made, "A folder");
+  checkText(folder, "A folder");
   try {
     if (!existsSync(folder)) return await rename(made, folder);
     const old = `${folder}.${process.pid}-${randomBytes(4).toString("hex")}.old`;
@@ -140,6 +146,15 @@ export async function replaceFolder(made: string, folder: string): Promise<void>
   } catch (error) {
     throw fileError(error, folder, "write");
   }
+}
+
+function checkContents(contents: unknown): void {
+  const isIterable =
+    typeof contents === "object" &&
+    contents !== null &&
+    (Symbol.iterator in contents || Symbol.asyncIterator in contents);
+  if (typeof contents === "string" || isIterable) return;
+  throw new VillaError("InvalidArgument", `A file holds bytes or a text, not ${describe(contents)}.`);
 }
 
 function pieces(
@@ -163,7 +178,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** Turns what Node's file functions throw into a {@link VillaError} that names the file. Others pass unchanged. */
 export function fileError(error: unknown, path: string, doing: "read" | "write"): unknown {
-  if (isVillaError(error)) return error;
+  if (isVillaError(error) || typeof error !== "object" || error === null) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined) return error;
   if (code === "ENOENT") {
@@ -175,6 +190,8 @@ export function fileError(error: unknown, path: string, doing: "read" | "write")
 
 /** Puts the file's path in front of errors about its contents. */
 export async function withPath<T>(path: string, read: () => T | Promise<T>): Promise<T> {
+  checkText(path, "A path");
+  checkFunction(read, "What reads a file");
   try {
     return await read();
   } catch (error) {

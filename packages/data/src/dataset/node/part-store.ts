@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { VillaError } from "../../errors.ts";
+import { checkFunction, checkObject, checkText } from "../../formats/check-arguments.ts";
 import { checkShard, ownsPart, type Shard } from "../shard.ts";
 import { atomicWriteFile, readFileBytes, withPath } from "./files.ts";
 import { noteShards, requireParts } from "./shards.ts";
@@ -54,6 +55,11 @@ export class PartStore<T> {
   readonly #options: PartStoreOptions<T>;
 
   constructor(options: PartStoreOptions<T>) {
+    checkObject(options, "What a store of parts is told");
+    checkText(options.folder, "A folder of parts");
+    checkText(options.extension, "The ending of parts");
+    checkFunction(options.encode, "What encodes a part");
+    checkFunction(options.decode, "What decodes a part");
     this.folder = options.folder;
     this.#options = options;
   }
@@ -190,6 +196,8 @@ export class PartStore<T> {
 
 /** Names of the settings that differ. The order of keys, at any depth, makes no difference; undefined counts as absent. */
 export function differingSettings(a: PartSettings, b: PartSettings): string[] {
+  checkObject(a, "Settings");
+  checkObject(b, "Settings");
   return Object.keys({ ...a, ...b }).filter((key) => canonical(a[key]) !== canonical(b[key]));
 }
 

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { checkFunction, checkObject, checkText } from "../../formats/check-arguments.ts";
 import { checkEmbeddingManifest } from "./embedding-manifest.ts";
 import { visitRegionEmbeddings } from "./embeddings.ts";
 import type { Dataset } from "./open-dataset.ts";
@@ -22,11 +23,15 @@ export interface RegionEmbeddings {
  */
 export async function readRegionEmbeddings(
   dataset: Dataset,
-  { split }: { readonly split?: string | undefined } = {},
+  options: { readonly split?: string | undefined } = {},
 ): Promise<RegionEmbeddings> {
+  checkObject(dataset, "A dataset");
+  checkText(dataset.directory, "A dataset's folder");
+  checkFunction(dataset.rows, "A dataset's rows");
+  checkObject(options, "What is said of embeddings");
   const { directory, annotations } = dataset;
   await checkEmbeddingManifest(directory, annotations);
-  const rows = dataset.rows(split);
+  const rows = dataset.rows(options.split);
   const vectors = new Map<number, Float32Array>();
   await visitRegionEmbeddings(directory, new Set(rows.map((row) => row.imageId)), (imageId, vector) => {
     vectors.set(imageId, vector);

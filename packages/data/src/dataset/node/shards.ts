@@ -1,10 +1,16 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { VillaError } from "../../errors.ts";
+import { checkList, checkText } from "../../formats/check-arguments.ts";
+import { describe } from "../../formats/describe.ts";
 import { atomicWriteFile } from "./files.ts";
 
 /** Notes in a folder of parts how many shards share them out. */
 export async function noteShards(folder: string, count: number): Promise<void> {
+  checkText(folder, "A folder of parts");
+  if (!(Number.isInteger(count) && count >= 1)) {
+    throw new VillaError("InvalidArgument", `A job has one or more shards, not ${describe(count)}.`);
+  }
   await atomicWriteFile(join(folder, `shards-${count}`), "");
 }
 
@@ -21,6 +27,8 @@ export function requireParts(
   total: number,
   owner: (part: number, shards: number) => number = (part, shards) => part % shards,
 ): void {
+  checkText(folder, "A folder of parts");
+  checkList(missing, "The missing parts", (part): part is number => Number.isInteger(part));
   if (missing.length === 0) return;
   const names = existsSync(folder) ? readdirSync(folder) : [];
   const counts = names.flatMap((name) => /^shards-(\d+)$/.exec(name)?.[1] ?? []).map(Number);

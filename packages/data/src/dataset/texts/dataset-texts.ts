@@ -1,4 +1,4 @@
-import type { AttributeVocabulary } from "../vocabulary.ts";
+import { type AttributeVocabulary, checkVocabulary } from "../vocabulary.ts";
 import { AttributeMentions } from "./mentions.ts";
 import { storedSentences } from "./prose-sentences.ts";
 import { sentences } from "./sentences.ts";
@@ -33,6 +33,7 @@ export const originalTexts: DatasetTexts = {
  * @example datasetTexts(vocabulary).about("A scarlet mug . no lid", "red") // ["A scarlet mug"], with that synonym
  */
 export function datasetTexts(vocabulary: AttributeVocabulary): DatasetTexts {
+  checkVocabulary(vocabulary);
   if (vocabulary.mentions === undefined) return originalTexts;
   const mentions = new AttributeMentions(vocabulary);
   // All attributes of an image ask about the same text.

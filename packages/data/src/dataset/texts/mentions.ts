@@ -1,6 +1,6 @@
 import { VillaError } from "../../errors.ts";
 import { quote } from "../../formats/describe.ts";
-import type { AttributeVocabulary } from "../vocabulary.ts";
+import { type AttributeVocabulary, checkVocabulary } from "../vocabulary.ts";
 import { type DenialTest, denialTest, isDenial } from "./negation.ts";
 
 /** A stretch of text within which a negation reaches. */
@@ -41,7 +41,9 @@ export class AttributeMentions {
   readonly #negation: boolean;
 
   /** @throws VillaError `InvalidArgument` for a name or synonym without a letter or digit */
-  constructor({ groups, mentions }: AttributeVocabulary) {
+  constructor(vocabulary: AttributeVocabulary) {
+    checkVocabulary(vocabulary);
+    const { groups, mentions } = vocabulary;
     this.#negation = mentions !== "words-negated-too";
     this.#order = new Map(groups.flatMap(({ attributes }) => attributes).map((name, i) => [name, i]));
     for (const { attributes, synonyms } of groups) {

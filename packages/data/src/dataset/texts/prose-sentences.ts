@@ -1,3 +1,4 @@
+import { checkText } from "../../formats/check-arguments.ts";
 import { sentenceSeparator } from "./sentences.ts";
 
 /** Never the end of a sentence: a name follows. */
@@ -49,6 +50,7 @@ const sectionName = /^\s*\p{Lu}[\p{Lu} ]{2,40}:/u;
  * @example proseSentences("Approx. 3.5 cm, e.g. a nodule. No edema") // ["Approx. 3.5 cm, e.g. a nodule", "No edema"]
  */
 export function proseSentences(prose: string): string[] {
+  checkText(prose, "A text");
   return blocksOf(prose)
     .flatMap(sentencesOfBlock)
     .filter((sentence) => /[\p{L}\p{N}]/u.test(sentence));
@@ -56,6 +58,7 @@ export function proseSentences(prose: string): string[] {
 
 /** The sentences of a text that a dataset keeps: taken apart once, and joined by `joinSentences`. */
 export function storedSentences(text: string): string[] {
+  checkText(text, "A text");
   return text.split(sentenceSeparator).flatMap(proseSentences);
 }
 

@@ -1,3 +1,5 @@
+import { checkList, checkObject, checkText, isText } from "../../formats/check-arguments.ts";
+
 /** Which pieces of a text {@link sentences} takes for sentences. */
 export interface SentenceOptions {
   /** Drops pieces of so many characters or fewer. Default 0: only empty ones. */
@@ -9,7 +11,10 @@ export interface SentenceOptions {
  *
  * @see datasetTexts for the rule that a dataset follows
  */
-export function sentences(text: string, { longerThan = 0 }: SentenceOptions = {}): string[] {
+export function sentences(text: string, options: SentenceOptions = {}): string[] {
+  checkText(text, "A text");
+  checkObject(options, "What is said of sentences");
+  const { longerThan = 0 } = options;
   return text
     .split(".")
     .map((piece) => piece.trim())
@@ -21,6 +26,7 @@ export const sentenceSeparator = " . ";
 
 /** Puts sentences into one text, as datasets keep them. */
 export function joinSentences(parts: readonly string[]): string {
+  checkList(parts, "Sentences", isText);
   return parts.join(sentenceSeparator);
 }
 
@@ -32,5 +38,6 @@ export const functionWords: ReadonlySet<string> = new Set(["the", "is", "a", "of
 
 /** The words of a text in lower case: runs of letters and digits. */
 export function wordsOf(text: string): string[] {
+  checkText(text, "A text");
   return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 }

@@ -1,5 +1,5 @@
 import { isVillaError, VillaError } from "../../errors.ts";
-import { checkBytes } from "../check-bytes.ts";
+import { checkBytes } from "../check-arguments.ts";
 import { describe } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { otherKind } from "../recognize.ts";

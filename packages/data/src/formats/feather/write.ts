@@ -1,5 +1,6 @@
 import type { Data, DataType, Field, RecordBatch } from "apache-arrow";
 import { VillaError } from "../../errors.ts";
+import { checkList, checkObject, checkText, isObject } from "../check-arguments.ts";
 import { describe, quote } from "../describe.ts";
 import { type Arrow, loadArrow } from "./arrow.ts";
 
@@ -53,12 +54,23 @@ export async function writeFeather(
 }
 
 /** A {@link FeatherWriter}: each `append` becomes one record batch, which every reader joins again. */
-export async function createFeatherWriter({ compression = "none" }: FeatherWriteOptions = {}): Promise<FeatherWriter> {
+export async function createFeatherWriter(options: FeatherWriteOptions = {}): Promise<FeatherWriter> {
+  checkObject(options, "What a Feather writer is told");
+  const { compression = "none" } = options;
+  if (compression !== "none" && compression !== "lz4") {
+    throw new VillaError("InvalidArgument", `Feather's compression is "none" or "lz4", not ${describe(compression)}.`);
+  }
   const arrow = await loadArrow();
   const sink = createSink(arrow, compression === "lz4");
   let layout: string | undefined;
   return {
     append(columns) {
+      checkList(columns, "The columns of a table", isObject);
+      for (const { name, type, values } of columns) {
+        checkText(name, "A column's name");
+        checkType(type);
+        checkList(values, `The values of column ${quote(name)}`);
+      }
       const columnLayout = JSON.stringify(columns.map(({ name, type }) => [name, type]));
       layout ??= columnLayout;
       if (columnLayout !== layout) {
@@ -80,7 +92,7 @@ function recordBatch(arrow: Arrow, columns: readonly FeatherColumn[]): RecordBat
   if (ragged) {
     throw new VillaError(
       "InvalidArgument",
-      `Column "${ragged.name}" has ${ragged.values.length} values, but "${columns[0]!.name}" has ${length}.`,
+      `Column ${quote(ragged.name)} has ${ragged.values.length} values, but ${quote(columns[0]!.name)} has ${length}.`,
     );
   }
   const fields = columns.map(({ name, type }) => new arrow.Field(name, arrowType(arrow, type), true));
@@ -88,6 +100,19 @@ function recordBatch(arrow: Arrow, columns: readonly FeatherColumn[]): RecordBat
   const schema = new arrow.Schema(fields);
   return new arrow.RecordBatch(schema, arrow.makeData({ type: new arrow.Struct(fields), length, children }));
 }
+
+function checkType(type: unknown): void {
+  const isList = isObject(type) && Object.keys(type).length === 1;
+  if (isList && "list" in type) checkType(type.list);
+  else if (typeof type !== "string" || !plainTypes.has(type)) {
+    throw new VillaError(
+      "InvalidArgument",
+      `A column's type is one of ${[...plainTypes].join(", ")} or { list: type }, not ${describe(type)}.`,
+    );
+  }
+}
+
+const plainTypes: ReadonlySet<string> = new Set(["int64", "int32", "float64", "float32", "bool", "string"]);
 
 function arrowType(arrow: Arrow, type: FeatherType): DataType {
   if (typeof type === "object") return new arrow.List(listField(arrow, type.list));

@@ -1,5 +1,6 @@
 import { encode } from "fast-png";
 import { VillaError } from "../../errors.ts";
+import { checkBytes, checkObject } from "../check-arguments.ts";
 import type { RgbImage } from "./rgb-image.ts";
 
 /** A picture as canvases and PNG hold it. */
@@ -17,6 +18,8 @@ export interface RgbaImage {
  * @throws VillaError `InvalidArgument` when sides and data do not fit together
  */
 export function encodePng(image: RgbaImage | RgbImage): Uint8Array {
+  checkObject(image, "A picture");
+  checkBytes(image.data);
   const { width, height, data } = image;
   const area = width * height;
   const isPlanar = "channels" in image;

@@ -1,5 +1,5 @@
 import { VillaError } from "../../errors.ts";
-import { quote } from "../describe.ts";
+import { describe, quote } from "../describe.ts";
 import type { DataType } from "../tensor.ts";
 import type { NpyArray } from "./array.ts";
 
@@ -93,7 +93,7 @@ export function parseDescriptor(descriptor: string): NumpyType {
  * @throws VillaError `Unsupported` for bfloat16, which NumPy lacks
  */
 export function numericDescriptor(dtype: DataType | "complex64" | "complex128"): string {
-  const code = descriptors[dtype];
-  if (!code) throw new VillaError("Unsupported", `NumPy has no ${dtype}; convert to float32 first.`);
+  const code = Object.hasOwn(descriptors, dtype) ? descriptors[dtype] : undefined;
+  if (!code) throw new VillaError("Unsupported", `NumPy has no type ${describe(dtype)}; convert to float32 first.`);
   return `${code.endsWith("1") ? "|" : "<"}${code}`;
 }

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { checkBytes, checkList, checkObject, isText } from "../check-arguments.ts";
 import { describeShape, quote } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { readPickle } from "../pickle/reader.ts";
@@ -27,6 +28,7 @@ export interface NpyOptions extends ReadLimits {
  *   more memory than allowed)
  */
 export function readNpy(bytes: Uint8Array, options: NpyOptions = {}): NpyArray {
+  checkBytes(bytes);
   return readNpyWithin(bytes, new Allowance(bytes.length, options), options);
 }
 
@@ -46,6 +48,8 @@ export function readNpyWithin(bytes: Uint8Array, allowance: Allowance, options: 
  * @throws VillaError `InvalidArgument` when data and shape disagree, `Unsupported` for bfloat16
  */
 export function writeNpy(array: NpyArray): Uint8Array {
+  checkObject(array, "An array");
+  checkList(array.shape, "The shape of an array");
   if (array.dtype === "object") {
     checkCount(array);
     return join(formatNpyHeader("|O", array.shape), pickleObjectArray(array));
@@ -94,7 +98,9 @@ function writeText(array: TextArray): Uint8Array {
   return join(formatNpyHeader(`${unicode ? "<U" : "|S"}${characters}`, array.shape), body);
 }
 
-function checkCount({ shape, data }: ObjectArray | TextArray): void {
+function checkCount({ dtype, shape, data }: ObjectArray | TextArray): void {
+  if (dtype === "object") checkList(data, "The data of an array of objects");
+  else checkList(data, "The data of an array of texts", isText);
   if (data.length !== elementCount(shape)) {
     throw new VillaError(
       "InvalidArgument",

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { checkBytes, checkObject } from "../check-arguments.ts";
 import { quote } from "../describe.ts";
 import { Allowance } from "../limits.ts";
 import { openZip } from "../zip/reader.ts";
@@ -13,6 +14,7 @@ import { type NpyOptions, readNpyWithin, writeNpy } from "./npy.ts";
  * @throws VillaError as `readNpy`; `UnsafeFile` also for archives that would expand beyond the memory limit
  */
 export function readNpz(bytes: Uint8Array, options: NpyOptions = {}): Map<string, NpyArray> {
+  checkBytes(bytes);
   const allowance = new Allowance(bytes.length, options);
   const archive = openZip(bytes, "NPZ file", { allowance });
   const arrays = new Map<string, NpyArray>();
@@ -38,8 +40,11 @@ export interface NpzWriteOptions {
  */
 export function writeNpz(
   arrays: ReadonlyMap<string, NpyArray> | Readonly<Record<string, NpyArray>>,
-  { level = 0 }: NpzWriteOptions = {},
+  options: NpzWriteOptions = {},
 ): Uint8Array {
+  checkObject(arrays, "The arrays of an archive");
+  checkObject(options, "What is said of an archive");
+  const { level = 0 } = options;
   const entries = isMap(arrays) ? [...arrays] : Object.entries(arrays);
   return writeZip(entries.map(([name, array]) => zipMember(`${name}.npy`, writeNpy(array), level)));
 }

@@ -1,10 +1,11 @@
 import { VillaError } from "../../errors.ts";
-import { checkBytes } from "../check-bytes.ts";
+import { checkBytes, checkObject } from "../check-arguments.ts";
 import { describeShape, quote } from "../describe.ts";
 import { isFloat8 } from "../float8.ts";
 import { float16ToFloat32 } from "../half.ts";
 import { Allowance } from "../limits.ts";
 import {
+  checkTensor,
   type DataType,
   elementCount,
   encodeElements,
@@ -98,7 +99,10 @@ export interface SparseWriteOptions {
  *
  * @param dense zeros are left out; negative ones too, as pydata/sparse does
  */
-export function writeSparseCoo(dense: TensorData, { level = 1 }: SparseWriteOptions = {}): Uint8Array {
+export function writeSparseCoo(dense: TensorData, options: SparseWriteOptions = {}): Uint8Array {
+  checkTensor(dense);
+  checkObject(options, "What is said of a sparse array");
+  const { level = 1 } = options;
   const { shape, dtype } = dense;
   const rank = shape.length;
   // Halves as the bits that the file holds.

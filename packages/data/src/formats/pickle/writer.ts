@@ -9,6 +9,9 @@ export type PickleExtension = (writer: PickleWriter, value: unknown) => boolean;
 export class PythonFloat {
   readonly value: number;
   constructor(value: number) {
+    if (typeof value !== "number") {
+      throw new VillaError("InvalidArgument", `A Python float is a number, not ${describe(value)}.`);
+    }
     this.value = value;
   }
 }

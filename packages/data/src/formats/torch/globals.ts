@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { checkText } from "../check-arguments.ts";
 import { shorten } from "../describe.ts";
 import { numpyGlobalList } from "../numpy/pickle-globals.ts";
 import { builtinGlobals } from "../pickle/builtins.ts";
@@ -20,6 +21,7 @@ export class TorchObject extends StatefulObject {
 
   constructor(className: string) {
     super();
+    checkText(className, "The name of a class");
     this.className = className;
   }
 

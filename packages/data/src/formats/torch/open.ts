@@ -1,6 +1,6 @@
 import { VillaError } from "../../errors.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
-import type { RangeSource } from "../safetensors.ts";
+import { checkSource, type RangeSource } from "../safetensors.ts";
 import { decodeElements, type TensorData } from "../tensor.ts";
 import { looksLikeZip, openZip, type ZipEntry } from "../zip/reader.ts";
 import type { TorchReadOptions } from "./read.ts";
@@ -22,6 +22,7 @@ export interface TorchStateDictFile {
  * @throws VillaError as {@link loadStateDict}
  */
 export async function openStateDict(source: RangeSource, options: TorchReadOptions = {}): Promise<TorchStateDictFile> {
+  checkSource(source);
   const skeleton = await archiveSkeleton(source, options);
   if (!skeleton) return whole(source, options);
   // Halves stay bits here: widening would touch what is not there.

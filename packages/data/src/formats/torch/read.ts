@@ -1,5 +1,5 @@
 import { VillaError } from "../../errors.ts";
-import { checkBytes } from "../check-bytes.ts";
+import { checkBytes } from "../check-arguments.ts";
 import { shorten } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { readPickle } from "../pickle/reader.ts";
@@ -31,7 +31,8 @@ export interface TorchReadOptions extends ReadLimits {
  */
 export function loadTorch(bytes: Uint8Array, options: TorchReadOptions = {}): unknown {
   checkBytes(bytes);
-  const rebuild = { raw: options.raw ?? false, allowance: new Allowance(bytes.length, options) };
+  const allowance = new Allowance(bytes.length, options);
+  const rebuild = { raw: options.raw ?? false, allowance };
   if (looksLikeZip(bytes)) return readZipTorch(bytes, options, rebuild);
   if (looksLikeLegacyTorch(bytes)) return readLegacyTorch(bytes, rebuild);
   throw new VillaError(

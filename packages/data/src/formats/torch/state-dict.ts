@@ -1,5 +1,6 @@
 import { VillaError } from "../../errors.ts";
-import { quote } from "../describe.ts";
+import { checkFunction, checkList, checkMap, isText } from "../check-arguments.ts";
+import { describe, quote } from "../describe.ts";
 import { isTensorData, type TensorData } from "../tensor.ts";
 import { TorchObject } from "./globals.ts";
 import { loadTorch, type TorchReadOptions } from "./read.ts";
@@ -72,6 +73,8 @@ export function withoutCommonPrefix<T>(
   named: ReadonlyMap<string, T>,
   isOwn: (firstPart: string) => boolean,
 ): Map<string, T> {
+  checkMap(named, "Named values");
+  checkFunction(isOwn, "The test of a name");
   let names = [...withoutWrappers(named).entries()];
   for (;;) {
     const first = names[0]?.[0] ?? "";
@@ -86,7 +89,11 @@ export function withoutCommonPrefix<T>(
 
 /** The first names of a file, for errors that say that others were wanted. */
 export function someNames(names: Iterable<string>, most = 4): string {
+  if (typeof names !== "object" || names === null || !(Symbol.iterator in names)) {
+    throw new VillaError("InvalidArgument", `Names come as a list, not as ${describe(names)}.`);
+  }
   const all = [...names];
+  checkList(all, "Names", isText);
   return `${all.slice(0, most).map(quote).join(", ")}${all.length > most ? `, … (${all.length} in all)` : ""}`;
 }
 

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { checkText } from "../check-arguments.ts";
 import { describe } from "../describe.ts";
 import { isPickleGlobal } from "../pickle/globals.ts";
 import type { DataType } from "../tensor.ts";
@@ -93,6 +94,7 @@ export class UnsupportedTensor {
   readonly what: string;
 
   constructor(what: string) {
+    checkText(what, "What a tensor is");
     this.what = what;
   }
 }

@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { checkObject } from "../check-arguments.ts";
 import { numpyArrays } from "../numpy/pickle-objects.ts";
 import { opcode } from "../pickle/opcodes.ts";
 import { type PickleExtension, PickleWriter } from "../pickle/writer.ts";
@@ -39,6 +40,7 @@ const alignment = 64;
  *   64-bit tensors, which older torch lacks, and for more than 4 GiB
  */
 export function saveTorch(value: unknown, options: TorchWriteOptions = {}): Uint8Array {
+  checkObject(options, "What is said of a torch file");
   const folder = options.archiveName ?? "archive";
   const storages: ZipMember[] = [];
   const keys = new Map<TensorData, string>();

@@ -1,3 +1,5 @@
+import { checkBytes } from "../check-arguments.ts";
+
 /**
  * Tables of the CRC-32 of ZIP and PNG: `crcTables[k * 256 + b]` = effect of byte b followed by k zero bytes.
  */
@@ -5,6 +7,7 @@ export const crcTables: Int32Array = makeTables(8);
 
 /** CRC-32 (as in ZIP, PNG, gzip) of `bytes`, continuing from `previous`. Unsigned. */
 export function crc32(bytes: Uint8Array, previous = 0): number {
+  checkBytes(bytes);
   const t = crcTables;
   let crc = ~previous;
   let i = 0;

@@ -1,5 +1,5 @@
 import { VillaError } from "../../errors.ts";
-import { checkBytes } from "../check-bytes.ts";
+import { checkBytes } from "../check-arguments.ts";
 import { quote } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { otherKind } from "../recognize.ts";
