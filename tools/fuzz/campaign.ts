@@ -114,7 +114,9 @@ export async function runCampaign(
     if (!stopped) break;
     const { job, index, kind, detail } = stopped;
     const { format, to } = left[job]!;
-    finds.push({ format, index, kind, detail });
+    // Alone and once more: a busy machine may have let the process wait.
+    const again = await watch([{ format, from: index, to: index + 1 }], seed, ({ find }) => find && finds.push(find));
+    if (again) finds.push({ format, index, kind, detail });
     left = [{ format, from: index + 1, to }, ...left.slice(job + 1)];
   }
   return { results, finds };
