@@ -24,7 +24,7 @@ export function encodeRegionNpz(vectors: readonly Float32Array[]): Uint8Array {
 export function decodeRegionNpz(bytes: Uint8Array): Float32Array[] {
   const array = readNpz(bytes).get("arr_0");
   if (isObjectArray(array) && array.shape.length === 1) return array.data.map(asVector);
-  if (isObjectArray(array) || isTensorData(array)) return rowVectors(array);
+  if ((isObjectArray(array) || isTensorData(array)) && array.shape.length > 0) return rowVectors(array);
   throw new VillaError("InvalidFile", 'This is not a file of region embeddings: it has no array "arr_0" of vectors.');
 }
 

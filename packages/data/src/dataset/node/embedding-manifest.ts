@@ -46,8 +46,11 @@ export async function readEmbeddingManifest(dataDirectory: string): Promise<Embe
   const path = join(dataDirectory, embeddingFiles.regions, embeddingFiles.manifest);
   if (!existsSync(path)) return undefined;
   try {
-    const manifest = JSON.parse(new TextDecoder().decode(await readFileBytes(path))) as Partial<EmbeddingManifest>;
-    if (manifest.format === 1 && manifest.encoder && manifest.dataset) return manifest as EmbeddingManifest;
+    const manifest: unknown = JSON.parse(new TextDecoder().decode(await readFileBytes(path)));
+    const isManifest = isObject(manifest) && manifest.format === 1;
+    if (isManifest && isObject(manifest.encoder) && isObject(manifest.dataset)) {
+      return manifest as unknown as EmbeddingManifest;
+    }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }

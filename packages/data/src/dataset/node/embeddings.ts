@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isVillaError, VillaError } from "../../errors.ts";
-import { checkFunction, checkText } from "../../formats/check-arguments.ts";
+import { checkFunction, checkText, isText } from "../../formats/check-arguments.ts";
+import { describe } from "../../formats/describe.ts";
 import { readFeather } from "../../formats/feather/read.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
 import { type TensorData, toFloat32 } from "../../formats/tensor.ts";
@@ -75,14 +76,24 @@ export async function visitRegionEmbeddings(
   const indexPath = join(folder, embeddingFiles.index);
   const index = await readEmbeddingFile(indexPath, dataDirectory);
   const table = await withPath(indexPath, () => readFeather(index));
+  const seen = new Set<number>();
   const files = new Map<string, { imageId: number; position: number }[]>();
   const [ids, names, positions] = [table.column("image_id"), table.column("file"), table.column("file_id")];
-  ids.forEach((id, i) => {
-    const imageId = Number(id);
+  ids.forEach((imageId, i) => {
+    const [file, position] = [names[i], positions[i]];
+    // An empty cell must not become image 0, or the first vector of a file.
+    if (!isWhole(imageId) || !isWhole(position) || typeof file !== "string") {
+      throw new VillaError(
+        "InvalidFile",
+        `${indexPath}: row ${i} does not say which image is where (image_id ${describe(imageId)}, file ${describe(file)}, file_id ${describe(position)}).`,
+      );
+    }
+    if (seen.has(imageId)) throw new VillaError("InvalidFile", `${indexPath} names image ${imageId} twice.`);
+    seen.add(imageId);
     if (wanted && !wanted.has(imageId)) return;
-    const path = embeddingPath(folder, String(names[i]));
+    const path = embeddingPath(folder, file);
     const entries = files.get(path);
-    const entry = { imageId, position: Number(positions[i]) };
+    const entry = { imageId, position };
     if (entries) entries.push(entry);
     else files.set(path, [entry]);
   });
@@ -113,8 +124,29 @@ function embeddingPath(folder: string, file: string): string {
 /** Safetensors sort their tensors; the metadata's `order` gives back the heads' order. */
 function orderedTensors(bytes: Uint8Array): Map<string, TensorData> {
   const { tensors, metadata } = readSafetensors(bytes);
-  const order = metadata.order ? (JSON.parse(metadata.order) as string[]) : [...tensors.keys()];
-  return new Map(order.flatMap((name) => (tensors.has(name) ? [[name, tensors.get(name)!] as const] : [])));
+  if (metadata.order === undefined) return tensors;
+  const order = parseOrder(metadata.order);
+  const isWhole = order?.length === tensors.size && new Set(order).size === tensors.size;
+  if (!order || !isWhole || !order.every((name) => tensors.has(name))) {
+    throw new VillaError(
+      "InvalidFile",
+      'The metadata "order" of the attribute embeddings is not a JSON list of all their names.',
+    );
+  }
+  return new Map(order.map((name) => [name, tensors.get(name)!]));
+}
+
+function parseOrder(json: string): string[] | undefined {
+  try {
+    const names: unknown = JSON.parse(json);
+    return Array.isArray(names) && names.every(isText) ? names : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }
 
 async function readEmbeddingFile(path: string, dataDirectory: string): Promise<Uint8Array> {

@@ -59,7 +59,7 @@ export function readSparseWithin(
   allowance.take(count * values.data.BYTES_PER_ELEMENT, "The dense array");
   allowance.work(stored * rank, "The dense array");
   const dense = newStoredArray(values.dtype, count);
-  if (archive.entries.has("fill_value.npy")) fill(dense, member("fill_value"));
+  if (archive.entries.has("fill_value.npy")) fill(dense, values.dtype, member("fill_value"));
   scatter(dense, values, coordinateNumbers(coords), shape);
   if (options.raw || values.dtype !== "float16") return { dtype: values.dtype, shape, data: dense };
   allowance.take(4 * count, "The dense array");
@@ -138,10 +138,14 @@ export function writeSparseCoo(dense: TensorData, options: SparseWriteOptions = 
   ]);
 }
 
-function fill(dense: TensorData["data"], { data }: TensorData): void {
-  const value = data[0];
-  if (value === undefined || typeof value !== typeof (dense[0] ?? value)) {
-    throw new VillaError("InvalidFile", "The sparse array has a fill value of another type than its data.");
+function fill(dense: TensorData["data"], dtype: DataType, { dtype: own, data }: TensorData): void {
+  const [value] = data;
+  // Of another type it could not be kept: 0.5 among whole numbers, or the bits of a half.
+  if (value === undefined || data.length !== 1 || own !== dtype) {
+    throw new VillaError(
+      "InvalidFile",
+      `The sparse array of ${dtype} needs one fill value of that type, but has ${data.length} of ${own}.`,
+    );
   }
   if (!Object.is(value, 0) && value !== 0n) dense.fill(value as never);
 }

@@ -2,7 +2,7 @@ import { VillaError } from "../../errors.ts";
 import { describe } from "../describe.ts";
 import { float16ToFloat32 } from "../half.ts";
 import type { Allowance } from "../limits.ts";
-import { elementCount, isTensorData, newStoredArray, type TensorData } from "../tensor.ts";
+import { elementCount, isNarrowFloat, isTensorData, newStoredArray, type TensorData } from "../tensor.ts";
 import { UnsupportedTensor } from "./types.ts";
 
 /**
@@ -49,10 +49,15 @@ function scatter(
   if (!fits) throw malformed("has indices and values that do not fit its size");
   const count = elementCount(size);
   const width = elementCount(dense);
-  // 16-bit floats that were left as bits cannot be added up.
-  const isRaw = values.data instanceof Uint16Array && values.dtype !== "uint16";
+  // Floats that were left as bits cannot be added up.
+  const isRaw = isNarrowFloat(values.dtype) && !(values.data instanceof Float32Array);
   const source = isRaw && values.dtype === "float16" ? float16ToFloat32(values.data as Uint16Array) : values.data;
-  if (isRaw && values.dtype !== "float16") throw malformed("of bfloat16 cannot be read with raw");
+  if (isRaw && values.dtype !== "float16") {
+    throw new VillaError(
+      "Unsupported",
+      `A sparse tensor of ${values.dtype} cannot be left as bits: read it without raw.`,
+    );
+  }
   allowance.take(8 * count, "A sparse tensor");
   allowance.work(4 * stored * width * Math.max(1, axes.length), "A sparse tensor");
   const out = source instanceof Float32Array ? new Float32Array(count) : newStoredArray(values.dtype, count);
