@@ -59,6 +59,7 @@ export { type NpyOptions, readNpy, writeNpy } from "./formats/numpy/npy.ts";
 export { type NpzWriteOptions, readNpz, writeNpz } from "./formats/numpy/npz.ts";
 export { readSparseCoo, type SparseWriteOptions, writeSparseCoo } from "./formats/numpy/sparse.ts";
 export { PythonFloat } from "./formats/pickle/writer.ts";
+export { ProtobufWriter } from "./formats/protobuf.ts";
 export { RandomState, type RandomStateSnapshot } from "./formats/random.ts";
 export {
   openSafetensors,

@@ -1,3 +1,5 @@
+import { ProtobufWriter } from "@villa/data";
+
 /** Attribute of an ONNX node: an integer, a list of integers, or a floating-point number marked as one. */
 export type OnnxAttribute = number | readonly number[] | { readonly float: number };
 
@@ -28,69 +30,43 @@ export function onnxModel(
   inputs: readonly OnnxValue[],
   outputs: readonly OnnxValue[],
 ): Uint8Array {
-  const graph = [
-    ...nodes.flatMap((node) => message(1, nodeFields(node))),
-    ...text(2, "villa"),
-    ...inputs.flatMap((value) => message(11, valueFields(value))),
-    ...outputs.flatMap((value) => message(12, valueFields(value))),
-  ];
-  return Uint8Array.from([
-    ...integer(1, 8), // ir_version
-    ...message(8, [...text(1, ""), ...integer(2, 17)]), // opset_import
-    ...message(8, [...text(1, "com.microsoft"), ...integer(2, 1)]),
-    ...message(7, graph),
-  ]);
+  const graph = new ProtobufWriter();
+  for (const node of nodes) graph.bytes(1, nodeMessage(node));
+  graph.text(2, "villa");
+  for (const value of inputs) graph.bytes(11, valueMessage(value));
+  for (const value of outputs) graph.bytes(12, valueMessage(value));
+  return new ProtobufWriter()
+    .int(1, 8) // ir_version
+    .bytes(8, new ProtobufWriter().text(1, "").int(2, 17)) // opset_import
+    .bytes(8, new ProtobufWriter().text(1, "com.microsoft").int(2, 1))
+    .bytes(7, graph)
+    .finish();
 }
 
-function nodeFields({ operator, inputs, outputs, attributes = {}, domain }: OnnxNode): number[] {
-  return [
-    ...inputs.flatMap((name) => text(1, name)),
-    ...outputs.flatMap((name) => text(2, name)),
-    ...text(4, operator),
-    ...Object.entries(attributes).flatMap(([name, value]) => message(5, attributeFields(name, value))),
-    ...(domain ? text(7, domain) : []),
-  ];
+function nodeMessage({ operator, inputs, outputs, attributes = {}, domain }: OnnxNode): ProtobufWriter {
+  const node = new ProtobufWriter();
+  for (const name of inputs) node.text(1, name);
+  for (const name of outputs) node.text(2, name);
+  node.text(4, operator);
+  for (const [name, value] of Object.entries(attributes)) node.bytes(5, attributeMessage(name, value));
+  return domain ? node.text(7, domain) : node;
 }
 
-function attributeFields(name: string, value: OnnxAttribute): number[] {
+function attributeMessage(name: string, value: OnnxAttribute): ProtobufWriter {
   const float = 1;
   const int = 2;
   const ints = 7;
-  if (typeof value === "object" && "float" in value) {
-    const bytes = new Uint8Array(Float32Array.of(value.float).buffer);
-    return [...text(1, name), ...varint((2 << 3) | 5), ...bytes, ...integer(20, float)];
-  }
-  return typeof value === "number"
-    ? [...text(1, name), ...integer(3, value), ...integer(20, int)]
-    : [...text(1, name), ...value.flatMap((each) => integer(8, each)), ...integer(20, ints)];
+  const attribute = new ProtobufWriter().text(1, name);
+  if (typeof value === "number") return attribute.int(3, value).int(20, int);
+  if ("float" in value) return attribute.float(2, value.float).int(20, float);
+  for (const each of value) attribute.int(8, each);
+  return attribute.int(20, ints);
 }
 
-function valueFields({ name, rank }: OnnxValue): number[] {
+function valueMessage({ name, rank }: OnnxValue): ProtobufWriter {
   const float = 1;
-  const dimensions = Array.from({ length: rank }, (_, axis) => message(1, text(2, `${name}_${axis}`))).flat();
-  const tensor = [...integer(1, float), ...message(2, dimensions)];
-  return [...text(1, name), ...message(2, message(1, tensor))];
-}
-
-function integer(field: number, value: number): number[] {
-  return [...varint(field << 3), ...varint(value)];
-}
-
-function text(field: number, value: string): number[] {
-  return message(field, [...new TextEncoder().encode(value)]);
-}
-
-function message(field: number, bytes: readonly number[]): number[] {
-  return [...varint((field << 3) | 2), ...varint(bytes.length), ...bytes];
-}
-
-function varint(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = BigInt.asUintN(64, BigInt(value));
-  while (rest > 127n) {
-    bytes.push(Number(rest & 127n) | 128);
-    rest >>= 7n;
-  }
-  bytes.push(Number(rest));
-  return bytes;
+  const shape = new ProtobufWriter();
+  for (let axis = 0; axis < rank; axis++) shape.bytes(1, new ProtobufWriter().text(2, `${name}_${axis}`));
+  const tensor = new ProtobufWriter().int(1, float).bytes(2, shape);
+  return new ProtobufWriter().text(1, name).bytes(2, new ProtobufWriter().bytes(1, tensor));
 }

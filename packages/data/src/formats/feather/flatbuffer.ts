@@ -10,7 +10,7 @@ export class CheckedTable {
   readonly #fields: number;
   readonly #fieldCount: number;
 
-  private constructor(view: DataView, at: number) {
+  constructor(view: DataView, at: number) {
     this.#view = view;
     this.#at = at;
     this.#check(at, 4);
