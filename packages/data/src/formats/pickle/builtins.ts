@@ -2,9 +2,7 @@ import { VillaError } from "../../errors.ts";
 import type { Allowance } from "../limits.ts";
 import { latin1ToBytes } from "./byte-reader.ts";
 import { type PickleGlobal, pickleGlobal, StatefulObject } from "./globals.ts";
-
-/** Bytes that an item of each container takes, about, and those of the empty container. */
-export const containerCost = { empty: 64, listItem: 8, mapItem: 48 } as const;
+import { containerCost } from "./stack.ts";
 
 /** What `argparse.Namespace` becomes: its attributes. */
 class Namespace extends StatefulObject {

@@ -1,15 +1,12 @@
 import { VillaError } from "../../errors.ts";
 import { describe } from "../describe.ts";
 import type { Allowance } from "../limits.ts";
-import { containerCost } from "./builtins.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { InertValue, isPickleGlobal, isPickleState, type PickleGlobal, type PickleGlobals } from "./globals.ts";
 import { malformed, parseIndex, readLiteral } from "./literals.ts";
 import { opcode } from "./opcodes.ts";
+import { containerCost, PickleStack } from "./stack.ts";
 
-// Bytes of memory that operations charge, about what V8 takes.
-const pushCost = 16;
-const memoCost = 48;
 /** Steps of work of one operation. */
 const operationSteps = 4;
 
@@ -43,185 +40,205 @@ export function readPickle(bytes: Uint8Array, options: PickleOptions): PickleRes
   return { value: new Machine(reader, options).run(), end: reader.position };
 }
 
-/** Python's pickle machine: a stack, marks on it, and a memo of values to refer back to. */
+/** Python's pickle machine: operations upon a stack, marks on it, and a memo of values to refer back to. */
 class Machine {
-  #stack: unknown[] = [];
-  readonly #marked: unknown[][] = [];
-  readonly #memo = new Map<number, unknown>();
+  readonly #stack: PickleStack;
   readonly #in: ByteReader;
   readonly #options: PickleOptions;
 
   constructor(input: ByteReader, options: PickleOptions) {
     this.#in = input;
     this.#options = options;
+    this.#stack = new PickleStack(options.allowance);
   }
 
   run(): unknown {
     for (;;) {
       const code = this.#in.uint8();
-      if (code === opcode.STOP) return this.#pop();
-      this.#step(code);
+      if (code === opcode.STOP) return this.#stack.pop();
+      this.#options.allowance.work(operationSteps, "The pickle");
+      const isKnown = this.#literal(code) || this.#container(code) || this.#reference(code) || this.#construction(code);
+      if (!isKnown) this.#other(code);
     }
   }
 
-  #step(code: number): void {
-    const input = this.#in;
-    this.#options.allowance.work(operationSteps, "The pickle");
-    const literal = readLiteral(code, input);
-    if (literal !== undefined) {
-      if (typeof literal === "string") this.#charge(2 * literal.length);
-      this.#push(literal);
-      return;
-    }
-    switch (code) {
-      case opcode.PROTO:
-        if (input.uint8() > 5) throw new VillaError("Unsupported", "The pickle is of a protocol newer than 5.");
-        return;
-      case opcode.FRAME:
-        input.skip(8);
-        return;
+  /** A value that the operation spells out. */
+  #literal(code: number): boolean {
+    const literal = readLiteral(code, this.#in);
+    if (literal === undefined) return false;
+    if (typeof literal === "string") this.#stack.charge(2 * literal.length);
+    this.#stack.push(literal);
+    return true;
+  }
 
+  /** Operations that make lists, tuples, dicts and sets, or put items into them. */
+  #container(code: number): boolean {
+    const stack = this.#stack;
+    switch (code) {
       case opcode.EMPTY_TUPLE:
       case opcode.EMPTY_LIST:
-        this.#charge(containerCost.empty);
-        this.#push([]);
-        return;
+        stack.pushContainer([]);
+        return true;
       case opcode.TUPLE1:
-        this.#charge(containerCost.empty);
-        this.#push(this.#popMany(1));
-        return;
+        stack.pushContainer(stack.popMany(1));
+        return true;
       case opcode.TUPLE2:
-        this.#charge(containerCost.empty);
-        this.#push(this.#popMany(2));
-        return;
+        stack.pushContainer(stack.popMany(2));
+        return true;
       case opcode.TUPLE3:
-        this.#charge(containerCost.empty);
-        this.#push(this.#popMany(3));
-        return;
+        stack.pushContainer(stack.popMany(3));
+        return true;
       case opcode.TUPLE:
       case opcode.LIST:
-        this.#charge(containerCost.empty);
-        this.#push(this.#popMark());
-        return;
-      case opcode.APPEND: {
-        const item = this.#pop();
-        this.#charge(containerCost.listItem);
-        this.#top(Array.isArray, "list").push(item);
-        return;
-      }
-      case opcode.APPENDS: {
-        const items = this.#popMark();
-        const list = this.#top(Array.isArray, "list");
-        this.#charge(containerCost.listItem * items.length);
-        for (const item of items) list.push(item);
-        return;
-      }
+        stack.pushContainer(stack.popMark());
+        return true;
+      case opcode.APPEND:
+        this.#append(stack.popMany(1));
+        return true;
+      case opcode.APPENDS:
+        this.#append(stack.popMark());
+        return true;
       case opcode.EMPTY_DICT:
-        this.#charge(containerCost.empty);
-        this.#push(new Map());
-        return;
-      case opcode.DICT:
-        this.#charge(containerCost.empty);
-        this.#push(this.#setItems(new Map(), this.#popMark()));
-        return;
-      case opcode.SETITEM: {
-        const pair = this.#popMany(2);
-        this.#setItems(this.#top(isMap, "dict"), pair);
-        return;
+        stack.pushContainer(new Map());
+        return true;
+      case opcode.DICT: {
+        const items = stack.popMark();
+        stack.pushContainer(new Map());
+        this.#setItems(items);
+        return true;
       }
-      case opcode.SETITEMS: {
-        const items = this.#popMark();
-        this.#setItems(this.#top(isMap, "dict"), items);
-        return;
-      }
+      case opcode.SETITEM:
+        this.#setItems(stack.popMany(2));
+        return true;
+      case opcode.SETITEMS:
+        this.#setItems(stack.popMark());
+        return true;
       case opcode.EMPTY_SET:
-        this.#charge(containerCost.empty);
-        this.#push(new Set());
-        return;
+        stack.pushContainer(new Set());
+        return true;
       case opcode.FROZENSET: {
-        const items = this.#popMark();
-        this.#charge(containerCost.empty + containerCost.mapItem * items.length);
-        this.#push(new Set(items));
-        return;
+        const items = stack.popMark();
+        stack.pushContainer(new Set());
+        this.#addItems(items);
+        return true;
       }
-      case opcode.ADDITEMS: {
-        const items = this.#popMark();
-        const set = this.#top(isSet, "set");
-        this.#charge(containerCost.mapItem * items.length);
-        for (const item of items) set.add(item);
-        return;
-      }
+      case opcode.ADDITEMS:
+        this.#addItems(stack.popMark());
+        return true;
+      default:
+        return false;
+    }
+  }
 
+  #append(items: readonly unknown[]): void {
+    const list = this.#stack.top(Array.isArray, "list");
+    this.#stack.charge(containerCost.listItem * items.length);
+    for (const item of items) list.push(item);
+  }
+
+  #setItems(items: readonly unknown[]): void {
+    if (items.length % 2 !== 0) throw malformed("a key without a value");
+    const map = this.#stack.top(isMap, "dict");
+    this.#stack.charge((containerCost.mapItem * items.length) / 2);
+    for (let i = 0; i < items.length; i += 2) map.set(items[i], items[i + 1]);
+  }
+
+  #addItems(items: readonly unknown[]): void {
+    const set = this.#stack.top(isSet, "set");
+    this.#stack.charge(containerCost.mapItem * items.length);
+    for (const item of items) set.add(item);
+  }
+
+  /** Marks, and references to values that have been remembered. */
+  #reference(code: number): boolean {
+    const stack = this.#stack;
+    const input = this.#in;
+    switch (code) {
       case opcode.MARK:
-        this.#charge(containerCost.empty);
-        this.#marked.push(this.#stack);
-        this.#stack = [];
-        return;
+        stack.mark();
+        return true;
       case opcode.POP:
-        if (this.#stack.length > 0) this.#stack.pop();
-        else this.#popMark();
-        return;
+        stack.drop();
+        return true;
       case opcode.POP_MARK:
-        this.#popMark();
-        return;
+        stack.popMark();
+        return true;
       case opcode.DUP:
-        this.#push(this.#peek());
-        return;
+        stack.push(stack.peek());
+        return true;
       case opcode.PUT:
-        this.#remember(parseIndex(input.line()));
-        return;
+        stack.remember(parseIndex(input.line()));
+        return true;
       case opcode.BINPUT:
-        this.#remember(input.uint8());
-        return;
+        stack.remember(input.uint8());
+        return true;
       case opcode.LONG_BINPUT:
-        this.#remember(input.uint32());
-        return;
+        stack.remember(input.uint32());
+        return true;
       case opcode.MEMOIZE:
-        this.#remember(this.#memo.size);
-        return;
+        stack.memoize();
+        return true;
       case opcode.GET:
-        this.#recall(parseIndex(input.line()));
-        return;
+        stack.recall(parseIndex(input.line()));
+        return true;
       case opcode.BINGET:
-        this.#recall(input.uint8());
-        return;
+        stack.recall(input.uint8());
+        return true;
       case opcode.LONG_BINGET:
-        this.#recall(input.uint32());
-        return;
+        stack.recall(input.uint32());
+        return true;
+      default:
+        return false;
+    }
+  }
 
+  /** Operations that name constructors, call them, and set the state of what they made. */
+  #construction(code: number): boolean {
+    const stack = this.#stack;
+    const input = this.#in;
+    switch (code) {
       case opcode.GLOBAL: {
         const module = input.utf8Line();
-        this.#push(this.#options.globals(module, input.utf8Line()));
-        return;
+        stack.push(this.#options.globals(module, input.utf8Line()));
+        return true;
       }
       case opcode.STACK_GLOBAL: {
-        const [module, name] = this.#popMany(2);
+        const [module, name] = stack.popMany(2);
         if (typeof module !== "string" || typeof name !== "string") throw malformed("a global without a name");
-        this.#push(this.#options.globals(module, name));
-        return;
+        stack.push(this.#options.globals(module, name));
+        return true;
       }
-      case opcode.REDUCE: {
-        const [callable, args] = this.#popMany(2);
-        this.#push(this.#call(callable, args));
-        return;
-      }
+      case opcode.REDUCE:
       case opcode.NEWOBJ: {
-        const [callable, args] = this.#popMany(2);
-        this.#push(this.#call(callable, args));
-        return;
+        const [callable, args] = stack.popMany(2);
+        stack.push(this.#call(callable, args));
+        return true;
       }
       case opcode.BUILD: {
-        const state = this.#pop();
-        this.#build(this.#peek(), state);
-        return;
+        const state = stack.pop();
+        build(stack.peek(), state);
+        return true;
       }
       case opcode.PERSID:
-        this.#push(this.#persistent(input.utf8Line()));
-        return;
+        stack.push(this.#persistent(input.utf8Line()));
+        return true;
       case opcode.BINPERSID:
-        this.#push(this.#persistent(this.#pop()));
-        return;
+        stack.push(this.#persistent(stack.pop()));
+        return true;
+      default:
+        return false;
+    }
+  }
 
+  /** What says something about the pickle itself, what is refused, and what no pickle has. */
+  #other(code: number): void {
+    switch (code) {
+      case opcode.PROTO:
+        if (this.#in.uint8() > 5) throw new VillaError("Unsupported", "The pickle is of a protocol newer than 5.");
+        return;
+      case opcode.FRAME:
+        this.#in.skip(8);
+        return;
       case opcode.INST:
       case opcode.OBJ:
       case opcode.NEWOBJ_EX:
@@ -236,74 +253,12 @@ class Machine {
     }
   }
 
-  #charge(bytes: number): void {
-    this.#options.allowance.take(bytes, "The pickle");
-  }
-
-  #push(value: unknown): void {
-    this.#charge(pushCost);
-    this.#stack.push(value);
-  }
-
-  #pop(): unknown {
-    if (this.#stack.length === 0) throw malformed("an empty stack");
-    return this.#stack.pop();
-  }
-
-  #peek(): unknown {
-    if (this.#stack.length === 0) throw malformed("an empty stack");
-    return this.#stack[this.#stack.length - 1];
-  }
-
-  #popMany(count: number): unknown[] {
-    if (this.#stack.length < count) throw malformed("an empty stack");
-    return this.#stack.splice(this.#stack.length - count, count);
-  }
-
-  #popMark(): unknown[] {
-    const items = this.#stack;
-    const below = this.#marked.pop();
-    if (!below) throw malformed("a missing mark");
-    this.#stack = below;
-    return items;
-  }
-
-  #top<T>(is: (value: unknown) => value is T, kind: string): T {
-    const value = this.#peek();
-    if (!is(value)) throw malformed(`items for something that is not a ${kind}`);
-    return value;
-  }
-
-  #setItems(map: Map<unknown, unknown>, items: readonly unknown[]): Map<unknown, unknown> {
-    if (items.length % 2 !== 0) throw malformed("a key without a value");
-    this.#charge((containerCost.mapItem * items.length) / 2);
-    for (let i = 0; i < items.length; i += 2) map.set(items[i], items[i + 1]);
-    return map;
-  }
-
-  #remember(index: number): void {
-    this.#charge(memoCost);
-    this.#memo.set(index, this.#peek());
-  }
-
-  #recall(index: number): void {
-    if (!this.#memo.has(index)) throw malformed("a reference to nothing");
-    this.#push(this.#memo.get(index));
-  }
-
   #call(callable: unknown, args: unknown): unknown {
     if (!isPickleGlobal(callable)) throw malformed(`a call of ${describe(callable)}, which is not a constructor`);
     if (!callable.call) throw refused(callable);
     if (!Array.isArray(args)) throw malformed(`a call of ${describe(callable)} without arguments`);
-    this.#charge(containerCost.empty);
+    this.#stack.charge(containerCost.empty);
     return callable.call(args);
-  }
-
-  #build(object: unknown, state: unknown): void {
-    if (object instanceof InertValue) return;
-    if (isPickleState(object)) object.setState(state);
-    // A Map's state is attributes of an OrderedDict, such as a state dict's _metadata: of no use here.
-    else if (!(object instanceof Map && state instanceof Map)) throw malformed("a state for something that takes none");
   }
 
   #persistent(id: unknown): unknown {
@@ -312,6 +267,13 @@ class Machine {
     }
     return this.#options.persistentLoad(id);
   }
+}
+
+function build(object: unknown, state: unknown): void {
+  if (object instanceof InertValue) return;
+  if (isPickleState(object)) object.setState(state);
+  // A Map's state is attributes of an OrderedDict, such as a state dict's _metadata: of no use here.
+  else if (!(object instanceof Map && state instanceof Map)) throw malformed("a state for something that takes none");
 }
 
 function refused(callable: PickleGlobal): VillaError {
