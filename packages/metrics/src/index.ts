@@ -35,6 +35,7 @@ export { type Box, boxIou } from "./box.ts";
 export { auroc, type LabelAuroc, type LabelScores } from "./classification/auroc.ts";
 export { type BalancedSampleOptions, balancedSample, type LabelSample } from "./classification/balanced-sample.ts";
 export { type AccuracyAt, type ClassScores, type TopKAccuracy, topKAccuracy } from "./classification/top-k.ts";
+export { boxWarnings, type PlacedBoxes } from "./detection/box-warnings.ts";
 export { categorySplits } from "./detection/category-splits.ts";
 export {
   type CocoEvaluation,
@@ -55,7 +56,13 @@ export type {
   DetectionWarning,
   IouType,
 } from "./detection/coco-format.ts";
-export type { CategoryResult, DetectionCurves, DetectionDetails, DetectionInput } from "./detection/evaluation.ts";
+export type {
+  CategoryResult,
+  DetectionCurves,
+  DetectionDetails,
+  DetectionEvaluation,
+  DetectionInput,
+} from "./detection/evaluation.ts";
 export {
   type LvisCategoryNumberName,
   type LvisEvaluation,

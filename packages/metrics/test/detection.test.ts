@@ -155,6 +155,16 @@ test("categorySplits averages over parts of the categories", () => {
   expect(() => categorySplits(perCategory, { novel: [9] })).toThrow("category 9");
 });
 
+test("splits of a sample: each image once gives the numbers themselves, and the categories' mean the whole's", () => {
+  const { perCategory, numbers, average, resampleCategories, resample } = cocoEvaluation(input);
+  expect(resampleCategories([0, 1])).toEqual(perCategory);
+  expect(average(perCategory)).toEqual(numbers);
+  const sample = [1, 1]; // image 7 alone, where category 1 has but a crowd
+  const { novel, base } = categorySplits(resampleCategories(sample), { base: [1], novel: [2] });
+  expect(base.AP50).toBe(-1);
+  expect(novel.AP50).toBe(resample(sample).AP50);
+});
+
 describe("warnings", () => {
   const codes = (options: Partial<CocoOptions>) => cocoEvaluation({ ...input, ...options }).warnings.map((w) => w.code);
 

@@ -10,6 +10,7 @@ test("what the package exports", () => {
       "bootstrap",
       "bootstrapSamples",
       "boxIou",
+      "boxWarnings",
       "categorySplits",
       "cocoEvaluation",
       "cocoNumberNames",

@@ -40,3 +40,28 @@ test("each kind of mistake is told from the others, the most confident first", (
     ["missed", undefined, 2],
   ]);
 });
+
+test("masks without boxes are judged by where their pixels are", () => {
+  const square = (x: number, y: number) => [[x, y, x + 10, y, x + 10, y + 10, x, y + 10]];
+  const truth = {
+    images: [{ id: 1, width: 100, height: 60 }],
+    categories: [{ id: 1 }, { id: 2 }],
+    annotations: [
+      { id: 1, image_id: 1, category_id: 1, segmentation: square(0, 0) },
+      { id: 2, image_id: 1, category_id: 2, segmentation: square(50, 20) },
+    ],
+  };
+  const found = (category_id: number, x: number, y: number, score: number) => {
+    return { image_id: 1, category_id, segmentation: square(x, y), score };
+  };
+  const detections = [found(1, 0, 0, 0.9), found(1, 50, 20, 0.8), found(2, 80, 40, 0.7)];
+  const evaluation = cocoEvaluation({ truth, detections, iouType: "segm" });
+  expect(Array.from(evaluation.boxes.subarray(4, 8))).toEqual([50, 20, 10, 10]);
+  expect(Array.from(evaluation.truthBoxes)).toEqual([0, 0, 10, 10, 50, 20, 10, 10]);
+  const mistakes = detectionMistakes({ truth, detections, evaluation });
+  expect(mistakes.map(({ kind, detection }) => [kind, detection])).toEqual([
+    ["category", 1],
+    ["background", 2],
+    ["missed", undefined],
+  ]);
+});

@@ -10,7 +10,7 @@ export interface PlacedBoxes {
   readonly image: Int32Array;
   readonly sizes: readonly (ImageSize | undefined)[];
   /** Whose boxes they are, for the sentence. */
-  readonly of: "detections" | "annotations";
+  readonly of: string;
 }
 
 /** Boxes may leave their image by this many pixels: detectors round, and some do not clip. */
@@ -20,7 +20,7 @@ const tolerance = 1;
  * Warns when more than half of the boxes leave their images, or some have a negative side: corners (x0, y0, x1, y1) given as
  * x, y, width, height look like that. Images of unknown size do not count.
  */
-export function leavingWarning({ count, boxes, image, sizes, of }: PlacedBoxes): DetectionWarning[] {
+export function boxWarnings({ count, boxes, image, sizes, of }: PlacedBoxes): DetectionWarning[] {
   let known = 0;
   let leaving = 0;
   let fitting = 0;

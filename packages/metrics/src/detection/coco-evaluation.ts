@@ -1,24 +1,15 @@
 import { VillaError } from "@villa/data";
 import {
-  type DetectionDetails,
+  type DetectionEvaluation,
   type DetectionInput,
   evaluateMatches,
-  imageWeights,
   iouThresholds,
-  undefinedAsNaN,
+  precisionMeasures,
+  readInput,
 } from "./evaluation.ts";
 import { matchObjects } from "./match.ts";
-import { readDetections } from "./read-detections.ts";
-import { readTruth } from "./read-truth.ts";
 import { indicesBelow, sortByKey } from "./sort-objects.ts";
-import {
-  averagePrecision,
-  averageRecall,
-  type Measures,
-  meanNumbers,
-  measureCategories,
-  type Numbers,
-} from "./summary.ts";
+import { averageRecall, type Measures, meanNumbers, type Numbers } from "./summary.ts";
 
 /** COCO's twelve numbers, in the order in which pycocotools prints them. */
 export const cocoNumberNames = [
@@ -53,15 +44,7 @@ export interface CocoOptions extends DetectionInput {
 }
 
 /** COCO's numbers, overall and by category, and where they come from. */
-export interface CocoEvaluation extends DetectionDetails<CocoNumberName> {
-  readonly numbers: CocoNumbers;
-  /**
-   * The numbers on a sample of the images, NaN where there is nothing to find: what a bootstrap repeats.
-   *
-   * @param sample places in `images`, with repetitions; each detection and object of an image counts as often as it is there
-   */
-  readonly resample: (sample: ArrayLike<number>) => CocoNumbers;
-}
+export type CocoEvaluation = DetectionEvaluation<CocoNumberName, CocoNumberName>;
 
 /**
  * Average precision and recall of detections as COCO defines them, equal to pycocotools' `COCOeval`.
@@ -80,12 +63,10 @@ export interface CocoEvaluation extends DetectionDetails<CocoNumberName> {
  * @see Lin et al., Microsoft COCO, ECCV 2014, and https://cocodataset.org/#detection-eval
  */
 export function cocoEvaluation(options: CocoOptions): CocoEvaluation {
-  const { iouType = "bbox", unknownCategories = "refuse", classAgnostic = false } = options;
-  const { thresholds = iouThresholds, maxDetections = [1, 10, 100] } = options;
+  const { thresholds = iouThresholds, maxDetections = [1, 10, 100], classAgnostic = false } = options;
   checkThresholds(thresholds);
   checkLimits(maxDetections);
-  const truth = readTruth(options.truth, iouType);
-  const detections = readDetections(options.detections, { truth, iouType, unknownCategories });
+  const { truth, detections } = readInput(options);
   const matches = matchObjects({
     truth,
     detections,
@@ -96,19 +77,14 @@ export function cocoEvaluation(options: CocoOptions): CocoEvaluation {
     maxDetections: maxDetections[2],
     classAgnostic,
   });
-  const measures = cocoMeasures(thresholds, maxDetections);
-  const details = evaluateMatches({ truth, detections, matches, limits: maxDetections, measures });
-  const mean = (rows: readonly CocoNumbers[]): CocoNumbers => meanNumbers(rows, cocoNumberNames);
-  return {
-    numbers: mean(details.perCategory.map(({ numbers }) => numbers)),
-    ...details,
-    resample: (sample) => {
-      const weights = imageWeights(sample, truth.imageIds.length);
-      return undefinedAsNaN(
-        mean(measureCategories(matches, { limits: maxDetections, measures, imageWeights: weights })),
-      );
-    },
-  };
+  return evaluateMatches({
+    truth,
+    detections,
+    matches,
+    limits: maxDetections,
+    measures: cocoMeasures(thresholds, maxDetections),
+    mean: (rows) => meanNumbers(rows, cocoNumberNames),
+  });
 }
 
 interface OrderInput {
@@ -134,12 +110,7 @@ function cocoMeasures(
 ): Measures<CocoNumberName> {
   const curves = { thresholds, limits };
   return {
-    AP: averagePrecision(curves),
-    AP50: averagePrecision({ ...curves, threshold: 0.5 }),
-    AP75: averagePrecision({ ...curves, threshold: 0.75 }),
-    APs: averagePrecision({ ...curves, area: "small" }),
-    APm: averagePrecision({ ...curves, area: "medium" }),
-    APl: averagePrecision({ ...curves, area: "large" }),
+    ...precisionMeasures(curves),
     AR1: averageRecall({ ...curves, limit: 0 }),
     AR10: averageRecall({ ...curves, limit: 1 }),
     AR100: averageRecall({ ...curves, limit: 2 }),

@@ -2,9 +2,9 @@ import { VillaError } from "@villa/data";
 import type { CocoDataset, CocoDetection, DetectionWarning, IouType } from "./coco-format.ts";
 import { type CategoryCurves, recallLevels } from "./curves.ts";
 import { areaRanges, type Matches } from "./matches.ts";
-import type { Detections } from "./read-detections.ts";
-import type { Truth } from "./read-truth.ts";
-import { type Measures, measureCategories, type Numbers, record } from "./summary.ts";
+import { type Detections, readDetections } from "./read-detections.ts";
+import { readTruth, type Truth } from "./read-truth.ts";
+import { averagePrecision, type Measures, measureCategories, type Numbers, record } from "./summary.ts";
 
 /** What every detection evaluation needs. */
 export interface DetectionInput {
@@ -51,35 +51,92 @@ export interface DetectionDetails<Name extends string> {
   readonly found: Int32Array;
   /** [detections] 1 where the detection is neither right nor wrong at the first threshold, or was not looked at. */
   readonly unjudged: Uint8Array;
+  /** [detections, 4] x, y, width, height; those of the masks where detections have no boxes. */
+  readonly boxes: Float64Array;
+  /** [annotations, 4] as `boxes`. */
+  readonly truthBoxes: Float64Array;
   readonly warnings: readonly DetectionWarning[];
+}
+
+/** An evaluation: numbers over all categories, those of each, and how to repeat them on samples of the images. */
+export interface DetectionEvaluation<CategoryName extends string, Name extends string>
+  extends DetectionDetails<CategoryName> {
+  readonly numbers: Numbers<Name>;
+  /**
+   * The numbers on a sample of the images, NaN where there is nothing to find: what a bootstrap repeats.
+   *
+   * @param sample places in `images`, with repetitions; each detection and object of an image counts as often as it is there
+   */
+  readonly resample: (sample: ArrayLike<number>) => Numbers<Name>;
+  /** The categories' numbers on such a sample, -1 where there is nothing to find: for `categorySplits`. */
+  readonly resampleCategories: (sample: ArrayLike<number>) => readonly CategoryResult<CategoryName>[];
+  /** The numbers over all categories from those of each. */
+  readonly average: (perCategory: readonly CategoryResult<CategoryName>[]) => Numbers<Name>;
 }
 
 /** COCO's and LVIS's thresholds of the overlap: 0.5, 0.55, … 0.95. */
 export const iouThresholds: readonly number[] = Array.from({ length: 10 }, (_, t) => t * ((0.95 - 0.5) / 9) + 0.5);
 
-/** Puts an evaluation together. */
-export interface EvaluationParts<Name extends string> {
+/** The truth and the detections of an input, read and checked; options that both protocols share have their defaults here. */
+export function readInput(input: DetectionInput): { readonly truth: Truth; readonly detections: Detections } {
+  const { iouType = "bbox", unknownCategories = "refuse" } = input;
+  const truth = readTruth(input.truth, iouType);
+  return { truth, detections: readDetections(input.detections, { truth, iouType, unknownCategories }) };
+}
+
+/** The measures of precision that both protocols have. */
+export function precisionMeasures(curves: {
+  readonly thresholds: readonly number[];
+  readonly limits: readonly number[];
+}): Measures<"AP" | "AP50" | "AP75" | "APs" | "APm" | "APl"> {
+  return {
+    AP: averagePrecision(curves),
+    AP50: averagePrecision({ ...curves, threshold: 0.5 }),
+    AP75: averagePrecision({ ...curves, threshold: 0.75 }),
+    APs: averagePrecision({ ...curves, area: "small" }),
+    APm: averagePrecision({ ...curves, area: "medium" }),
+    APl: averagePrecision({ ...curves, area: "large" }),
+  };
+}
+
+/** What an evaluation is made of. */
+export interface EvaluationParts<CategoryName extends string, Name extends string> {
   readonly truth: Truth;
   readonly detections: Detections;
   readonly matches: Matches;
   readonly limits: readonly number[];
-  readonly measures: Measures<Name>;
+  readonly measures: Measures<CategoryName>;
+  /** The numbers over all categories from those of each, in the order of the truth's categories. */
+  readonly mean: (rows: readonly Numbers<CategoryName>[]) => Numbers<Name>;
 }
 
 /** Measures all categories and keeps their curves. */
-export function evaluateMatches<Name extends string>(parts: EvaluationParts<Name>): DetectionDetails<Name> {
-  const { truth, detections, matches, limits, measures } = parts;
+export function evaluateMatches<CategoryName extends string, Name extends string>(
+  parts: EvaluationParts<CategoryName, Name>,
+): DetectionEvaluation<CategoryName, Name> {
+  const { truth, detections, matches, limits, measures, mean } = parts;
   const curves = emptyCurves(matches, limits);
   const onCurves = (category: CategoryCurves, k: number): void => store(curves, category, k);
-  const numbers = measureCategories(matches, { limits, measures, onCurves });
-  const named = numbers.length === truth.categories.length ? truth.categories : [{ id: -1, name: "any" }];
+  const rows = measureCategories(matches, { limits, measures, onCurves });
+  const categories = rows.length === truth.categories.length ? truth.categories : [{ id: -1, name: "any" }];
+  const named = (list: readonly Numbers<CategoryName>[]) => list.map((numbers, k) => ({ ...categories[k]!, numbers }));
+  const onSample = (sample: ArrayLike<number>): Numbers<CategoryName>[] => {
+    const weights = imageWeights(sample, truth.imageIds.length);
+    return measureCategories(matches, { limits, measures, imageWeights: weights });
+  };
   return {
-    perCategory: numbers.map((row, k) => ({ ...named[k]!, numbers: row })),
+    numbers: mean(rows),
+    perCategory: named(rows),
     curves,
     images: truth.imageIds,
     found: matches.found,
     unjudged: unjudgedAtFirst(matches, limits.at(-1)!),
+    boxes: detections.boxes,
+    truthBoxes: truth.boxes,
     warnings: [...truth.warnings, ...detections.warnings],
+    resample: (sample) => undefinedAsNaN(mean(onSample(sample))),
+    resampleCategories: (sample) => named(onSample(sample)),
+    average: (perCategory) => mean(perCategory.map(({ numbers }) => numbers)),
   };
 }
 
@@ -128,7 +185,7 @@ function unjudgedAtFirst({ detections, found }: Matches, limit: number): Uint8Ar
  * @param sample places of images, ascending by id, with repetitions
  * @throws VillaError `InvalidArgument` for a place that is none
  */
-export function imageWeights(sample: ArrayLike<number>, images: number): Float64Array {
+function imageWeights(sample: ArrayLike<number>, images: number): Float64Array {
   const weights = new Float64Array(images);
   for (let i = 0; i < sample.length; i++) {
     const place = sample[i]!;
@@ -141,6 +198,6 @@ export function imageWeights(sample: ArrayLike<number>, images: number): Float64
 }
 
 /** Numbers for a bootstrap, which leaves out samples that have none. */
-export function undefinedAsNaN<Name extends string>(numbers: Numbers<Name>): Numbers<Name> {
+function undefinedAsNaN<Name extends string>(numbers: Numbers<Name>): Numbers<Name> {
   return record(Object.keys(numbers) as Name[], (name) => (numbers[name] === -1 ? Number.NaN : numbers[name]));
 }

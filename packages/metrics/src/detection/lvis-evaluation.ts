@@ -1,25 +1,18 @@
 import { VillaError } from "@villa/data";
 import {
-  type DetectionDetails,
+  type DetectionEvaluation,
   type DetectionInput,
   evaluateMatches,
-  imageWeights,
   iouThresholds,
-  undefinedAsNaN,
+  precisionMeasures,
+  readInput,
 } from "./evaluation.ts";
 import { type Federation, readFederation } from "./federation.ts";
 import { matchObjects } from "./match.ts";
-import { type Detections, readDetections } from "./read-detections.ts";
-import { readTruth, type Truth } from "./read-truth.ts";
+import type { Detections } from "./read-detections.ts";
+import type { Truth } from "./read-truth.ts";
 import { indicesBelow, sortByKey, sortByScore } from "./sort-objects.ts";
-import {
-  averagePrecision,
-  averageRecall,
-  type Measures,
-  meanNumbers,
-  measureCategories,
-  type Numbers,
-} from "./summary.ts";
+import { averageRecall, type Measures, meanNumbers, type Numbers } from "./summary.ts";
 
 const categoryNumberNames = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR300", "ARs300", "ARm300", "ARl300"] as const;
 
@@ -48,15 +41,7 @@ export interface LvisOptions extends DetectionInput {
 }
 
 /** LVIS's numbers, overall and by category, and where they come from. */
-export interface LvisEvaluation extends DetectionDetails<LvisCategoryNumberName> {
-  readonly numbers: LvisNumbers;
-  /**
-   * The numbers on a sample of the images, NaN where there is nothing to find: what a bootstrap repeats.
-   *
-   * @param sample places in `images`, with repetitions; each detection and object of an image counts as often as it is there
-   */
-  readonly resample: (sample: ArrayLike<number>) => LvisNumbers;
-}
+export type LvisEvaluation = DetectionEvaluation<LvisCategoryNumberName, LvisNumberName>;
 
 /**
  * Average precision of detections as LVIS defines it for its federated annotations, equal to lvis-api's `LVISEval`.
@@ -72,13 +57,12 @@ export interface LvisEvaluation extends DetectionDetails<LvisCategoryNumberName>
  * @see Gupta et al., LVIS, CVPR 2019, section 3
  */
 export function lvisEvaluation(options: LvisOptions): LvisEvaluation {
-  const { iouType = "bbox", unknownCategories = "refuse", maxDetections = 300 } = options;
+  const { maxDetections = 300 } = options;
   if (!(Number.isInteger(maxDetections) && maxDetections > 0)) {
     throw new VillaError("InvalidArgument", `The limit of detections is a whole number above 0, not ${maxDetections}.`);
   }
-  const truth = readTruth(options.truth, iouType);
+  const { truth, detections } = readInput(options);
   const federation = readFederation(options.truth, truth);
-  const detections = readDetections(options.detections, { truth, iouType, unknownCategories });
   const detectionOrder = judgedDetections(detections, { truth, federation, maxDetections });
   // Whatever of one category is left of an image's detections is looked at.
   const limits = [Number.POSITIVE_INFINITY];
@@ -95,25 +79,24 @@ export function lvisEvaluation(options: LvisOptions): LvisEvaluation {
     maxDetections: Number.POSITIVE_INFINITY,
     classAgnostic: false,
   });
-  const measures = lvisMeasures(limits);
-  const details = evaluateMatches({ truth, detections, matches, limits, measures });
-  const mean = (rows: readonly Numbers<LvisCategoryNumberName>[]): LvisNumbers => {
-    const among = (frequency: string) => rows.filter((_, k) => federation.frequencies[k] === frequency);
-    return {
+  const among = (rows: readonly Numbers<LvisCategoryNumberName>[], frequency: "r" | "c" | "f"): number =>
+    meanNumbers(
+      rows.filter((_, k) => federation.frequencies[k] === frequency),
+      ["AP"],
+    ).AP;
+  return evaluateMatches({
+    truth,
+    detections,
+    matches,
+    limits,
+    measures: lvisMeasures(limits),
+    mean: (rows) => ({
       ...meanNumbers(rows, categoryNumberNames),
-      APr: meanNumbers(among("r"), ["AP"]).AP,
-      APc: meanNumbers(among("c"), ["AP"]).AP,
-      APf: meanNumbers(among("f"), ["AP"]).AP,
-    };
-  };
-  return {
-    numbers: mean(details.perCategory.map(({ numbers }) => numbers)),
-    ...details,
-    resample: (sample) => {
-      const weights = imageWeights(sample, truth.imageIds.length);
-      return undefinedAsNaN(mean(measureCategories(matches, { limits, measures, imageWeights: weights })));
-    },
-  };
+      APr: among(rows, "r"),
+      APc: among(rows, "c"),
+      APf: among(rows, "f"),
+    }),
+  });
 }
 
 interface Judging {
@@ -145,12 +128,7 @@ function judgedDetections(detections: Detections, { truth, federation, maxDetect
 function lvisMeasures(limits: readonly number[]): Measures<LvisCategoryNumberName> {
   const curves = { thresholds: iouThresholds, limits };
   return {
-    AP: averagePrecision(curves),
-    AP50: averagePrecision({ ...curves, threshold: 0.5 }),
-    AP75: averagePrecision({ ...curves, threshold: 0.75 }),
-    APs: averagePrecision({ ...curves, area: "small" }),
-    APm: averagePrecision({ ...curves, area: "medium" }),
-    APl: averagePrecision({ ...curves, area: "large" }),
+    ...precisionMeasures(curves),
     AR300: averageRecall(curves),
     ARs300: averageRecall({ ...curves, area: "small" }),
     ARm300: averageRecall({ ...curves, area: "medium" }),

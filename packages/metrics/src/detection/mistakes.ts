@@ -1,5 +1,5 @@
 import { type Box, boxIou } from "../box.ts";
-import type { CocoAnnotation, CocoDataset, CocoDetection } from "./coco-format.ts";
+import type { CocoDataset, CocoDetection } from "./coco-format.ts";
 import type { DetectionDetails } from "./evaluation.ts";
 
 /**
@@ -26,7 +26,7 @@ export interface DetectionMistake {
 export interface MistakesInput {
   readonly truth: CocoDataset;
   readonly detections: readonly CocoDetection[];
-  readonly evaluation: Pick<DetectionDetails<string>, "found" | "unjudged">;
+  readonly evaluation: Pick<DetectionDetails<string>, "found" | "unjudged" | "boxes" | "truthBoxes">;
 }
 
 /** Below this overlap a detection has nothing to do with an object. */
@@ -38,14 +38,14 @@ const leastOverlap = 0.1;
  * A wrong detection is, in this order: a duplicate where it overlaps an object of its category by at least 0.5, which another
  * detection found; of the wrong category where it overlaps another object by as much; beside its place where it overlaps one of
  * its own by at least 0.1; else background.
- * Crowds are not looked at. Overlaps are those of boxes, of masks too.
+ * Crowds are not looked at. Overlaps are those of boxes, which masks without one have from their outermost pixels.
  *
  * @see Bolya et al., TIDE: A General Toolbox for Identifying Object Detection Errors, ECCV 2020, section 2.2
  */
 export function detectionMistakes({ truth, detections, evaluation }: MistakesInput): DetectionMistake[] {
   const objects = new Map<number, number[]>();
-  truth.annotations.forEach(({ image_id, iscrowd, bbox }, a) => {
-    if (iscrowd || !bbox) return;
+  truth.annotations.forEach(({ image_id, iscrowd }, a) => {
+    if (iscrowd) return;
     const own = objects.get(image_id);
     if (own) own.push(a);
     else objects.set(image_id, [a]);
@@ -53,10 +53,11 @@ export function detectionMistakes({ truth, detections, evaluation }: MistakesInp
   const foundObjects = new Set(evaluation.found.filter((a) => a >= 0));
   const mistakes: DetectionMistake[] = [];
   detections.forEach((detection, d) => {
-    if (evaluation.found[d]! >= 0 || evaluation.unjudged[d] === 1 || !detection.bbox) return;
+    if (evaluation.found[d]! >= 0 || evaluation.unjudged[d] === 1) return;
+    const box = boxAt(evaluation.boxes, d);
     const nearby = (objects.get(detection.image_id) ?? []).map((a) => ({
       a,
-      iou: overlap(truth.annotations[a]!, detection),
+      iou: boxIou(box, boxAt(evaluation.truthBoxes, a)),
     }));
     const isOwn = ({ a }: { a: number }) => truth.annotations[a]!.category_id === detection.category_id;
     const own = largest(nearby.filter(isOwn));
@@ -98,10 +99,8 @@ function largest(nearby: readonly Nearby[]): Nearby | undefined {
   return nearby.reduce<Nearby | undefined>((best, each) => (best && best.iou >= each.iou ? best : each), undefined);
 }
 
-function overlap({ bbox: a }: CocoAnnotation, { bbox: b }: CocoDetection): number {
-  return boxIou(corners(a!), corners(b!));
-}
-
-function corners([x, y, width, height]: readonly number[]): Box {
-  return [x!, y!, x! + width!, y! + height!];
+/** The corners of a box. */
+function boxAt(boxes: Float64Array, i: number): Box {
+  const [x, y, width, height] = boxes.subarray(4 * i, 4 * i + 4) as unknown as [number, number, number, number];
+  return [x, y, x + width, y + height];
 }

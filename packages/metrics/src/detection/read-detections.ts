@@ -2,7 +2,7 @@ import { VillaError } from "@villa/data";
 import { MaskStore } from "../mask/mask-store.ts";
 import { polygonsRle } from "../mask/polygon-rle.ts";
 import { type ImageSize, type Rle, rleArea, rleBox } from "../mask/rle.ts";
-import { leavingWarning } from "./box-warnings.ts";
+import { boxWarnings } from "./box-warnings.ts";
 import type { CocoDetection, DetectionWarning, IouType } from "./coco-format.ts";
 import { type ObjectColumns, readBox, readMask, readRecord } from "./read-objects.ts";
 import type { Truth } from "./read-truth.ts";
@@ -78,7 +78,7 @@ export function readDetections(list: readonly CocoDetection[], options: ReadDete
   const warnings = [
     ...emptyWarning(count),
     ...unknownWarning(unknown),
-    ...(haveBoxes ? leavingWarning({ ...columns, count, sizes: truth.sizes, of: "detections" }) : []),
+    ...(haveBoxes ? boxWarnings({ ...columns, count, sizes: truth.sizes, of: "detections" }) : []),
   ];
   return { ...columns, count, masks, warnings };
 }

@@ -11,7 +11,7 @@ export interface ObjectColumns {
   readonly image: Int32Array;
   /** [n] place of the category among the sorted ids; -1 for a detection of a category that the truth does not know. */
   readonly category: Int32Array;
-  /** [n, 4] x, y, width, height; NaN where an object has none and masks are compared. */
+  /** [n, 4] x, y, width, height; the mask's where an object has none. */
   readonly boxes: Float64Array;
   /** The masks, where these are compared. */
   readonly masks: MaskStore | undefined;

@@ -1,7 +1,7 @@
 import { VillaError } from "@villa/data";
 import { MaskStore } from "../mask/mask-store.ts";
-import { type ImageSize, rleArea } from "../mask/rle.ts";
-import { leavingWarning } from "./box-warnings.ts";
+import { type ImageSize, rleArea, rleBox } from "../mask/rle.ts";
+import { boxWarnings } from "./box-warnings.ts";
 import type { CocoDataset, DetectionWarning, IouType } from "./coco-format.ts";
 import { isSide, type ObjectColumns, readBox, readId, readMask, readRecord } from "./read-objects.ts";
 
@@ -73,6 +73,7 @@ export function readTruth(dataset: CocoDataset, iouType: IouType): Truth {
       const mask = readMask(annotation.segmentation, { size: sizes[columns.image[i]!], where: where.toLowerCase() });
       masks.push(mask);
       maskArea = rleArea(mask);
+      if (annotation.bbox == null) columns.boxes.set(rleBox(mask), 4 * i);
     }
     if (annotation.area === undefined) {
       computedAreas++;
@@ -91,7 +92,7 @@ export function readTruth(dataset: CocoDataset, iouType: IouType): Truth {
     warnings: [
       ...areaWarning(computedAreas, { count, iouType }),
       ...zeroWarning(seen),
-      ...leavingWarning({ ...columns, count, sizes, of: "annotations" }),
+      ...boxWarnings({ ...columns, count, sizes, of: "annotations" }),
     ],
   };
 }
