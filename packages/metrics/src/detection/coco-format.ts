@@ -5,6 +5,8 @@ export interface CocoImage {
   readonly width?: number | undefined;
   readonly height?: number | undefined;
   readonly file_name?: string | undefined;
+  /** LVIS: where the image is from; its last part is the file's name. */
+  readonly coco_url?: string | undefined;
   /** LVIS: categories that are known to be absent. */
   readonly neg_category_ids?: readonly number[] | undefined;
   /** LVIS: categories of which not every object is annotated. */

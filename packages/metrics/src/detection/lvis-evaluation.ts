@@ -12,7 +12,7 @@ import { matchObjects } from "./match.ts";
 import type { Detections } from "./read-detections.ts";
 import type { Truth } from "./read-truth.ts";
 import { indicesBelow, sortByKey, sortByScore } from "./sort-objects.ts";
-import { averageRecall, type Measures, meanNumbers, type Numbers } from "./summary.ts";
+import { averageRecall, type Measures, meanNumbers, type Numbers, record } from "./summary.ts";
 
 const categoryNumberNames = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR300", "ARs300", "ARm300", "ARl300"] as const;
 
@@ -90,12 +90,15 @@ export function lvisEvaluation(options: LvisOptions): LvisEvaluation {
     matches,
     limits,
     measures: lvisMeasures(limits),
-    mean: (rows) => ({
-      ...meanNumbers(rows, categoryNumberNames),
-      APr: among(rows, "r"),
-      APc: among(rows, "c"),
-      APf: among(rows, "f"),
-    }),
+    mean: (rows) => {
+      const numbers: LvisNumbers = {
+        ...meanNumbers(rows, categoryNumberNames),
+        APr: among(rows, "r"),
+        APc: among(rows, "c"),
+        APf: among(rows, "f"),
+      };
+      return record(lvisNumberNames, (name) => numbers[name]); // in their order
+    },
   });
 }
 
