@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CocoDataset, type CocoDetection, cocoNumberNames, type IouType } from "@villa/metrics";
+import { decodeImage, encodePng } from "@villa/data";
+import { type CocoDataset, type CocoDetection, cocoNumberNames, type IouType, lvisNumberNames } from "@villa/metrics";
 import { golden } from "@villa/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runVilla } from "../src/main.ts";
@@ -42,19 +43,87 @@ async function run(...flags: readonly string[]) {
 }
 
 // The numbers are compared in the tests of metrics; these go through files and the command.
-const cases = golden()
-  .json<{ cases: readonly GoldenCase[] }>("detection.json")
-  .cases.filter(({ kind }) => kind === "coco");
+const { cases } = golden().json<{ cases: readonly GoldenCase[] }>("detection.json");
+const ofKind = (wanted: string) => cases.filter(({ kind }) => kind === wanted);
 
-describe.each(cases)("$name", ({ truth, detections, iouType, expected }) => {
-  test("the last line of --json has the twelve numbers of pycocotools", async () => {
-    const { code, out, err } = await evaluate(truth, detections, "--iou-type", iouType, "--resamples", "0", "--json");
-    expect(code, err).toBe(0);
-    const result = JSON.parse(out.at(-1)!);
-    expect(Object.keys(result).slice(0, 12)).toEqual([...cocoNumberNames]);
-    for (const name of cocoNumberNames) {
-      expect(Math.abs(result[name] - expected.numbers[name]!), name).toBeLessThan(1e-9);
-    }
+async function numbersOf({ truth, detections, iouType }: GoldenCase, ...flags: readonly string[]) {
+  const given = ["--iou-type", iouType, "--resamples", "0", "--json", ...flags];
+  const { code, out, err } = await evaluate(truth, detections, ...given);
+  expect(code, err).toBe(0);
+  return JSON.parse(out.at(-1)!);
+}
+
+test.each(ofKind("coco"))("$name: the last line of --json begins with pycocotools' twelve numbers", async (each) => {
+  const result = await numbersOf(each);
+  expect(Object.keys(result).slice(0, 12)).toEqual([...cocoNumberNames]);
+  for (const name of cocoNumberNames) {
+    expect(Math.abs(result[name] - each.expected.numbers[name]!), name).toBeLessThan(1e-9);
+  }
+});
+
+test.each(ofKind("lvis"))("$name: it begins with lvis-api's thirteen where the truth is LVIS's", async (each) => {
+  const result = await numbersOf(each);
+  expect(Object.keys(result).slice(0, 13)).toEqual([...lvisNumberNames]);
+  for (const name of lvisNumberNames) {
+    expect(Math.abs(result[name] - each.expected.numbers[name]!), name).toBeLessThan(1e-9);
+  }
+  expect(result.protocol).toBe("lvis");
+});
+
+describe("parts of the categories", () => {
+  const sample = ofKind("coco")[0]!;
+  const ids = sample.truth.categories.map(({ id }) => id);
+  const novel = ids.slice(0, Math.floor(ids.length / 2));
+  /** The same as if there were no other categories. */
+  const alone = async (own: readonly number[]): Promise<Record<string, number>> =>
+    numbersOf({
+      ...sample,
+      truth: {
+        ...sample.truth,
+        categories: sample.truth.categories.filter(({ id }) => own.includes(id)),
+        annotations: sample.truth.annotations.filter(({ category_id }) => own.includes(category_id)),
+      },
+      detections: sample.detections.filter(({ category_id }) => own.includes(category_id)),
+    });
+
+  test("base and novel categories have their numbers and intervals, by ids, by names or from a file", async () => {
+    const result = await numbersOf(sample, "--novel", novel.join(","), "--resamples", "20");
+    const [onlyNovel, onlyBase] = [await alone(novel), await alone(ids.filter((id) => !novel.includes(id)))];
+    expect(onlyNovel.AP).not.toBe(onlyBase.AP);
+    expect(result["AP novel"]).toBeCloseTo(onlyNovel.AP!, 12);
+    expect(result["AP50 novel"]).toBeCloseTo(onlyNovel.AP50!, 12);
+    expect(result["AP base"]).toBeCloseTo(onlyBase.AP!, 12);
+    expect(result["AP50 base"]).toBeCloseTo(onlyBase.AP50!, 12);
+    expect(result.intervals["AP novel"][0]).toBeLessThanOrEqual(result["AP novel"]);
+    const names = sample.truth.categories.filter(({ id }) => novel.includes(id)).map(({ name }) => name!);
+    const list = join(folder, "novel.txt");
+    await writeFile(list, `${names.join("\r\n")}\n`);
+    expect(await numbersOf(sample, "--novel", list, "--resamples", "20")).toEqual(result);
+    await writeFile(join(folder, "novel.json"), JSON.stringify(novel));
+    expect(await numbersOf(sample, "--novel", join(folder, "novel.json"), "--resamples", "20")).toEqual(result);
+  });
+
+  test("rare, common and frequent ones have theirs by COCO's rules too, where the truth says what they are", async () => {
+    const categories = sample.truth.categories.map((category) => ({
+      ...category,
+      frequency: novel.includes(category.id) ? ("r" as const) : ("f" as const),
+    }));
+    const result = await numbersOf({ ...sample, truth: { ...sample.truth, categories } });
+    expect(result).toMatchObject({ APr: (await alone(novel)).AP, APc: -1, protocol: "coco" });
+    const lvis = ofKind("lvis")[0]!;
+    expect(Object.keys(await numbersOf(lvis, "--protocol", "coco"))).toEqual(
+      expect.arrayContaining([...cocoNumberNames, "APr", "APc", "APf"]),
+    );
+  });
+
+  test("what cannot be told apart is refused", async () => {
+    const refused = async (...flags: readonly string[]) =>
+      (await evaluate(sample.truth, sample.detections, ...flags)).err;
+    expect(await refused("--novel", "unicorn")).toMatch(
+      /--novel names "unicorn", which is neither a category .* nor a/,
+    );
+    expect(await refused("--novel", ids.join(","))).toMatch(/some must be novel and some base/);
+    expect(await refused("--protocol", "lvis")).toMatch(/neg_category_ids|frequency/);
   });
 });
 
@@ -109,6 +178,82 @@ test("--out writes all that repeats the numbers, and a page", async () => {
   expect(page).toContain("Precision and recall");
   expect(page).toContain("truly mug · image 2"); // missed
   expect(page).not.toMatch(/NaN|undefined|<script/);
+});
+
+describe("photos that EXIF turns are shown upright", () => {
+  /** A JPEG with an orientation: an APP1 segment behind its first marker. */
+  function oriented(jpeg: Uint8Array, orientation: number, little: boolean): Uint8Array {
+    const tiff = new DataView(new ArrayBuffer(26));
+    tiff.setUint16(0, little ? 0x4949 : 0x4d4d);
+    tiff.setUint16(2, 42, little);
+    tiff.setUint32(4, 8, little);
+    tiff.setUint16(8, 1, little); // one entry: tag, type, count, value
+    tiff.setUint16(10, 0x0112, little);
+    tiff.setUint16(12, 3, little);
+    tiff.setUint32(14, 1, little);
+    tiff.setUint16(18, orientation, little);
+    const exif = Buffer.concat([Buffer.from("Exif\0\0", "latin1"), Buffer.from(tiff.buffer)]);
+    const head = Buffer.from([0xff, 0xe1, 0, exif.length + 2]);
+    return Buffer.concat([jpeg.subarray(0, 2), head, exif, jpeg.subarray(2)]);
+  }
+
+  /** Sides at which the upright picture has the first stored pixel, by EXIF's table; from 5 on rows stand upright. */
+  const corners = [
+    [1, "left", "top"],
+    [2, "right", "top"],
+    [3, "right", "bottom"],
+    [4, "left", "bottom"],
+    [5, "left", "top"],
+    [6, "right", "top"],
+    [7, "right", "bottom"],
+    [8, "left", "bottom"],
+  ] as const;
+
+  test.each(corners)("orientation %i: the first pixel is %s, %s", async (orientation, side, end) => {
+    const jpeg = new Uint8Array(await readFile(golden().path("images/444.jpg")));
+    const stored = await decodeImage(jpeg);
+    const isTurned = orientation >= 5;
+    const size = isTurned
+      ? { width: stored.height, height: stored.width }
+      : { width: stored.width, height: stored.height };
+    /** Where a pixel (`step` 1) or a point between pixels (0) of the stored picture is. */
+    const place = (x: number, y: number, step: 0 | 1): [number, number] => {
+      const [along, down] = isTurned ? [y, x] : [x, y];
+      return [side === "left" ? along : size.width - step - along, end === "top" ? down : size.height - step - down];
+    };
+    const data = new Uint8Array(stored.data.length);
+    for (let c = 0; c < 3; c++) {
+      for (let y = 0; y < stored.height; y++) {
+        for (let x = 0; x < stored.width; x++) {
+          const [px, py] = place(x, y, 1);
+          data[(c * size.height + py) * size.width + px] = stored.data[(c * stored.height + y) * stored.width + x]!;
+        }
+      }
+    }
+    const images = join(folder, `photos-${orientation}`);
+    await mkdir(images, { recursive: true });
+    await writeFile(join(images, "upright.png"), await encodePng({ ...size, channels: 3, data }));
+    await writeFile(join(images, "photo.jpg"), oriented(jpeg, orientation, orientation % 2 === 0));
+    const shown = async (file_name: string, given: { width: number; height: number }, bbox: readonly number[]) => {
+      const report = join(folder, "photo.html");
+      const annotations = [{ id: 1, image_id: 1, category_id: 1, bbox, area: 20 }];
+      const one = { ...truth, images: [{ id: 1, file_name, ...given }], annotations };
+      const flags = ["--images", images, "--resamples", "0", "--report", report];
+      const { code, err } = await evaluate(one, [], ...flags);
+      expect(code, err).toBe(0);
+      const [, picture] = /<img src="(data:image\/png[^"]+)"/.exec(await readFile(report, "utf8")) ?? [];
+      expect(picture).toBeDefined();
+      return picture;
+    };
+    const upright = await shown("upright.png", size, [2, 1, 4, 5]);
+    expect(await shown("photo.jpg", size, [2, 1, 4, 5])).toBe(upright);
+    if (!isTurned) return;
+    // A truth with the sizes of the pixels as they are stored has its boxes there too.
+    const [[ax, ay], [bx, by]] = [place(1, 2, 0), place(6, 6, 0)];
+    const there = [Math.min(ax, bx), Math.min(ay, by), Math.abs(ax - bx), Math.abs(ay - by)];
+    const { width, height } = stored;
+    expect(await shown("photo.jpg", { width, height }, [1, 2, 5, 4])).toBe(await shown("upright.png", size, there));
+  });
 });
 
 test("a name in a file is text on the page", async () => {
@@ -167,9 +312,40 @@ test("categories that the truth does not list may be left out; empty results are
 test.each([
   [["--task", "detection"], /Give --data-dir .* or --truth and --detections/],
   [["--data-dir", "data"], /Give --data-dir .* and --checkpoint/],
-  [["--task", "detection", "--truth", "a.json"], /Give --detections too/],
-  [["--truth", "a.json", "--detections", "b.json"], /go with --task detection/],
-  [["--task", "detection", "--truth", "a", "--detections", "b", "--data-dir", "c"], /not both/],
+  [["--task", "detection", "--truth", "a.json"], /Give --data-dir .*, or --truth and --detections/],
+  [["--task", "detection", "--detections", "b.json"], /Give --truth too/],
+  [
+    ["--truth", "a.json", "--detections", "b.json"],
+    /--truth means nothing to --task retrieval; it goes with --task detection/,
+  ],
+  [
+    ["--task", "detection", "--truth", "a", "--detections", "b", "--data-dir", "c"],
+    /--data-dir means nothing to --task detection --detections/,
+  ],
+  [
+    ["--task", "detection", "--truth", "a", "--detections", "b", "--shard", "1/2"],
+    /--shard means nothing to .* it goes with --task retrieval/,
+  ],
+  [
+    ["--task", "grounding", "--data-dir", "a", "--checkpoint", "b", "--merge"],
+    /--merge means nothing to --task grounding/,
+  ],
+  [
+    ["--data-dir", "a", "--checkpoint", "embeddings", "--shard", "1/2"],
+    /--shard means nothing to --task retrieval --checkpoint embeddings; leave it out/,
+  ],
+  [
+    ["--task", "detection", "--data-dir", "a", "--checkpoint", "b", "--iou-type", "segm"],
+    /--iou-type means nothing to --task detection/,
+  ],
+  [
+    ["--task", "detection", "--data-dir", "a", "--checkpoint", "b", "--truth", "c", "--classes", "d"],
+    /--classes means nothing/,
+  ],
+  [
+    ["--data-dir", "a", "--checkpoint", "b", "--negatives", "3"],
+    /--negatives means nothing to --task retrieval; it goes with --task fine-grained/,
+  ],
 ])("villa evaluate %j is called wrongly", async (flags, message) => {
   const { code, err } = await run(...flags);
   expect(code).toBe(2);

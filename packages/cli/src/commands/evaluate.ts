@@ -14,7 +14,7 @@ import {
 } from "@villa/command-kit";
 import { type ProgressListener, type Shard, VillaError } from "@villa/data";
 import { Option } from "commander";
-import type { EvaluateFlags } from "../evaluate/task.ts";
+import type { EvaluateFlags, EvaluationTask } from "../evaluate/task.ts";
 import { tasks } from "../evaluate/tasks.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
@@ -34,11 +34,22 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
     .option("--checkpoint <file>", "of stage2; CLIP weights (zero-shot); or `embeddings`, the dataset's own")
     .option("--split <name>", "which images", "test")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved")
-    .option("--truth <file>", "detection: annotations in COCO's format")
-    .option("--detections <file>", "detection: results of any detector, in COCO's format")
-    .addOption(new Option("--iou-type <type>", "detection: boxes or masks").choices(["bbox", "segm"]).default("bbox"))
-    .option("--images <folder>", "detection: the images of --truth, to show mistakes in pictures")
-    .option("--unknown-categories", "detection: leave out results of categories that --truth does not list")
+    .option("--truth <file>", "detection: annotations in COCO's or LVIS's format (default: the dataset's own truth)")
+    .option("--detections <file>", "detection: results of any detector, in COCO's format, instead of a model")
+    .addOption(
+      new Option(
+        "--protocol <rules>",
+        "detection: whose rules count (default: those of the format of --truth)",
+      ).choices(["coco", "lvis"]),
+    )
+    .option("--novel <list>", "detection: categories to tell apart from the base ones, or a file that lists them")
+    .addOption(
+      new Option("--iou-type <type>", "detection: boxes or masks of --detections")
+        .choices(["bbox", "segm"])
+        .default("bbox"),
+    )
+    .option("--images <folder>", "detection: the images of --truth, to show mistakes of --detections in pictures")
+    .option("--unknown-categories", "detection: leave out --detections of categories that --truth does not list")
     .option("--classes <list>", "attributes, groups, or groups joined by + (default: the first group)", wordList)
     .option(
       "--templates <list>",
@@ -57,7 +68,10 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
       "bootstrap samples behind the intervals; 0 for none (default: 1000, fewer for many detections)",
       seedNumber,
     )
-    .option("--group-by <field>", "what belongs together in the bootstrap: a field of the images, such as patient_id")
+    .option(
+      "--group-by <column>",
+      "what belongs together in the bootstrap: a column of the dataset or of its table, or a field of the images of --truth",
+    )
     .option("--out <folder>", "write evaluation.json (all that repeats and compares it) and evaluation.html")
     .option("--report <file>", "write the page only, FILE.html")
     .addHelpText(
@@ -68,12 +82,17 @@ Examples:
   villa evaluate --data-dir data/docmnist_30000_15.2 --checkpoint embeddings --split val --json
   villa evaluate --task detection --truth instances_val.json --detections results.json --images val --out evaluated
   villa evaluate --task detection --data-dir data/docmnist_30000_15.2 --checkpoint checkpoints/docmnist_stage2/best.safetensors --proposals pyramid:1-4
+  villa evaluate --task detection --data-dir data/lvis --checkpoint RN50.pt --truth lvis_v1_val.json --split val --proposals boxes.json
   villa evaluate --task classification --data-dir data/docmnist_30000_15.2 --checkpoint RN50.pt --samples 200`,
     );
   withShardFlags(command, "images");
+  const options = [...command.options];
   withCommonFlags(withRuntimeFlags(command)).action(async ({ json, verbose, ...flags }: Flags) => {
-    checkUse(flags);
-    const shard = flags.checkpoint === "embeddings" || flags.truth ? undefined : chosenShard(flags, context.terminal);
+    const task = tasks.find(({ name }) => name === flags.task)!;
+    const given = options.filter((each) => command.getOptionValueSource(each.attributeName()) === "cli");
+    checkUse(flags, { task, given: new Map(given.map((each) => [each.attributeName(), each.long!])) });
+    const isShared = task.flags(flags).includes("shard");
+    const shard = isShared ? chosenShard(flags, context.terminal) : undefined;
     if (shard) {
       return present(
         context,
@@ -89,12 +108,13 @@ Examples:
       { json, verbose },
       async (progress) => {
         const { jsonResult, runEvaluation } = await import("../evaluate/run.ts");
-        const task = tasks.find(({ name }) => name === flags.task)!;
         const villa = program.version() ?? "unknown";
         const work = () => runEvaluation({ task, flags, villa }, { onProgress: progress, signal: context.signal });
         // Numbers of files need no backend.
         const finished =
-          flags.truth === undefined ? await onBackend({ ...flags, terminal: context.terminal }, work) : await work();
+          flags.detections === undefined
+            ? await onBackend({ ...flags, terminal: context.terminal }, work)
+            : await work();
         return { ...jsonResult(finished), shown: () => describe(finished) };
       },
       ({ shown }) => shown(),
@@ -102,20 +122,35 @@ Examples:
   });
 };
 
-/** Flags that make no sense together are told before anything is read. */
-function checkUse({ task, dataDir, checkpoint, truth, detections }: Flags): void {
-  const ofFiles = truth !== undefined || detections !== undefined;
-  if (ofFiles && task !== "detection") {
-    throw new VillaError("InvalidArgument", "--truth and --detections go with --task detection.");
+/** Flags of every task. */
+const everyTask: ReadonlySet<string> = new Set(["task", "seed", "resamples", "groupBy", "out", "report"]);
+
+/**
+ * What is missing, or would be ignored, is told before anything is read.
+ *
+ * @param options `given`: the flags of the command line, as they are written there, by their names in `flags`
+ * @throws VillaError `InvalidArgument`
+ */
+function checkUse(
+  flags: Flags,
+  { task, given }: { readonly task: EvaluationTask; readonly given: ReadonlyMap<string, string> },
+): void {
+  const { truth, detections, dataDir, checkpoint } = flags;
+  const ofFiles = task.name === "detection" && detections !== undefined;
+  const used: ReadonlySet<string> = new Set(task.flags(flags));
+  for (const [name, flag] of given) {
+    if (everyTask.has(name) || used.has(name)) continue;
+    const way = ofFiles ? " --detections" : checkpoint === "embeddings" ? " --checkpoint embeddings" : "";
+    const others = tasks.filter((each) => each !== task && each.flags(flags).some((own) => own === name));
+    const instead =
+      others.length > 0 ? `it goes with --task ${others.map((each) => each.name).join(", ")}` : "leave it out";
+    throw new VillaError("InvalidArgument", `${flag} means nothing to --task ${task.name}${way}; ${instead}.`);
   }
-  if (ofFiles && (dataDir !== undefined || checkpoint !== undefined)) {
-    throw new VillaError("InvalidArgument", "Give --truth and --detections, or --data-dir and --checkpoint, not both.");
-  }
-  if (ofFiles && (truth === undefined || detections === undefined)) {
-    throw new VillaError("InvalidArgument", `Give ${truth === undefined ? "--truth" : "--detections"} too.`);
+  if (ofFiles && truth === undefined) {
+    throw new VillaError("InvalidArgument", "Give --truth too: the annotations that --detections are judged by.");
   }
   if (!ofFiles && (dataDir === undefined || checkpoint === undefined)) {
-    const others = task === "detection" ? ", or --truth and --detections" : "";
+    const others = task.name === "detection" ? ", or --truth and --detections" : "";
     throw new VillaError("InvalidArgument", `Give --data-dir (the dataset) and --checkpoint (the model)${others}.`);
   }
 }

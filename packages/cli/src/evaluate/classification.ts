@@ -3,7 +3,16 @@ import { VillaError } from "@villa/data";
 import { auroc, type Box, balancedSample, type Evidence, sampleMeasure, topKAccuracy } from "@villa/metrics";
 import { attributeClasses, hasClass } from "@villa/vlm";
 import { barSection } from "./bar-section.ts";
-import { imageGroups, modelFlags, modelInputs, promptsOf, trueAttributes, withScorer } from "./model.ts";
+import { imageGroups } from "./dataset-columns.ts";
+import {
+  modelFlags,
+  modelInputs,
+  modelSettings,
+  promptsByName,
+  promptsOf,
+  trueAttributes,
+  withScorer,
+} from "./model.ts";
 import type { EvaluateFlags, TaskContext, TaskOutcome } from "./task.ts";
 
 /** A box or a whole image with the classes that it truly has. */
@@ -55,23 +64,20 @@ export function classification(flags: EvaluateFlags, context: TaskContext): Prom
       task: "classification",
       subject: `${modelFlags(flags).checkpoint.split(/[\\/]/).slice(-2).join("/")} choosing among ${classes.length} classes for ${flags.of}`,
       itemIds: rows.map(({ imageId }) => imageId),
-      groups: imageGroups(rows, flags.groupBy),
+      groups: await imageGroups(scorer.dataset, rows, flags.groupBy),
       numbers: measure(Int32Array.from(rows, (_, i) => i)),
       measure,
       chance,
       evidence,
-      inputs: modelInputs(flags, scorer),
+      inputs: await modelInputs(flags, scorer),
       settings: {
-        dataset: scorer.dataset.directory,
-        split: flags.split,
+        ...modelSettings(flags, scorer, promptsByName(classes, prompts)),
         of: flags.of,
-        prompts: Object.fromEntries(names.map((name, c) => [name, prompts[c]!])),
         samples: samples?.map(({ label, examples }) => ({
           label,
           examples: examples.map((i) => ({ imageId: all[i]!.imageId, region: all[i]!.region })),
         })),
         seed: flags.seed,
-        groupBy: flags.groupBy,
       },
       details,
       warnings: [],

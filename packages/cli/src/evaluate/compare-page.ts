@@ -56,11 +56,11 @@ async function partCard(
   if (pictures && what === "image") {
     const { pngUrl, thumbnail } = await import("../report/thumbnail.ts");
     for (const { name, a, b } of list.slice(0, 6)) {
-      const image = await pictures(Number(name));
-      if (!image) continue;
+      const picture = await pictures(Number(name));
+      if (!picture) continue;
       const caption = `image ${name}: ${fraction(a)} and ${fraction(b)}`;
       figures.push(
-        html`<figure><img src="${pngUrl(thumbnail(image, [], pictureSide))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`,
+        html`<figure><img src="${pngUrl(thumbnail(picture.image, [], pictureSide))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`,
       );
     }
   }

@@ -2,16 +2,15 @@ import { isAbsolute, join } from "node:path";
 import { type ProgressListener, VillaError } from "@villa/data";
 import { hashFile } from "@villa/data/node";
 import {
+  type CategoryResult,
   type CocoDataset,
-  type CocoDetection,
-  type CocoEvaluation,
-  cocoEvaluation,
   type PairedDifference,
   pairedBootstrap,
   type SampleNumbers,
   sampleMeasure,
 } from "@villa/metrics";
 import { resultsOf } from "./detection-files.ts";
+import { measureDetections } from "./detection-measure.ts";
 import { readJsonFile } from "./read-json.ts";
 import { type EvaluationRecord, folderOf, readRecord, restored, type StoredEvidence } from "./record.ts";
 import type { DetectionEvidence } from "./task.ts";
@@ -53,13 +52,14 @@ export interface Comparison {
 interface Run {
   readonly record: EvaluationRecord;
   readonly measure: (sample: Int32Array) => SampleNumbers;
-  readonly detection?: CocoEvaluation | undefined;
+  /** Of detections. */
+  readonly perCategory?: readonly CategoryResult<"AP">[] | undefined;
 }
 
 /**
  * Compares two evaluations of the same images by a paired bootstrap: both are measured on the same samples.
  *
- * @throws VillaError `Mismatch` for evaluations of different tasks or images, or when a file of theirs has changed
+ * @throws VillaError `Mismatch` for evaluations of different tasks or images or by different rules, or when a file of theirs has changed
  */
 export async function compareEvaluations(options: CompareOptions): Promise<Comparison> {
   const { onProgress, signal } = options;
@@ -88,10 +88,8 @@ async function openRun(path: string): Promise<Run> {
   const folder = await folderOf(path);
   const truth = (await readEvidence(record, { folder, role: "truth" })) as CocoDataset;
   const file = await readEvidence(record, { folder, role: "detections" });
-  const detections: readonly CocoDetection[] = resultsOf(file, evidence.detections);
-  const unknownCategories = record.settings.unknownCategories === "ignore" ? "ignore" : "refuse";
-  const detection = cocoEvaluation({ truth, detections, iouType: evidence.iouType, unknownCategories });
-  return { record, measure: detection.resample, detection };
+  const { evaluation, measure } = measureDetections(truth, resultsOf(file, evidence.detections), evidence);
+  return { record, measure, perCategory: evaluation.perCategory };
 }
 
 /** Reads a file of a detection, which must be the one that was evaluated. */
@@ -121,12 +119,21 @@ function checkPair(a: EvaluationRecord, b: EvaluationRecord): void {
       `The evaluations are of different images (${own.length} and ${others.length}); a paired comparison needs the same ones in both.`,
     );
   }
+  if (!("iouType" in a.evidence && "iouType" in b.evidence)) return;
+  const [rules, otherRules] = [a.evidence, b.evidence];
+  for (const name of ["iouType", "protocol"] as const) {
+    if (rules[name] === otherRules[name]) continue;
+    throw new VillaError(
+      "Mismatch",
+      `The evaluations are by different rules: ${name} ${rules[name]} and ${otherRules[name]}; evaluate one of them again.`,
+    );
+  }
 }
 
 function partsOf(a: Run, b: Run): Comparison["parts"] {
-  if (a.detection && b.detection) {
-    const others = new Map(b.detection.perCategory.map(({ id, numbers }) => [id, numbers.AP]));
-    const list = a.detection.perCategory.flatMap(({ id, name, numbers }) => {
+  if (a.perCategory && b.perCategory) {
+    const others = new Map(b.perCategory.map(({ id, numbers }) => [id, numbers.AP]));
+    const list = a.perCategory.flatMap(({ id, name, numbers }) => {
       const other = others.get(id);
       return other === undefined || numbers.AP < 0 || other < 0 ? [] : [{ name, a: numbers.AP, b: other }];
     });

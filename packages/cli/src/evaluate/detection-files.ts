@@ -1,9 +1,11 @@
 import { VillaError } from "@villa/data";
 import type { CocoDataset, CocoDetection, CocoImage } from "@villa/metrics";
+import { novelCategories, protocolOf } from "./detection-measure.ts";
 import { detectionOutcome } from "./detection-outcome.ts";
 import { folderPictures } from "./pictures.ts";
 import { readJsonFile } from "./read-json.ts";
 import type { EvaluateFlags, TaskOutcome } from "./task.ts";
+import { readTruthFile } from "./truth-file.ts";
 
 /**
  * `villa evaluate --task detection --truth --detections`: results of any detector.
@@ -18,20 +20,25 @@ export async function detectionFiles(flags: EvaluateFlags): Promise<TaskOutcome>
       "Give both --truth (annotations) and --detections (results), in COCO's format.",
     );
   }
-  const truth = (await readJsonFile(truthPath)) as CocoDataset;
+  const truth = await readTruthFile(truthPath);
   const detections = resultsOf(await readJsonFile(detectionsPath), detectionsPath);
+  const file = detectionsPath.split(/[\\/]/).at(-1)!;
   return detectionOutcome({
-    subject: `the ${iouType === "bbox" ? "boxes" : "masks"} of ${detectionsPath.split(/[\\/]/).at(-1)!}`,
+    subject: `the ${iouType === "bbox" ? "boxes" : "masks"} of ${file}`,
     truth,
     detections,
-    iouType,
-    unknownCategories: flags.unknownCategories ? "ignore" : "refuse",
-    evidence: { iouType, truth: truthPath, detections: detectionsPath },
+    rules: {
+      iouType,
+      protocol: protocolOf(truth, flags.protocol),
+      unknownCategories: flags.unknownCategories ? "ignore" : "refuse",
+      novel: await novelCategories(flags.novel, truth),
+    },
+    paths: { truth: truthPath, detections: detectionsPath },
     inputs: [
       { role: "truth", path: truthPath },
       { role: "detections", path: detectionsPath },
     ],
-    settings: { unknownCategories: flags.unknownCategories ? "ignore" : "refuse", groupBy },
+    settings: { groupBy },
     groups: groupBy === undefined ? undefined : groupsBy(truth, groupBy),
     pictures: images === undefined ? undefined : folderPictures(images, truth),
   });
@@ -48,11 +55,10 @@ export function resultsOf(value: unknown, path: string): readonly CocoDetection[
 
 /** The group of each image by a field of the truth's images, such as a video or a patient. */
 function groupsBy(truth: CocoDataset, field: string): (imageId: number) => string | number {
-  const list: readonly unknown[] = Array.isArray(truth?.images) ? truth.images : [];
   const groups = new Map<number, string | number>();
-  for (const image of list) {
-    const { id } = image as CocoImage;
-    const group = (image as Record<string, unknown>)[field];
+  for (const image of truth.images) {
+    const { id } = image;
+    const group = (image as CocoImage & Record<string, unknown>)[field];
     if (typeof group !== "string" && typeof group !== "number") {
       throw new VillaError("InvalidFile", `Image ${id} of the truth has no "${field}" to group by.`);
     }

@@ -1,95 +1,151 @@
-import type { ImageAnnotation } from "@villa/data";
-import type { CocoAnnotation, CocoDataset, CocoDetection } from "@villa/metrics";
-import { type AttributeClass, attributeClasses, detectRegions, hasClass } from "@villa/vlm";
+import { type ImageAnnotation, VillaError } from "@villa/data";
+import type { Box, CocoDataset } from "@villa/metrics";
+import { type AttributeClass, attributeClasses } from "@villa/vlm";
+import type { RegionScorer } from "@villa/vlm/node";
+import { imageGroups, outsideIds } from "./dataset-columns.ts";
+import { datasetTruth, type FramedRow, scoredDetections } from "./dataset-detections.ts";
+import { novelCategories, protocolOf } from "./detection-measure.ts";
 import { detectionOutcome } from "./detection-outcome.ts";
-import { imageGroups, modelFlags, modelInputs, promptsOf, proposalsOf, trueAttributes, withScorer } from "./model.ts";
-import { datasetPictures } from "./pictures.ts";
-import type { EvaluateFlags, TaskContext, TaskOutcome } from "./task.ts";
+import { type Frame, rowFrame } from "./frame.ts";
+import { modelFlags, modelInputs, modelSettings, promptsByName, promptsOf, withScorer } from "./model.ts";
+import { framedPictures } from "./pictures.ts";
+import { openProposals, within } from "./proposals.ts";
+import type { EvaluateFlags, InputFile, TaskContext, TaskOutcome } from "./task.ts";
+import { readTruthFile } from "./truth-file.ts";
 
 /** `villa evaluate --task detection --data-dir --checkpoint`: a model that scores given proposals by class names. */
-export async function detectionModel(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
-  const { boxesOf, inputs } = await proposalsOf(flags);
+export function detectionModel(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
   return withScorer(flags, context, async (scorer) => {
-    const { rows, dimension } = scorer;
-    const classes = attributeClasses(scorer.vocabulary, flags.classes);
-    const truth = datasetTruth(rows, classes);
+    const { dataset, dimension } = scorer;
+    const ids = await outsideIds(dataset);
+    const { truth, images, classes, inputs, warnings } =
+      flags.truth === undefined
+        ? ownTruth(scorer, { flags, ids })
+        : fileTruth(await readTruthFile(flags.truth), { path: flags.truth, scorer, ids });
+    const frames = images.map(({ frame }) => frame);
+    const proposals = await openProposals(flags, frames, new Set(ids.values()));
     const prompts = promptsOf(classes, flags, scorer);
     const texts = await scorer.embedClasses(prompts);
-    const embedded = await scorer.embedBoxes(boxesOf);
+    const frameOf = new Map(images.map(({ row, frame }) => [row.imageId, frame]));
+    const embedded = await scorer.embedBoxes((row) => {
+      const frame = frameOf.get(row.imageId);
+      return frame ? proposals.boxesOf(frame).map((box) => stored(box, frame, row)) : [];
+    });
     const cosines = await scorer.cosines(embedded, texts);
-    const detections: CocoDetection[] = [];
-    let row = 0;
-    for (const image of rows) {
-      const boxes = boxesOf(image);
-      const own = cosines.subarray(row * classes.length, (row + boxes.length) * classes.length);
-      row += boxes.length;
-      const found = detectRegions({
-        boxes,
-        cosines: own,
-        classes: classes.length,
-        temperature: flags.temperature,
-        overlap: flags.nms,
-      });
-      for (const { box, class: c, score } of found) {
-        const [x0, y0, x1, y1] = boxes[box]!;
-        detections.push({ image_id: image.imageId, category_id: c + 1, bbox: [x0, y0, x1 - x0, y1 - y0], score });
-      }
-    }
-    const groups = imageGroups(rows, flags.groupBy);
-    const place = new Map(rows.map(({ imageId }, i) => [imageId, i]));
+    const categories = truth.categories.map(({ id }) => id);
+    const detections = scoredDetections({ frames, boxesOf: proposals.boxesOf, cosines, categories, ...flags });
+    const rows = images.map(({ row }) => row);
+    const groups = await imageGroups(dataset, rows, flags.groupBy);
+    const place = new Map(frames.map(({ id }, i) => [id, i]));
     const { checkpoint } = modelFlags(flags);
+    const name = checkpoint.split(/[\\/]/).slice(-2).join("/");
     return detectionOutcome({
-      subject: `${checkpoint.split(/[\\/]/).slice(-2).join("/")} scoring ${embedded.length / dimension} proposals (${flags.proposals}) for ${classes.length} classes`,
+      subject: `${name} scoring ${embedded.length / dimension} proposals (${flags.proposals}) for ${classes.length} classes`,
       truth,
       detections,
-      iouType: "bbox",
-      evidence: { iouType: "bbox", truth: "truth.json", detections: "detections.json" },
-      inputs: [...modelInputs(flags, scorer), ...inputs],
+      rules: {
+        iouType: "bbox",
+        protocol: protocolOf(truth, flags.protocol),
+        unknownCategories: "refuse",
+        novel: await novelCategories(flags.novel, truth),
+      },
+      paths: { truth: "truth.json", detections: "detections.json" },
+      files: { "truth.json": JSON.stringify(truth), "detections.json": JSON.stringify(detections) },
+      inputs: [...(await modelInputs(flags, { dataset, rows })), ...inputs, ...proposals.inputs],
       settings: {
-        dataset: scorer.dataset.directory,
-        split: flags.split,
+        ...modelSettings(flags, { dataset }, promptsByName(classes, prompts)),
         proposals: flags.proposals,
         nms: flags.nms,
         temperature: flags.temperature,
         seed: flags.seed,
-        prompts: Object.fromEntries(classes.map(({ name }, c) => [name, prompts[c]!])),
-        groupBy: flags.groupBy,
       },
-      files: { "truth.json": JSON.stringify(truth), "detections.json": JSON.stringify(detections) },
       groups: groups && ((imageId) => groups[place.get(imageId)!]!),
-      pictures: datasetPictures(scorer.dataset),
+      pictures: framedPictures(dataset, images),
+      warnings: [...warnings, ...proposals.warnings],
     });
   });
 }
 
-/** A dataset's regions as COCO's truth: a region is an object of every class that it has all attributes of. */
-export function datasetTruth(rows: readonly ImageAnnotation[], classes: readonly AttributeClass[]): CocoDataset {
-  const annotations: CocoAnnotation[] = [];
-  for (const row of rows) {
-    const attributes = trueAttributes(row);
-    row.regionCoord.forEach(([x0, y0, x1, y1], region) => {
-      classes.forEach((each, c) => {
-        if (!hasClass(attributes[region]!, each)) return;
-        const [width, height] = [x1 - x0, y1 - y0];
-        annotations.push({
-          id: annotations.length + 1,
-          image_id: row.imageId,
-          category_id: c + 1,
-          bbox: [x0, y0, width, height],
-          area: width * height,
-          iscrowd: 0,
-        });
-      });
-    });
+/** What a model is judged by. */
+interface ModelTruth {
+  readonly truth: CocoDataset;
+  readonly images: readonly FramedRow[];
+  /** In the order of the truth's categories. */
+  readonly classes: readonly AttributeClass[];
+  readonly inputs: readonly InputFile[];
+  readonly warnings: readonly string[];
+}
+
+/** The dataset's regions and attributes. */
+function ownTruth(
+  { rows, vocabulary }: RegionScorer,
+  { flags, ids }: { readonly flags: EvaluateFlags; readonly ids: ReadonlyMap<number, number> },
+): ModelTruth {
+  const classes = attributeClasses(vocabulary, flags.classes);
+  const images = rows.map((row) => ({ row, frame: rowFrame(row, ids.get(row.imageId)!) }));
+  return { truth: datasetTruth(images, classes), images, classes, inputs: [], warnings: [] };
+}
+
+/**
+ * The truth of an annotation file, as far as its images are in the split: its boxes are not rounded, and it may say what
+ * only such files say, as LVIS's do. Its categories are the classes.
+ */
+function fileTruth(
+  file: CocoDataset,
+  { path, scorer, ids }: { path: string; scorer: RegionScorer; ids: ReadonlyMap<number, number> },
+): ModelTruth {
+  const boxes = new Map<number, Box[]>();
+  for (const { image_id, bbox, iscrowd } of file.annotations) {
+    if (!Array.isArray(bbox) || bbox.length !== 4 || iscrowd) continue; // what is wrong is told by the evaluation
+    const [x, y, width, height] = bbox as unknown as [number, number, number, number];
+    const known = boxes.get(image_id);
+    if (known) known.push([x, y, x + width, y + height]);
+    else boxes.set(image_id, [[x, y, x + width, y + height]]);
   }
-  return {
-    images: rows.map(({ imageId, imageSize: [height, width], imageFilepath }) => ({
-      id: imageId,
-      width,
-      height,
-      file_name: imageFilepath,
-    })),
-    annotations,
-    categories: classes.map(({ name }, c) => ({ id: c + 1, name })),
+  const entries = new Map(file.images.map((image) => [image.id, image]));
+  const images = scorer.rows.flatMap((row): FramedRow[] => {
+    const id = ids.get(row.imageId)!;
+    const entry = entries.get(id);
+    if (!entry) return [];
+    const [height, width] = row.imageSize;
+    const size = { width: entry.width ?? width, height: entry.height ?? height };
+    // Pictures may have been made smaller, but not be others.
+    if (Math.abs(width / size.width - height / size.height) * Math.max(size.width, size.height) > 1.5) {
+      throw new VillaError(
+        "Mismatch",
+        `Image ${id} is ${size.width} × ${size.height} in ${path} and ${width} × ${height} in the dataset: another picture, or one that was turned.`,
+      );
+    }
+    return [{ row, frame: { id, ...size, truth: (boxes.get(id) ?? []).map((box) => within(box, size)) } }];
+  });
+  if (images.length === 0) {
+    throw new VillaError(
+      "Mismatch",
+      `None of the ${scorer.rows.length} images of the split is in ${path}; images are told by their ids, and the first of the split has ${ids.get(scorer.rows[0]!.imageId)}.`,
+    );
+  }
+  const chosen = new Set(images.map(({ frame }) => frame.id));
+  const truth = {
+    ...file,
+    images: file.images.filter(({ id }) => chosen.has(id)),
+    annotations: file.annotations.filter(({ image_id }) => chosen.has(image_id) || !entries.has(image_id)),
   };
+  const warnings: string[] = [];
+  const [left, lacking] = [file.images.length - images.length, scorer.rows.length - images.length];
+  if (left > 0)
+    warnings.push(`${left} of ${file.images.length} images of ${path} are not in the split and do not count.`);
+  if (lacking > 0)
+    warnings.push(`${lacking} of ${scorer.rows.length} images of the split are not in ${path} and do not count.`);
+  const known = new Set(scorer.vocabulary.groups.flatMap(({ attributes }) => attributes));
+  const classes = file.categories.map(({ id, name = String(id) }) => ({
+    name,
+    attributes: [known.has(name) ? name : name.replaceAll("_", " ")], // LVIS writes "alarm_clock"
+  }));
+  return { truth, images, classes, inputs: [{ role: "annotations", path }], warnings };
+}
+
+/** A box of a frame in the pixels of the stored picture. */
+function stored([x0, y0, x1, y1]: Box, frame: Frame, { imageSize: [height, width] }: ImageAnnotation): Box {
+  const [x, y] = [width / frame.width, height / frame.height];
+  return [x0 * x, y0 * y, x1 * x, y1 * y];
 }

@@ -2,58 +2,58 @@ import { table } from "@villa/command-kit";
 import {
   type CocoDataset,
   type CocoDetection,
-  type CocoEvaluation,
-  cocoEvaluation,
   type DetectionMistake,
   detectionMistakes,
-  type IouType,
   type MistakeKind,
 } from "@villa/metrics";
+import { type DetectionRules, type MeasuredDetections, measureDetections } from "./detection-measure.ts";
 import type { PictureSource } from "./pictures.ts";
-import type { DetectionEvidence, InputFile, TaskOutcome } from "./task.ts";
+import type { InputFile, TaskOutcome } from "./task.ts";
 
 /** Detections with their truth, and what is known about both. */
 export interface JudgedDetections {
   readonly subject: string;
   readonly truth: CocoDataset;
   readonly detections: readonly CocoDetection[];
-  readonly iouType: IouType;
-  readonly unknownCategories?: "refuse" | "ignore" | undefined;
-  readonly evidence: DetectionEvidence;
+  readonly rules: DetectionRules;
+  /** Where both are: as given, or names beside the record. */
+  readonly paths: { readonly truth: string; readonly detections: string };
   readonly inputs: readonly InputFile[];
   readonly settings: Readonly<Record<string, unknown>>;
   readonly files?: Readonly<Record<string, string>> | undefined;
   /** image id → group */
   readonly groups?: ((imageId: number) => string | number) | undefined;
   readonly pictures?: PictureSource | undefined;
+  readonly warnings?: readonly string[] | undefined;
 }
 
-/** COCO's twelve numbers of detections, with what a page shows of them. */
+/** The numbers of detections by COCO's or LVIS's rules, with what a page shows of them. */
 export function detectionOutcome(judged: JudgedDetections): TaskOutcome {
-  const { truth, detections, iouType, unknownCategories, groups, settings } = judged;
-  const evaluation = cocoEvaluation({ truth, detections, iouType, unknownCategories });
+  const { truth, detections, rules, groups, settings, paths, warnings = [] } = judged;
+  const { evaluation, numbers, measure } = measureDetections(truth, detections, rules);
   const mistakes = detectionMistakes({ truth, detections, evaluation });
   const kinds = countKinds(mistakes);
   return {
     task: "detection",
-    subject: judged.subject,
+    subject: rules.protocol === "lvis" ? `${judged.subject}, by LVIS's rules` : judged.subject,
     itemIds: evaluation.images,
     groups: groups && evaluation.images.map(groups),
-    numbers: evaluation.numbers,
-    measure: evaluation.resample,
+    numbers,
+    measure,
     interval: "centred",
     chance: {}, // nobody knows it: it depends on how boxes are guessed
-    evidence: judged.evidence,
+    evidence: { ...rules, ...paths },
     inputs: judged.inputs,
-    settings: { iouType, ...settings },
+    settings: { ...rules, ...settings },
     details: {
+      protocol: rules.protocol,
       images: evaluation.images.length,
       objects: truth.annotations.length,
       detections: detections.length,
       perCategory: evaluation.perCategory,
       mistakes: kinds,
     },
-    warnings: evaluation.warnings.map(({ message }) => message),
+    warnings: [...warnings, ...evaluation.warnings.map(({ message }) => message)],
     resamples: defaultResamples(detections.length),
     tables: [categoryTable(evaluation), mistakeTable(kinds)],
     files: judged.files,
@@ -79,8 +79,8 @@ function countKinds(mistakes: readonly DetectionMistake[]): Record<MistakeKind, 
 /** How many categories a terminal shows. */
 const mostShown = 30;
 
-function categoryTable({ perCategory }: CocoEvaluation): string {
-  const names = ["AP", "AP50", "AP75", "AR100"] as const;
+function categoryTable({ perCategory }: MeasuredDetections["evaluation"]): string {
+  const names = ["AP", "AP50", "AP75"] as const;
   const known = perCategory.filter(({ numbers }) => numbers.AP >= 0).sort((a, b) => a.numbers.AP - b.numbers.AP);
   const rows = known
     .slice(0, mostShown)

@@ -1,16 +1,18 @@
 import type { RgbImage } from "@villa/data";
-import type { CocoDataset, CocoDetection, CocoEvaluation, DetectionMistake, MistakeKind } from "@villa/metrics";
+import type { Box, CocoDataset, CocoDetection, DetectionMistake, MistakeKind } from "@villa/metrics";
 import { lineChart, type SeriesColor } from "../report/charts.ts";
 import { dataTable, html, type Markup, trusted } from "../report/html.ts";
 import { cropped, pngUrl, thumbnail } from "../report/thumbnail.ts";
+import type { MeasuredDetections } from "./detection-measure.ts";
 import { fraction } from "./page.ts";
 import type { PictureSource } from "./pictures.ts";
+import { within } from "./proposals.ts";
 
 /** What the page of detections shows. */
 export interface DetectionPage {
   readonly truth: CocoDataset;
   readonly detections: readonly CocoDetection[];
-  readonly evaluation: CocoEvaluation;
+  readonly evaluation: MeasuredDetections["evaluation"];
   readonly mistakes: readonly DetectionMistake[];
   /** Kinds of mistakes in words. */
   readonly kindNames: Readonly<Record<MistakeKind, string>>;
@@ -34,7 +36,7 @@ const drawn: readonly { readonly threshold: number; readonly color: SeriesColor;
   { threshold: 0.9, color: "var(--plain)" },
 ];
 
-function curveSection({ curves }: CocoEvaluation): Markup {
+function curveSection({ curves }: MeasuredDetections["evaluation"]): Markup {
   const [, R, K, A, M] = curves.shape;
   const series = drawn.flatMap(({ threshold, color }) => {
     const t = curves.thresholds.findIndex((each) => Math.abs(each - threshold) < 1e-9);
@@ -66,7 +68,7 @@ function curveSection({ curves }: CocoEvaluation): Markup {
 function categorySection({ evaluation, truth, detections }: DetectionPage): Markup {
   const objects = countBy(truth.annotations.map(({ category_id }) => category_id));
   const found = countBy(detections.map(({ category_id }) => category_id));
-  const names = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"] as const;
+  const names = ["AP", "AP50", "AP75", "APs", "APm", "APl"] as const;
   const rows = [...evaluation.perCategory]
     .sort((a, b) => a.numbers.AP - b.numbers.AP)
     .map(({ id, name, numbers }) => [
@@ -112,7 +114,8 @@ ${dataTable(
 ${shown}</section>`;
 }
 
-async function figure({ truth, detections, pictures }: DetectionPage, mistake: DetectionMistake): Promise<Markup> {
+async function figure(page: DetectionPage, mistake: DetectionMistake): Promise<Markup> {
+  const { truth, detections, evaluation, pictures } = page;
   const name = (id: number) => truth.categories.find((category) => category.id === id)?.name ?? String(id);
   const detection = mistake.detection === undefined ? undefined : detections[mistake.detection];
   const object = mistake.annotation === undefined ? undefined : truth.annotations[mistake.annotation];
@@ -123,23 +126,22 @@ async function figure({ truth, detections, pictures }: DetectionPage, mistake: D
     `image ${mistake.imageId}`,
   ].filter((each) => each !== undefined);
   const caption = words.join(" · ");
-  const image = await pictures?.(mistake.imageId);
+  const found = await pictures?.(mistake.imageId);
   if (!pictures) return html`<li>${caption}</li>`;
-  if (!image) return html`<figure><figcaption>${caption} (no picture)</figcaption></figure>`;
-  const boxes = [detection?.bbox, object?.bbox].flatMap((box) => (box ? [within(box, image)] : []));
-  const { picture, moved } = around(image, boxes);
+  if (!found) return html`<figure><figcaption>${caption} (no picture)</figcaption></figure>`;
+  const own = [
+    mistake.detection === undefined ? undefined : boxAt(evaluation.boxes, mistake.detection),
+    mistake.annotation === undefined ? undefined : boxAt(evaluation.truthBoxes, mistake.annotation),
+  ];
+  const boxes = own.flatMap((box) => (box ? [within(found.place(box), found.image)] : []));
+  const { picture, moved } = around(found.image, boxes);
   return html`<figure><img src="${pngUrl(thumbnail(picture, moved, pictureSide))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`;
 }
 
-/** Corners, inside the image. */
-function within([x, y, width, height]: readonly number[], image: RgbImage): number[] {
-  const clip = (value: number, side: number) => Math.min(side, Math.max(0, value));
-  return [
-    clip(x!, image.width),
-    clip(y!, image.height),
-    clip(x! + width!, image.width),
-    clip(y! + height!, image.height),
-  ];
+/** The corners of a box. */
+function boxAt(boxes: Float64Array, i: number): Box {
+  const [x, y, width, height] = boxes.subarray(4 * i, 4 * i + 4) as unknown as [number, number, number, number];
+  return [x, y, x + width, y + height];
 }
 
 /** The part of the image around the boxes, with about as much room again on each side. */

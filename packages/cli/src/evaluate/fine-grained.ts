@@ -4,15 +4,17 @@ import { fineGrainedAccuracy, hardNegatives, sampleMeasure } from "@villa/metric
 import { classPrompts } from "@villa/vlm";
 import type { RegionScorer } from "@villa/vlm/node";
 import { barSection } from "./bar-section.ts";
-import { imageGroups, modelFlags, modelInputs, trueAttributes, withScorer } from "./model.ts";
+import { imageGroups } from "./dataset-columns.ts";
+import { modelFlags, modelInputs, modelSettings, trueAttributes, withScorer } from "./model.ts";
 import type { EvaluateFlags, TaskContext, TaskOutcome } from "./task.ts";
 
 /** A region, its true description and the wrong ones. */
 interface Choice {
   /** Place of its image. */
   readonly item: number;
-  /** Place of its box among all. */
+  /** Place of its box among all, and among those of its image. */
   readonly box: number;
+  readonly region: number;
   /** The true one first. */
   readonly texts: readonly string[];
   /** Groups of the attributes that were swapped. */
@@ -69,7 +71,7 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
       task: "fine-grained",
       subject: `${modelFlags(flags).checkpoint.split(/[\\/]/).slice(-2).join("/")} choosing among one true and up to ${flags.negatives} false descriptions`,
       itemIds: rows.map(({ imageId }) => imageId),
-      groups: imageGroups(rows, flags.groupBy),
+      groups: await imageGroups(scorer.dataset, rows, flags.groupBy),
       numbers,
       measure,
       chance: {
@@ -77,14 +79,18 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
         ...Object.fromEntries(byGroup.map(({ name, own }) => [`accuracy, ${name} swapped`, chanceOf(own)])),
       },
       evidence,
-      inputs: modelInputs(flags, scorer),
+      inputs: await modelInputs(flags, scorer),
       settings: {
-        dataset: scorer.dataset.directory,
-        split: flags.split,
+        ...modelSettings(flags, scorer, Object.fromEntries(texts.map((text) => [text, sentences(text)]))),
         negatives: flags.negatives,
         seed: flags.seed,
-        groupBy: flags.groupBy,
-        example: choices[0]!.texts,
+        // Texts by their places among the prompts, the true one first.
+        samples: choices.map(({ item: image, region, groups: [swapped], texts: own }) => ({
+          imageId: rows[image]!.imageId,
+          region,
+          swapped,
+          texts: own.map((text) => place.get(text)!),
+        })),
       },
       details: { choices: choices.length },
       warnings: [],
@@ -110,14 +116,14 @@ function choicesOf({ rows, vocabulary }: RegionScorer, { negatives, seed }: Eval
   const choices: Choice[] = [];
   let box = 0;
   rows.forEach((row, item) => {
-    for (const attributes of trueAttributes(row)) {
+    for (const [region, attributes] of trueAttributes(row).entries()) {
       const text = attributes.map((attribute) => classPrompts([attribute], { vocabulary })[0]![0]!).join(". ");
       for (const group of vocabulary.groups) {
         if (attributes.length === 0 || !group.attributes.some((attribute) => attributes.includes(attribute))) continue;
         const only = { ...vocabulary, groups: [group] };
         const wrong = hardNegatives({ text, vocabulary: only, attributes, count: negatives, random });
         if (wrong.length > 0) {
-          choices.push({ item, box, texts: [text, ...wrong.map((each) => each.text)], groups: [group.name] });
+          choices.push({ item, box, region, texts: [text, ...wrong.map((each) => each.text)], groups: [group.name] });
         }
       }
       box++;

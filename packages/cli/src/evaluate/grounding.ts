@@ -11,7 +11,18 @@ import {
 } from "@villa/metrics";
 import { attributeClasses, boxScoreMap, hasClass } from "@villa/vlm";
 import { barSection } from "./bar-section.ts";
-import { imageGroups, modelFlags, modelInputs, promptsOf, proposalsOf, trueAttributes, withScorer } from "./model.ts";
+import { imageGroups, outsideIds } from "./dataset-columns.ts";
+import { type Frame, rowFrame } from "./frame.ts";
+import {
+  modelFlags,
+  modelInputs,
+  modelSettings,
+  promptsByName,
+  promptsOf,
+  trueAttributes,
+  withScorer,
+} from "./model.ts";
+import { openProposals } from "./proposals.ts";
 import type { EvaluateFlags, TaskContext, TaskOutcome } from "./task.ts";
 
 /** A class that an image shows: the phrase to find. */
@@ -29,10 +40,13 @@ const protocols: readonly GroundingProtocol[] = ["any-box", "merged-boxes"];
 const ks = [1, 5, 10];
 
 /** `villa evaluate --task grounding`: finds each class of an image among proposals. */
-export async function grounding(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
-  const { boxesOf, inputs } = await proposalsOf(flags);
+export function grounding(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
   return withScorer(flags, context, async (scorer) => {
     const { rows } = scorer;
+    const ids = await outsideIds(scorer.dataset);
+    const frames = new Map(rows.map((row): [number, Frame] => [row.imageId, rowFrame(row, ids.get(row.imageId)!)]));
+    const proposals = await openProposals(flags, [...frames.values()], new Set(ids.values()));
+    const boxesOf = ({ imageId }: { readonly imageId: number }) => proposals.boxesOf(frames.get(imageId)!);
     const everything = scorer.vocabulary.groups.map(({ name }) => name);
     const classes = attributeClasses(scorer.vocabulary, flags.classes ?? everything);
     const prompts = promptsOf(classes, flags, scorer);
@@ -74,23 +88,20 @@ export async function grounding(flags: EvaluateFlags, context: TaskContext): Pro
       task: "grounding",
       subject: `${modelFlags(flags).checkpoint.split(/[\\/]/).slice(-2).join("/")} finding ${phrases.length.toLocaleString("en")} phrases among proposals (${flags.proposals})`,
       itemIds: rows.map(({ imageId }) => imageId),
-      groups: imageGroups(rows, flags.groupBy),
+      groups: await imageGroups(scorer.dataset, rows, flags.groupBy),
       numbers: measure(every),
       measure,
       chance: guesses,
       evidence,
-      inputs: [...modelInputs(flags, scorer), ...inputs],
+      inputs: [...(await modelInputs(flags, scorer)), ...proposals.inputs],
       settings: {
-        dataset: scorer.dataset.directory,
-        split: flags.split,
+        ...modelSettings(flags, scorer, promptsByName(classes, prompts)),
         proposals: flags.proposals,
         threshold: 0.5,
         seed: flags.seed,
-        prompts: Object.fromEntries(classes.map(({ name }, c) => [name, prompts[c]!])),
-        groupBy: flags.groupBy,
       },
       details: { phrases: phrases.length, perClass },
-      warnings: [],
+      warnings: proposals.warnings,
       resamples: 1000,
       tables: [
         table([

@@ -1,8 +1,10 @@
-import { type ImageAnnotation, RandomState, VillaError } from "@villa/data";
-import type { Box } from "@villa/metrics";
-import { type AttributeClass, classPrompts, pyramidBoxes } from "@villa/vlm";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type ImageAnnotation, VillaError } from "@villa/data";
+import { type Dataset, datasetFiles, embeddingFiles, hashFile } from "@villa/data/node";
+import { type AttributeClass, classPrompts } from "@villa/vlm";
 import { openScorer, type RegionScorer } from "@villa/vlm/node";
-import { readJsonFile } from "./read-json.ts";
 import type { EvaluateFlags, InputFile, TaskContext } from "./task.ts";
 
 /** Opens the model and the split that the flags name, and closes them when the work is done. */
@@ -28,18 +30,58 @@ export async function withScorer<T>(
 }
 
 /** @throws VillaError `InvalidArgument` when one is missing */
-export function modelFlags({ dataDir, checkpoint, task }: EvaluateFlags): { dataDir: string; checkpoint: string } {
+export function modelFlags({ dataDir, checkpoint }: EvaluateFlags): { dataDir: string; checkpoint: string } {
   if (dataDir !== undefined && checkpoint !== undefined) return { dataDir, checkpoint };
-  const others = task === "detection" ? ", or --truth and --detections" : "";
-  throw new VillaError("InvalidArgument", `Give --data-dir (the dataset) and --checkpoint (the model)${others}.`);
+  throw new VillaError("InvalidArgument", "Give --data-dir (the dataset) and --checkpoint (the model).");
 }
 
-/** The files behind a model's numbers. */
-export function modelInputs(flags: EvaluateFlags, scorer: Pick<RegionScorer, "dataset">): InputFile[] {
+/** A split of a dataset, and those of its images that count. */
+export interface SplitImages {
+  readonly dataset: Dataset;
+  readonly rows: readonly ImageAnnotation[];
+}
+
+/** The files behind a model's numbers. Images are hashed where a record is kept. */
+export async function modelInputs(flags: EvaluateFlags, { dataset, rows }: SplitImages): Promise<InputFile[]> {
   const { checkpoint } = modelFlags(flags);
-  const inputs: InputFile[] = [{ role: "annotations", path: `${scorer.dataset.directory}/annotations.feather` }];
-  if (checkpoint !== "embeddings") inputs.push({ role: "checkpoint", path: checkpoint });
+  const { directory } = dataset;
+  const file = (role: InputFile["role"], name: string): InputFile[] =>
+    existsSync(join(directory, name)) ? [{ role, path: join(directory, name) }] : [];
+  const inputs = [...file("annotations", datasetFiles.annotations), ...file("vocabulary", datasetFiles.vocabulary)];
+  if (flags.out !== undefined) {
+    inputs.push({ role: "images", path: directory, sha256: await imagesDigest({ dataset, rows }) });
+  }
+  if (checkpoint === "embeddings") {
+    for (const name of Object.values(embeddingFiles)) inputs.push(...file("embeddings", name));
+  } else {
+    inputs.push({ role: "checkpoint", path: checkpoint });
+  }
+  if (flags.weights !== undefined) inputs.push({ role: "weights", path: flags.weights });
   return inputs;
+}
+
+/** sha256 of the ids and the hashes of the images' files, in their order. */
+async function imagesDigest({ dataset, rows }: SplitImages): Promise<string> {
+  const hash = createHash("sha256");
+  for (const row of rows) hash.update(`${row.imageId} ${await hashFile(dataset.imagePath(row), "sha256")}\n`);
+  return hash.digest("hex");
+}
+
+/** What decides a model's numbers on a split, whatever is measured. */
+export function modelSettings(
+  flags: EvaluateFlags,
+  { dataset }: Pick<SplitImages, "dataset">,
+  prompts: Readonly<Record<string, readonly string[]>>,
+): Record<string, unknown> {
+  return { dataset: dataset.directory, split: flags.split, prompts, groupBy: flags.groupBy };
+}
+
+/** The sentences of each class by its name. */
+export function promptsByName(
+  classes: readonly AttributeClass[],
+  prompts: readonly (readonly string[])[],
+): Record<string, readonly string[]> {
+  return Object.fromEntries(classes.map(({ name }, c) => [name, prompts[c]!]));
 }
 
 /** The sentences of each class: given templates, or those of its attributes together. */
@@ -58,77 +100,4 @@ export function promptsOf(classes: readonly AttributeClass[], flags: EvaluateFla
 export function trueAttributes({ imageId, regToAttr, regionCoord }: ImageAnnotation): readonly (readonly string[])[] {
   if (regToAttr?.length === regionCoord.length) return regToAttr;
   throw new VillaError("Mismatch", `Image ${imageId} has no true attributes (reg_to_attr); it cannot be scored.`);
-}
-
-/** Group of each image, by a field of the annotations. @throws VillaError `InvalidArgument` for one that there is not */
-export function imageGroups(
-  rows: readonly ImageAnnotation[],
-  field: string | undefined,
-): (string | number)[] | undefined {
-  if (field === undefined) return undefined;
-  return rows.map((row) => {
-    const group = (row as unknown as Record<string, unknown>)[field];
-    if (typeof group === "string" || typeof group === "number") return group;
-    throw new VillaError("InvalidArgument", `Images of a dataset cannot be grouped by "${field}"; text is possible.`);
-  });
-}
-
-/**
- * Proposals as the flags name them: `truth` (the dataset's boxes), `pyramid:4`, `pyramid:1-4` with an optional `:jitter`,
- * or a file of boxes.
- *
- * @returns the boxes of an image
- */
-export async function proposalsOf({ proposals, seed }: EvaluateFlags): Promise<{
-  readonly boxesOf: (row: ImageAnnotation) => readonly Box[];
-  readonly inputs: readonly InputFile[];
-}> {
-  if (proposals === "truth") return { boxesOf: (row) => row.regionCoord, inputs: [] };
-  const pyramid = /^pyramid(?::(\d+)(?:-(\d+))?)?(?::(0?\.\d+|0))?$/.exec(proposals);
-  if (pyramid) {
-    const [, from = "1", to = pyramid[1] === undefined ? "4" : from, jitter = "0"] = pyramid;
-    const levels = Array.from({ length: Number(to) - Number(from) + 1 }, (_, i) => Number(from) + i);
-    return {
-      boxesOf: ({ imageId, imageSize: [height, width] }) =>
-        // An image has the same boxes whatever the others are.
-        pyramidBoxes({
-          width,
-          height,
-          levels,
-          jitter: Number(jitter),
-          random: new RandomState((seed + imageId) >>> 0),
-        }),
-      inputs: [],
-    };
-  }
-  return { boxesOf: await fileProposals(proposals), inputs: [{ role: "proposals", path: proposals }] };
-}
-
-/** Boxes of a COCO list, [{ image_id, bbox: [x, y, width, height] }, …]. */
-async function fileProposals(path: string): Promise<(row: ImageAnnotation) => readonly Box[]> {
-  const list = await readJsonFile(path);
-  if (!Array.isArray(list)) {
-    throw new VillaError(
-      "InvalidFile",
-      `${path} is no list of boxes: [{ "image_id", "bbox": [x, y, width, height] }, …].`,
-    );
-  }
-  const boxes = new Map<unknown, Box[]>();
-  list.forEach((entry: unknown, i) => {
-    const { image_id: id, bbox } = (entry ?? {}) as { image_id?: unknown; bbox?: unknown };
-    const sound =
-      Array.isArray(bbox) && bbox.length === 4 && bbox.every(Number.isFinite) && bbox[2] >= 0 && bbox[3] >= 0;
-    if (typeof id !== "number" || !sound) {
-      throw new VillaError("InvalidFile", `Entry ${i} of ${path} is no box of an image: ${JSON.stringify(entry)}.`);
-    }
-    const [x, y, width, height] = bbox as [number, number, number, number];
-    boxes.set(id, [...(boxes.get(id) ?? []), [x, y, x + width, y + height]]);
-  });
-  return ({ imageId, imageSize: [height, width] }) => {
-    const own = boxes.get(imageId) ?? [];
-    return own.map(([x0, y0, x1, y1]): Box => {
-      const clip = (value: number, side: number) => Math.min(side, Math.max(0, value));
-      return [clip(x0, width), clip(y0, height), clip(x1, width), clip(y1, height)];
-    });
-  };
 }

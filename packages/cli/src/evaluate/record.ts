@@ -81,7 +81,9 @@ export async function makeRecord(
     ];
   });
   const inputs = [];
-  for (const { role, path } of outcome.inputs) inputs.push({ role, path: resolve(path), sha256: await hashPath(path) });
+  for (const { role, path, sha256 = await hashPath(path) } of outcome.inputs) {
+    inputs.push({ role, path: resolve(path), sha256 });
+  }
   for (const [name, text] of Object.entries(outcome.files ?? {})) {
     const role = name.startsWith("truth") ? "truth" : "detections";
     inputs.push({ role, path: name, sha256: createHash("sha256").update(text).digest("hex") } as const);

@@ -1,9 +1,10 @@
 import { table } from "@villa/command-kit";
-import { sentences } from "@villa/data";
+import { attributePrompts, sentences } from "@villa/data";
 import { imageTextRetrieval, type Observations, rankRows, type SampleNumbers, sampleMeasure } from "@villa/metrics";
 import { backendScores } from "@villa/vlm";
 import { type EmbeddedSplit, type Evaluation, embedForEvaluation, evaluateEmbedded } from "@villa/vlm/node";
-import { imageGroups, modelFlags, modelInputs, withScorer } from "./model.ts";
+import { imageGroups } from "./dataset-columns.ts";
+import { modelFlags, modelInputs, modelSettings, withScorer } from "./model.ts";
 import type { EvaluateFlags, TaskContext, TaskOutcome } from "./task.ts";
 
 const ks = [1, 5, 10];
@@ -26,13 +27,17 @@ export async function retrieval(flags: EvaluateFlags, context: TaskContext): Pro
     task: "retrieval",
     subject: `${evaluation.regions.toLocaleString("en")} regions ranked by ${checkpoint}`,
     itemIds: rows.map(({ imageId }) => imageId),
-    groups: imageGroups(rows, flags.groupBy),
+    groups: await imageGroups(dataset, rows, flags.groupBy),
     numbers: rPrecisionFirst(measure(Int32Array.from(rows, (_, i) => i))),
     measure,
     chance: { ...(await regionChance(embedded)), ...images?.chance },
     evidence,
-    inputs: modelInputs(flags, { dataset }),
-    settings: { dataset: dataset.directory, split, vocabulary: dataset.vocabulary, groupBy: flags.groupBy },
+    inputs: await modelInputs(flags, { dataset, rows }),
+    settings: modelSettings(
+      flags,
+      { dataset },
+      Object.fromEntries(attributePrompts(dataset.vocabulary).map(({ attribute, prompts }) => [attribute, prompts])),
+    ),
     details: { ...figures },
     warnings: [],
     resamples: evaluation.regions * evaluation.attributes.length > 500_000 ? 200 : 1000,

@@ -1,6 +1,7 @@
 import type { ProgressListener } from "@villa/data";
 import type { Evidence, IouType, SampleNumbers } from "@villa/metrics";
 import type { Markup } from "../report/html.ts";
+import type { DetectionProtocol, DetectionRules } from "./detection-measure.ts";
 
 /** Flags of `villa evaluate`. */
 export interface EvaluateFlags {
@@ -13,6 +14,8 @@ export interface EvaluateFlags {
   readonly truth?: string | undefined;
   readonly detections?: string | undefined;
   readonly iouType: IouType;
+  readonly protocol?: DetectionProtocol | undefined;
+  readonly novel?: string | undefined;
   readonly images?: string | undefined;
   readonly unknownCategories?: boolean | undefined;
   readonly classes?: readonly string[] | undefined;
@@ -40,8 +43,19 @@ export interface TaskContext {
 
 /** A file that numbers were computed from. */
 export interface InputFile {
-  readonly role: "truth" | "detections" | "checkpoint" | "proposals" | "annotations";
+  readonly role:
+    | "truth"
+    | "detections"
+    | "checkpoint"
+    | "weights"
+    | "proposals"
+    | "annotations"
+    | "vocabulary"
+    | "images"
+    | "embeddings";
   readonly path: string;
+  /** Where it is not simply the file's. */
+  readonly sha256?: string | undefined;
 }
 
 /** What a task found, in the form in which every task is sampled, written, printed and drawn. */
@@ -80,17 +94,23 @@ export interface TaskOutcome {
 }
 
 /** Detection is measured from its files. */
-export interface DetectionEvidence {
-  readonly iouType: IouType;
+export interface DetectionEvidence extends DetectionRules {
   /** Files as they were given, or names beside the record. */
   readonly truth: string;
   readonly detections: string;
 }
+
+/** A flag that not every task uses. */
+export type TaskFlag =
+  | Exclude<keyof EvaluateFlags, "task" | "seed" | "resamples" | "groupBy" | "out" | "report">
+  | "shard";
 
 /** One value of `--task`. */
 export interface EvaluationTask {
   readonly name: string;
   /** For the help text. */
   readonly about: string;
+  /** The flags that it uses besides those that every task does, as the others are given. */
+  readonly flags: (given: EvaluateFlags) => readonly TaskFlag[];
   readonly run: (flags: EvaluateFlags, context: TaskContext) => Promise<TaskOutcome>;
 }
