@@ -1,4 +1,5 @@
 import {
+  type CommandContext,
   type CommonFlags,
   present,
   type RegisterCommand,
@@ -7,32 +8,50 @@ import {
   wholeNumbers,
   withCommonFlags,
 } from "@villa/command-kit";
+import type { Command } from "commander";
+import { complexityExperiment, detectionExperiment, type Experiment, pairModes } from "../experiment/protocol.ts";
 import type { RuntimeFlags } from "./runtime.ts";
 
-interface ComplexityFlags extends CommonFlags, RuntimeFlags {
+interface ExperimentFlags extends CommonFlags, RuntimeFlags {
   readonly out: string;
   readonly digits: string;
   readonly jobs?: number | undefined;
   readonly seeds?: number[] | undefined;
   readonly complexities?: number[] | undefined;
   readonly budget?: number | undefined;
+  readonly testBudget?: number | undefined;
   readonly steps?: number | undefined;
   readonly pairsPerStep?: number | undefined;
 }
 
-/** `villa experiment complexity`: the paper's figure on DocMNIST. */
+/** `villa experiment complexity` and `villa experiment detection`: the paper's comparison on DocMNIST. */
 export const registerExperiment: RegisterCommand = (program, context) => {
-  const experiment = program.command("experiment").description("reproduce an experiment of the paper");
-  const complexity = experiment
-    .command("complexity")
-    .description(
-      "retrieval against sample complexity: whole images, mapped regions, true regions (resumes where it stopped)",
-    )
-    .option("--out <folder>", "where results and the figure go", "complexity")
+  const group = program.command("experiment").description("reproduce an experiment of the paper");
+  add(group, context, {
+    experiment: complexityExperiment,
+    description: "retrieval against sample complexity",
+  });
+  add(group, context, {
+    experiment: detectionExperiment,
+    description: "detection of digits against sample complexity, in AP50",
+  });
+};
+
+function add(
+  group: Command,
+  context: CommandContext,
+  { experiment, description }: { readonly experiment: Experiment; readonly description: string },
+): void {
+  const { name, unit, measures, protocol: standard } = experiment;
+  const command = group
+    .command(name)
+    .description(`${description}: whole images, mapped regions, true regions (resumes where it stopped)`)
+    .option("--out <folder>", "where results and the figure go", name)
     .option("--digits <source>", "glyphs, or a folder with MNIST's files", "glyphs")
     .option("--complexities <list>", "target sample complexities (default: 6,12,18,24,33)", wholeNumbers)
     .option("--seeds <list>", "one dataset and one set of starting weights each (default: 23,24,25)", wholeNumbers)
     .option("--budget <n>", "attributes of each training split (default: 30000)", wholeNumber)
+    .option("--test-budget <n>", "attributes of the common test split (default: 8000)", wholeNumber)
     .option("--steps <n>", "training steps of each model (default: 600)", wholeNumber)
     .option("--pairs-per-step <n>", "region-text pairs of a step, in every mode (default: 64)", wholeNumber)
     .option("--jobs <n>", "datasets worked on side by side (default: every core)", wholeNumber)
@@ -41,22 +60,22 @@ export const registerExperiment: RegisterCommand = (program, context) => {
       "after",
       `
 Examples:
-  villa experiment complexity --digits path/to/mnist
-  villa experiment complexity --complexities 5,16,29 --seeds 1,2 --steps 400 --out quick`,
+  villa experiment ${name} --digits path/to/mnist
+  villa experiment ${name} --complexities 5,16,29 --seeds 1,2 --steps 400 --out quick`,
     );
-  withCommonFlags(complexity).action((flags: ComplexityFlags) =>
+  withCommonFlags(command).action((flags: ExperimentFlags) =>
     present(
       context,
       flags,
       async (progress) => {
-        const { complexityProtocol: standard } = await import("../experiment/protocol.ts");
-        const { runComplexity } = await import("../experiment/run.ts");
+        const { runExperiment } = await import("../experiment/run.ts");
         const { out, digits, jobs, backend } = flags;
         const protocol = {
           ...standard,
           complexities: flags.complexities ?? standard.complexities,
           seeds: flags.seeds ?? standard.seeds,
           attributeBudget: flags.budget ?? standard.attributeBudget,
+          test: { ...standard.test, attributeBudget: flags.testBudget ?? standard.test.attributeBudget },
           stage2: {
             ...standard.stage2,
             steps: flags.steps ?? standard.stage2.steps,
@@ -64,29 +83,24 @@ Examples:
             pairsPerStep: flags.pairsPerStep ?? standard.stage2.pairsPerStep,
           },
         };
-        return runComplexity({ out, digits, protocol, jobs, backend, onProgress: progress, signal: context.signal });
+        const options = { out, digits, protocol, jobs, backend, onProgress: progress, signal: context.signal };
+        return runExperiment(experiment, options);
       },
       ({ summary, figure, json }) => {
         const percent = ({ mean, deviation }: { mean: number; deviation: number }) =>
           `${(100 * mean).toFixed(1)} ± ${(100 * deviation).toFixed(1)}`;
+        const columns = measures.flatMap(({ key, letter }) => pairModes.map((pairs) => ({ key, letter, pairs })));
         const rows = summary.map(({ averageComplexity, images, mappingF1, modes }) => [
           averageComplexity.toFixed(1),
           images,
           mappingF1.mean.toFixed(1),
-          ...modes.map(({ textToRegion }) => percent(textToRegion)),
-          ...modes.map(({ regionToText }) => percent(regionToText)),
+          ...columns.map(({ key, pairs }) => percent(modes.find((mode) => mode.pairs === pairs)!.numbers[key]!)),
         ]);
-        const names = ["image", "mapping", "oracle"];
+        const legend = measures.map(({ title, letter }) => `${title} (${letter})`).join(" and ");
         return [
-          "R-Precision in %, text → region (T) and region → text (R), mean ± standard deviation over seeds:",
+          `${unit} in %, ${legend}, mean ± standard deviation over seeds:`,
           table([
-            [
-              "complexity",
-              "images",
-              "mapping F1",
-              ...names.map((name) => `T ${name}`),
-              ...names.map((name) => `R ${name}`),
-            ],
+            ["complexity", "images", "mapping F1", ...columns.map(({ letter, pairs }) => `${letter} ${pairs}`)],
             ...rows,
           ]),
           "",
@@ -96,4 +110,4 @@ Examples:
       },
     ),
   );
-};
+}

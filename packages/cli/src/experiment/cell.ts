@@ -9,18 +9,19 @@ import { stage1Config } from "@villa/mapping";
 import { runStage1 } from "@villa/mapping/node";
 import { preprocessDataset } from "@villa/preprocess";
 import { imagePairs, type PairMode, stage2Config } from "@villa/vlm";
-import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
+import { runStage2 } from "@villa/vlm/node";
+import { judgeModel } from "./judge.ts";
 import {
   type CellResult,
-  type ComplexityCell,
-  type ComplexityProtocol,
+  type ExperimentCell,
+  type ExperimentProtocol,
   type ModelResult,
   pairModes,
 } from "./protocol.ts";
 
 /** What a worker needs to know to compute a cell. */
-export interface CellTask extends ComplexityCell {
-  readonly protocol: ComplexityProtocol;
+export interface CellTask extends ExperimentCell {
+  readonly protocol: ExperimentProtocol;
   readonly digits: DigitSource;
   /** Dataset with the common test split. */
   readonly testDirectory: string;
@@ -62,7 +63,7 @@ export async function cellTask(task: CellTask, { signal }: TaskContext): Promise
       checkpointDir: folder,
       seed,
       epochs: stage1.epochs,
-      batchSize: stage1.batchSize,
+      batchSize: Math.min(stage1.batchSize, written.splits.train!.images),
       model: { embDim: stage1.dimension },
       optimizer: { lr: stage1.learningRate },
       keepOptimizer: false,
@@ -84,13 +85,14 @@ export async function cellTask(task: CellTask, { signal }: TaskContext): Promise
 }
 
 async function trainModel(
-  { seed, protocol: { stage2 }, folder, testDirectory }: CellTask,
+  { seed, protocol, folder, testDirectory }: CellTask,
   dataDir: string,
   pairs: PairMode,
   signal: AbortSignal | undefined,
 ): Promise<ModelResult> {
   const start = performance.now();
   const running = { signal };
+  const { stage2 } = protocol;
   const perImage = await pairsPerImage(dataDir, pairs);
   const imagesPerStep = Math.max(2, Math.round(stage2.pairsPerStep / perImage));
   const epochs = Math.round(stage2.steps / stage2.stepsPerEpoch);
@@ -113,15 +115,13 @@ async function trainModel(
     ),
     running,
   );
-  const test = { dataDir: testDirectory, split: "test", checkpoint: trained.bestCheckpoint, ...running };
-  const evaluation = await evaluateCheckpoint(test);
+  const numbers = await judgeModel({ protocol, testDirectory, checkpoint: trained.bestCheckpoint, signal });
   return {
     pairs,
     trainingPairs: trained.pairs,
     imagesPerStep,
     bestEpoch: trained.bestEpoch,
-    textToRegion: evaluation.textToRegion.rPrecision,
-    regionToText: evaluation.regionToText.rPrecision,
+    numbers,
     seconds: (performance.now() - start) / 1000,
   };
 }

@@ -3,8 +3,29 @@ import type { PairMode } from "@villa/vlm";
 /** What is compared, from the same data and the same starting weights. */
 export const pairModes: readonly PairMode[] = ["image", "mapping", "oracle"];
 
-/** Everything that decides the numbers of the complexity experiment. */
-export interface ComplexityProtocol {
+/** What an experiment measures of its models. */
+export interface Experiment {
+  readonly name: "complexity" | "detection";
+  readonly unit: "R-Precision" | "AP50";
+  /** Numbers of a model by their keys, each with the title of its panel and a letter for tables. */
+  readonly measures: readonly { readonly key: string; readonly title: string; readonly letter: string }[];
+  readonly protocol: ExperimentProtocol;
+}
+
+/** How models are judged as detectors. */
+export interface DetectionProtocol {
+  /** Groups of attributes, or groups joined by `+`, as `villa evaluate --classes` takes them. */
+  readonly classes: readonly string[];
+  /** The grid, as `villa evaluate --proposals` takes it. */
+  readonly proposals: string;
+  /** A box goes where it overlaps a better one of its class by more. */
+  readonly nms: number;
+  /** Of the softmax over the classes. */
+  readonly temperature: number;
+}
+
+/** Everything that decides the numbers of an experiment. */
+export interface ExperimentProtocol {
   /** Target sample complexities: (region, attribute) pairs of an image, at most. */
   readonly complexities: readonly number[];
   /** Each draws its own dataset and starting weights. */
@@ -32,10 +53,12 @@ export interface ComplexityProtocol {
     /** Region-text pairs of a step, in every mode: a batch takes as many images as give that many. */
     readonly pairsPerStep: number;
   };
+  /** Of the detection experiment. */
+  readonly detection?: DetectionProtocol | undefined;
 }
 
 /** About an hour on two cores. */
-export const complexityProtocol: ComplexityProtocol = {
+export const complexityProtocol: ExperimentProtocol = {
   complexities: [6, 12, 18, 24, 33], // 5.0, 11.3, 17.2, 23.2 and 29.3 on average
   seeds: [23, 24, 25],
   attributeBudget: 30_000,
@@ -46,8 +69,34 @@ export const complexityProtocol: ComplexityProtocol = {
   stage2: { width: 8, dimension: 64, learningRate: 1e-3, steps: 600, stepsPerEpoch: 100, pairsPerStep: 64 },
 };
 
+/** Retrieval against sample complexity. */
+export const complexityExperiment: Experiment = {
+  name: "complexity",
+  unit: "R-Precision",
+  measures: [
+    { key: "textToRegion", title: "text → region", letter: "T" },
+    { key: "regionToText", title: "region → text", letter: "R" },
+  ],
+  protocol: complexityProtocol,
+};
+
+/** Detection against sample complexity: the same data and training; the models then find digits. */
+export const detectionExperiment: Experiment = {
+  name: "detection",
+  unit: "AP50",
+  measures: [
+    { key: "grid", title: "a grid of proposals", letter: "G" },
+    { key: "truth", title: "the true boxes", letter: "B" },
+  ],
+  protocol: {
+    ...complexityProtocol,
+    // Of the four levels the third has the cells' size; jitter moves every edge by up to a tenth of it.
+    detection: { classes: ["digit"], proposals: "pyramid:1-4:0.1", nms: 0.5, temperature: 0.07 },
+  },
+};
+
 /** One point of every line: a dataset and the models trained on it. */
-export interface ComplexityCell {
+export interface ExperimentCell {
   readonly complexity: number;
   readonly seed: number;
 }
@@ -58,13 +107,12 @@ export interface ModelResult {
   readonly trainingPairs: number;
   readonly imagesPerStep: number;
   readonly bestEpoch: number | null;
-  /** R-Precision in 0 … 1. */
-  readonly textToRegion: number;
-  readonly regionToText: number;
+  /** By the keys of the experiment's measures, in 0 … 1. */
+  readonly numbers: Readonly<Record<string, number>>;
   readonly seconds: number;
 }
 
-export interface CellResult extends ComplexityCell {
+export interface CellResult extends ExperimentCell {
   /** Average of the training split. */
   readonly averageComplexity: number;
   readonly images: number;
@@ -75,8 +123,8 @@ export interface CellResult extends ComplexityCell {
 
 export interface ModeSummary {
   readonly pairs: PairMode;
-  readonly textToRegion: Spread;
-  readonly regionToText: Spread;
+  /** By the keys of the experiment's measures. */
+  readonly numbers: Readonly<Record<string, Spread>>;
 }
 
 /** Over seeds, in 0 … 1; `deviation` is that of a sample, 0 for a single one. */
@@ -85,7 +133,7 @@ export interface Spread {
   readonly deviation: number;
 }
 
-export interface ComplexitySummary {
+export interface ExperimentSummary {
   readonly complexity: number;
   readonly averageComplexity: number;
   readonly images: number;
@@ -94,16 +142,16 @@ export interface ComplexitySummary {
 }
 
 /** Means over seeds, a row for each complexity. */
-export function summarize(cells: readonly CellResult[]): ComplexitySummary[] {
+export function summarize(cells: readonly CellResult[]): ExperimentSummary[] {
   const complexities = [...new Set(cells.map(({ complexity }) => complexity))].sort((a, b) => a - b);
   return complexities.map((complexity) => {
     const own = cells.filter((cell) => cell.complexity === complexity);
     const modes = pairModes.map((pairs) => {
       const models = own.flatMap((cell) => cell.models.filter((model) => model.pairs === pairs));
+      const keys = Object.keys(models[0]?.numbers ?? {});
       return {
         pairs,
-        textToRegion: spread(models.map(({ textToRegion }) => textToRegion)),
-        regionToText: spread(models.map(({ regionToText }) => regionToText)),
+        numbers: Object.fromEntries(keys.map((key) => [key, spread(models.map(({ numbers }) => numbers[key]!))])),
       };
     });
     return {

@@ -6,22 +6,23 @@ import { atomicWriteFile, type PartSettings, PartStore } from "@villa/data/node"
 import { type DigitSet, type DigitSource, glyphDigits } from "@villa/docmnist";
 import { loadMnist, writeDataset } from "@villa/docmnist/node";
 import type { CellTask } from "./cell.ts";
-import { complexityFigure } from "./figure.ts";
+import { experimentFigure } from "./figure.ts";
 import {
   type CellResult,
-  type ComplexityCell,
-  type ComplexityProtocol,
-  type ComplexitySummary,
-  complexityProtocol,
+  type Experiment,
+  type ExperimentCell,
+  type ExperimentProtocol,
+  type ExperimentSummary,
   summarize,
 } from "./protocol.ts";
 
-export interface ComplexityOptions {
+export interface ExperimentOptions {
   /** Folder for results; cells found in it are not computed again. */
   readonly out: string;
   /** "glyphs" or a folder with MNIST's files. */
   readonly digits: string;
-  readonly protocol?: ComplexityProtocol | undefined;
+  /** Default: the experiment's. */
+  readonly protocol?: ExperimentProtocol | undefined;
   /** Cells computed side by side. Default: one a core. */
   readonly jobs?: number | undefined;
   readonly backend?: string | undefined;
@@ -29,10 +30,10 @@ export interface ComplexityOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface ComplexityResult {
-  readonly protocol: ComplexityProtocol;
+export interface ExperimentResult {
+  readonly protocol: ExperimentProtocol;
   readonly digits: string;
-  readonly summary: readonly ComplexitySummary[];
+  readonly summary: readonly ExperimentSummary[];
   readonly cells: readonly CellResult[];
   /** Files written. */
   readonly json: string;
@@ -40,16 +41,16 @@ export interface ComplexityResult {
 }
 
 /**
- * The paper's question on DocMNIST: how does retrieval change with sample complexity, when a model learns from whole
- * images, from ViLLA's mapped regions, or from the true regions? Equal attribute budgets, steps, pairs a step and starting
- * weights; one common test split; several seeds.
+ * The paper's question on DocMNIST: how does retrieval, or detection, change with sample complexity, when a model learns
+ * from whole images, from ViLLA's mapped regions, or from the true regions? Equal attribute budgets, steps, pairs a step and
+ * starting weights; one common test split; several seeds.
  *
  * An interrupted run goes on with the cells that are missing.
  *
  * @throws VillaError `Mismatch` when `out` holds cells of another protocol
  */
-export async function runComplexity(options: ComplexityOptions): Promise<ComplexityResult> {
-  const { protocol = complexityProtocol, onProgress, signal } = options;
+export async function runExperiment(experiment: Experiment, options: ExperimentOptions): Promise<ExperimentResult> {
+  const { protocol = experiment.protocol, onProgress, signal } = options;
   const out = resolve(options.out);
   await mkdir(join(out, "cells"), { recursive: true });
   const digits = await digitsWithTest(options.digits, protocol);
@@ -93,20 +94,21 @@ export async function runComplexity(options: ComplexityOptions): Promise<Complex
   for await (const result of store.join(cells.length)) results.push(result);
   results.sort((a, b) => a.complexity - b.complexity || a.seed - b.seed);
   const summary = summarize(results);
-  const [json, figure] = [join(out, "complexity.json"), join(out, "complexity.svg")];
+  const { name } = experiment;
+  const [json, figure] = [join(out, `${name}.json`), join(out, `${name}.svg`)];
   const result = { protocol, digits: options.digits, summary, cells: results };
   await atomicWriteFile(json, `${JSON.stringify(result, null, 1)}\n`);
-  await atomicWriteFile(figure, complexityFigure(results));
+  await atomicWriteFile(figure, experimentFigure(experiment, results));
   return { ...result, json, figure };
 }
 
 /** What must be equal for cells to be comparable: all but which cells there are. */
-function settings({ complexities: _, seeds: __, ...rest }: ComplexityProtocol) {
+function settings({ complexities: _, seeds: __, ...rest }: ExperimentProtocol) {
   return rest;
 }
 
 /** Finished cells, a file each. */
-function cellStore(folder: string, cells: readonly ComplexityCell[], settings: PartSettings): PartStore<CellResult> {
+function cellStore(folder: string, cells: readonly ExperimentCell[], settings: PartSettings): PartStore<CellResult> {
   return new PartStore({
     folder,
     extension: "json",
@@ -123,7 +125,7 @@ function cellStore(folder: string, cells: readonly ComplexityCell[], settings: P
 }
 
 /** Digits of which a tenth is kept for the test split, unless the source has test digits of its own. */
-async function digitsWithTest(source: string, { glyphs, test }: ComplexityProtocol): Promise<DigitSource> {
+async function digitsWithTest(source: string, { glyphs, test }: ExperimentProtocol): Promise<DigitSource> {
   if (source === "glyphs") return splitDigits(glyphDigits((test.seed ^ 0x5eed_0001) >>> 0, glyphs));
   const { train, test: own } = await loadMnist(source);
   return own ? { train, test: own } : splitDigits(train);
