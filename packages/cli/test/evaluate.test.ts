@@ -256,6 +256,28 @@ describe("photos that EXIF turns are shown upright", () => {
   });
 });
 
+test("pictures of mistakes frame detections in orange and objects in blue, whichever there are", async () => {
+  const grey = { width: 100, height: 100, channels: 3 as const, data: new Uint8Array(30_000).fill(90) };
+  for (const id of [1, 2, 3]) await writeFile(join(folder, `${id}.png`), await encodePng(grey));
+  const images = truth.images.map((image) => ({ ...image, file_name: `${image.id}.png` }));
+  const report = join(folder, "framed.html");
+  const flags = ["--images", folder, "--resamples", "0", "--report", report];
+  const nothing = { ...detection, category_id: 2, bbox: [60, 60, 20, 20] };
+  expect((await evaluate({ ...truth, images }, [nothing], ...flags)).code).toBe(0);
+  const page = await readFile(report, "utf8");
+  const colors = async (caption: string) => {
+    const [, base64 = ""] =
+      new RegExp(`<img src="data:image/png;base64,([^"]+)" alt="[^"]*${caption}`).exec(page) ?? [];
+    const { data, width, height } = await decodeImage(new Uint8Array(Buffer.from(base64, "base64")));
+    const plane = width * height;
+    const seen = new Set<string>();
+    for (let i = 0; i < plane; i++) seen.add([data[i], data[plane + i], data[2 * plane + i]].join());
+    return { orange: seen.has("255,176,0"), blue: seen.has("100,200,255") };
+  };
+  expect(await colors("lid 0.90")).toEqual({ orange: true, blue: false });
+  expect(await colors("truly mug · image 2")).toEqual({ orange: false, blue: true });
+});
+
 test("a name in a file is text on the page", async () => {
   const odd = { ...truth, categories: [{ id: 1, name: "<img src=x onerror=alert(1)>" }, truth.categories[1]] };
   const report = join(folder, "odd.html");

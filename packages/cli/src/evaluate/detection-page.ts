@@ -104,7 +104,7 @@ async function mistakeSection(page: DetectionPage): Promise<Markup> {
     );
   }
   const pictures = page.pictures
-    ? "The box of the detection is the first colour, that of the object the second."
+    ? "Detections are framed in orange, objects in blue, over them where both are in one place."
     : "Give --images FOLDER to see them in pictures.";
   return html`<section><h2>The worst mistakes</h2><p class="soft">At an overlap of 0.5, the most confident first, whatever the score that a user would cut at. ${pictures}</p>
 ${dataTable(
@@ -129,11 +129,10 @@ async function figure(page: DetectionPage, mistake: DetectionMistake): Promise<M
   const found = await pictures?.(mistake.imageId);
   if (!pictures) return html`<li>${caption}</li>`;
   if (!found) return html`<figure><figcaption>${caption} (no picture)</figcaption></figure>`;
-  const own = [
-    mistake.detection === undefined ? undefined : boxAt(evaluation.boxes, mistake.detection),
-    mistake.annotation === undefined ? undefined : boxAt(evaluation.truthBoxes, mistake.annotation),
-  ];
-  const boxes = own.flatMap((box) => (box ? [within(found.place(box), found.image)] : []));
+  const objectBox = mistake.annotation === undefined ? undefined : boxAt(evaluation.truthBoxes, mistake.annotation);
+  const detectionBox = mistake.detection === undefined ? objectBox : boxAt(evaluation.boxes, mistake.detection);
+  // Colours go by place: a missed object stands in both, and is drawn over itself in that of objects.
+  const boxes = [detectionBox, objectBox].flatMap((box) => (box ? [within(found.place(box), found.image)] : []));
   const { picture, moved } = around(found.image, boxes);
   return html`<figure><img src="${pngUrl(thumbnail(picture, moved, pictureSide))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`;
 }
