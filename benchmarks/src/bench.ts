@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
-import { findPyTorch, measure, runProgram, thisMachine } from "./measure.ts";
+import { findPython, measure, runProgram, thisMachine } from "./measure.ts";
 import type { Limits } from "./ours/limits.ts";
 import type { ScalingPoint } from "./ours/scaling.ts";
 import { comparisonRows, jsonLine, type Report, type Scaling, scalingFigure, speedPage } from "./report.ts";
@@ -41,10 +41,10 @@ if (unknown.length > 0) program.error(`There is no benchmark ${unknown.join(", "
 const chosen = named.flat();
 
 const say = (line: string): void => console.error(line);
-const python = await findPyTorch();
-if (!python) say("No python3 with torch and torchvision here: only our side is measured.");
 const results = [];
 for (const benchmark of suite.filter(({ name }) => chosen.includes(name))) {
+  const python = await findPython(benchmark);
+  if (!python) say(`No python3 with what pytorch/${benchmark.pytorch[0]} imports: only our side is measured.`);
   results.push(await measure(benchmark, { ...flags, pytorchDevice: flags.device, python, say }));
 }
 const limits = chosen.includes("limits")

@@ -17,7 +17,7 @@ export interface RunOptions {
   readonly backend: string;
   /** Measure on the wasm backend too. */
   readonly wasm: boolean;
-  /** Python with torch, when there is one. */
+  /** Python with what the script needs, when there is one. */
   readonly python: string | undefined;
   /** "cpu" or "cuda" */
   readonly pytorchDevice: string;
@@ -32,7 +32,7 @@ export interface Result {
   readonly target: number | null;
   readonly ours: Side;
   readonly wasm: Side | null;
-  /** null without PyTorch. For `generate` the time of the original, scaled to this machine. */
+  /** null without Python's side. For `generate` the time of the original, scaled to this machine. */
   readonly pytorch: Side | null;
   /** PyTorch's time over ours. */
   readonly ratio: number | null;
@@ -61,7 +61,9 @@ export async function measure(benchmark: Benchmark, options: RunOptions): Promis
     options.say(`${name}, round ${round + 1} of ${rounds}: ours ${ours.at(-1)!.seconds.toFixed(3)} ${unit}`);
     if (options.python === undefined) continue;
     theirs.push(await runPyTorch(benchmark, options.python, options));
-    options.say(`${name}, round ${round + 1} of ${rounds}: PyTorch ${theirs.at(-1)!.seconds.toFixed(3)} s`);
+    options.say(
+      `${name}, round ${round + 1} of ${rounds}: ${theirs.at(-1)!.program} ${theirs.at(-1)!.seconds.toFixed(3)} s`,
+    );
   }
   const wasm = onWasm && options.wasm ? [await runOurs(benchmark, "wasm", options.threads)] : [];
   const side = summarize(ours)!;
@@ -78,11 +80,11 @@ export async function measure(benchmark: Benchmark, options: RunOptions): Promis
   };
 }
 
-/** A Python that has PyTorch; CI and Debian call it python3. */
-export async function findPyTorch(): Promise<string | undefined> {
+/** A Python that has the modules of a benchmark's script; CI and Debian call it python3. */
+export async function findPython({ modules = ["torch", "torchvision"] }: Benchmark): Promise<string | undefined> {
   for (const python of [process.env.VILLA_PYTHON, "python3", "/usr/bin/python3"]) {
     if (!python) continue;
-    const found = await run(python, ["-c", "import torch, torchvision"]).catch(() => undefined);
+    const found = await run(python, ["-c", `import ${modules.join(", ")}`]).catch(() => undefined);
     if (found) return python;
   }
   return undefined;

@@ -8,6 +8,8 @@ export interface Benchmark {
   readonly ours: readonly string[];
   /** Script under pytorch/ and its arguments. */
   readonly pytorch: readonly string[];
+  /** Python modules that the script needs. Default: torch and torchvision. */
+  readonly modules?: readonly string[] | undefined;
   /** PyTorch's time over ours that is asked for. */
   readonly target?: number | undefined;
   /** Runs on wasm too. */
@@ -92,5 +94,27 @@ export const suite: readonly Benchmark[] = [
     ours: ["evaluate.ts"],
     pytorch: ["evaluate.py"],
     onWasm: true,
+  },
+  {
+    name: "detection",
+    title: "COCO evaluation beside pycocotools: 5 000 images, 80 categories, 500 000 detections",
+    unit: "s",
+    ours: ["detection.ts"],
+    pytorch: ["detection.py", "pycocotools"],
+    modules: ["pycocotools"],
+    target: 2,
+    onWasm: false,
+    rounds: 2,
+  },
+  {
+    name: "detectionFaster",
+    title: "The same beside faster-coco-eval",
+    unit: "s",
+    ours: ["detection.ts"],
+    pytorch: ["detection.py", "faster-coco-eval"],
+    modules: ["faster_coco_eval"],
+    target: 1,
+    onWasm: false,
+    rounds: 2,
   },
 ];
