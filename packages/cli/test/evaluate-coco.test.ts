@@ -216,3 +216,21 @@ test("an annotation file of other pictures is refused by name", async () => {
   expect(await refused({ categories: 3 })).toMatch(/other.json has no list "categories"/);
   expect(await refused({ annotations: [null] })).toMatch(/Entry 0 of "annotations" in .* is null, not an object/);
 });
+
+test("a model that knows nothing of what it is asked, or whose weights are damaged, is told", async () => {
+  const asked = ["--data-dir", dataDir, "--resamples", "50", "--json"];
+  const classified = async (...flags: readonly string[]) =>
+    last(await villa("evaluate", "--task", "classification", "--checkpoint", checkpoint, ...asked, ...flags)).warnings;
+  expect(await classified()).toEqual([]);
+  expect(await classified("--templates", "x{}x")).toEqual([expect.stringMatching(/^No number is above what guessing/)]);
+  const damaged = join(folder, "damaged.safetensors");
+  const bytes = await readFile(checkpoint);
+  // Behind a header of its length stand the weights, four bytes each: every one becomes a NaN.
+  bytes.fill(0xff, 8 + Number(bytes.readBigUInt64LE(0)));
+  await writeFile(damaged, bytes);
+  for (const task of ["retrieval", "classification", "detection", "grounding", "fine-grained"]) {
+    const { code, err } = await tried("evaluate", "--task", task, "--checkpoint", damaged, ...asked);
+    expect(err, task).toMatch(/damaged\.safetensors gives embeddings that are not numbers/);
+    expect(code).toBe(1);
+  }
+});

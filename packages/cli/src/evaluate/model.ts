@@ -22,8 +22,13 @@ export async function withScorer<T>(
   }
   const { split, weights } = flags;
   const scorer = await openScorer({ dataDir, checkpoint, split, weights, onProgress, signal });
+  const embedBoxes: RegionScorer["embedBoxes"] = async (boxesOf) => {
+    const embeddings = await scorer.embedBoxes(boxesOf);
+    checkEmbeddings(embeddings, checkpoint);
+    return embeddings;
+  };
   try {
-    return await work(scorer);
+    return await work({ ...scorer, embedBoxes });
   } finally {
     scorer.dispose();
   }
@@ -33,6 +38,15 @@ export async function withScorer<T>(
 export function modelFlags({ dataDir, checkpoint }: EvaluateFlags): { dataDir: string; checkpoint: string } {
   if (dataDir !== undefined && checkpoint !== undefined) return { dataDir, checkpoint };
   throw new VillaError("InvalidArgument", "Give --data-dir (the dataset) and --checkpoint (the model).");
+}
+
+/** @throws VillaError `NotFinite` for embeddings of weights that are damaged: everything would be ranked alike */
+export function checkEmbeddings(embeddings: Float32Array, checkpoint: string): void {
+  if (embeddings.every(Number.isFinite)) return;
+  throw new VillaError(
+    "NotFinite",
+    `${checkpoint} gives embeddings that are not numbers: its weights are damaged, or its training diverged. Give another checkpoint.`,
+  );
 }
 
 /** A split of a dataset, and those of its images that count. */

@@ -4,7 +4,7 @@ import { imageTextRetrieval, type Observations, rankRows, type SampleNumbers, sa
 import { backendScores } from "@villa/vlm";
 import { type EmbeddedSplit, type Evaluation, embedForEvaluation, evaluateEmbedded } from "@villa/vlm/node";
 import { imageGroups } from "./dataset-columns.ts";
-import { modelFlags, modelInputs, modelSettings, withScorer } from "./model.ts";
+import { checkEmbeddings, modelFlags, modelInputs, modelSettings, withScorer } from "./model.ts";
 import type { EvaluateFlags, TaskContext, TaskOutcome } from "./task.ts";
 
 const ks = [1, 5, 10];
@@ -15,6 +15,7 @@ export async function retrieval(flags: EvaluateFlags, context: TaskContext): Pro
   const { split, weights, merge } = flags;
   const { onProgress: progress, signal, withPage } = context;
   const embedded = await embedForEvaluation({ dataDir, checkpoint, split, weights, indexed: merge, progress, signal });
+  checkEmbeddings(embedded.input.regions, checkpoint);
   const examples = withPage ? (await import("./retrieval-page.ts")).examplesShown : undefined;
   const evaluation = await evaluateEmbedded(embedded, { split, examples });
   const { dataset, rows } = embedded;

@@ -29,7 +29,9 @@ export async function runEvaluation(
   const resamples = flags.resamples ?? outcome.resamples;
   const intervals = await intervalsOf(outcome, { ...context, resamples, seed });
   const finished = new Date().toISOString();
-  const record = await makeRecord(outcome, {
+  const warning = guessing(outcome, intervals);
+  const told = warning === undefined ? outcome : { ...outcome, warnings: [...outcome.warnings, warning] };
+  const record = await makeRecord(told, {
     intervals,
     bootstrap: {
       over: outcome.groups ? "groups" : "images",
@@ -82,6 +84,19 @@ async function intervalsOf(
   return Object.fromEntries(
     Object.entries(found).map(([name, own]) => [name, { ...own, low: clip(own.low), high: clip(own.high) }]),
   );
+}
+
+/**
+ * Says when no number is above what guessing reaches. A model answers any question about any words: that it knows nothing
+ * about them shows in its numbers alone.
+ */
+function guessing({ numbers, chance }: TaskOutcome, intervals: Readonly<Record<string, Interval>>): string | undefined {
+  const known = Object.entries(chance).filter(
+    ([name, level]) => Number.isFinite(level) && Number.isFinite(numbers[name]),
+  );
+  const isAbove = ([name, level]: [string, number]) => (intervals[name]?.low ?? numbers[name]!) > level;
+  if (known.length === 0 || known.some(isAbove)) return undefined;
+  return "No number is above what guessing reaches: the model knows nothing about these images and words, as one that was trained on others.";
 }
 
 /** What `--json` prints: the numbers by their names, then all the rest. */
