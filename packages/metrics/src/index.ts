@@ -30,7 +30,7 @@ export {
   sampleMeasure,
 } from "./bootstrap/evidence.ts";
 export { type PairedBootstrapOptions, type PairedDifference, pairedBootstrap } from "./bootstrap/paired-bootstrap.ts";
-export { bootstrapSamples, type ResamplingOptions } from "./bootstrap/resample.ts";
+export type { ResamplingOptions } from "./bootstrap/resample.ts";
 export { type Box, boxIou } from "./box.ts";
 export { auroc, type LabelAuroc, type LabelScores } from "./classification/auroc.ts";
 export { type BalancedSampleOptions, balancedSample, type LabelSample } from "./classification/balanced-sample.ts";

@@ -1,6 +1,7 @@
 import { isVillaError } from "@villa/data";
 import { expect, test } from "vitest";
-import { bootstrap, bootstrapSamples, pairedBootstrap } from "../src/index.ts";
+import { bootstrapSamples } from "../src/bootstrap/resample.ts";
+import { bootstrap, pairedBootstrap } from "../src/index.ts";
 import { mean } from "./rankings.ts";
 
 const over = (values: readonly number[]) => (sample: Int32Array) => ({

@@ -8,7 +8,6 @@ test("what the package exports", () => {
       "auroc",
       "balancedSample",
       "bootstrap",
-      "bootstrapSamples",
       "boxIou",
       "boxWarnings",
       "categorySplits",
