@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type Box, RandomState, type RgbImage } from "@villa/data";
 import type { Encoder } from "./encoder.ts";
 import { cropRegion } from "./regions/crop-region.ts";
+import { checkBoxes } from "./regions/group-regions.ts";
 import type { ImageEncoder, ImageFamily } from "./tower.ts";
 import { wordHashEmbeddings } from "./word-hash.ts";
 
@@ -35,6 +36,7 @@ export function pixelsEncoder({
     dimension,
     options: { seed, side },
     async encodeRegions(images, boxes) {
+      checkBoxes(images, boxes);
       const crops = cropAll(images, boxes);
       if (tf.getBackend() === "cpu") return projectSparse(crops, values(), dimension);
       if (!tensor || tensor.isDisposed) tensor = tf.keep(tf.tensor2d(values(), [pixels, dimension]));

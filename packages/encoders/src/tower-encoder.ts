@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Box, type RgbImage, VillaError } from "@villa/data";
 import { cropRegion } from "./regions/crop-region.ts";
+import { checkBoxes } from "./regions/group-regions.ts";
 import { regionInput, wholeInput } from "./regions/picture-input.ts";
 import type { ImageEncoder, ImageTower, RegionOptions } from "./tower.ts";
 
@@ -144,19 +145,6 @@ async function encodeWhole(
     result.set(await take(embeddings), from * tower.embedDim);
   }
   return result;
-}
-
-function checkBoxes(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]): void {
-  if (images.length !== boxes.length) {
-    throw new VillaError("InvalidArgument", `${images.length} images came with boxes of ${boxes.length}.`);
-  }
-  boxes.flat().forEach((box) => {
-    if (box.length === 4 && box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]) return;
-    throw new VillaError(
-      "InvalidArgument",
-      `The box [${box.join(", ")}] is not x0, y0, x1, y1 of a region with an area.`,
-    );
-  });
 }
 
 /** Images that keep their size must leave something of the map, and everything has to fit into memory. */

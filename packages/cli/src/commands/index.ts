@@ -2,6 +2,7 @@ import type { RegisterCommand } from "@villa/command-kit";
 import { registerDocmnist, registerVisualize } from "@villa/docmnist/node";
 import { registerCompare } from "./compare.ts";
 import { registerDoctor } from "./doctor.ts";
+import { registerEncode } from "./encode.ts";
 import { registerEvaluate } from "./evaluate.ts";
 import { registerExperiment } from "./experiment.ts";
 import { registerIngest } from "./ingest.ts";
@@ -21,6 +22,7 @@ export const commands: readonly RegisterCommand[] = [
   registerVisualize,
   registerIngest,
   registerPreprocess,
+  registerEncode,
   registerStage1,
   registerStage2,
   registerEvaluate,

@@ -15,8 +15,8 @@ import { downloadClipWeights, hashWeights } from "./weights.ts";
 /** How {@link openEncoder} loads. */
 export interface OpenEncoderOptions extends RegionOptions {
   /**
-   * The text side: `auto` (default) takes the one in the same files, `hashed` words, a name of `textTowers`, or another
-   * folder or file. Without any, `text` is undefined.
+   * The text side: `auto` (default) takes the one in the same files, `none` leaves it out, `hashed` words, a name of
+   * `textTowers`, or another folder or file. Without any, `text` is undefined.
    */
   readonly textEncoder?: string | undefined;
   /** Where the text side's weights are now, for a checkpoint that names files which have moved. */
@@ -91,9 +91,10 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
 }
 
 /**
- * Opens the text side alone: `hashed`, or what a folder or file holds.
+ * Opens the text side alone: `hashed`, what a folder or file holds, or that of a checkpoint.
  *
- * @param options `dimension`, `seed`: of hashed words
+ * @param which as {@link openEncoder} takes it, or a name of `textTowers`
+ * @param options `dimension`, `seed`: of hashed words, which `pixels` comes with
  */
 export async function openTextTower(
   which: string,
@@ -110,10 +111,20 @@ export async function openTextTower(
     signal?: AbortSignal | undefined;
   } = {},
 ): Promise<TextTower> {
-  if (which === "hashed") return loadTextTower({ family: which, dimension, seed });
-  const isEntry = textTowers[which] !== undefined && !existsSync(which);
-  if (isEntry) return loadTextTower({ family: which, files });
-  return loadTextTower({ files: await openEncoderFiles(which, hub) });
+  const isThere = existsSync(which);
+  if (which === "hashed" || (imageNeedsNoFiles.has(which) && !isThere)) {
+    return loadTextTower({ family: "hashed", dimension, seed });
+  }
+  if (textTowers[which] !== undefined && !isThere) return loadTextTower({ family: which, files });
+  const path =
+    which === "clip-rn50" && !isThere ? await downloadClipWeights({ ...hub, progress: hub.onProgress }) : which;
+  if (await isCheckpoint(path))
+    return openTextSide(modelDescription((await loadCheckpoint(path)).extra?.model, path).text);
+  return loadTextTower({ files: await openEncoderFiles(path, hub) });
+}
+
+async function openTextSide({ source, ...description }: TextSide): Promise<TextTower> {
+  return loadTextTower({ ...description, files: source === undefined ? undefined : await openEncoderFiles(source) });
 }
 
 /**
@@ -156,6 +167,7 @@ async function withText(
   textEncoder: string,
   { source, files, seed, onProgress, signal }: TextFrom,
 ): Promise<OpenedEncoder> {
+  if (textEncoder === "none") return { image, text: undefined, textSide: undefined };
   if (textEncoder === "auto") {
     const found = files && (await recogniseFamily(textTowers, files));
     if (!found) return { image, text: undefined, textSide: undefined };
@@ -182,10 +194,8 @@ async function openCheckpoint(path: string, options: OpenEncoderOptions): Promis
     if (textEncoder !== "auto") {
       return { ...(await withText(image, textEncoder, { source: undefined, seed: options.seed ?? 23 })), weights };
     }
-    const source = options.textWeights ?? textSide.source;
-    const files = source === undefined ? undefined : await openEncoderFiles(source);
-    const text = await loadTextTower({ ...textSide, files });
-    return { image, text, textSide: { ...textSide, source }, weights };
+    const found = { ...textSide, source: options.textWeights ?? textSide.source };
+    return { image, text: await openTextSide(found), textSide: found, weights };
   } catch (error) {
     image.dispose();
     throw error;

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { type Box, type RgbImage, VillaError } from "@villa/data";
 
 /** Regions of a batch of images. */
 export interface Regions {
@@ -43,4 +43,22 @@ export function checkRegions({ boxes, imageIndex, imageWidth }: Regions, images:
       if (!Number.isFinite(boxes[region * 4 + side])) fail(`Region ${region} has a box coordinate that is not finite.`);
     }
   }
+}
+
+/**
+ * Checks that every image has its boxes, and that each of them has an area.
+ *
+ * @throws VillaError `InvalidArgument`
+ */
+export function checkBoxes(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]): void {
+  if (images.length !== boxes.length) {
+    throw new VillaError("InvalidArgument", `${images.length} images came with boxes of ${boxes.length}.`);
+  }
+  boxes.flat().forEach((box) => {
+    if (box.length === 4 && box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]) return;
+    throw new VillaError(
+      "InvalidArgument",
+      `The box [${box.join(", ")}] is not x0, y0, x1, y1 of a region with an area.`,
+    );
+  });
 }
