@@ -111,6 +111,16 @@ test("features go into files that NumPy and safetensors read", async () => {
   expect(tensors.get("texts")!.data).toEqual(array.data.slice(24));
 });
 
+test("an ONNX folder serves like any other", async () => {
+  const { path, json } = golden();
+  const { siglip } = json<{ cases: Record<string, { texts: number[][] }> }>("onnx/cases.json").cases;
+  const { texts } = json<{ texts: string[] }>("onnx/cases.json");
+  const flags = ["--encoder", path("onnx/siglip"), "--image", picture, "--box", "4,4,30,30"];
+  const features = await encode(...flags, ...textFlags(texts));
+  expectAllClose(features.texts.flat(), siglip!.texts.flat(), { rtol: 1e-4, atol: 1e-5 });
+  expect([features.image!.length, features.regions[0]!.length]).toEqual([16, 16]);
+});
+
 test("encoders without files serve too", async () => {
   const flags = ["--encoder", "pixels", "--dimension", "16", "--text", "red"];
   const { image, texts } = await encode(...flags, "--image", picture);

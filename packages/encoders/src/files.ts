@@ -1,4 +1,5 @@
 import { type DataType, type TensorData, toFloat32, VillaError } from "@villa/data";
+import type { OnnxFiles } from "./onnx/runtime.ts";
 
 /** A tensor as a file's header describes it. */
 export interface TensorHeader {
@@ -26,6 +27,8 @@ export interface EncoderFiles {
   readonly label: string;
   /** Absent where the folder holds ONNX files alone. */
   readonly weights?: WeightSource | undefined;
+  /** ONNX models in the folder. */
+  readonly onnx?: OnnxFiles | undefined;
   /** A JSON file of the folder by its name (`config.json`, `preprocessor_config.json`, …); undefined when there is none. */
   json(name: string): Promise<Readonly<Record<string, unknown>> | undefined>;
   /** Path of any file of the folder; undefined when there is none, or no file system. */

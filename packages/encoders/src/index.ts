@@ -32,6 +32,17 @@ export { TextTransformer } from "./clip/text-transformer.ts";
 export { attributeEmbeddings, type Encoder, joinEncoders } from "./encoder.ts";
 export { type EncoderFiles, memoryWeights, type TensorHeader, type WeightSource, weightsAlone } from "./files.ts";
 export { exportRegionEncoder } from "./onnx/export-region-encoder.ts";
+export {
+  type OnnxFiles,
+  type OnnxInput,
+  type OnnxModel,
+  type OnnxOutput,
+  type OnnxRuntime,
+  type OnnxSession,
+  type OnnxTensor,
+  type OnnxValue,
+  openOnnxModel,
+} from "./onnx/runtime.ts";
 export { pixelsEncoder } from "./pixels-encoder.ts";
 export { cropRegion } from "./regions/crop-region.ts";
 export { groupRegions, type Regions } from "./regions/group-regions.ts";

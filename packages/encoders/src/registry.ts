@@ -17,6 +17,7 @@ export type Registry<Family> = Readonly<Record<string, () => Promise<Family>>>;
 export const imageTowers: Registry<ImageFamily> = {
   "clip-resnet": async () => (await import("./clip/clip-family.ts")).clipResNetFamily,
   vit: async () => (await import("./vit/vit-family.ts")).vitFamily,
+  onnx: async () => (await import("./onnx/image-family.ts")).onnxImageFamily,
   pixels: async () => (await import("./pixels-encoder.ts")).pixelsFamily,
 };
 
@@ -27,6 +28,7 @@ export const textTowers: Registry<TextFamily> = {
   "clip-text": async () => (await import("./text/families.ts")).clipTextFamily,
   "siglip-text": async () => (await import("./text/families.ts")).siglipTextFamily,
   bert: async () => (await import("./text/families.ts")).bertFamily,
+  "onnx-text": async () => (await import("./onnx/text-family.ts")).onnxTextFamily,
   hashed: async () => (await import("./word-hash.ts")).hashedTextFamily,
 };
 

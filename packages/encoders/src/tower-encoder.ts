@@ -18,8 +18,17 @@ export interface TowerEncoderOptions extends RegionOptions {
   readonly largestImage?: number | undefined;
 }
 
+/** A tower that only has to compute, maybe in another process: what {@link towerEncoder} needs of an {@link ImageTower}. */
+export interface FrozenTower
+  extends Pick<ImageTower, "embedDim" | "input" | "regionEmbeddings" | "maskEmbeddings" | "dispose"> {
+  /** @param images [B, h, w, 3] @returns [B, gh, gw, C] */
+  features(images: tf.Tensor4D): tf.Tensor4D | Promise<tf.Tensor4D>;
+  /** @param images [B, h, w, 3] @returns [B, embedDim], not normalised */
+  imageEmbeddings(images: tf.Tensor4D): tf.Tensor2D | Promise<tf.Tensor2D>;
+}
+
 /** A tower as an {@link ImageEncoder}: pictures of any sizes, a few at a time. */
-export function towerEncoder(tower: ImageTower, settings: TowerEncoderOptions): ImageEncoder {
+export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEncoderOptions): ImageEncoder {
   const { name, options, regions = "roi-align", context = 0 } = settings;
   const { pixelsPerBatch = 8 * 84 * 84, regionsPerBatch = 20, largestImage = 4_000_000 } = settings;
   if (!(context >= 0 && Number.isFinite(context))) {
@@ -35,7 +44,7 @@ export function towerEncoder(tower: ImageTower, settings: TowerEncoderOptions): 
     name,
     dimension: tower.embedDim,
     options: { regions, ...options, ...(context > 0 ? { context } : {}) },
-    tower,
+    tower: "parameters" in tower ? tower : undefined,
     encodeImages: (images) => encodeWhole(tower, images, pixelsPerBatch),
     async encodeRegions(images, boxes) {
       checkBoxes(images, boxes);
@@ -62,7 +71,7 @@ interface Batch {
 }
 
 async function encodeBatch(
-  tower: ImageTower,
+  tower: FrozenTower,
   embed: ImageTower["regionEmbeddings"],
   { images, boxes, batch, result, regionsPerBatch }: Batch,
 ): Promise<void> {
@@ -71,8 +80,7 @@ async function encodeBatch(
     batch.map((image) => images[image]!),
     batch.map((image) => boxes[image]!),
   );
-  const features = tf.tidy(() => tower.features(input.images));
-  input.images.dispose();
+  const features = await used(input.images, (images) => tower.features(images));
   try {
     const refs = batch.flatMap((image) => boxes[image]!.map((_, region) => ({ image, region })));
     for (let from = 0; from < refs.length; from += regionsPerBatch) {
@@ -95,7 +103,7 @@ async function encodeBatch(
 
 /** Every region as a picture of its own, squeezed into the tower's square and normalised as the family does it. */
 async function encodeCrops(
-  tower: ImageTower,
+  tower: FrozenTower,
   images: readonly RgbImage[],
   boxes: readonly (readonly Box[])[],
   { context, regionsPerBatch }: { context: number; regionsPerBatch: number },
@@ -115,7 +123,7 @@ async function encodeCrops(
       cropRegion(images[image]!, widened(box, context, images[image]!), side, "HWC", crop);
       for (let at = 0; at < values; at++) crop[at] = (crop[at]! - whole.mean[at % 3]!) / whole.deviation[at % 3]!;
     });
-    const embeddings = tf.tidy(() => tower.imageEmbeddings(tf.tensor4d(crops, [chunk.length, side, side, 3])));
+    const embeddings = await used(tf.tensor4d(crops, [chunk.length, side, side, 3]), (x) => tower.imageEmbeddings(x));
     result.set(await take(embeddings), from * tower.embedDim);
   }
   return result;
@@ -130,7 +138,7 @@ function widened(box: Box, context: number, { width, height }: RgbImage): Box {
 }
 
 async function encodeWhole(
-  tower: ImageTower,
+  tower: FrozenTower,
   images: readonly RgbImage[],
   pixelsPerBatch: number,
 ): Promise<Float32Array> {
@@ -141,14 +149,14 @@ async function encodeWhole(
   const perBatch = size ? Math.max(1, Math.floor((4 * pixelsPerBatch) / (size[0] * size[1]))) : 1;
   for (let from = 0; from < images.length; from += perBatch) {
     const chunk = images.slice(from, from + perBatch);
-    const embeddings = tf.tidy(() => tower.imageEmbeddings(wholeInput(tower.input, chunk)));
+    const embeddings = await used(wholeInput(tower.input, chunk), (x) => tower.imageEmbeddings(x));
     result.set(await take(embeddings), from * tower.embedDim);
   }
   return result;
 }
 
 /** Images that keep their size must leave something of the map, and everything has to fit into memory. */
-function checkSize({ width, height }: RgbImage, { input }: ImageTower, largest: number): void {
+function checkSize({ width, height }: RgbImage, { input }: FrozenTower, largest: number): void {
   const scaled = input.regions.size !== undefined;
   if ((scaled || width * height <= largest) && width >= input.smallest && height >= input.smallest) return;
   throw new VillaError(
@@ -180,7 +188,7 @@ class Rows {
 
 /** Numbers of images with regions that can share a tensor: of one size, in order, and not more pixels than allowed. */
 function sameSizeBatches(
-  { input }: ImageTower,
+  { input }: FrozenTower,
   images: readonly RgbImage[],
   boxes: readonly (readonly Box[])[],
   pixelsPerBatch: number,
@@ -201,6 +209,15 @@ function sameSizeBatches(
     }
   });
   return batches;
+}
+
+/** What becomes of images that are not needed any more. */
+async function used<T>(images: tf.Tensor4D, work: (images: tf.Tensor4D) => T | Promise<T>): Promise<T> {
+  try {
+    return await work(images);
+  } finally {
+    images.dispose();
+  }
 }
 
 /** The values of a tensor that is not needed any more. */

@@ -29,7 +29,7 @@ interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
 }
 
 const encoderHelp =
-  "clip-rn50, pixels (needs no weights), a model's folder, a file of weights, or a checkpoint of Stage 2";
+  "clip-rn50, pixels (needs no weights), a model's folder (ONNX too), hf:ORG/NAME, a file of weights, or a checkpoint of Stage 2";
 const textEncoderHelp = "hashed words, or another model's folder (default: the one that comes with the encoder)";
 
 /** `villa preprocess`: region and attribute embeddings. */

@@ -1,14 +1,15 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { VillaError } from "@villa/data";
 import type { EncoderFiles } from "../files.ts";
+import { type OnnxFiles, type OnnxRuntime, openOnnxModel } from "../onnx/runtime.ts";
 import { type DownloadModelOptions, downloadModel } from "./hub.ts";
 import { isHubReference } from "./hub-cache.ts";
 import { findWeights, openWeights, readJson } from "./open-weights.ts";
 
 /**
- * A model's folder as Hugging Face or OpenCLIP lays it out, a single file of weights, or a model on the hub
- * (`hf:ORG/NAME[@REVISION]`), which is downloaded first.
+ * A model's folder as Hugging Face or OpenCLIP lays it out, a single file of weights or an ONNX model in its folder, or a
+ * model on the hub (`hf:ORG/NAME[@REVISION]`), which is downloaded first.
  *
  * @throws VillaError `NotFound`, `InvalidFile`, and for the hub those of {@link downloadModel}
  */
@@ -23,6 +24,7 @@ export async function openEncoderFiles(path: string, options: DownloadModelOptio
       `There is no encoder at ${path}; name a folder, a file of weights, or hf:ORG/NAME.`,
     );
   }
+  if (/\.onnx$/i.test(path)) return onnxAlone(path);
   const isFolder = statSync(path).isDirectory();
   const folder = isFolder ? path : dirname(path);
   const weights = isFolder ? findWeights(folder) : path;
@@ -34,10 +36,49 @@ export async function openEncoderFiles(path: string, options: DownloadModelOptio
   return {
     label: path,
     weights: weights === undefined ? undefined : await openWeights(weights),
+    onnx: isFolder ? onnxFiles(folder) : undefined,
     path: find,
     async json(name) {
       const found = find(name);
       return found === undefined ? undefined : readJson(found);
     },
   };
+}
+
+/** One of several ONNX models of a folder, say a quantised one, with the folder's other files but no other weights. */
+async function onnxAlone(path: string): Promise<EncoderFiles> {
+  const parent = dirname(path);
+  const folder = basename(parent) === "onnx" ? dirname(parent) : parent;
+  const files = await openEncoderFiles(folder);
+  const name = parent === folder ? basename(path) : `onnx/${basename(path)}`;
+  const base = /^(?:vision_model|text_model|model)/.exec(basename(path))?.[0];
+  if (base === undefined) {
+    throw new VillaError(
+      "Unsupported",
+      `${path} must be called vision_model, text_model or model, with or without an ending such as _int8, as transformers.js names them.`,
+    );
+  }
+  const others = files.onnx!.names.filter((other) => !basename(other).startsWith(base));
+  return { ...files, weights: undefined, onnx: { ...files.onnx!, names: [name, ...others] } };
+}
+
+/** The ONNX models in a folder and its `onnx/`. */
+function onnxFiles(folder: string): OnnxFiles {
+  const list = (inside: string, prefix: string) =>
+    existsSync(inside) ? readdirSync(inside).flatMap((name) => (name.endsWith(".onnx") ? [prefix + name] : [])) : [];
+  return {
+    names: [...list(join(folder, "onnx"), "onnx/"), ...list(folder, "")],
+    open: async (name) => openOnnxModel(await onnxRuntime(name), join(folder, name), join(folder, name)),
+  };
+}
+
+/** @throws VillaError `Unsupported` where it is not installed */
+async function onnxRuntime(name: string): Promise<OnnxRuntime> {
+  try {
+    // A CommonJS module: its exports may come as the default alone.
+    const loaded = (await import("onnxruntime-node")) as OnnxRuntime & { readonly default?: OnnxRuntime | undefined };
+    return loaded.InferenceSession ? loaded : loaded.default!;
+  } catch (cause) {
+    throw new VillaError("Unsupported", `${name} needs ONNX Runtime: install onnxruntime-node.`, { cause });
+  }
 }

@@ -31,6 +31,7 @@ const smallFiles = [
   "config.json",
   "open_clip_config.json",
   "preprocessor_config.json",
+  "processor_config.json",
   "tokenizer.json",
   "tokenizer_config.json",
   "modules.json",
@@ -47,7 +48,9 @@ const weightFiles = [
   "open_clip_pytorch_model.bin",
 ];
 /** What models converted for transformers.js have instead. */
-const onnxFiles = ["onnx/vision_model.onnx", "onnx/text_model.onnx", "onnx/model.onnx"];
+const onnxFiles = ["onnx/vision_model.onnx", "onnx/text_model.onnx"];
+/** The whole of models with one side; of others it is both sides once more. */
+const wholeOnnxFile = "onnx/model.onnx";
 
 /**
  * Downloads a model from the Hugging Face hub, or finds it in the cache; a model that is there needs no network.
@@ -61,11 +64,14 @@ const onnxFiles = ["onnx/vision_model.onnx", "onnx/text_model.onnx", "onnx/model
 export async function downloadModel(name: string, options: DownloadModelOptions = {}): Promise<DownloadedModel> {
   const download = new ModelDownload(name, parseHubReference(name), options);
   for (const file of smallFiles) await download.file(file);
-  const weights = (await download.firstOf(weightFiles)) ?? (await download.someOf(onnxFiles));
+  const weights =
+    (await download.firstOf(weightFiles)) ??
+    (await download.someOf(onnxFiles)) ??
+    (await download.someOf([wholeOnnxFile]));
   if (!weights) {
     throw new VillaError(
       "NotFound",
-      `${name} has no weights that can be read (looked for ${[...weightFiles, ...onnxFiles].join(", ")}).`,
+      `${name} has no weights that can be read (looked for ${[...weightFiles, ...onnxFiles, wholeOnnxFile].join(", ")}).`,
     );
   }
   return download.result();

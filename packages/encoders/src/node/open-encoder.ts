@@ -6,6 +6,7 @@ import { loadCheckpoint } from "@villa/core/node";
 import { openSafetensors, type ProgressListener, VillaError } from "@villa/data";
 import { fileSource } from "@villa/data/node";
 import type { EncoderFiles } from "../files.ts";
+import { findOnnxFile } from "../onnx/runtime.ts";
 import { imageTowers, loadImageEncoder, loadTextTower, recogniseFamily, textTowers } from "../registry.ts";
 import type { ImageEncoder, RegionOptions, TextTower, TowerDescription } from "../tower.ts";
 import { openEncoderFiles } from "./encoder-files.ts";
@@ -223,12 +224,23 @@ export function modelDescription(model: unknown, path: string): ModelDescription
   };
 }
 
-/** sha256 of the weights; of shards, that of their own in order. */
+/** sha256 of the weights; of shards and of ONNX models, that of their own in order. */
 async function weightsHash(path: string, files: EncoderFiles): Promise<string | undefined> {
-  const isFile = existsSync(path) && !statSync(path).isDirectory();
+  const isFile = existsSync(path) && !statSync(path).isDirectory() && !files.onnx;
   const file = isFile ? path : weightFiles.map((name) => files.path(name)).find((found) => found !== undefined);
+  if (!files.weights && files.onnx) return hashOfAll(onnxModelsOf(files));
   if (!file?.endsWith(".index.json")) return file === undefined ? undefined : hashWeights(file);
+  return hashOfAll(await shardFiles(file));
+}
+
+/** The ONNX models that are used, with the weights that large ones keep in a file beside them. */
+function onnxModelsOf(files: EncoderFiles): string[] {
+  const used = ["vision_model", "text_model", "model"].flatMap((base) => findOnnxFile(files.onnx!.names, base) ?? []);
+  return used.flatMap((name) => [files.path(name)!, files.path(`${name}_data`)].filter((path) => path !== undefined));
+}
+
+async function hashOfAll(paths: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
-  for (const shard of await shardFiles(file)) hash.update(await hashWeights(shard));
+  for (const path of paths) hash.update(await hashWeights(path));
   return hash.digest("hex");
 }

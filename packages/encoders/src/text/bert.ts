@@ -100,10 +100,20 @@ function block(
 
 /** @param x [n·L, W], or [n, W] where only the first token counts @returns [n, W] */
 function pool(weights: Weights, { pooling, width }: BertConfig, x: tf.Tensor2D, tokens: TokenRows): tf.Tensor2D {
-  const { count, length, lengths } = tokens;
   if (pooling === "cls") return x;
   if (pooling === "pooler") return tf.tanh(linearLayer(weights, x, "pooler.dense"));
-  const rows: tf.Tensor3D = tf.reshape(x, [count, length, width]);
+  return poolTokens(tf.reshape(x, [tokens.count, tokens.length, width]), pooling, tokens);
+}
+
+/** The vectors of a sequence's tokens as one. @param rows [n, L, W] @returns [n, W] */
+export function poolTokens(
+  rows: tf.Tensor3D,
+  pooling: Exclude<BertPooling, "pooler">,
+  tokens: Pick<TokenRows, "count" | "length" | "lengths">,
+): tf.Tensor2D {
+  const { count, length, lengths } = tokens;
+  const width = rows.shape[2];
+  if (pooling === "cls") return tf.reshape(tf.slice(rows, [0, 0, 0], [count, 1, width]), [count, width]);
   if (pooling === "max") {
     const filling = fillingMask(tokens, 1);
     const seen: tf.Tensor3D = filling ? tf.add(rows, tf.reshape(filling, [count, length, 1])) : rows;

@@ -58,7 +58,10 @@ export function causalMask({ length }: TokenRows): tf.Tensor4D {
  * [n, 1, queries, L] for {@link attention}: nothing looks at the filling behind a sequence's end. Undefined where there
  * is none.
  */
-export function fillingMask({ lengths, count, length }: TokenRows, queries: number): tf.Tensor4D | undefined {
+export function fillingMask(
+  { lengths, count, length }: Pick<TokenRows, "lengths" | "count" | "length">,
+  queries: number,
+): tf.Tensor4D | undefined {
   if (lengths.every((own) => own === length)) return undefined;
   const mask = new Float32Array(count * queries * length);
   lengths.forEach((own, row) => {

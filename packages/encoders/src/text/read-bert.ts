@@ -68,7 +68,7 @@ function openClipHead({ weights }: EncoderFiles, config: Json, positions: number
 }
 
 /** What follows BERT in a sentence-transformers folder; without its files, the mean of the tokens. */
-async function sentenceHead(files: EncoderFiles, positions: number): Promise<Head> {
+export async function sentenceHead(files: EncoderFiles, positions: number): Promise<Head> {
   const [pooling, sentence, tokens] = await Promise.all([
     files.json("1_Pooling/config.json"),
     files.json("sentence_bert_config.json"),

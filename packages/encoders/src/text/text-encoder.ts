@@ -28,26 +28,59 @@ export function textEncoder(tower: TokenTower, tokenizer: TextTokenizer): TextEn
     tokenizer,
     async encodeText(texts) {
       const sequences = texts.map((text) => tokenizer.encode(text));
-      const result = new Float32Array(texts.length * embedDim);
-      for (const batch of batchesByLength(
-        sequences,
-        tower.sizes.fill === undefined ? undefined : tokenizer.contextLength,
-      )) {
-        const vectors = tower.encodeTokens(batch.map((text) => sequences[text]!));
-        const values = (await vectors.data()) as Float32Array;
-        batch.forEach((text, row) => {
-          result.set(values.subarray(row * embedDim, (row + 1) * embedDim), text * embedDim);
-        });
+      const filledTo = tower.sizes.fill === undefined ? undefined : tokenizer.contextLength;
+      return encodeByLength(sequences, { embedDim, filledTo }, async (batch) => {
+        const vectors = tower.encodeTokens(batch);
+        const values = ((await vectors.data()) as Float32Array).slice();
         vectors.dispose();
-      }
-      return result;
+        return values;
+      });
     },
     dispose: () => tower.dispose(),
   };
 }
 
-/** Numbers of the sequences, batch after batch. @param filled the length to which all are filled up, if they are */
-function batchesByLength(sequences: readonly (readonly number[])[], filled: number | undefined): number[][] {
+/** What {@link encodeByLength} knows of a tower. */
+interface Batching {
+  readonly embedDim: number;
+  /** The length to which all sequences are filled up, if they are. */
+  readonly filledTo?: number | undefined;
+  /** Sequences of different lengths never share a batch. Default false. */
+  readonly equalLengths?: boolean | undefined;
+}
+
+/**
+ * Encodes sequences a few at a time, in order of length.
+ *
+ * @param encode [batch, embedDim] of sequences
+ * @returns [sequences, embedDim] in the order given
+ */
+export async function encodeByLength(
+  sequences: readonly (readonly number[])[],
+  { embedDim, filledTo, equalLengths = false }: Batching,
+  encode: (batch: readonly (readonly number[])[]) => Promise<Float32Array>,
+): Promise<Float32Array> {
+  const result = new Float32Array(sequences.length * embedDim);
+  for (const batch of batchesByLength(sequences, filledTo, equalLengths ? 1 : longest)) {
+    const values = await encode(batch.map((text) => sequences[text]!));
+    batch.forEach((text, row) => {
+      result.set(values.subarray(row * embedDim, (row + 1) * embedDim), text * embedDim);
+    });
+  }
+  return result;
+}
+
+/**
+ * Numbers of the sequences, batch after batch.
+ *
+ * @param filled the length to which all are filled up, if they are
+ * @param stretch how many times longer than its shortest sequence a batch's longest may be
+ */
+function batchesByLength(
+  sequences: readonly (readonly number[])[],
+  filled: number | undefined,
+  stretch: number,
+): number[][] {
   const lengthOf = (text: number) => filled ?? sequences[text]!.length;
   const order = sequences.map((_, text) => text).sort((a, b) => lengthOf(a) - lengthOf(b));
   const batches: number[][] = [];
@@ -55,8 +88,8 @@ function batchesByLength(sequences: readonly (readonly number[])[], filled: numb
   for (const text of order) {
     const length = lengthOf(text);
     const isFull = (batch.length + 1) * length > tokensPerBatch;
-    // Small batches are worth some filling.
-    const isTooLong = batch.length >= 8 && length > longest * lengthOf(batch[0]!);
+    // Small batches are worth some filling, where it is allowed.
+    const isTooLong = batch.length >= (stretch === 1 ? 1 : 8) && length > stretch * lengthOf(batch[0]!);
     if (batch.length > 0 && (isFull || isTooLong)) {
       batches.push(batch);
       batch = [];

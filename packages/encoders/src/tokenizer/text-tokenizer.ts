@@ -14,7 +14,8 @@ export interface TextTokenizer {
 
 /** What a tower says about the tokens it takes. */
 export interface TokenSizes {
-  readonly vocabularySize: number;
+  /** Undefined where the files do not say it. */
+  readonly vocabularySize: number | undefined;
   readonly contextLength: number;
 }
 
@@ -26,7 +27,7 @@ export interface TokenSizes {
  */
 export function checkTokenizer(tokenizer: TextTokenizer, tower: TokenSizes, label: string): void {
   const spare = 128 + 0.05 * tokenizer.vocabularySize;
-  const excess = tower.vocabularySize - tokenizer.vocabularySize;
+  const excess = (tower.vocabularySize ?? tokenizer.vocabularySize) - tokenizer.vocabularySize;
   if (excess < 0 || excess > spare) {
     throw new VillaError(
       "Mismatch",

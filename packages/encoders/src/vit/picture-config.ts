@@ -8,7 +8,10 @@ type Json = Readonly<Record<string, unknown>>;
 
 const halves: PixelStatistics = { mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5] };
 
-const families: Readonly<Record<VitConfig["naming"], PixelStatistics>> = {
+/** Whose pixels: what holds where the files say nothing. */
+export type PictureFamily = VitConfig["naming"];
+
+const families: Readonly<Record<PictureFamily, PixelStatistics>> = {
   clip: clipPixels,
   "open-clip": clipPixels,
   siglip: halves,
@@ -16,15 +19,21 @@ const families: Readonly<Record<VitConfig["naming"], PixelStatistics>> = {
   dinov2: { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] },
 };
 
+/** Settings of the image processor; recent versions of transformers keep them inside of `processor_config.json`. */
+export async function readPictureConfig(files: EncoderFiles): Promise<Json | undefined> {
+  const own = await files.json("preprocessor_config.json");
+  return own ?? ((await files.json("processor_config.json"))?.image_processor as Json | undefined);
+}
+
 /**
  * How pictures become images: as `preprocessor_config.json` or OpenCLIP's `preprocess_cfg` say, otherwise as the family
  * does. Regions need the whole picture, so for them it is squeezed into the tower's square and nothing is cut away.
  */
 export async function readPictureInput(
   files: EncoderFiles,
-  { naming, imageSize, patchSize }: Pick<VitConfig, "naming" | "imageSize" | "patchSize">,
+  { naming, imageSize, patchSize }: Pick<VitConfig, "imageSize" | "patchSize"> & { readonly naming: PictureFamily },
 ): Promise<PictureInput> {
-  const config = (await files.json("preprocessor_config.json")) ?? {};
+  const config = (await readPictureConfig(files)) ?? {};
   const openClip = ((await files.json("open_clip_config.json"))?.preprocess_cfg ?? {}) as Json;
   const family = families[naming];
   const statistics: PixelStatistics = {

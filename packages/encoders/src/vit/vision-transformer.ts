@@ -1,11 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { attention, gelu, layerNorm, linear, readTensor, roiAlign } from "@villa/core";
+import { attention, gelu, layerNorm, linear, readTensor } from "@villa/core";
 import { type TensorData, VillaError } from "@villa/data";
-import { checkRegions, type Regions } from "../regions/group-regions.ts";
+import type { Regions } from "../regions/group-regions.ts";
+import { alignPatches, averagePatches } from "../regions/patch-regions.ts";
 import type { PictureInput } from "../regions/picture-input.ts";
 import type { ImageTower, TowerDescription, TrainablePart } from "../tower.ts";
 import { type BlockNames, namings, type VitConfig, type VitNames } from "./config.ts";
-import { coverage } from "./coverage.ts";
 import { scalePositions } from "./positions.ts";
 
 /** A vision transformer's tokens, flat: [B · tokens, width]. */
@@ -77,25 +77,12 @@ export class VisionTransformer implements ImageTower {
 
   /** RoIAlign with one bin a region. @returns [R, embedDim] */
   regionEmbeddings(features: tf.Tensor4D, regions: Regions): tf.Tensor2D {
-    checkRegions(regions, features.shape[0]);
-    const { boxes, imageIndex, imageWidth } = regions;
-    return tf.tidy(() => {
-      const options = { outputSize: 1, spatialScale: features.shape[2] / imageWidth };
-      return tf.reshape(roiAlign(features, boxes, imageIndex, options), [imageIndex.length, this.embedDim]);
-    });
+    return alignPatches(features, regions);
   }
 
   /** The mean of the patches, each weighted by the share of it that the region covers. @returns [R, embedDim] */
   maskEmbeddings(features: tf.Tensor4D, regions: Regions): tf.Tensor2D {
-    checkRegions(regions, features.shape[0]);
-    const [batch, rows, columns, width] = features.shape;
-    return tf.tidy(() => {
-      const weights = tf.tensor2d(coverage(regions, [batch, rows, columns]), [
-        regions.imageIndex.length,
-        batch * rows * columns,
-      ]);
-      return tf.matMul(weights, tf.reshape(features, [batch * rows * columns, width]));
-    });
+    return averagePatches(features, regions);
   }
 
   /** What the family calls image features: the class token projected, or the attention pool. @returns [B, embedDim] */

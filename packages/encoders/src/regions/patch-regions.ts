@@ -1,4 +1,37 @@
-import type { Regions } from "../regions/group-regions.ts";
+import * as tf from "@tensorflow/tfjs-core";
+import { roiAlign } from "@villa/core";
+import { checkRegions, type Regions } from "./group-regions.ts";
+
+/**
+ * RoIAlign with one bin a region, on a map of patch tokens.
+ *
+ * @param features [B, rows, columns, width]
+ * @returns [R, width]
+ */
+export function alignPatches(features: tf.Tensor4D, regions: Regions): tf.Tensor2D {
+  checkRegions(regions, features.shape[0]);
+  const { boxes, imageIndex, imageWidth } = regions;
+  return tf.tidy(() => {
+    const options = { outputSize: 1, spatialScale: features.shape[2] / imageWidth };
+    return tf.reshape(roiAlign(features, boxes, imageIndex, options), [imageIndex.length, features.shape[3]]);
+  });
+}
+
+/**
+ * The mean of a map's patches, each weighted by the share of it that the region covers.
+ *
+ * @param features [B, rows, columns, width]
+ * @returns [R, width]
+ */
+export function averagePatches(features: tf.Tensor4D, regions: Regions): tf.Tensor2D {
+  checkRegions(regions, features.shape[0]);
+  const [batch, rows, columns, width] = features.shape;
+  const cells = batch * rows * columns;
+  return tf.tidy(() => {
+    const weights = tf.tensor2d(coverage(regions, [batch, rows, columns]), [regions.imageIndex.length, cells]);
+    return tf.matMul(weights, tf.reshape(features, [cells, width]));
+  });
+}
 
 /**
  * What share of each cell of the images' grids a region covers, scaled so that a region's shares add up to 1.
@@ -6,7 +39,7 @@ import type { Regions } from "../regions/group-regions.ts";
  * @param grid [batch, rows, columns]
  * @returns [R, batch · rows · columns]; all zero for a region outside of its image
  */
-export function coverage(
+function coverage(
   { boxes, imageIndex, imageWidth }: Regions,
   [batch, rows, columns]: readonly [number, number, number],
 ): Float32Array {

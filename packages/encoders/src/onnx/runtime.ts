@@ -1,0 +1,117 @@
+import { VillaError } from "@villa/data";
+
+/** The part of `onnxruntime-node` and `onnxruntime-web` that is used here: give the module itself. */
+export interface OnnxRuntime {
+  readonly InferenceSession: {
+    create(path: string): Promise<OnnxSession>;
+    create(bytes: Uint8Array): Promise<OnnxSession>;
+  };
+  readonly Tensor: {
+    new (type: "float32", data: Float32Array, dims: readonly number[]): OnnxTensor;
+    new (type: "int64", data: BigInt64Array, dims: readonly number[]): OnnxTensor;
+  };
+}
+
+/** A tensor of ONNX Runtime. */
+export interface OnnxTensor {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: unknown;
+}
+
+/** A model that ONNX Runtime has loaded. */
+export interface OnnxSession {
+  readonly inputMetadata: readonly OnnxValue[];
+  run(feeds: Readonly<Record<string, OnnxTensor>>): Promise<Readonly<Record<string, OnnxTensor>>>;
+  release(): Promise<void>;
+}
+
+/** An input as the model declares it; a side with a name is free. */
+export interface OnnxValue {
+  readonly name: string;
+  readonly type?: string | undefined;
+  readonly shape?: readonly (number | string)[] | undefined;
+}
+
+/** Values that go into a model. */
+export interface OnnxInput {
+  readonly data: Float32Array | BigInt64Array;
+  readonly shape: readonly number[];
+}
+
+/** Values that come out of it. */
+export interface OnnxOutput {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** An ONNX model, ready to run. */
+export interface OnnxModel {
+  readonly inputs: readonly OnnxValue[];
+  /** @returns the outputs of float32 by name @throws VillaError `InvalidArgument` naming the shapes that do not fit */
+  run(inputs: Readonly<Record<string, OnnxInput>>): Promise<ReadonlyMap<string, OnnxOutput>>;
+  dispose(): void;
+}
+
+/** ONNX files of a model's folder. */
+export interface OnnxFiles {
+  /** Those that are there, e.g. `onnx/vision_model.onnx`. */
+  readonly names: readonly string[];
+  /** @throws VillaError `InvalidFile`; `Unsupported` where there is no ONNX Runtime */
+  open(name: string): Promise<OnnxModel>;
+}
+
+/**
+ * Opens an ONNX model.
+ *
+ * @example const model = await openOnnxModel(await import("onnxruntime-web"), bytes, "vision_model.onnx");
+ * @param model its path (Node, or an address in browsers) or its bytes
+ * @param label what messages call it
+ * @throws VillaError `InvalidFile` when ONNX Runtime cannot load it
+ */
+export async function openOnnxModel(
+  { InferenceSession, Tensor }: OnnxRuntime,
+  model: string | Uint8Array,
+  label: string,
+): Promise<OnnxModel> {
+  const session = await (typeof model === "string"
+    ? InferenceSession.create(model)
+    : InferenceSession.create(model)
+  ).catch((cause: unknown): never => {
+    throw new VillaError("InvalidFile", `ONNX Runtime cannot load ${label}: ${reason(cause)}`, { cause });
+  });
+  return {
+    inputs: session.inputMetadata,
+    async run(inputs) {
+      const feeds = Object.entries(inputs).map(([name, { data, shape }]): [string, OnnxTensor] => [
+        name,
+        data instanceof Float32Array ? new Tensor("float32", data, shape) : new Tensor("int64", data, shape),
+      ]);
+      const outputs = await session.run(Object.fromEntries(feeds)).catch((cause: unknown): never => {
+        const given = Object.entries(inputs).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);
+        throw new VillaError("InvalidArgument", `${label} does not run on ${given.join(", ")}: ${reason(cause)}`, {
+          cause,
+        });
+      });
+      return new Map(
+        Object.entries(outputs).flatMap(([name, { type, dims, data }]): [string, OnnxOutput][] =>
+          type === "float32" ? [[name, { data: data as Float32Array, shape: dims }]] : [],
+        ),
+      );
+    },
+    dispose: () => void session.release(),
+  };
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** Endings of transformers.js's variants, the most exact first. */
+const variants = ["", "_fp32", "_fp16", "_q4f16", "_int8", "_uint8", "_quantized", "_bnb4", "_q4"];
+
+/** The file of a model called `base`, the most exact of its variants; undefined when there is none. */
+export function findOnnxFile(names: readonly string[], base: string): string | undefined {
+  const candidates = variants.flatMap((variant) => [`onnx/${base}${variant}.onnx`, `${base}${variant}.onnx`]);
+  return candidates.find((name) => names.includes(name));
+}

@@ -1,0 +1,168 @@
+// Folders as transformers.js's models have them, beside what the torch models give that they were exported from.
+import { copyFile, cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import type { Box, RgbImage } from "@villa/data";
+import { bytes, expectAllClose, golden } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
+import * as onnxruntime from "onnxruntime-node";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadImageEncoder, openOnnxModel } from "../src/index.ts";
+import { openEncoder, openEncoderFiles, openTextTower } from "../src/node.ts";
+
+interface OnnxCase {
+  readonly images?: readonly {
+    readonly name: string;
+    readonly width: number;
+    readonly height: number;
+    readonly image: readonly number[];
+    /** Of the box 0, 0, 16, 24. */
+    readonly region?: readonly number[] | undefined;
+  }[];
+  readonly texts?: readonly (readonly number[])[];
+}
+
+const { json, path } = golden();
+const { texts, cases } = json<{ texts: string[]; cases: Record<string, OnnxCase> }>("onnx/cases.json");
+const close = { rtol: 1e-4, atol: 1e-5 };
+const box: Box = [0, 0, 16, 24];
+const pictureOf = ({ name, width, height }: { name: string; width: number; height: number }): RgbImage => ({
+  width,
+  height,
+  channels: 3,
+  data: bytes(name, 3 * width * height),
+});
+
+let scratch = "";
+beforeAll(async () => {
+  await testBackends()[0]!.activate();
+  scratch = await mkdtemp(join(tmpdir(), "villa-onnx-"));
+});
+afterAll(() => rm(scratch, { recursive: true, force: true }));
+
+const named = Object.entries(cases);
+
+test.each(named.filter(([, { images }]) => images))("%s: pictures and regions", async (name, { images }) => {
+  const before = tf.memory().numTensors;
+  const ways = images!.some(({ region }) => region) ? (["roi-align", "mask"] as const) : (["crop"] as const);
+  for (const regions of ways) {
+    const { image, weights } = await openEncoder(path(`onnx/${name}`), { regions, textEncoder: "none" });
+    expect(image.name).toMatch(/^onnx-/);
+    expect(image.options).toMatchObject({ regions, imageSize: 32 });
+    expect(image.tower).toBeUndefined();
+    expect(weights).toMatch(/^[0-9a-f]{64}$/);
+    const whole = await image.encodeImages(images!.map(pictureOf));
+    expectAllClose(whole, images!.flatMap((each) => each.image), close); // biome-ignore format: one thought
+    const boxes = images!.map(() => [box]);
+    const rows = await image.encodeRegions(images!.map(pictureOf), boxes);
+    expect(rows).toHaveLength(images!.length * image.dimension);
+    if (regions !== "crop") expectAllClose(rows.subarray(0, image.dimension), images![0]!.region!, close);
+    image.dispose();
+  }
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test.each(named.filter(([, { texts }]) => texts))("%s: texts", async (name, golden) => {
+  const text = await openTextTower(path(`onnx/${name}`));
+  expectAllClose(await text.encodeText(texts), golden.texts!.flat(), close);
+  expect(await text.encodeText([])).toHaveLength(0);
+  text.dispose();
+});
+
+test("both sides come out of one folder, and of one of its files", async () => {
+  const { image, text, textSide } = await openEncoder(path("onnx/siglip"));
+  expect(image.dimension).toBe(text!.embedDim);
+  expect(textSide).toMatchObject({ family: "onnx-text", source: path("onnx/siglip") });
+  image.dispose();
+  text!.dispose();
+
+  const folder = join(scratch, "variants");
+  await cp(path("onnx/clip"), folder, { recursive: true });
+  await copyFile(path("onnx/siglip/onnx/vision_model.onnx"), join(folder, "onnx/vision_model_int8.onnx"));
+  const options = { textEncoder: "none" };
+  const opened = await Promise.all([
+    openEncoder(folder, options),
+    openEncoder(join(folder, "onnx/vision_model_int8.onnx"), options),
+  ]);
+  expect(opened.map(({ image }) => image.options.model)).toEqual([
+    "onnx/vision_model.onnx",
+    "onnx/vision_model_int8.onnx",
+  ]);
+  expect(opened[0]!.weights).not.toBe(opened[1]!.weights);
+  for (const { image } of opened) image.dispose();
+});
+
+test("a runtime and bytes are enough, as in a browser", async () => {
+  const files = await openEncoderFiles(path("onnx/dinov2"));
+  const { readFile } = await import("node:fs/promises");
+  const inMemory = {
+    label: "dinov2",
+    json: files.json,
+    path: () => undefined,
+    onnx: {
+      names: ["onnx/model.onnx"],
+      open: async (name: string) => openOnnxModel(onnxruntime, await readFile(files.path(name)!), name),
+    },
+  };
+  const image = await loadImageEncoder({ files: inMemory });
+  const [square] = cases.dinov2!.images!;
+  expectAllClose(await image.encodeImages([pictureOf(square!)]), square!.image, close);
+  image.dispose();
+});
+
+test("what cannot be done says why", async () => {
+  const clip = path("onnx/clip");
+  const { image } = await openEncoder(clip, { textEncoder: "none" });
+  const regions = image.encodeRegions([pictureOf({ name: "a", width: 32, height: 32 })], [[box]]);
+  await expect(regions).rejects.toMatchObject({
+    code: "Unsupported",
+    message: expect.stringMatching(/not in the space of its vectors \(image_embeds \[1, 12\].*use crop/),
+  });
+  image.dispose();
+  await expect(openEncoder(clip, { trainable: true })).rejects.toMatchObject({
+    code: "Unsupported",
+    message: expect.stringContaining("cannot be trained"),
+  });
+
+  const noPatches = join(scratch, "text-for-vision");
+  await cp(clip, noPatches, { recursive: true });
+  await copyFile(path("onnx/bert/onnx/model_quantized.onnx"), join(noPatches, "onnx/vision_model.onnx"));
+  await expect(openEncoder(noPatches)).rejects.toMatchObject({
+    code: "Unsupported",
+    message: expect.stringMatching(/takes input_ids \(int64\).*must take one input/),
+  });
+  await copyFile(path("onnx/clip/config.json"), join(noPatches, "onnx/vision_model.onnx"));
+  await expect(openEncoder(noPatches)).rejects.toMatchObject({ code: "InvalidFile" });
+
+  const wrong = join(scratch, "wrong-tokenizer");
+  await cp(path("onnx/siglip"), wrong, { recursive: true });
+  await copyFile(path("onnx/clip/tokenizer.json"), join(wrong, "tokenizer.json"));
+  await expect(openTextTower(wrong)).rejects.toMatchObject({
+    code: "Mismatch",
+    message: expect.stringMatching(/has 604 tokens but its text tower \d+/),
+  });
+});
+
+test("a model that gives vectors alone has pictures and crops, and no regions to cut from a map", async () => {
+  const { OnnxGraph } = await import("../src/onnx/graph.ts");
+  const graph = new OnnxGraph();
+  const pixels = graph.input("pixel_values", "float32", ["batch", 3, 8, 8]);
+  graph.node("ReduceMean", [pixels], { axes: [2, 3], keepdims: 0 }, "image_embeds");
+  graph.output("image_embeds", "float32", ["batch", 3]);
+  const model = await openOnnxModel(onnxruntime, graph.finish("means"), "means.onnx");
+  const files = {
+    label: "means",
+    json: async () => undefined,
+    path: () => undefined,
+    onnx: { names: ["onnx/vision_model.onnx"], open: async () => model },
+  };
+  const image = await loadImageEncoder({ files });
+  const picture = pictureOf({ name: "a", width: 8, height: 8 });
+  expect(await image.encodeImages([picture])).toHaveLength(3);
+  await expect(image.encodeRegions([picture], [[[0, 0, 4, 4]]])).rejects.toMatchObject({
+    code: "Unsupported",
+    message: expect.stringMatching(/gives no patch tokens.*only image_embeds \[1, 3\]; use crop/),
+  });
+  image.dispose();
+});
