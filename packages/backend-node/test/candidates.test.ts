@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { probeNative } from "../src/candidates/native.ts";
 import { cudaBackend, doctor, formatDiagnosis, nodeBackends, useNodeBackend } from "../src/index.ts";
 import { onnxProviders } from "../src/native/onnx/providers.ts";
+import type { OnnxModel } from "../src/native/onnx/runtime.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -73,7 +74,12 @@ describe("native", () => {
   });
 
   test("wrong results: refused", () => {
-    const probe = probeNative(1, () => ({ threads: 1, version: "9.9.9", run: () => {} }));
+    const probe = probeNative(1, () => ({
+      threads: 1,
+      version: "9.9.9",
+      run: () => {},
+      open: () => ({}) as OnnxModel,
+    }));
     expect((probe as { reason: string }).reason).toMatch(/9\.9\.9 computes wrong results/);
   });
 });

@@ -1,5 +1,6 @@
 import "./ops/gradients/register.ts";
 
+export { type CompiledGraph, type GraphCompiler, graphCompiler } from "./backend/compiled-graph.ts";
 export { plainCpuBackend } from "./backend/cpu.ts";
 export { type FusedAttributes, type FusedKernelName, hasFused, runFused } from "./backend/fused.ts";
 export {

@@ -26,6 +26,7 @@ it("exports nothing by accident", () => {
       "epochBatches",
       "filledText",
       "gelu",
+      "graphCompiler",
       "hasFused",
       "infoNCE",
       "l2Normalize",

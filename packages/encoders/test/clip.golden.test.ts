@@ -82,6 +82,28 @@ describe.each(testBackends())("on $name", ({ name, activate }) => {
       tf.dispose([input, features, embeddings]);
     });
 
+    test("a frozen model, whose backbone is one graph where the backend runs graphs", async () => {
+      const frozen = loadClip(weightsOf(golden), { textHeads: model.config.text!.heads, inference: true });
+      const [input, whole] = [images(84, golden.regions.length), images(golden.config.image_resolution, 2)];
+      const before = tf.memory().numTensors;
+      const features = frozen.visual.features(input);
+      const embeddings = frozen.visual.regionEmbeddings(features, groupRegions(golden.regions, 84));
+      const wholes = frozen.encodeImage(whole);
+      expect(tf.memory().numTensors).toBe(before + 3);
+      expect(features.shape).toEqual([0, 2, 3, 1].map((axis) => golden.features_84_shape[axis]));
+      expectSummary(nhwcToNchw(await features.data(), features.shape), golden.features_84, 1e-3);
+      await rowsEqual(embeddings, golden.region_embs);
+      await rowsEqual(wholes, golden.encode_image_224);
+
+      // Against the same tower as single operations, nearer than the reference's tolerance, also at an odd size.
+      const odd = tf.randomUniform([1, 75, 117, 3], 0, 1, "float32", 7) as tf.Tensor4D;
+      const [graph, single] = [frozen.visual.features(odd), model.visual.features(odd)];
+      expect(graph.shape).toEqual(single.shape);
+      expectAllClose(await graph.data(), await single.data(), { rtol: 1e-4, atol: 1e-4 });
+      frozen.dispose();
+      tf.dispose([input, whole, features, embeddings, wholes, odd, graph, single]);
+    });
+
     test("regions in any order", async () => {
       const input = images(84, golden.regions.length);
       const grouped = groupRegions(golden.regions, 84);

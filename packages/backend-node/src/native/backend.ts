@@ -1,5 +1,7 @@
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";
 import type { BackendValues, DataType, TensorInfo, TypedArray } from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { CompiledGraph, GraphCompiler } from "@villa/core";
 import { Heap, HeapFullError } from "./heap.ts";
 import type { OnnxRuntime } from "./onnx/runtime.ts";
 
@@ -14,7 +16,7 @@ const watched = 1 << 16;
  * TF.js's cpu backend with float32 tensors in a WebAssembly heap, where vector kernels and ONNX Runtime both reach them
  * without copies. Small tensors, and those that no longer fit, stay ordinary arrays; every kernel takes both.
  */
-export class NativeBackend extends MathBackendCPU {
+export class NativeBackend extends MathBackendCPU implements GraphCompiler {
   readonly heap: Heap;
   readonly onnx: OnnxRuntime;
   static #ids = 0;
@@ -59,6 +61,20 @@ export class NativeBackend extends MathBackendCPU {
   /** A tensor's values, not copied. */
   valuesOf(info: TensorInfo): TypedArray {
     return this.data.get(info.dataId).values as TypedArray;
+  }
+
+  compileGraph(file: Uint8Array): CompiledGraph {
+    const model = this.onnx.open(file);
+    return {
+      run: (input) => {
+        // ONNX Runtime reads the heap in place. A graph outlives the choice of backend: then its input is fetched.
+        const isOwn = tf.backend() === this && this.data.has(input.dataId);
+        const data = (isOwn ? this.valuesOf(input) : input.dataSync()) as Float32Array;
+        const output = model.run({ data, dims: input.shape });
+        return tf.tensor(output.data, [...output.dims]);
+      },
+      dispose: () => model.dispose(),
+    };
   }
 
   override write(values: BackendValues, _shape: number[], dtype: DataType): DataId {

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { avgPool2d, prepareRoiAlign } from "@villa/core";
+import { avgPool2d, type CompiledGraph, graphCompiler, prepareRoiAlign } from "@villa/core";
 import { type TensorData, VillaError } from "@villa/data";
+import { backboneGraph } from "../onnx/backbone-graph.ts";
 import { checkRegions, type Regions } from "../regions/group-regions.ts";
 import { type PictureInput, plainPixels } from "../regions/picture-input.ts";
 import type { ForwardOptions, ImageTower, TowerDescription, TrainablePart } from "../tower.ts";
@@ -33,6 +34,8 @@ export class ModifiedResNet implements ImageTower {
   readonly #blocks: readonly BlockShape[][];
   #folded: FoldedLayers | undefined;
   #frozen = false;
+  /** Stem … layer3 as one graph, where the backend runs graphs. */
+  #backbone: CompiledGraph | undefined;
 
   constructor(config: ModifiedResNetConfig, parameters: ReadonlyMap<string, tf.Tensor>) {
     this.config = config;
@@ -42,7 +45,7 @@ export class ModifiedResNet implements ImageTower {
 
   /**
    * A model that cannot be trained and takes half the memory: BatchNorm is folded before the weights reach the backend.
-   * Its `parameters` are those of the attention pool alone.
+   * Its `parameters` are those of the attention pool alone. A backend that runs whole graphs gets stem … layer3 as one.
    *
    * @param weights a checkpoint's arrays in torch layout; some backends keep them, so they must not change afterwards
    */
@@ -52,7 +55,9 @@ export class ModifiedResNet implements ImageTower {
       if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(tf.tensor(data, [...shape])));
     }
     const model = new ModifiedResNet(config, pool);
-    model.#folded = FoldedLayers.fromArrays(pool, weights, model.#convolutions());
+    model.#backbone = graphCompiler()?.compileGraph(backboneGraph(weights, config));
+    const rest = model.#backbone ? model.#blocks[3]!.flatMap(blockLayers) : model.#convolutions();
+    model.#folded = FoldedLayers.fromArrays(pool, weights, rest);
     model.#frozen = true;
     return model;
   }
@@ -80,6 +85,7 @@ export class ModifiedResNet implements ImageTower {
    */
   features(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor4D {
     const layers = this.#layers(options);
+    if (this.#backbone) return this.#backbone.run(images) as tf.Tensor4D;
     return tf.tidy(() => {
       const x = tf.tidy(() => {
         let x = images;
@@ -166,6 +172,8 @@ export class ModifiedResNet implements ImageTower {
   /** Frees all weights. */
   dispose(): void {
     this.#frozen = false;
+    this.#backbone?.dispose();
+    this.#backbone = undefined;
     this.refresh();
     tf.dispose([...this.parameters.values()]);
   }

@@ -1,5 +1,5 @@
 import { type TensorData, toFloat32, VillaError } from "@villa/data";
-import type { ModifiedResNetConfig } from "../clip/parameters.ts";
+import type { ModifiedResNetConfig, WeightArray } from "../clip/parameters.ts";
 import { OnnxGraph } from "./graph.ts";
 
 const batchNormEpsilon = 1e-5;
@@ -23,12 +23,7 @@ export function exportRegionEncoder(
   const boxes = graph.input("boxes", "float32", ["regions", 4]);
   const imageIndex = graph.input("image_index", "int64", ["regions"]);
 
-  let x = images;
-  for (const [i, stride] of [2, 1, 1].entries()) {
-    x = builder.convNorm(x, `visual.conv${i + 1}`, `visual.bn${i + 1}`, { stride, padding: 1, relu: true });
-  }
-  x = builder.halve(x);
-  for (const layer of [1, 2, 3]) x = builder.layer(x, layer, config);
+  const x = builder.backbone(images, config);
 
   // RoIAlign's scale is a fixed attribute in ONNX; scaling the boxes instead lets images be of any size.
   const scale = graph.node("Div", [builder.widthOf(x), builder.widthOf(images)]);
@@ -47,13 +42,28 @@ export function exportRegionEncoder(
   return graph.finish("villa-region-encoder");
 }
 
-class TowerBuilder {
-  private readonly graph: OnnxGraph;
-  private readonly stateDict: ReadonlyMap<string, TensorData>;
+/** A tensor of a file, or a checked array. */
+type Weights = TensorData | WeightArray;
 
-  constructor(graph: OnnxGraph, stateDict: ReadonlyMap<string, TensorData>) {
+/** Adds a ModifiedResNet's parts to a graph, in ONNX's layout [n, channels, height, width]. */
+export class TowerBuilder {
+  private readonly graph: OnnxGraph;
+  private readonly stateDict: ReadonlyMap<string, Weights>;
+
+  constructor(graph: OnnxGraph, stateDict: ReadonlyMap<string, Weights>) {
     this.graph = graph;
     this.stateDict = stateDict;
+  }
+
+  /** Stem … layer3. */
+  backbone(images: string, config: ModifiedResNetConfig): string {
+    let x = images;
+    for (const [i, stride] of [2, 1, 1].entries()) {
+      x = this.convNorm(x, `visual.conv${i + 1}`, `visual.bn${i + 1}`, { stride, padding: 1, relu: true });
+    }
+    x = this.halve(x);
+    for (const layer of [1, 2, 3]) x = this.layer(x, layer, config);
+    return x;
   }
 
   layer(input: string, layer: number, config: ModifiedResNetConfig): string {
@@ -158,6 +168,6 @@ class TowerBuilder {
   private tensor(name: string): { values: Float32Array; shape: readonly number[] } {
     const tensor = this.stateDict.get(name);
     if (!tensor) throw new VillaError("Mismatch", `The weight "${name}" is missing; it cannot be exported.`);
-    return { values: toFloat32(tensor), shape: tensor.shape };
+    return { values: "dtype" in tensor ? toFloat32(tensor) : tensor.data, shape: tensor.shape };
   }
 }

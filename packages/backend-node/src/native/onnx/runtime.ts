@@ -11,7 +11,10 @@ export interface Operand {
 /** The synchronous session behind onnxruntime-node's public, deferred one. */
 export interface NativeSession {
   loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
-  run(feeds: object, fetches: object, options: object): unknown;
+  run(feeds: object, fetches: object, options: object): Readonly<Record<string, Operand>>;
+  readonly inputMetadata: readonly { readonly name: string }[];
+  readonly outputMetadata: readonly { readonly name: string }[];
+  dispose(): void;
 }
 
 /** What `onnxruntime-node/dist/binding.js` exports. */
@@ -33,6 +36,14 @@ export interface OnnxRuntime {
    * The output must be a different array from every input, except where the graph's own kernel allows aliasing.
    */
   run(key: string, graph: () => OnnxGraph, inputs: readonly Operand[], output: Operand): void;
+  /** Prepares a whole model, from an ONNX file's bytes. */
+  open(model: Uint8Array): OnnxModel;
+}
+
+/** A model with one float32 input and one float32 output. */
+export interface OnnxModel {
+  run(input: Operand): Operand;
+  dispose(): void;
 }
 
 /** Inputs are named a, b, c… in order; the output y. */
@@ -59,12 +70,14 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
   }
   initOrt();
   const sessions = new Map<string, NativeSession>();
-  const open = (graph: OnnxGraph): NativeSession => {
-    const inputs = graph.inputRanks.map((rank, index): OnnxValue => ({ name: inputNames[index]!, rank }));
-    const model = onnxModel(graph.nodes, inputs, [{ name: "y", rank: graph.outputRank }]);
+  const openSession = (model: Uint8Array): NativeSession => {
     const session = new binding.InferenceSession();
     session.loadModel(model.buffer, model.byteOffset, model.byteLength, sessionOptions(threads));
     return session;
+  };
+  const build = (graph: OnnxGraph): NativeSession => {
+    const inputs = graph.inputRanks.map((rank, index): OnnxValue => ({ name: inputNames[index]!, rank }));
+    return openSession(onnxModel(graph.nodes, inputs, [{ name: "y", rank: graph.outputRank }]));
   };
   return {
     threads,
@@ -72,12 +85,20 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
     run(key, graph, inputs, output) {
       let session = sessions.get(key);
       if (!session) {
-        session = open(graph());
+        session = build(graph());
         sessions.set(key, session);
       }
       const feeds: Record<string, object> = {};
       for (let i = 0; i < inputs.length; i++) feeds[inputNames[i]!] = tensor(inputs[i]!);
       session.run(feeds, { y: tensor(output) }, {});
+    },
+    open(model) {
+      const session = openSession(model);
+      const [input, output] = [session.inputMetadata[0]!.name, session.outputMetadata[0]!.name];
+      return {
+        run: (operand) => session.run({ [input]: tensor(operand) }, { [output]: null }, {})[output]!,
+        dispose: () => session.dispose(),
+      };
     },
   };
 }
