@@ -3,6 +3,7 @@ import type { NativeBackend } from "../backend.ts";
 import type { Workspace } from "../workspace.ts";
 import { gemm } from "./matmul.ts";
 import { input, type KernelCall, override, sizeOf } from "./register.ts";
+import { paysByWinograd, winogradFilterGradient, winogradForward } from "./winograd.ts";
 
 type ConvInfo = tf.backend_util.Conv2DInfo;
 
@@ -96,6 +97,10 @@ function forward({ backend, inputs, attrs, space }: KernelCall, relu = false): t
     const pixels = sizeOf(x) / info.inChannels;
     const a = { data: backend.valuesOf(x) as Float32Array, dims: [pixels, info.inChannels] };
     gemm(backend, a, w, { data: values, dims: [pixels, info.outChannels] }, { relu }, c);
+  } else if (paysByWinograd(info) && backend.inHeap(values)) {
+    const y = values.byteOffset;
+    const at = { x: space.pointer(x), filter: weights, y, bias: bias ? space.pointer(bias) : 0, relu };
+    winogradForward(backend, space, info, at);
   } else {
     const xAt = space.pointer(x);
     const parameters = patchParameters(space, info);
@@ -126,6 +131,10 @@ function filterGradient({ backend, inputs, attrs, space }: KernelCall): tf.Tenso
     const pixels = sizeOf(x) / info.inChannels;
     const a = { data: backend.valuesOf(x) as Float32Array, dims: [pixels, patch] };
     gemm(backend, a, { data: dyValues, dims: [pixels, outputs] }, result, { transposeA: true });
+    return backend.tensor(filterShape, values);
+  }
+  if (paysByWinograd(info)) {
+    winogradFilterGradient(backend, space, info, { x: space.pointer(x), dy: space.pointer(dy), gradient: values });
     return backend.tensor(filterShape, values);
   }
   const [smallest, largest] = gradientChunks;
@@ -192,6 +201,12 @@ function asForward(
       left: (kw - 1) * info.dilationWidth - info.padInfo.left,
     },
   };
+  if (paysByWinograd(backward) && backend.inHeap(values)) {
+    const turnedFilter = space.view(turned, kh * kw * I * O);
+    const [x, y] = [space.pointer(dy), values.byteOffset];
+    winogradForward(backend, space, backward, { x, filter: turnedFilter, y, bias: 0, relu: false });
+    return;
+  }
   const patch = kh * kw * O;
   const w = { data: space.view(turned, patch * I), dims: [patch, I] };
   const dyAt = space.pointer(dy);
