@@ -12,7 +12,7 @@ export interface TowerEncoderOptions extends RegionOptions {
   readonly options: ImageEncoder["options"];
   /** Pixels of the tower's images that run through it at once; bounds memory. Default 8 images of 84 × 84. */
   readonly pixelsPerBatch?: number | undefined;
-  /** Regions of a map that are embedded at once. Default 20. */
+  /** Regions of a map that are embedded at once, at most. Default 32. */
   readonly regionsPerBatch?: number | undefined;
   /** Images that keep their size are refused when they have more pixels: they need about 500 bytes each. Default 4 million. */
   readonly largestImage?: number | undefined;
@@ -30,7 +30,7 @@ export interface FrozenTower
 /** A tower as an {@link ImageEncoder}: pictures of any sizes, a few at a time. */
 export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEncoderOptions): ImageEncoder {
   const { name, options, regions = "roi-align", context = 0 } = settings;
-  const { pixelsPerBatch = 8 * 84 * 84, regionsPerBatch = 20, largestImage = 4_000_000 } = settings;
+  const { pixelsPerBatch = 8 * 84 * 84, regionsPerBatch = 32, largestImage = 4_000_000 } = settings;
   if (!(context >= 0 && Number.isFinite(context))) {
     throw new VillaError("InvalidArgument", `The context of a crop must be 0 or a positive share, not ${context}.`);
   }
@@ -83,8 +83,10 @@ async function encodeBatch(
   const features = await used(input.images, (images) => tower.features(images));
   try {
     const refs = batch.flatMap((image) => boxes[image]!.map((_, region) => ({ image, region })));
-    for (let from = 0; from < refs.length; from += regionsPerBatch) {
-      const to = Math.min(refs.length, from + regionsPerBatch);
+    // Equal parts: what is computed once a part is then computed as seldom as the bound allows.
+    const step = Math.ceil(refs.length / Math.ceil(refs.length / regionsPerBatch));
+    for (let from = 0; from < refs.length; from += step) {
+      const to = Math.min(refs.length, from + step);
       const { boxes: all, imageIndex, imageWidth } = input.regions;
       const part = {
         boxes: Array.prototype.slice.call(all, from * 4, to * 4) as number[],
@@ -112,7 +114,7 @@ async function encodeCrops(
   const side = whole.crop?.[0] ?? [whole.resize].flat()[0]!;
   const values = 3 * side * side;
   // A crop of 224 × 224 costs about as much memory as the regions of seven small images.
-  const perBatch = Math.max(1, Math.floor(regionsPerBatch / 5));
+  const perBatch = Math.max(1, Math.floor(regionsPerBatch / 8));
   const refs = boxes.flatMap((ofImage, image) => ofImage.map((box) => ({ image, box })));
   const result = new Float32Array(refs.length * tower.embedDim);
   for (let from = 0; from < refs.length; from += perBatch) {

@@ -91,7 +91,7 @@ export function loadClip(stateDict: ReadonlyMap<string, TensorData>, options: Lo
 export interface ClipEncoderOptions extends Pick<RegionOptions, "regions" | "context"> {
   /** Pixels that run through the backbone at once; bounds memory. Default 8 images of 84 × 84. */
   readonly pixelsPerBatch?: number | undefined;
-  /** Regions that run through layer4 at once. Default 20. */
+  /** Regions that run through layer4 at once, at most. Default 32. */
   readonly regionsPerBatch?: number | undefined;
   /**
    * Images of more pixels are refused: they run at their own size and need about 500 bytes a pixel. Default 4 million.

@@ -9,10 +9,17 @@ import { attentionPool, type ConvNorm, FoldedLayers, TrainingLayers, type Vision
 import { type BlockShape, blockShapes, type ModifiedResNetConfig, type WeightArray } from "./parameters.ts";
 import { visionStateDict } from "./state-dict.ts";
 
-/** Maps [B, h, w, C] to regions: [R, bins, bins, C], and with bins averaged 2 × 2. */
+/** Maps [B, h, w, C] to regions, [R, side, side, C]. */
+interface Alignment {
+  readonly apply: (features: tf.Tensor4D) => tf.Tensor4D;
+  /** R × side². */
+  readonly bins: number;
+}
+
+/** RoIAlign, and RoIAlign with bins averaged 2 × 2. */
 interface RoiAlign {
-  whole(features: tf.Tensor4D): tf.Tensor4D;
-  pooled(features: tf.Tensor4D): tf.Tensor4D;
+  readonly whole: Alignment;
+  readonly pooled: Alignment;
 }
 
 /**
@@ -185,7 +192,10 @@ export class ModifiedResNet implements ImageTower {
   /** RoIAlign on maps of these features' size, plain and averaged 2 × 2. */
   #roiAlign({ shape: [batch, height, width] }: tf.Tensor4D, { boxes, imageIndex, imageWidth }: Regions): RoiAlign {
     const options = { outputSize: 2 * this.config.gridSize, spatialScale: width / imageWidth };
-    const prepare = (pool: number) => prepareRoiAlign(boxes, imageIndex, [batch, height, width], { ...options, pool });
+    const prepare = (pool: number): Alignment => ({
+      apply: prepareRoiAlign(boxes, imageIndex, [batch, height, width], { ...options, pool }),
+      bins: imageIndex.length * (options.outputSize / pool) ** 2,
+    });
     return { whole: prepare(1), pooled: prepare(2) };
   }
 
@@ -254,9 +264,9 @@ function bottleneck(layers: VisionLayers, input: tf.Tensor4D, block: BlockShape)
 }
 
 /**
- * layer4's first block behind RoIAlign. Its 1 × 1 convolutions commute with RoIAlign and with the average pool, so they
- * run on the small feature map instead of on 14 × 14 bins of every region; BatchNorm stays behind RoIAlign, where its
- * statistics belong.
+ * layer4's first block behind RoIAlign. Its 1 × 1 convolutions commute with RoIAlign and with the average pool, so each runs
+ * where it has fewer positions: on the feature map, or on the bins of the regions. BatchNorm stays behind RoIAlign, where
+ * its statistics belong.
  */
 function alignedBottleneck(
   layers: VisionLayers,
@@ -265,8 +275,13 @@ function alignedBottleneck(
   align: RoiAlign,
 ): tf.Tensor4D {
   const [narrow, middle, wide, shortcut] = blockLayers(block) as [ConvNorm, ConvNorm, ConvNorm, ConvNorm];
-  let x = layers.normOnly(align.whole(layers.convOnly(features, narrow.conv)), { ...narrow, relu: true });
+  const [batch, height, width] = features.shape;
+  const convAndAlign = ({ apply, bins }: Alignment, names: ConvNorm): tf.Tensor4D =>
+    batch * height * width <= bins
+      ? layers.normOnly(apply(layers.convOnly(features, names.conv)), names)
+      : layers.convNorm(apply(features), names);
+  let x = convAndAlign(align.whole, { ...narrow, relu: true });
   x = avgPool2d(layers.convNorm(x, { ...middle, relu: true }), 2);
-  const residual = layers.normOnly(align.pooled(layers.convOnly(features, shortcut.conv)), shortcut);
+  const residual = convAndAlign(align.pooled, shortcut);
   return layers.convNorm(x, { ...wide, residual, relu: true });
 }
