@@ -1,9 +1,9 @@
 """PyTorch's side of the preprocessing benchmark: region and text embeddings with CLIP RN50 (random weights).
 
-One image at a time through stem ... layer3, RoIAlign, layer4 and the attention pool, or prompts padded to 77 tokens:
+One image at a time, or all at once, through stem ... layer3, RoIAlign, layer4 and the attention pool, or prompts padded to 77 tokens:
 what the Python implementation does. Prints one line of JSON with the seconds an image, or for all prompts.
 
-    python3 preprocess.py image [--images 8] [--regions 5]
+    python3 preprocess.py image [--width 84] [--height 84] [--images 8] [--regions 5] [--channels-last] [--batched]
     python3 preprocess.py text [--prompts 20]
 """
 
@@ -114,10 +114,13 @@ class ModifiedResNet(nn.Module):
         return self.layer3(self.layer2(self.layer1(self.stem(x))))
 
     def regions(self, images, boxes):
+        """Embeddings of the same boxes in every image."""
         features = self.features(images)
-        rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], 1)
+        index = torch.arange(len(images), device=boxes.device).repeat_interleave(len(boxes))
+        rois = torch.cat([index.to(boxes.dtype)[:, None], boxes.repeat(len(images), 1)], 1)
         x = roi_align(features, rois, (14, 14), features.shape[-1] / images.shape[-1], 0, True)
-        return self.attnpool(self.layer4(x))
+        layout = torch.channels_last if images.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+        return self.attnpool(self.layer4(x.contiguous(memory_format=layout)))
 
 
 class QuickGELU(nn.Module):
@@ -170,8 +173,12 @@ def timed(repeats, device, work):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["image", "text"])
+    parser.add_argument("--width", type=int, default=84)
+    parser.add_argument("--height", type=int, default=84)
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--regions", type=int, default=5)
+    parser.add_argument("--channels-last", action="store_true", help="memory layout of maps and filters")
+    parser.add_argument("--batched", action="store_true", help="all images at once")
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     add_common_arguments(parser)
@@ -179,11 +186,14 @@ def main():
     device = device_of(args)
     with torch.no_grad():
         if args.what == "image":
-            vision = ModifiedResNet().eval().to(device)
-            cells = [(28.0 * (i % 3), 28.0 * (i // 3 % 3)) for i in range(args.regions)]
-            boxes = torch.tensor([[x, y, x + 28, y + 28] for x, y in cells], device=device)
-            images = torch.rand(args.images, 1, 3, 84, 84, device=device)
-            times = timed(args.repeats, device, lambda: [vision.regions(image, boxes) for image in images])
+            layout = torch.channels_last if args.channels_last else torch.contiguous_format
+            vision = ModifiedResNet().eval().to(device, memory_format=layout)
+            x, y = args.width / 3, args.height / 3
+            cells = [(x * (i % 3), y * (i // 3 % 3)) for i in range(args.regions)]
+            boxes = torch.tensor([[left, top, left + x, top + y] for left, top in cells], device=device)
+            images = torch.rand(args.images, 3, args.height, args.width, device=device).contiguous(memory_format=layout)
+            batches = [images] if args.batched else images.split(1)
+            times = timed(args.repeats, device, lambda: [vision.regions(batch, boxes) for batch in batches])
             report(args, device, times, 1 / args.images)
         else:
             text = TextTransformer().eval().to(device)

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
-import { findPython, measure, runProgram, thisMachine } from "./measure.ts";
+import { findPythons, measure, runProgram, thisMachine } from "./measure.ts";
 import type { Limits } from "./ours/limits.ts";
 import type { ScalingPoint } from "./ours/scaling.ts";
 import { comparisonRows, jsonLine, type Report, type Scaling, scalingFigure, speedPage } from "./report.ts";
@@ -43,9 +43,11 @@ const chosen = named.flat();
 const say = (line: string): void => console.error(line);
 const results = [];
 for (const benchmark of suite.filter(({ name }) => chosen.includes(name))) {
-  const python = await findPython(benchmark);
-  if (!python) say(`No python3 with what pytorch/${benchmark.pytorch[0]} imports: only our side is measured.`);
-  results.push(await measure(benchmark, { ...flags, pytorchDevice: flags.device, python, say }));
+  const pythons = await findPythons(benchmark);
+  if (pythons.length === 0) {
+    say(`No python3 with what pytorch/${benchmark.pytorch[0]} imports: only our side is measured.`);
+  }
+  results.push(await measure(benchmark, { ...flags, pytorchDevice: flags.device, pythons, say }));
 }
 const limits = chosen.includes("limits")
   ? await runProgram<Limits>(["limits.ts", "--backend", flags.backend, "--threads", `${flags.threads}`])

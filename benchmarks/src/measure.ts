@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { cpus, totalmem } from "node:os";
+import { delimiter } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
@@ -17,8 +18,8 @@ export interface RunOptions {
   readonly backend: string;
   /** Measure on the wasm backend too. */
   readonly wasm: boolean;
-  /** Python with what the script needs, when there is one. */
-  readonly python: string | undefined;
+  /** Pythons with what the script needs; none: only our side is measured. */
+  readonly pythons: readonly string[];
   /** "cpu" or "cuda" */
   readonly pytorchDevice: string;
   readonly say: (line: string) => void;
@@ -50,21 +51,29 @@ export interface Side {
   readonly gflops: number | null;
 }
 
-/** Both sides in turn, round after round, so that whatever else the machine does falls on both. */
+/**
+ * Both sides in turn, round after round, so that whatever else the machine does falls on both. The first round runs PyTorch
+ * in all its versions and variants, the others only the fastest of these.
+ */
 export async function measure(benchmark: Benchmark, options: RunOptions): Promise<Result> {
   const { name, title, unit, target, onWasm, scaled } = benchmark;
   const rounds = Math.min(options.rounds, benchmark.rounds ?? options.rounds);
   const ours: Measurement[] = [];
-  const theirs: Measurement[] = [];
+  let rivals = options.pythons.flatMap((python): Rival[] =>
+    [[], ...(benchmark.variants ?? [])].map((flags) => ({ python, flags, runs: [] })),
+  );
   for (let round = 0; round < rounds; round++) {
     ours.push(await runOurs(benchmark, options.backend, options.threads));
     options.say(`${name}, round ${round + 1} of ${rounds}: ours ${ours.at(-1)!.seconds.toFixed(3)} ${unit}`);
-    if (options.python === undefined) continue;
-    theirs.push(await runPyTorch(benchmark, options.python, options));
-    options.say(
-      `${name}, round ${round + 1} of ${rounds}: ${theirs.at(-1)!.program} ${theirs.at(-1)!.seconds.toFixed(3)} s`,
-    );
+    for (const rival of rivals) {
+      const run = await runPyTorch(benchmark, rival, options);
+      rival.runs.push(run);
+      const { program, seconds } = run;
+      options.say(`${name}, round ${round + 1} of ${rounds}: ${program} ${seconds.toFixed(3)} s`);
+    }
+    rivals = rivals.sort((a, b) => a.runs[0]!.seconds - b.runs[0]!.seconds).slice(0, 1);
   }
+  const theirs = rivals[0]?.runs ?? [];
   const wasm = onWasm && options.wasm ? [await runOurs(benchmark, "wasm", options.threads)] : [];
   const side = summarize(ours)!;
   const other = scaled ? scaleOriginal(scaled, theirs) : summarize(theirs);
@@ -80,14 +89,27 @@ export async function measure(benchmark: Benchmark, options: RunOptions): Promis
   };
 }
 
-/** A Python that has the modules of a benchmark's script; CI and Debian call it python3. */
-export async function findPython({ modules = ["torch", "torchvision"] }: Benchmark): Promise<string | undefined> {
-  for (const python of [process.env.VILLA_PYTHON, "python3", "/usr/bin/python3"]) {
-    if (!python) continue;
-    const found = await run(python, ["-c", `import ${modules.join(", ")}`]).catch(() => undefined);
-    if (found) return python;
+/** PyTorch in one version, called in one way. */
+interface Rival {
+  readonly python: string;
+  readonly flags: readonly string[];
+  readonly runs: Measurement[];
+}
+
+/**
+ * Pythons that have the modules of a benchmark's script, one for each version of the first module. `VILLA_PYTHON` names
+ * more of them, separated as in PATH; CI and Debian call theirs python3.
+ */
+export async function findPythons({ modules = ["torch", "torchvision"] }: Benchmark): Promise<string[]> {
+  const named = (process.env.VILLA_PYTHON ?? "").split(delimiter).filter((python) => python !== "");
+  const versions = new Map<string, string>();
+  const version = `getattr(${modules[0]}, "__version__", "")`;
+  for (const python of [...named, "python3", "/usr/bin/python3"]) {
+    const found = await run(python, ["-c", `import ${modules.join(", ")}; print(${version})`]).catch(() => undefined);
+    const own = found?.stdout.trim();
+    if (own !== undefined && !versions.has(own)) versions.set(own, python);
   }
-  return undefined;
+  return [...versions.values()];
 }
 
 export interface Machine {
@@ -148,12 +170,14 @@ function runOurs({ ours }: Benchmark, backend: string, threads: number): Promise
   return runProgram([...ours, "--backend", backend, "--threads", `${threads}`]);
 }
 
-async function runPyTorch({ pytorch }: Benchmark, python: string, options: RunOptions): Promise<Measurement> {
+async function runPyTorch({ pytorch }: Benchmark, { python, flags }: Rival, options: RunOptions): Promise<Measurement> {
   const [script, ...rest] = pytorch;
-  const args = [here(`../pytorch/${script}`), ...rest, "--threads", `${options.threads}`];
+  const args = [here(`../pytorch/${script}`), ...rest, ...flags, "--threads", `${options.threads}`];
   const env = { ...process.env, OMP_NUM_THREADS: `${options.threads}`, OPENBLAS_NUM_THREADS: `${options.threads}` };
   const { stdout } = await run(python, [...args, "--device", options.pytorchDevice], { env });
-  return lastLine<Measurement>(stdout);
+  const measured = lastLine<Measurement>(stdout);
+  const how = flags.map((flag) => `, ${flag.slice(2)}`).join("");
+  return { ...measured, program: `${measured.program}${how}` };
 }
 
 function lastLine<T>(text: string): T {

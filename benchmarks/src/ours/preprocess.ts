@@ -1,6 +1,6 @@
 // Time of CLIP RN50's region embeddings of an image, or of the embeddings of 20 prompts; random weights.
 // The other side: pytorch/preprocess.py.
-//   preprocess.ts image|text [--images 16] [--regions 5] [--prompts 20]
+//   preprocess.ts image|text [--width 84] [--height 84] [--images 16] [--regions 5] [--prompts 20]
 // Weights come from a file, as users' do; a process of its own writes it, so that its memory is not counted here.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import { openEncoder } from "@villa/encoders/node";
 import { report, settings, startBackend, timed } from "./common.ts";
 import { countFlops } from "./flops.ts";
 
-const at = settings({ images: 16, regions: 5, prompts: 20, repeats: 3 });
+const at = settings({ width: 84, height: 84, images: 16, regions: 5, prompts: 20, repeats: 3 });
 if (at.what?.endsWith(".safetensors")) {
   writeFileSync(at.what, randomWeights());
   process.exit(0);
@@ -25,28 +25,31 @@ const backend = await startBackend(at);
 const { image: encoder, text } = await openEncoder(weights, {
   textEncoder: at.what === "text" ? "auto" : "hashed",
 });
-rmSync(folder, { recursive: true });
 if (at.what === "text") {
   const prompts = Array.from({ length: at.prompts }, () => "the image shows a three");
   report(at, backend.name, await timed(at.repeats, () => text!.encodeText(prompts)));
 } else {
   const images = Array.from({ length: at.images }, () => ({
-    width: 84,
-    height: 84,
+    width: at.width,
+    height: at.height,
     channels: 3 as const,
-    data: Uint8Array.from({ length: 3 * 84 * 84 }, () => Math.random() * 256),
+    data: Uint8Array.from({ length: 3 * at.width * at.height }, () => Math.random() * 256),
   }));
+  const cell = [at.width / 3, at.height / 3] as const;
   const boxes = images.map(() =>
     Array.from({ length: at.regions }, (_, i): Box => {
-      const [x, y] = [28 * (i % 3), 28 * (Math.floor(i / 3) % 3)];
-      return [x, y, x + 28, y + 28];
+      const [x, y] = [cell[0] * (i % 3), cell[1] * (Math.floor(i / 3) % 3)];
+      return [x, y, x + cell[0], y + cell[1]];
     }),
   );
   const times = await timed(at.repeats, () => encoder.encodeRegions(images, boxes));
   const peakKiB = process.resourceUsage().maxRSS; // counting keeps every kernel's inputs alive
-  const flops = await countFlops(() => encoder.encodeRegions(images.slice(0, 1), boxes.slice(0, 1)));
+  // What is compiled cannot be counted; a tower that can be trained computes the same, operation by operation.
+  const { image: single } = await openEncoder(weights, { textEncoder: "hashed", trainable: true });
+  const flops = await countFlops(() => single.encodeRegions(images.slice(0, 1), boxes.slice(0, 1)));
   report(at, backend.name, times, { scale: 1 / at.images, flops, peakKiB });
 }
+rmSync(folder, { recursive: true });
 await backend.dispose();
 
 /** Random weights; norms scale by 1. */

@@ -8,20 +8,24 @@ import { contrastiveBatch, contrastiveGradients, contrastiveObjective, disposeBa
 import { normals, report, settings, startBackend, timed } from "./common.ts";
 import { countFlops } from "./flops.ts";
 
-const at = settings({ images: 8, regions: 6, steps: 3 });
+const at = settings({ images: 8, regions: 6, side: 84, steps: 3 });
 const backend = await startBackend(at);
 const { vision } = rn50Config;
 const tower = initModifiedResNet({ ...vision, seed: 23 });
 const optimizer = new Adam({ parameters: tower.trainableVariables(), learningRate: 5e-5, weightDecay: 0.2 });
 const objective = contrastiveObjective({ temperature: stage2Config({ dataDir: "." }).loss.temp });
-const side = 84;
+const { side } = at;
 const images = Array.from({ length: at.images }, () => ({
   width: side,
   height: side,
   data: Uint8Array.from({ length: 3 * side * side }, () => Math.random() * 256),
 }));
-const cells = Array.from({ length: at.regions - 1 }, (_, i) => [28 * (i % 3), 28 * (Math.floor(i / 3) % 3)] as const);
-const boxes: Box[] = [...cells.map(([x, y]): Box => [x, y, x + 28, y + 28]), [0, 0, side - 1, side - 1]];
+const cell = side / 3;
+const cells = Array.from(
+  { length: at.regions - 1 },
+  (_, i) => [cell * (i % 3), cell * (Math.floor(i / 3) % 3)] as const,
+);
+const boxes: Box[] = [...cells.map(([x, y]): Box => [x, y, x + cell, y + cell]), [0, 0, side - 1, side - 1]];
 const pairs = images.map(() => ({ boxes, sentences: boxes.map(() => [""]) }));
 const text = normals(at.images * at.regions * vision.embedDim, vision.embedDim);
 
