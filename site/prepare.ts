@@ -19,7 +19,8 @@ export function allPages(): Pages {
     for (const [title, file, page] of entries) if (existsSync(join(root, file))) pages.set(file, [page, title]);
   }
   for (const name of readdirSync(join(root, "packages"))) {
-    pages.set(`packages/${name}/README.md`, [`packages/${name}`, `@villa/${name}`]);
+    const file = `packages/${name}/README.md`;
+    pages.set(file, [`packages/${name}`, manifestOf(file).name]);
   }
   for (const name of readdirSync(join(root, "docs/decisions"))) {
     const [heading] = readFileSync(join(root, "docs/decisions", name), "utf8").split("\n", 1);
@@ -73,12 +74,15 @@ function copyPages(pages: Pages): void {
   const list = decisions.map(([, [page, title]]) => `- [${title}](/${page})`).join("\n");
   write("decisions/index.md", `# Decisions\n\nWhat a newcomer would question, and why it is so.\n\n${list}\n`);
   const readmes = [...pages].filter(([file]) => file.startsWith("packages/"));
-  const rows = readmes.map(([file, [page, title]]) => `| [${title}](/${page}) | ${described(file)} |`).join("\n");
+  const rows = readmes
+    .map(([file, [page, title]]) => `| [${title}](/${page}) | ${manifestOf(file).description} |`)
+    .join("\n");
   write("packages/index.md", `# Packages\n\n| package | what it is |\n|---|---|\n${rows}\n`);
 }
 
-const described = (file: string): string =>
-  JSON.parse(readFileSync(join(root, dirname(file), "package.json"), "utf8")).description;
+/** The package.json beside a README. */
+const manifestOf = (file: string): { readonly name: string; readonly description: string } =>
+  JSON.parse(readFileSync(join(root, dirname(file), "package.json"), "utf8"));
 
 interface BenchmarkRun {
   readonly date: string;

@@ -19,6 +19,7 @@ const allowed: Record<string, readonly string[]> = {
   "backend-node": ["data", "core"],
   "backend-browser": ["data", "core"],
   cli: ["data", "docmnist", "ingest", "metrics", "core", "encoders", "preprocess", "mapping", "vlm", "backend-node"],
+  "create-villa": ["data"],
 };
 
 /** Packages whose main entry must load in a browser: `node:` imports only behind `src/node.ts` and the command line. */
@@ -46,7 +47,7 @@ const importsOf = (path: string): string[] => {
 
 const villaName = (specifier: string): string | undefined => /^@villa\/([^/]+)/.exec(specifier)?.[1];
 
-describe.each(readdirSync(packagesRoot))("@villa/%s", (name) => {
+describe.each(readdirSync(packagesRoot))("packages/%s", (name) => {
   const manifest: Manifest = JSON.parse(readFileSync(join(packagesRoot, name, "package.json"), "utf8"));
   const files = sourceFiles(join(packagesRoot, name, "src"));
   const declared = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.peerDependencies };

@@ -1,0 +1,47 @@
+import plain from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url";
+import simd from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url";
+import threaded from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url";
+import { useBrowserBackend } from "@villa/backend-browser";
+import { montage } from "@villa/docmnist";
+import { learn } from "./learn.ts";
+
+const button = document.querySelector<HTMLButtonElement>("#train")!;
+const status = document.querySelector<HTMLElement>("#status")!;
+const canvas = document.querySelector<HTMLCanvasElement>("#pictures")!;
+
+button.addEventListener("click", async () => {
+  button.disabled = true;
+  try {
+    await run();
+  } catch (error) {
+    status.textContent = error instanceof Error ? error.message : String(error);
+  }
+  button.disabled = false;
+});
+
+async function run(): Promise<void> {
+  status.textContent = "Preparing";
+  const backend = await useBrowserBackend({
+    // WebAssembly's files come with the page; by default they would come from jsDelivr.
+    wasmFiles: {
+      "tfjs-backend-wasm.wasm": plain,
+      "tfjs-backend-wasm-simd.wasm": simd,
+      "tfjs-backend-wasm-threaded-simd.wasm": threaded,
+    },
+  });
+  const start = performance.now();
+  const { samples, precision, recall } = await learn((fraction) => {
+    status.textContent = `Training on ${backend.name}: ${(100 * fraction).toFixed(0)} %`;
+  });
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  status.textContent = `${samples.length} pictures in ${seconds} s on ${backend.name}: precision ${precision.toFixed(0)} %, recall ${recall.toFixed(0)} %.`;
+  draw(montage(samples.slice(0, 6), { columns: 3 }));
+}
+
+/** Puts a picture onto the canvas. */
+function draw({ width, height, data }: ReturnType<typeof montage>): void {
+  canvas.width = width;
+  canvas.height = height;
+  canvas.hidden = false;
+  canvas.getContext("2d")!.putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0);
+}
