@@ -27,6 +27,7 @@ export const sections: readonly (readonly [
     [
       ["Settings", "docs/configuration.md", "configuration"],
       ["Features", "docs/features.md", "features"],
+      ["What is public", "docs/public-api.md", "public-api"],
       ["Library examples", "examples/library/README.md", "examples"],
       ["A catalogue, step by step", "examples/custom-dataset/README.md", "catalogue"],
       ["Notebooks", "examples/notebooks/README.md", "notebooks"],

@@ -60,6 +60,7 @@ function turned(target: string, file: string, pages: Pages, isImage: boolean): s
   const page = pages.get(found) ?? pages.get(`${found}/README.md`);
   if (page) return `/${page[0]}${hash}`;
   if (found === "docs/decisions") return "/decisions/";
+  if (found === "packages") return "/packages/";
   if (found === "README.md" || found === "docs/README.md") return "/";
   if (isImage || found.startsWith("docs/images/")) return `/${posix.relative("docs", found)}`;
   return `${repository}/${found}${hash}`;
