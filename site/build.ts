@@ -1,6 +1,7 @@
-// Builds the whole site into site/dist, offline: the laboratory, the pages, then VitePress.
+// Builds the whole site into site/dist, offline: the laboratory, the pages, then VitePress; fails on a link that is dead.
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { deadLinks } from "./check-links.ts";
 import { prepare } from "./prepare.ts";
 
 const site = import.meta.dirname;
@@ -24,3 +25,9 @@ run(
   "warn",
 );
 run("vitepress/bin/vitepress.js", site, "build", ".");
+
+const dead = deadLinks(join(site, "dist"), process.env.SITE_BASE);
+if (dead.length > 0) {
+  console.error(`${dead.length} dead links:\n${dead.join("\n")}`);
+  process.exitCode = 1;
+}

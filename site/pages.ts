@@ -39,7 +39,6 @@ export const sections: readonly (readonly [
     [
       ["Reproducing the paper", "docs/reproducing.md", "reproducing"],
       ["Retrieval against complexity", "docs/complexity.md", "complexity"],
-      ["Evaluating models and detectors", "docs/evaluation.md", "evaluation"],
       ["Accuracy", "docs/accuracy.md", "accuracy"],
       ["Speed", "docs/speed.md", "speed"],
       ["Reliability", "docs/reliability.md", "reliability"],

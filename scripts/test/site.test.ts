@@ -1,7 +1,9 @@
 // The site's pages: links that were turned lead to pages or into the repository.
-import { readdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { deadLinks } from "../../site/check-links.ts";
 import { repository, sections } from "../../site/pages.ts";
 import { allPages, turnLinks } from "../../site/prepare.ts";
 
@@ -12,6 +14,7 @@ test("every page of docs/ is on the site", () => {
   const all = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
   const others = ["README.md", "api-index.md"]; // the list of pages, and the API reference's own first page
   expect(all.filter((name) => !others.includes(name) && !listed.includes(`docs/${name}`))).toEqual([]);
+  expect(listed.filter((file, i) => listed.indexOf(file) !== i)).toEqual([]);
 });
 
 test("links lead to pages where there is one, into the repository where there is none", () => {
@@ -20,9 +23,35 @@ test("links lead to pages where there is one, into the repository where there is
   expect(turn("[a](own-data.md#tables)")).toBe("[a](/own-data#tables)");
   expect(turn("[a](../packages/data)")).toBe("[a](/packages/data)");
   expect(turn("[a](../packages/data/README.md)")).toBe("[a](/packages/data)");
+  expect(turn("[a](../packages)")).toBe("[a](/packages/)");
   expect(turn("[a](decisions)")).toBe("[a](/decisions/)");
   expect(turn("[a](../benchmarks)")).toBe(`[a](${repository}/benchmarks)`);
   expect(turn("![a b](images/x.png)")).toBe("![a b](/images/x.png)");
   expect(turn("[a](https://example.org/b.md) [b](#below)")).toBe("[a](https://example.org/b.md) [b](#below)");
   expect(turn("```sh\n[a](own-data.md)\n```")).toBe("```sh\n[a](own-data.md)\n```");
+});
+
+test("dead links of the built pages are found, wherever the site lies", () => {
+  const folder = mkdtempSync(join(tmpdir(), "villa-site-"));
+  const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+  const links = (...all: string[]) => all.map((link) => `<a class="x" href="${link}">x</a>`).join("\n");
+  mkdirSync(join(folder, "packages"));
+  write("packages/index.html", `<h2 id="a&amp;b">x</h2>${links("../guide", "./gone", "../guide.html#top")}`);
+  write("pixel.png", "");
+  const alive = [
+    "/villa/",
+    "/villa/guide#top",
+    "#here",
+    "guide",
+    "/villa/packages/#a&amp;b",
+    "https://x.org/y",
+    "mailto:a@b",
+  ];
+  write("index.html", `<p id="here"><img alt="" src="/villa/pixel.png"><img src="no.png">${links(...alive, "/guide")}`);
+  write("guide.html", `<p id="top">${links("#gone", "/villa/guide#gone", "?x=1#top", "guide?x=1#top")}`);
+  expect(deadLinks(folder, "/villa/").sort()).toEqual([
+    ...["guide.html: #gone", "guide.html: /villa/guide#gone", "index.html: /guide"],
+    ...["index.html: no.png", "packages/index.html: ./gone"],
+  ]);
+  rmSync(folder, { recursive: true });
 });
