@@ -1,7 +1,9 @@
-// Builds the whole site into site/dist, offline: the laboratory, the pages, then VitePress; fails on a link that is dead.
+// Builds the whole site into site/dist, offline: the laboratory, the gallery, the pages, then VitePress; fails on a link
+// that is dead. --no-gallery leaves the gallery's results out, which take minutes.
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { deadLinks } from "./check-links.ts";
+import { makeExhibits, writeGallery } from "./gallery.ts";
 import { prepare } from "./prepare.ts";
 
 const site = import.meta.dirname;
@@ -24,6 +26,10 @@ run(
   "--logLevel",
   "warn",
 );
+if (!process.argv.includes("--no-gallery")) {
+  makeExhibits(join(site, "content/public"));
+  writeGallery(join(site, "content"));
+}
 run("vitepress/bin/vitepress.js", site, "build", ".");
 
 const dead = deadLinks(join(site, "dist"), process.env.SITE_BASE);

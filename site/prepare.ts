@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
+import { writeGallery } from "./gallery.ts";
 import { repository, sections } from "./pages.ts";
 
 const site = import.meta.dirname;
@@ -184,6 +185,7 @@ export function prepare(): void {
   home();
   benchmarkHistory();
   laboratory();
+  writeGallery(content);
   apiReference();
   cpSync(join(root, "docs/images"), join(content, "public/images"), { recursive: true });
   cpSync(join(root, "examples/browser/src/icon.svg"), join(content, "public/icon.svg"));

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { deadLinks } from "../../site/check-links.ts";
+import { exhibits, galleryPage } from "../../site/gallery.ts";
 import { repository, sections } from "../../site/pages.ts";
 import { allPages, turnLinks } from "../../site/prepare.ts";
 
@@ -53,5 +54,17 @@ test("dead links of the built pages are found, wherever the site lies", () => {
     ...["guide.html: #gone", "guide.html: /villa/guide#gone", "index.html: /guide"],
     ...["index.html: no.png", "packages/index.html: ./gone"],
   ]);
+  rmSync(folder, { recursive: true });
+});
+
+test("the gallery shows the pages that were made, and says which were not", () => {
+  const folder = mkdtempSync(join(tmpdir(), "villa-gallery-"));
+  mkdirSync(join(folder, "gallery"));
+  writeFileSync(join(folder, "gallery/a-data-card.html"), "x".repeat(12_345));
+  const page = galleryPage(folder);
+  expect(page).toContain('<a href="./gallery/a-data-card.html" target="_self">Open the page</a> (12 kB)');
+  expect(page.match(/<iframe/g)).toHaveLength(1);
+  expect(page.match(/built without the page itself/g)).toHaveLength(exhibits.length - 1);
+  for (const { commands } of exhibits) for (const command of commands) expect(page).toContain(command);
   rmSync(folder, { recursive: true });
 });

@@ -26,14 +26,15 @@ export default defineConfig({
   base: process.env.SITE_BASE ?? "/",
   head: [["link", { rel: "icon", href: `${process.env.SITE_BASE ?? "/"}icon.svg` }]],
   cleanUrls: true,
-  // The laboratory is a page of its own, made beside these.
-  ignoreDeadLinks: [/^\.\/lab\/index/],
+  // The laboratory and the gallery's results are pages of their own, made beside these; build.ts checks their links.
+  ignoreDeadLinks: [/^\.\/lab\/index/, /^\.\/gallery\//],
   themeConfig: {
     search: { provider: "local" },
     nav: [
       { text: "Guide", link: "/guide" },
       { text: "Packages", link: "/packages/" },
       { text: "API", link: "/api/" },
+      { text: "Gallery", link: "/gallery" },
       { text: "Laboratory", link: "/laboratory" },
       {
         text: `Version ${version}`,
@@ -52,6 +53,7 @@ export default defineConfig({
             .filter(([, file]) => present.has(file))
             .map(([title, , page]): Link => ({ text: title, link: `/${page}` })),
         })),
+        { text: "Gallery", link: "/gallery" },
         { text: "Benchmarks over time", link: "/benchmarks" },
         { text: "Packages", link: "/packages/", collapsed: true, items: links("packages/") },
         { text: "Decisions", link: "/decisions/", collapsed: true, items: links("docs/decisions/") },
