@@ -31,18 +31,25 @@ export async function viteApp({ project, packages, install, run }) {
       .map(({ name }) => `await import("./${name}.ts").catch((error) => failed.push("${name}: " + error));\n`)
       .join("")}document.title = failed.join("; ") || "done";\n`,
   );
-  install(["vite@8.3.8", "@tensorflow/tfjs-core@4.22.0", ...packages.map(({ manifest }) => manifest.name)]);
-  run(process.execPath, ["node_modules/vite/bin/vite.js", "build", "--target", "es2022"], { cwd: project });
+  await install(project, [
+    "vite@8.3.8",
+    "@tensorflow/tfjs-core@4.22.0",
+    ...packages.map(({ manifest }) => manifest.name),
+  ]);
+  await run(process.execPath, ["node_modules/vite/bin/vite.js", "build", "--target", "es2022"], { cwd: project });
   const files = readdirSync(join(project, "dist/assets"));
   const bytes = files.reduce((sum, name) => sum + readFileSync(join(project, "dist/assets", name)).length, 0);
-  const title = await titleInBrowser(join(project, "dist"));
+  const title = await inBrowser(join(project, "dist"), async (page) => {
+    await page.waitForFunction(() => document.title !== "", undefined, { timeout: 120_000 });
+    return await page.title();
+  });
   if (title !== undefined && title !== "done") throw new Error(title);
   const where = title === undefined ? "built (no Chromium to run it in)" : "run in Chromium";
   return `${examples.map(({ name }) => name).join(", ")} ${where}, ${(bytes / 1e6).toFixed(1)} MB of assets`;
 }
 
-/** The title that the page sets when it is finished; undefined where there is no browser. */
-async function titleInBrowser(folder) {
+/** What `look` finds out about the page of a folder in Chromium; undefined where there is no browser. */
+export async function inBrowser(folder, look) {
   const executablePath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
   if (!existsSync(executablePath)) return undefined;
   const types = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
@@ -58,8 +65,7 @@ async function titleInBrowser(folder) {
   try {
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
-    await page.waitForFunction(() => document.title !== "", undefined, { timeout: 120_000 });
-    return await page.title();
+    return await look(page);
   } finally {
     await browser.close();
     server.close();
@@ -71,9 +77,9 @@ async function titleInBrowser(folder) {
  *
  * @returns how many cells ran; a reason when there is no Jupyter
  */
-export function notebook({ project, packages, install, run }) {
+export async function notebook({ project, packages, install, run }) {
   try {
-    run("jupyter", ["nbconvert", "--version"]);
+    await run("jupyter", ["nbconvert", "--version"]);
   } catch {
     return "skipped: no jupyter nbconvert";
   }
@@ -93,14 +99,14 @@ export function notebook({ project, packages, install, run }) {
     }),
   );
   writeFileSync(join(project, "package.json"), JSON.stringify({ private: true }));
-  install([
+  await install(project, [
     "tslab@1.0.22",
     "@types/node@20",
     "@tensorflow/tfjs-core@4.22.0",
     ...packages.map(({ manifest }) => manifest.name),
   ]);
   writeFileSync(join(project, "readmes.ipynb"), JSON.stringify(notebookOf(examples.map(({ code }) => code))));
-  run(
+  await run(
     "jupyter",
     [
       ...["nbconvert", "--to", "notebook", "--execute", "--allow-errors", "--ExecutePreprocessor.kernel_name=tslab"],
