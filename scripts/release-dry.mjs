@@ -1,7 +1,8 @@
 // What a release would publish, without publishing: applies the changesets in a scratch clone, packs every package there,
-// checks what is in the tarballs, and lets npm go through the motions. Needs `npm run build` before it.
+// checks what is in the tarballs, lists it, and lets npm go through the motions. Needs `npm run build` before it.
+// Options: names of packages to list file by file with sizes, or --files for all of them; by default, files by kind.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -14,7 +15,7 @@ const faults = [];
 
 /** What a tarball may hold. */
 const wanted =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|THIRD_PARTY_[A-Z]+\.(txt|md)|dist\/.+\.(c?js|d\.c?ts|wasm))$/;
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|THIRD_PARTY_[A-Z]+\.(txt|md)|dist\/.+\.(c?js|d\.c?ts|wasm)|templates\/.+)$/;
 
 function run(command, args, cwd) {
   const result = spawnSync(command, args, {
@@ -54,7 +55,7 @@ function checkPackage(folder) {
   cpSync(join(root, "packages", name, "dist"), join(folder, "dist"), { recursive: true });
   pnpm(["pack", "--pack-destination", tarballs], folder);
   const source = readJson(join(folder, "package.json"));
-  const tarball = join(tarballs, `villa-${name}-${source.version}.tgz`);
+  const tarball = join(tarballs, `${source.name.replace("@", "").replace("/", "-")}-${source.version}.tgz`);
   const unpacked = join(work, name);
   mkdirSync(unpacked);
   run("tar", ["xzf", tarball, "-C", unpacked], work);
@@ -86,14 +87,34 @@ function checkPackage(folder) {
   // npm 11 puts the report under the package's name, npm 10 does not.
   const report = JSON.parse(run(npm, ["publish", tarball, "--dry-run", "--json", "--provenance=false"], work));
   const { size, unpackedSize } = report[manifest.name] ?? report;
+  const listed = process.argv.includes("--files") || process.argv.slice(2).includes(name);
   const kilobytes = (bytes) => `${(bytes / 1000).toFixed(0)} kB`.padStart(8);
   console.log(
     `${`${manifest.name}@${manifest.version}`.padEnd(30)}${kilobytes(size)} packed ${kilobytes(unpackedSize)} unpacked, ${files.length} files`,
   );
+  console.log(listed ? fileList(join(unpacked, "package"), files) : `  ${summary(files)}`);
   return {
     version: manifest.version,
     isNew: manifest.version !== readJson(join(root, "packages", name, "package.json")).version,
   };
+}
+
+/** "LICENSE, README.md, package.json, 4 dist/*.js, 2 dist/*.d.ts" */
+function summary(files) {
+  const counts = new Map();
+  for (const path of files.filter((path) => path.includes("/"))) {
+    const kind = `${path.split("/")[0]}/*${/(\.d)?\.[^./]+$/.exec(path)?.[0] ?? ""}`;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  const atTop = files.filter((path) => !path.includes("/")).sort();
+  return [...atTop, ...[...counts].sort().map(([kind, count]) => `${count} ${kind}`)].join(", ");
+}
+
+function fileList(folder, files) {
+  return files
+    .sort()
+    .map((path) => `  ${String(statSync(join(folder, path)).size).padStart(9)}  ${path}`)
+    .join("\n");
 }
 
 try {
