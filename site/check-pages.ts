@@ -90,6 +90,8 @@ async function lookAt(browser: Browser, origin: string): Promise<number> {
     const page = await context.newPage();
     for (const address of addresses()) {
       await page.goto(origin + address, { waitUntil: "load" });
+      // What the theme does once its scripts run.
+      await page.waitForSelector("main, [role=main]", { timeout: 5000 }).catch(() => undefined);
       if (values.pictures) {
         mkdirSync(values.pictures, { recursive: true });
         const file = `${address.slice(base.length).replaceAll("/", "_").replace(".html", "")}-${name}.png`;

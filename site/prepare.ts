@@ -152,6 +152,7 @@ title: Laboratory
 layout: page
 ---
 
+<h1 class="visually-hidden">Laboratory</h1>
 <p class="full-screen"><a href="./lab/index.html" target="_self">Open full-screen</a></p>
 <iframe class="laboratory" src="./lab/index.html" title="DocMNIST laboratory" loading="lazy"></iframe>
 `,
@@ -171,6 +172,29 @@ function apiReference(): void {
       ...["--sanitizeComments", "true", "--router", "module"],
     ],
     { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
+  );
+  for (const path of readdirSync(join(content, "api"), { recursive: true, encoding: "utf8" })) {
+    if (!path.endsWith(".md")) continue;
+    const file = join(content, "api", path);
+    writeFileSync(file, mendAnchors(readFileSync(file, "utf8")));
+  }
+}
+
+/**
+ * A page of the API reference whose links within it lead to its headings. typedoc-plugin-markdown counts members in tables
+ * as headings too, and links to "#name-1" where "#name" is the only one.
+ */
+export function mendAnchors(text: string): string {
+  const counts = new Map<string, number>();
+  for (const [, title] of text.matchAll(/^#+ (.+)$/gm)) {
+    const anchor = title!
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, "-")
+      .replace(/^-|-$/g, "");
+    counts.set(anchor, (counts.get(anchor) ?? 0) + 1);
+  }
+  return text.replace(/\]\(#([a-z0-9-]+?)-(\d+)\)/g, (whole, anchor, nth) =>
+    Number(nth) >= (counts.get(anchor) ?? 0) && counts.has(anchor) ? `](#${anchor})` : whole,
   );
 }
 

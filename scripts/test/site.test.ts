@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { deadLinks } from "../../site/check-links.ts";
 import { exhibits, galleryPage } from "../../site/gallery.ts";
 import { repository, sections } from "../../site/pages.ts";
-import { allPages, turnLinks } from "../../site/prepare.ts";
+import { allPages, mendAnchors, turnLinks } from "../../site/prepare.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -67,4 +67,10 @@ test("the gallery shows the pages that were made, and says which were not", () =
   expect(page.match(/built without the page itself/g)).toHaveLength(exhibits.length - 1);
   for (const { commands } of exhibits) for (const command of commands) expect(page).toContain(command);
   rmSync(folder, { recursive: true });
+});
+
+test("anchors of the API reference are those of its headings", () => {
+  const links = "[a](#state-1) [b](#twice-1) [c](#twice-2) [d](#name-2) [e](#other-1)";
+  const page = `### State\n\n### Twice\n\n### twice()\n\n### Name-2\n\n${links}\n`;
+  expect(mendAnchors(page)).toContain("[a](#state) [b](#twice-1) [c](#twice) [d](#name-2) [e](#other-1)");
 });

@@ -28,6 +28,19 @@ export default defineConfig({
   cleanUrls: true,
   // The laboratory and the gallery's results are pages of their own, made beside these; build.ts checks their links.
   ignoreDeadLinks: [/^\.\/lab\/index/, /^\.\/gallery\//],
+  markdown: {
+    // Comments in code are too faint in the default themes.
+    theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
+    config: (markdown) => {
+      // A table's empty corner is no header: a screen reader would announce a header without a name.
+      markdown.core.ruler.push("empty-headers", ({ tokens }) => {
+        for (const [i, token] of tokens.entries()) {
+          if (token.type !== "th_open" || tokens[i + 1]?.content !== "") continue;
+          for (const each of [token, tokens[i + 2]]) if (each) each.tag = "td";
+        }
+      });
+    },
+  },
   themeConfig: {
     search: { provider: "local" },
     nav: [
