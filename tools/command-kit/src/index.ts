@@ -8,6 +8,17 @@
 //   process.exitCode = await runProgram(new Command("greet"), process.argv.slice(2), { commands: [hello] });
 export { exampleCalls, impliedCommand, normalizeArguments } from "./arguments.ts";
 export { type CommandContext, type CommonFlags, present, type RegisterCommand, withCommonFlags } from "./command.ts";
+export { asProse, html, Markup, selfContainedPage, trusted } from "./pages/markup.ts";
+export {
+  assignmentChips,
+  assignmentLegend,
+  type FigureRegion,
+  type JudgedRegion,
+  pngUrl,
+  type RegionFigure,
+  regionFigure,
+} from "./pages/region-figure.ts";
+export { shrunk } from "./pages/shrink.ts";
 export { anyNumber, overrideWords, seedNumber, wholeNumber, wholeNumbers, wordList } from "./parse.ts";
 export { duration, type Progress, terminalProgress } from "./progress.ts";
 export { type ExitCode, type RunOptions, runProgram } from "./run.ts";

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import {
   type CommandContext,
   type CommonFlags,
@@ -91,7 +90,7 @@ function run(
             signal: context.signal,
             pool,
           });
-          return { ...result, page: await writePage(result) };
+          return { ...result, page: await writePage(result, config.dataDir) };
         } finally {
           await pool?.close();
         }
@@ -102,15 +101,10 @@ function run(
 }
 
 /** The run as a page to look at. @returns its path; nothing after a shard, which maps nothing */
-async function writePage(result: Stage1Result): Promise<string | undefined> {
+async function writePage(result: Stage1Result, dataDir: string): Promise<string | undefined> {
   if (result.mappings.length === 0) return undefined;
-  const [{ renderStage1Report }, { atomicWriteFile }] = await Promise.all([
-    import("../report/stage1-page.ts"),
-    import("@villa/data/node"),
-  ]);
-  const path = join(result.directory, "report.html");
-  await atomicWriteFile(path, renderStage1Report(result, new Date().toISOString()));
-  return path;
+  const { writeStage1Report } = await import("../report/stage1-page.ts");
+  return writeStage1Report(result, dataDir);
 }
 
 function describe({

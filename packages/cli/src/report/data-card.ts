@@ -3,8 +3,7 @@ import { decodeImage, type ImageAnnotation } from "@villa/data";
 import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
 import { describeProblem, type IngestSummary } from "@villa/ingest/node";
 import { barChart, barCharts } from "./charts.ts";
-import { asProse, dataTable, html, type Markup, trusted } from "./html.ts";
-import { style } from "./style.ts";
+import { asProse, dataTable, html, type Markup, selfContainedPage, trusted } from "./html.ts";
 import { pngUrl, thumbnail } from "./thumbnail.ts";
 
 /** In the dataset's folder. */
@@ -17,14 +16,14 @@ const mostBars = 40;
 export async function writeDataCard(directory: string, summary: IngestSummary): Promise<string> {
   const path = join(directory, cardFile);
   const pictures = await Promise.all(summary.examples.map((row) => example(directory, row)));
-  await atomicWriteFile(path, renderCard(directory, pictures, summary).html);
+  await atomicWriteFile(path, renderCard(directory, pictures, summary));
   return path;
 }
 
 /** A chart alone would fill the page. */
 const narrow = trusted(' style="max-width: 560px"');
 
-function renderCard(directory: string, pictures: readonly Markup[], summary: IngestSummary): Markup {
+function renderCard(directory: string, pictures: readonly Markup[], summary: IngestSummary): string {
   const name = basename(directory);
   const { images, regions, attributes, splits } = summary;
   const headline: [number, string][] = [
@@ -33,17 +32,13 @@ function renderCard(directory: string, pictures: readonly Markup[], summary: Ing
     [attributes.length, "attributes"],
     [splits.length, splits.map(({ split }) => split).join(", ")],
   ];
-  return html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>${name}: data card</title><style>${trusted(style)}</style></head>
-<body><main>
-<h1>${name}</h1>
+  return selfContainedPage(`${name}: data card`, [
+    html`<h1>${name}</h1>
 <p class="lead">Data card, written by <code>villa ingest</code>.</p>
-<div class="figures">${headline.map(([count, what]) => html`<div><b>${count}</b><span>${what}</span></div>`)}</div>
-${[countsSection(summary), attributesSection(summary), examplesSection(pictures), problemsSection(summary), goingOn(directory)]}
-</main></body></html>
-`;
+<div class="figures">${headline.map(([count, what]) => html`<div><b>${count}</b><span>${what}</span></div>`)}</div>`,
+    ...[countsSection(summary), attributesSection(summary), examplesSection(pictures), problemsSection(summary)],
+    goingOn(directory),
+  ]);
 }
 
 function countsSection(summary: IngestSummary): Markup {

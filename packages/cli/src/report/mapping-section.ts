@@ -1,3 +1,4 @@
+import { listed } from "@villa/command-kit";
 import type { EpochSummary, Epsilon, EpsilonResult, MappingReport } from "@villa/mapping";
 import type { MappingMetrics } from "@villa/metrics";
 import { barCharts, heatmap, lineChart, type Series } from "./charts.ts";
@@ -5,7 +6,7 @@ import type { MappedRegionPicture, ReportData, ReportPictures } from "./data.ts"
 import { dataTable, html, type Markup, trusted } from "./html.ts";
 
 /** Stage 1: how the mapping was learned and how good it is. */
-export function mappingSection({ stage1 }: ReportData, { right, wrong }: ReportPictures): Markup {
+export function mappingSection({ stage1, attributeGroups }: ReportData, { right, wrong }: ReportPictures): Markup {
   const test = stage1.splits.find(({ split }) => split === "test")?.report ?? stage1.splits.at(-1)?.report;
   const swept = epsilonSplit(stage1.splits);
   return html`<section id="mapping"><h2>Stage 1: which attribute belongs to which region</h2>
@@ -15,7 +16,7 @@ ${qualityTable(stage1.splits)}
 ${lossCard(stage1.history)}
 ${swept ? tradeOffCard(swept.report.sweep, swept.split, stage1.epsilon) : ""}
 </div>
-${test ? [attributeBars(test.attributes, "test"), confusionCard(test)] : ""}
+${test ? [attributeBars(test.attributes, "test"), confusionCard(test, attributeGroups)] : ""}
 <h3 style="margin-top:36px">Regions mapped right</h3>
 <p class="soft">Every attribute found, and no other given.</p>
 <div class="regions">${right.map(regionFigure)}</div>
@@ -113,14 +114,28 @@ function extremes(attributes: MappingReport["attributes"]): MappingReport["attri
 /** Cells smaller than those of so many attributes cannot be read. */
 const mostOfConfusion = 40;
 
-/** Which attribute is taken for which; nothing for too many attributes. */
-export function confusionCard({ attributes, confusion }: MappingReport): Markup | string {
+/**
+ * Which attribute is taken for which; nothing for too many attributes.
+ *
+ * @param groups of the dataset's attributes, to say where the figure is a confusion matrix
+ */
+export function confusionCard(
+  { attributes, confusion }: MappingReport,
+  groups: readonly { readonly name: string }[],
+): Markup | string {
   if (!confusion || attributes.length > mostOfConfusion) return "";
   const names = attributes.map(({ attribute }) => attribute);
   const shares = confusion.map((row, a) => row.map((regions) => regions / Math.max(1, attributes[a]!.assigned)));
   return html`<h3>What is taken for what (%)</h3>
-<p class="soft">Of the regions that were given the attribute of a row, how many truly have the attribute of a column. Within digits, colours, shapes and sizes this is a confusion matrix, with precision on its diagonal; elsewhere it shows what merely comes together.</p>
+<p class="soft">Of the regions that were given the attribute of a row, how many truly have the attribute of a column. ${meaning(groups)} Precision is on the diagonal.</p>
 <div class="card wide-chart">${trusted(heatmap("Confusion of attributes", { x: "truly has", y: "was given", names, shares }))}</div>`;
+}
+
+/** Only attributes of which a region has one exclude each other. */
+function meaning(groups: readonly { readonly name: string }[]): string {
+  if (groups.length < 2) return "Attributes that exclude each other are mistaken; others may merely come together.";
+  const names = listed(groups.map(({ name }) => name));
+  return `Within a group (${names}) this is a confusion matrix if a region has one attribute of it; between groups it shows what comes together.`;
 }
 
 /** Names the lines of a chart. */

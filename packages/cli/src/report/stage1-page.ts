@@ -1,5 +1,9 @@
+import { join } from "node:path";
+import { assignmentLegend, regionFigure } from "@villa/command-kit";
+import { atomicWriteFile, openDataset } from "@villa/data/node";
 import type { EpochSummary, Epsilon, MappingReport } from "@villa/mapping";
-import { dataTable, html, minute, selfContainedPage } from "./html.ts";
+import { dataTable, html, type Markup, minute, selfContainedPage } from "./html.ts";
+import { type MappedFile, type MappedSamples, mappedSamples } from "./mapped-samples.ts";
 import {
   attributeBars,
   confusionCard,
@@ -20,10 +24,27 @@ export interface Stage1Run {
     readonly images: number;
     readonly report?: MappingReport | undefined;
   }[];
+  /** Groups of the dataset's attributes. */
+  readonly groups: readonly { readonly name: string }[];
+  readonly samples?: MappedSamples | undefined;
 }
 
-/** `report.html` of a run of Stage 1: quality, loss, ε, attributes, confusions; judged splits are those with ground truth. */
-export function renderStage1Report({ directory, history, epsilon, mappings }: Stage1Run, finished: string): string {
+/** Writes `report.html` into a run's folder, with pictures out of the dataset. @returns its path */
+export async function writeStage1Report(
+  run: Omit<Stage1Run, "groups" | "samples"> & { readonly mappings: readonly MappedFile[] },
+  dataDir: string,
+): Promise<string> {
+  const dataset = await openDataset(dataDir);
+  const samples = await mappedSamples(dataset, run.mappings);
+  const path = join(run.directory, "report.html");
+  const page = renderStage1Report({ ...run, groups: dataset.vocabulary.groups, samples }, new Date().toISOString());
+  await atomicWriteFile(path, page);
+  return path;
+}
+
+/** `report.html` of a run of Stage 1: quality, pictures, loss, ε, attributes, confusions; judged splits are those with ground truth. */
+export function renderStage1Report(run: Stage1Run, finished: string): string {
+  const { directory, history, epsilon, mappings, groups, samples } = run;
   const judged = mappings.flatMap(({ split, report }) => (report ? [{ split, report }] : []));
   const shown =
     judged.find(({ split }) => split === "test") ?? judged.find(({ split }) => split === "val") ?? judged[0];
@@ -35,6 +56,7 @@ export function renderStage1Report({ directory, history, epsilon, mappings }: St
     shown
       ? html`<section><h2>Quality against the true attributes (%)</h2>${qualityTable(judged)}</section>`
       : html`<p>The dataset has no true attributes of regions (<code>reg_to_attr</code>), so the mapping cannot be scored.</p>`,
+    samples ? samplesSection(samples) : html``,
     html`<div class="two">${history.length > 0 ? lossCard(history) : ""}${swept ? tradeOffCard(swept.report.sweep, swept.split, epsilon) : ""}</div>`,
     swept
       ? html`<section><h2>ε, ${swept.split} split (%)</h2>${dataTable(
@@ -46,10 +68,19 @@ export function renderStage1Report({ directory, history, epsilon, mappings }: St
         )}</section>`
       : html``,
     shown
-      ? html`<section><h2>Attributes</h2>${attributeBars(shown.report.attributes, shown.split)}${confusionCard(shown.report)}</section>`
+      ? html`<section><h2>Attributes</h2>${attributeBars(shown.report.attributes, shown.split)}${confusionCard(shown.report, groups)}</section>`
       : html``,
     html`<footer>Written on ${minute(finished)} UTC for ${directory}. The figures are in <code>report.json</code> beside this page.</footer>`,
   ]);
+}
+
+/** What a reader can check without any truth: what the regions of some pictures were given. */
+function samplesSection({ split, rows }: MappedSamples): Markup {
+  const regions = rows.flatMap((row) => row.regions);
+  return html`<section><h2>What regions were given</h2>
+<p>The first images of the ${split} split, and for each of their regions the attributes of the text that were mapped to it.</p>
+${assignmentLegend(regions)}
+<div class="pictures">${rows.map((row) => regionFigure(row))}</div></section>`;
 }
 
 function describeEpsilon(epsilon: Epsilon | undefined): string {

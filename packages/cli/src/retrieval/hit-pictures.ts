@@ -1,10 +1,10 @@
 import { extname } from "node:path";
+import { shrunk } from "@villa/command-kit";
 import { type RgbImage, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { encodePng, montage, type RenderableSample } from "@villa/docmnist";
-import { asProse, html, trusted } from "../report/html.ts";
-import { style } from "../report/style.ts";
-import { pngUrl, shrunk, thumbnail } from "../report/thumbnail.ts";
+import { asProse, html, selfContainedPage } from "../report/html.ts";
+import { pngUrl, thumbnail } from "../report/thumbnail.ts";
 import type { QueryHit, QueryResult } from "./query.ts";
 
 /** Pictures are drawn about this wide. */
@@ -32,13 +32,8 @@ export async function writeHits(path: string, question: string, { hits, pictures
     const source = pngUrl(thumbnail(pictures[i]!, [hit.box], side));
     return html`<figure><img src="${source}" alt="${title(hit)}"><figcaption><b>${title(hit)}</b><br>${asProse(hit.text ?? "")}</figcaption></figure>`;
   });
-  const page = html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>${question}</title><style>${trusted(style)}</style></head>
-<body><main><h1>${question}</h1><div class="samples">${figures}</div></main></body></html>
-`;
-  return atomicWriteFile(path, page.html);
+  const body = html`<h1>${question}</h1><div class="samples">${figures}</div>`;
+  return atomicWriteFile(path, selfContainedPage(question, [body]));
 }
 
 /** "1. 0.734 photos/a.png" */

@@ -27,6 +27,14 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .samples figure { margin: 0; }
 .samples img { display: block; width: 100%; height: auto; border-radius: 10px; image-rendering: pixelated; }
 .samples figcaption { margin-top: 8px; font-size: 14px; line-height: 1.5; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 28px 22px; margin: 22px 0; align-items: start; }
+.picture { margin: 0; min-width: 0; } .picture > svg { display: block; width: 100%; height: auto; } .picture image.pixels { image-rendering: pixelated; }
+.picture rect { vector-effect: non-scaling-stroke; fill: none; } .picture .halo { stroke: rgb(0 0 0 / 0.55); stroke-width: 4.5px; } .picture .edge { stroke: var(--box); stroke-width: 2px; }
+.picture rect.tag { fill: var(--box); } .picture svg text { fill: #16181d; text-anchor: middle; font-weight: 600; }
+.picture figcaption { margin-top: 8px; font-size: 14px; line-height: 1.5; } .picture figcaption > b { color: var(--ink); } .picture p { margin: 2px 0 6px; }
+.picture ul { list-style: none; margin: 6px 0 0; padding: 0; } .picture li { display: flex; flex-wrap: wrap; align-items: center; gap: 5px; margin: 0 0 5px; color: var(--ink); }
+b.tag { flex: none; min-width: 20px; padding: 0 5px; border-radius: 4px; text-align: center; font-size: 13px; line-height: 20px; background: var(--box); color: #16181d; }
+.box0 { --box: #ffb000; } .box1 { --box: #64c8ff; } .box2 { --box: #ff7ab8; } .box3 { --box: #82e682; } .box4 { --box: #c8a0ff; } .box5 { --box: #f0f05a; }
 .regions { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; margin: 14px 0 26px; }
 .regions figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 12px; }
 .regions img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px; image-rendering: pixelated; background: #000; }
@@ -38,6 +46,7 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .chip { font-size: 13px; line-height: 1.3; padding: 2px 8px; border-radius: 99px; border: 1px solid transparent; white-space: nowrap; }
 .chip.right { background: var(--right-bg); color: var(--right); }
 .chip.wrong { background: var(--wrong-bg); color: var(--wrong); }
+.chip.unknown { border-color: var(--line); color: var(--ink); }
 .chip.missed { border: 1px dashed var(--soft); color: var(--soft); }
 .card svg { display: block; width: 100%; height: auto; margin-top: 10px; }
 .wide-chart { max-width: 760px; overflow-x: auto; margin: 14px 0 30px; } .wide-chart svg { min-width: 560px; }

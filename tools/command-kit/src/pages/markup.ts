@@ -1,0 +1,50 @@
+import { storedSentences } from "@villa/data";
+import { style } from "./style.ts";
+
+/** A piece of HTML; strings put into one are escaped. */
+export class Markup {
+  readonly html: string;
+  constructor(html: string) {
+    this.html = html;
+  }
+}
+
+type Part = Markup | string | number | readonly Part[];
+
+/** Template tag: texts are escaped, markup and lists of it go in as they are. */
+export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Markup {
+  return new Markup(strings.reduce((all, string, i) => all + render(parts[i - 1]!) + string));
+}
+
+/** HTML from a source that is known to be safe, such as a chart. */
+export const trusted = (source: string): Markup => new Markup(source);
+
+/** A dataset's text as prose: "a red mug . a lid" becomes "a red mug. a lid." */
+export const asProse = (text: string): string =>
+  storedSentences(text)
+    .map((sentence) => `${sentence}.`)
+    .join(" ");
+
+function render(part: Part): string {
+  if (part instanceof Markup) return part.html;
+  if (Array.isArray(part)) return part.map(render).join("");
+  return String(part).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** One page with everything in it: no scripts, nothing loaded from anywhere. */
+export function selfContainedPage(title: string, body: readonly Markup[]): string {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>${title}</title>
+<style>${trusted(style)}</style>
+</head>
+<body><main>
+${body}
+</main></body>
+</html>
+`.html;
+}
