@@ -93,16 +93,20 @@ test("query ranks regions that show what was asked for, and draws them", async (
     return pages[imageId]!.region_attributes[region]!.includes("red");
   });
   expect(right.length).toBeGreaterThanOrEqual(4);
-  expect(readFileSync(out, "utf8").match(/<img src="data:image\/png/g)).toHaveLength(5);
+  const pictures = new Set(hits.map(({ imageId }) => imageId)).size;
+  expect(readFileSync(out, "utf8").match(/href="data:image\/png/g)).toHaveLength(pictures);
   await villa("query", "--data-dir", data, ...question, "--per-image", "--out", join(folder, "hits.png"));
   expect(existsSync(join(folder, "hits.png"))).toBe(true);
 });
 
 test("query within a picture, by a picture, and without a question", async () => {
   const image = join(folder, "photos", pages[0]!.image);
+  const out = join(folder, "within.html");
   const within = await villa<{ hits: { source: string }[] }>(
-    ...["query", "--checkpoint", checkpoint, "--image", image, "--text", "red", "--regions", "grid:2x2"],
+    ...["query", "--checkpoint", checkpoint, "--image", image, "--text", "red", "--regions", "grid:2x2", "--out", out],
   );
+  const page = readFileSync(out, "utf8");
+  expect([page.match(/href="data:image\/png/g)?.length, page.match(/<rect class="edge"/g)?.length]).toEqual([1, 4]);
   expect(within.hits).toHaveLength(4);
   expect(within.hits[0]!.source).toBe(image);
   const like = await villa<{ hits: unknown[] }>(

@@ -41,14 +41,16 @@ export class Canvas implements RgbaImage {
     this.fill(x + width - thickness, y, thickness, height, color);
   }
 
-  /** Writes one line of text, its top left corner at (x, y). */
-  text(text: string, x: number, y: number, color: Rgb): void {
+  /** Writes one line of text, its top left corner at (x, y), each dot of the font `scale` pixels wide. */
+  text(text: string, x: number, y: number, color: Rgb, scale = 1): void {
     let left = x;
     for (const character of text) {
       for (const [i, bits] of characterColumns(character).entries()) {
-        for (let row = 0; row < 7; row++) if ((bits >> row) & 1) this.fill(left + i, y + row, 1, 1, color);
+        for (let row = 0; row < 7; row++) {
+          if ((bits >> row) & 1) this.fill(left + i * scale, y + row * scale, scale, scale, color);
+        }
       }
-      left += characterSize.width;
+      left += characterSize.width * scale;
     }
   }
 

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { decodeImage, type MappingAnnotation, writeAnnotations } from "@villa/data";
+import { decodeImage, encodePng, type MappingAnnotation, writeAnnotations } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import { beforeEach, describe, expect, it } from "vitest";
 import { runDocmnist } from "../src/node.ts";
@@ -219,7 +219,7 @@ describe("docmnist visualize", () => {
     const { out: said } = await run("visualize", directory, "--count", "3", "--out", html, "--json");
     expect(JSON.parse(said)).toEqual({ out: html, imageIds: [0, 1, 2] });
     const page = readFileSync(html, "utf8");
-    expect(page.match(/<section>/g)).toHaveLength(3);
+    expect(page.match(/<figure class="picture">/g)).toHaveLength(3);
     expect(page).toContain("data:image/png;base64,iVBOR");
   });
 
@@ -236,9 +236,23 @@ describe("docmnist visualize", () => {
     const html = join(out, "m.html");
     expect((await run("visualize", directory, "--mapping", file, "--out", html, "--json")).out).toContain("[2]");
     const page = readFileSync(html, "utf8");
-    expect(page).toContain('<span class="wrong">wrong&lt;</span>');
-    expect(page).toContain(`<span class="right">${row.regToAttr![0]![0]}</span>`);
+    expect(page).toContain('<span class="chip wrong">✗ wrong&#60;</span>');
+    expect(page).toContain(`<span class="chip right">✓ ${row.regToAttr![0]![0]}</span>`);
     expect((await run("visualize", directory, "--mapping", file, "--out", join(out, "m.png"))).code).toBe(0);
+  });
+
+  it("draws large photographs at a size that fits a screen", async () => {
+    const image = encodePng({ width: 1600, height: 1200, data: new Uint8Array(4 * 1600 * 1200).fill(255) });
+    const photo = { ...(await openDataset(directory)).annotations[0]!, imageFilepath: "photo.png" };
+    writeFileSync(join(directory, "photo.png"), image);
+    const row = { ...photo, imageSize: [1200, 1600] as const, regionCoord: [[1500, 1100, 1600, 1200] as const] };
+    const rows = [0, 1, 2, 3].map((imageId) => ({ ...row, imageId, numRegions: 1, regToAttr: [["red"]] }));
+    writeFileSync(join(directory, "annotations.feather"), await writeAnnotations(rows));
+    const png = join(out, "photos.png");
+    expect(await run("visualize", directory, "--out", png)).toMatchObject({ code: 0 });
+    const { width, height } = await decodeImage(new Uint8Array(readFileSync(png)));
+    expect(width).toBeLessThan(1300);
+    expect(height).toBeLessThan(1300);
   });
 
   it("judges nothing where the truth is not known", async () => {
@@ -255,9 +269,9 @@ describe("docmnist visualize", () => {
     const html = join(out, "unknown.html");
     expect((await run("visualize", directory, "--mapping", file, "--out", html)).code).toBe(0);
     const page = readFileSync(html, "utf8");
-    expect(page).toContain('<span class="unknown">red</span>');
+    expect(page).toContain('<span class="chip unknown">red</span>');
     expect(page).toContain("so nothing is judged");
-    expect(page).not.toMatch(/class="(?:right|wrong|missed)"/);
+    expect(page).not.toMatch(/class="chip (?:right|wrong|missed)"/);
   });
 
   it.each([

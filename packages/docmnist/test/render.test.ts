@@ -54,12 +54,25 @@ describe("renderSample", () => {
     expect(renderSample(assigned).data).not.toEqual(full.data);
   });
 
+  it("lists attributes below the image, however small their boxes are", () => {
+    const small = { ...sample, regions: [{ box: [0, 0, 3, 3] as const, attributes: ["seven", "red"] }] };
+    expect(renderSample(small).height).toBe(renderSample(sample).height);
+    const more = { ...sample, regions: [...small.regions, ...sample.regions] };
+    expect(renderSample(more).height).toBeGreaterThan(renderSample(small).height);
+  });
+
   it("refuses a scale that makes no picture", () => {
     expect(() => renderSample(sample, { scale: 0 })).toThrow("between 1 and 16");
   });
 });
 
 describe("montage", () => {
+  it("says what the colours of a mapping mean, where there is truth", () => {
+    const assigned = { ...sample, regions: [{ ...sample.regions[0]!, assigned: ["seven"] }] };
+    const unknown = { ...sample, regions: [{ ...sample.regions[0]!, attributes: undefined, assigned: ["seven"] }] };
+    expect(montage([assigned], { scale: 8 }).height).toBeGreaterThan(montage([unknown], { scale: 8 }).height);
+  });
+
   it("puts generated samples side by side", () => {
     const digits = { train: glyphDigits(1, 50) };
     const samples = [...streamDocMnist({ digits, attributeBudget: 90, targetSampleComplexity: 16 })].slice(0, 5);

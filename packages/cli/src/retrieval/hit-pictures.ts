@@ -1,14 +1,12 @@
 import { extname } from "node:path";
-import { shrunk } from "@villa/command-kit";
-import { type RgbImage, VillaError } from "@villa/data";
+import { html, regionFigure, selfContainedPage, shrunk } from "@villa/command-kit";
+import { type Box, type RgbImage, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { encodePng, montage, type RenderableSample } from "@villa/docmnist";
-import { asProse, html, selfContainedPage } from "../report/html.ts";
-import { pngUrl, thumbnail } from "../report/thumbnail.ts";
 import type { QueryHit, QueryResult } from "./query.ts";
 
-/** Pictures are drawn about this wide. */
-const side = 240;
+/** Pictures of a PNG are drawn about this wide or high. */
+const side = 480;
 
 /** @throws VillaError `InvalidArgument` for a picture that {@link writeHits} could not write */
 export function checkHitsPath(path: string): void {
@@ -17,32 +15,66 @@ export function checkHitsPath(path: string): void {
 }
 
 /**
- * Draws the answers to a query, each image with its region: a montage as .png, or a page with texts as .html.
+ * Draws the answers to a query, each picture once with all of its regions that are among them: a montage as .png, or a
+ * page with texts as .html.
  *
  * @throws VillaError `InvalidArgument` for another extension, `FileSystem`
  */
-export async function writeHits(path: string, question: string, { hits, pictures }: QueryResult): Promise<void> {
+export async function writeHits(path: string, question: string, result: QueryResult): Promise<void> {
   checkHitsPath(path);
+  const answers = byPicture(result);
   if (extname(path).toLowerCase() === ".png") {
-    const samples = hits.map((hit, i) => sampleOf(hit, pictures[i]!));
-    const scale = Math.max(1, Math.min(8, Math.round(side / Math.max(1, ...samples.map((sample) => sample.width)))));
+    const samples = answers.map(sampleOf);
+    const largest = Math.max(...samples.map(({ width, height }) => Math.max(width, height)));
+    const scale = Math.max(1, Math.min(8, Math.floor(side / largest)));
     return atomicWriteFile(path, encodePng(montage(samples, { scale })));
   }
-  const figures = hits.map((hit, i) => {
-    const source = pngUrl(thumbnail(pictures[i]!, [hit.box], side));
-    return html`<figure><img src="${source}" alt="${title(hit)}"><figcaption><b>${title(hit)}</b><br>${asProse(hit.text ?? "")}</figcaption></figure>`;
-  });
-  const body = html`<h1>${question}</h1><div class="samples">${figures}</div>`;
-  return atomicWriteFile(path, selfContainedPage(question, [body]));
+  const figures = answers.map(({ image, title, text, hits }) =>
+    regionFigure({
+      image,
+      title,
+      text,
+      regions: hits.map(({ rank, box, score }) => ({
+        box,
+        label: String(rank),
+        notes: [html`<span class="soft">${score.toFixed(3)}</span>`],
+      })),
+    }),
+  );
+  const head = html`<h1>${question}</h1><p class="soft">Regions by rank, with their cosine similarity to the question.</p>`;
+  return atomicWriteFile(path, selfContainedPage(question, [head, html`<div class="pictures">${figures}</div>`]));
 }
 
-/** "1. 0.734 photos/a.png" */
-const title = ({ rank, score, source, imageId }: QueryHit): string =>
-  `${rank}. ${score.toFixed(3)} ${source ?? `image ${imageId}`}`;
+/** A picture with its regions that answer a query, best first. */
+interface Answer {
+  readonly image: RgbImage;
+  readonly title: string;
+  readonly text: string | undefined;
+  readonly hits: QueryHit[];
+}
 
-function sampleOf(hit: QueryHit, image: RgbImage): RenderableSample {
+/** In the order of their best regions. */
+function byPicture({ hits, pictures }: QueryResult): Answer[] {
+  const answers = new Map<number | string | undefined, Answer>();
+  for (const [i, hit] of hits.entries()) {
+    const { imageId, source, text } = hit;
+    const key = imageId ?? source;
+    const known = answers.get(key);
+    if (known) known.hits.push(hit);
+    else answers.set(key, { image: pictures[i]!, title: source ?? `image ${imageId}`, text, hits: [hit] });
+  }
+  return [...answers.values()];
+}
+
+function sampleOf({ image, title, hits }: Answer): RenderableSample {
   const { picture, factor } = shrunk(image, side);
-  const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = hit.box.map((edge) => edge / factor);
   const { width, height, data } = picture;
-  return { width, height, image: data, regions: [{ box: [x0, y0, x1, y1], attributes: [] }], text: title(hit) };
+  return {
+    ...{ width, height, image: data, text: title },
+    regions: hits.map(({ rank, score, box }) => ({
+      box: box.map((edge) => edge / factor) as unknown as Box,
+      label: String(rank),
+      attributes: [score.toFixed(3)],
+    })),
+  };
 }

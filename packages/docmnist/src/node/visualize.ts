@@ -1,7 +1,15 @@
 import { extname } from "node:path";
-import { encodePng, type ImageAnnotation, type MappingAnnotation, readMappings, VillaError } from "@villa/data";
+import { shrunk } from "@villa/command-kit";
+import {
+  encodePng,
+  type ImageAnnotation,
+  type MappingAnnotation,
+  type RgbaImage,
+  readMappings,
+  VillaError,
+} from "@villa/data";
 import { atomicWriteFile, type Dataset, openDataset, readFileBytes, withPath } from "@villa/data/node";
-import { montage, type RenderableSample, renderSample } from "../render.ts";
+import { montage, type RenderableSample } from "../render.ts";
 import { visualizationPage } from "./visualization-page.ts";
 
 /** What to draw. */
@@ -16,6 +24,7 @@ export interface VisualizeOptions {
   readonly mapping?: string | undefined;
   /** Ends in .png or .html. */
   readonly out: string;
+  /** Of a PNG: screen pixels per image pixel. Default: so that an image is about 480 pixels wide or high. */
   readonly scale?: number | undefined;
 }
 
@@ -35,13 +44,35 @@ export async function visualizeDataset(options: VisualizeOptions): Promise<numbe
   const rows = chooseRows(dataset, mappings, options);
   const samples: RenderableSample[] = [];
   for (const row of rows) samples.push(await renderable(dataset, row, mappings?.get(row.imageId)));
-  const scale = options.scale ?? 4;
-  if (type === ".png") await atomicWriteFile(options.out, encodePng(montage(samples, { scale })));
-  else {
-    const pictures = samples.map((sample) => encodePng(renderSample(sample, { scale, captions: false })));
-    await atomicWriteFile(options.out, visualizationPage(options.directory, samples, pictures));
-  }
+  if (type === ".png") await atomicWriteFile(options.out, encodePng(drawn(samples, options.scale)));
+  else await atomicWriteFile(options.out, visualizationPage(options.directory, samples));
   return rows.map((row) => row.imageId);
+}
+
+/** Pixels of an image in a PNG. */
+const side = 480;
+
+function drawn(samples: readonly RenderableSample[], scale: number | undefined): RgbaImage {
+  if (scale !== undefined) return montage(samples, { scale });
+  const fitted = samples.map((sample) => fittedTo(sample, side));
+  const largest = Math.max(...fitted.map(({ width, height }) => Math.max(width, height)));
+  return montage(fitted, { scale: Math.max(1, Math.min(8, Math.floor(side / largest))) });
+}
+
+/** A large image made smaller, with its boxes. */
+function fittedTo(sample: RenderableSample, side: number): RenderableSample {
+  const { width, height, image, regions } = sample;
+  const { picture, factor } = shrunk({ width, height, channels: 3, data: image }, side);
+  return {
+    ...sample,
+    width: picture.width,
+    height: picture.height,
+    image: picture.data,
+    regions: regions.map(({ box: [x0, y0, x1, y1], ...region }) => ({
+      ...region,
+      box: [x0 / factor, y0 / factor, x1 / factor, y1 / factor],
+    })),
+  };
 }
 
 async function readMappingFile(path: string): Promise<Map<number, MappingAnnotation>> {
