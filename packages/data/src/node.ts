@@ -32,3 +32,4 @@ export {
 } from "./dataset/node/part-store.ts";
 export { type RegionEmbeddings, readRegionEmbeddings } from "./dataset/node/region-embeddings.ts";
 export { noteShards, requireParts } from "./dataset/node/shards.ts";
+export { canWriteInto, requireWritable } from "./dataset/node/writable.ts";

@@ -243,10 +243,18 @@ describe("docmnist visualize", () => {
 
   it("draws large photographs at a size that fits a screen", async () => {
     const image = encodePng({ width: 1600, height: 1200, data: new Uint8Array(4 * 1600 * 1200).fill(255) });
-    const photo = { ...(await openDataset(directory)).annotations[0]!, imageFilepath: "photo.png" };
     writeFileSync(join(directory, "photo.png"), image);
-    const row = { ...photo, imageSize: [1200, 1600] as const, regionCoord: [[1500, 1100, 1600, 1200] as const] };
-    const rows = [0, 1, 2, 3].map((imageId) => ({ ...row, imageId, numRegions: 1, regToAttr: [["red"]] }));
+    const rows = [0, 1, 2, 3].map((imageId) => ({
+      imageId,
+      imageSize: [1200, 1600] as const,
+      imageFilepath: "photo.png",
+      regionCoord: [[1500, 1100, 1600, 1200] as const],
+      numRegions: 1,
+      split: "train",
+      text: "the image is red",
+      attributes: ["red"],
+      regToAttr: [["red"]],
+    }));
     writeFileSync(join(directory, "annotations.feather"), await writeAnnotations(rows));
     const png = join(out, "photos.png");
     expect(await run("visualize", directory, "--out", png)).toMatchObject({ code: 0 });

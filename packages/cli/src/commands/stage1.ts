@@ -79,7 +79,11 @@ function run(
     flags,
     async (progress) => {
       const config = await resolveSettings(await stage1Settings(), overrides);
-      const module = await import("@villa/mapping/node");
+      const [module, { requireWritable }] = await Promise.all([
+        import("@villa/mapping/node"),
+        import("@villa/data/node"),
+      ]);
+      await requireWritable(config.dataDir); // the mappings go there, after the training
       return onBackend({ ...flags, terminal: context.terminal }, async (backend) => {
         const { createTaskPool } = await import("@villa/backend-node");
         const pool =

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type ImageAnnotation, type ProgressListener, type Shard, throwIfAborted, VillaError } from "@villa/data";
 import {
   annotationsFingerprint,
+  cacheDirectory,
+  canWriteInto,
   type Dataset,
   hashFile,
   itemsPerPart,
@@ -20,23 +22,22 @@ export interface IndexedPart {
 }
 
 /**
- * Embeddings of a dataset's regions by a trained model, kept in the folder `region_index` of the dataset: made once, in
- * shards if need be, and read part by part, so that memory does not grow with the dataset. Other weights, boxes or splits
+ * Embeddings of a dataset's regions by a trained model, kept in the folder `region_index` of the dataset, or of villa's
+ * cache where the dataset can only be read: made once, in shards if need be, and read part by part, so that memory does
+ * not grow with the dataset. Other weights, boxes or splits
  * make an index of their own.
  */
 export class RegionIndex {
   readonly rows: readonly ImageAnnotation[];
   readonly #dataset: Dataset;
-  readonly #store: PartStore<readonly Float32Array[]>;
-  readonly #parts: readonly (readonly ImageAnnotation[])[];
+  readonly #store: Store;
+  readonly #parts: Parts;
 
-  private constructor(dataset: Dataset, rows: readonly ImageAnnotation[], folder: string) {
+  private constructor(dataset: Dataset, rows: readonly ImageAnnotation[], parts: Parts, store: Store) {
     this.rows = rows;
     this.#dataset = dataset;
-    this.#parts = Array.from({ length: Math.ceil(rows.length / itemsPerPart) }, (_, part) =>
-      rows.slice(part * itemsPerPart, (part + 1) * itemsPerPart),
-    );
-    this.#store = new PartStore({ folder, ...regionPartFormat((part) => this.#parts[part]!.length) });
+    this.#parts = parts;
+    this.#store = store;
   }
 
   /**
@@ -55,8 +56,12 @@ export class RegionIndex {
     const key = createHash("sha256")
       .update(await hashFile(checkpoint, "sha256"))
       .update(annotationsFingerprint(rows))
-      .digest("hex");
-    return new RegionIndex(dataset, rows, join(dataset.directory, "region_index", key.slice(0, 16)));
+      .digest("hex")
+      .slice(0, 16);
+    const parts = Array.from({ length: Math.ceil(rows.length / itemsPerPart) }, (_, part) =>
+      rows.slice(part * itemsPerPart, (part + 1) * itemsPerPart),
+    );
+    return new RegionIndex(dataset, rows, parts, await openStore(dataset.directory, key, parts));
   }
 
   /** Embeds what is missing, or a shard's share of it. @returns images embedded now */
@@ -105,6 +110,19 @@ export class RegionIndex {
     for await (const { regions } of this.parts()) parts.push(regions);
     return joined(parts);
   }
+}
+
+type Parts = readonly (readonly ImageAnnotation[])[];
+type Store = PartStore<readonly Float32Array[]>;
+
+/** The index beside the dataset; in villa's cache where that folder can only be read and the index is not whole. */
+async function openStore(directory: string, key: string, parts: Parts): Promise<Store> {
+  const format = regionPartFormat((part) => parts[part]!.length);
+  const beside = new PartStore({ folder: join(directory, "region_index", key), ...format });
+  if ((await beside.claim(parts.length)).length === 0 || (await canWriteInto(beside.folder))) return beside;
+  // The key knows annotations and weights alone; pictures are those of the folder.
+  const place = createHash("sha256").update(resolve(directory)).digest("hex").slice(0, 16);
+  return new PartStore({ folder: join(cacheDirectory(), "region_index", `${place}-${key}`), ...format });
 }
 
 function byImage(regions: Float32Array, rows: readonly ImageAnnotation[]): Float32Array[] {
