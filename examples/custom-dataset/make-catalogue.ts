@@ -1,4 +1,4 @@
-// Usage: node --import tsx make-catalogue.ts FOLDER [PAGES]
+// Usage: node --import tsx --conditions=@villa/source make-catalogue.ts FOLDER [PAGES]
 import { makeCatalogue } from "./src/catalogue.ts";
 import { writeTables } from "./src/tables.ts";
 

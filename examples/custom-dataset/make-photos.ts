@@ -1,4 +1,4 @@
-// Usage: node --import tsx make-photos.ts FOLDER [PHOTOS]
+// Usage: node --import tsx --conditions=@villa/source make-photos.ts FOLDER [PHOTOS]
 import { makePhotos } from "./src/photos.ts";
 
 const [folder = "photos", photos = "150"] = process.argv.slice(2);

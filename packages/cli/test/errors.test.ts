@@ -40,7 +40,7 @@ test.each([
   [["stage2", "data_dir=x", "pairs=foo"], /pairs: expected "mapping" or "image" or "oracle", not "foo"/],
   [
     ["annotate", "--data-dir", "x", "--checkpoint", "y", "--out", "z.txt", "--backend", "cpu"],
-    /^villa: --out takes FILE\.jsonl or FILE\.csv, not "z\.txt"\.$/,
+    /^villa: --out takes FILE\.jsonl, FILE\.csv, FILE\.json \(COCO\) or FILE\.html \(a page for corrections\), not "z\.txt"\.$/,
   ],
   [
     ["query", "--data-dir", "x", "--checkpoint", "y", "--text", "a", "--out", "z.csv", "--backend", "cpu"],

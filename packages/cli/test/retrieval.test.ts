@@ -1,17 +1,25 @@
 // query and annotate, as their callers meet them: on a small dataset, with models of a moment's training.
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { useNodeBackend } from "@villa/backend-node";
+import { encodePng } from "@villa/data";
+import { openDataset } from "@villa/data/node";
 import { glyphDigits } from "@villa/docmnist";
 import { writeDataset } from "@villa/docmnist/node";
+import { parseHTML } from "linkedom";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { annotate, query } from "../src/index.ts";
 import { runVilla } from "../src/main.ts";
 
 let folder = "";
 let dataDir = "";
 /** Of Stage 2. */
 let checkpoint = "";
+/** The folder of a run of Stage 1. */
+let mapping = "";
 
 async function villa(...words: readonly string[]) {
   const lines = { out: [] as string[], err: [] as string[] };
@@ -43,6 +51,11 @@ beforeAll(async () => {
   );
   expect(stage2.code, stage2.err).toBe(0);
   checkpoint = JSON.parse(stage2.out).lastCheckpoint;
+  const embedded = await villa("preprocess", "--data-dir", dataDir, "--encoder", "pixels", "--dimension", "128");
+  expect(embedded.code, embedded.err).toBe(0);
+  const stage1 = await villa("stage1", ...settings, "task_name=mapping", "epochs=3", "batch_size=8");
+  expect(stage1.code, stage1.err).toBe(0);
+  mapping = JSON.parse(stage1.out).directory;
 }, 180_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -76,3 +89,176 @@ test.skipIf(!existsSync("/sys/kernel")).each(["stage1", "map"])(
     expect(code).toBe(1);
   },
 );
+
+test("query and annotate take a model of Stage 1: its run's folder, or its file under any name", async () => {
+  const renamed = join(folder, "renamed.bin");
+  await copyFile(join(mapping, "last.pkl"), renamed);
+  const ask = async (model: string) => {
+    const { code, out, err } = await villa(
+      ...["query", "--data-dir", dataDir, "--split", "train", "--text", "a red seven, but no circle"],
+      ...["--checkpoint", model, "--top", "20", "--json"],
+    );
+    expect(code, err).toBe(0);
+    return JSON.parse(out) as { hits: { imageId: number; box: number[]; score: number }[]; attributes: string[] };
+  };
+  const byFolder = await ask(mapping);
+  expect(byFolder.attributes.toSorted()).toEqual(["red", "seven"]);
+  expect(await ask(renamed)).toEqual(byFolder);
+  const { hits } = byFolder;
+  expect(hits.map(({ score }) => score)).toEqual(hits.map(({ score }) => score).sort((a, b) => b - a));
+
+  const out = join(folder, "stage1.jsonl");
+  const wrote = await villa(
+    ...[
+      "annotate",
+      "--data-dir",
+      dataDir,
+      "--split",
+      "train",
+      "--checkpoint",
+      mapping,
+      "--out",
+      out,
+      "--top",
+      "2",
+      "--json",
+    ],
+  );
+  expect(wrote.code, wrote.err).toBe(0);
+  const lines = readFileSync(out, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const { annotations } = await openDataset(dataDir);
+  const rows = annotations.filter(({ split }) => split === "train");
+  expect(lines).toHaveLength(rows.flatMap(({ regionCoord }) => regionCoord).length);
+  expect(lines[0].box).toEqual(rows[0]!.regionCoord[0]);
+  for (const { attributes } of lines) expect(attributes).toHaveLength(2);
+  // Trained for a moment only: better than a guess of 2 among the 18 attributes is what can be asked.
+  const right = lines.filter(({ image_id, region, attributes }) => {
+    const truth = rows.find(({ imageId }) => imageId === image_id)!.regToAttr![region]!;
+    return attributes.some(({ name }: { name: string }) => truth.includes(name));
+  });
+  expect(right.length / lines.length).toBeGreaterThan(0.35);
+});
+
+test.each([
+  [["--text", "a unicorn"], /knows its attributes alone, and "a unicorn" names none of them: zero, one, /],
+  [["--text", "red", "--image", "x.png"], /for --image take a model of Stage 2/],
+])("a model of Stage 1 asked for %j says what it can answer", async (question, message) => {
+  const { code, err } = await villa("query", "--data-dir", dataDir, "--checkpoint", mapping, ...question);
+  expect(err).toMatch(message);
+  expect(code).toBe(2);
+});
+
+test.each(["?!", "unicorn zebra"])("a question of which the model knows no word, %j, is refused", async (text) => {
+  const { code, err } = await villa("query", "--data-dir", dataDir, "--checkpoint", checkpoint, "--text", text);
+  expect(err).toMatch(/has no word|No text of the dataset contains a word of "unicorn zebra"/);
+  expect(code).toBe(2);
+});
+
+test("annotate writes COCO's instances, which ingest reads again as truth", async () => {
+  const out = join(folder, "regions.json");
+  const { code, err } = await villa(
+    ...["annotate", "--data-dir", dataDir, "--checkpoint", mapping, "--out", out, "--top", "2"],
+  );
+  expect(code, err).toBe(0);
+  const coco = JSON.parse(readFileSync(out, "utf8"));
+  const { annotations } = await openDataset(dataDir);
+  expect(coco.images).toHaveLength(annotations.length);
+  expect(coco.annotations).toHaveLength(annotations.flatMap(({ regionCoord }) => regionCoord).length);
+  const [first] = coco.annotations;
+  const [x0, y0, x1, y1] = annotations[0]!.regionCoord[0]!;
+  expect(first).toMatchObject({ id: 1, image_id: 0, bbox: [x0, y0, x1 - x0, y1 - y0], iscrowd: 0 });
+  expect(coco.categories.find(({ id }: { id: number }) => id === first.category_id).name).toBe(first.attributes[0]);
+});
+
+test("annotate writes a row per attribute as CSV", async () => {
+  const out = join(folder, "regions.csv");
+  await villa("annotate", "--data-dir", dataDir, "--checkpoint", checkpoint, "--out", out, "--top", "2");
+  const [head, first] = readFileSync(out, "utf8").split("\n");
+  expect(head).toBe("image_id,source,split,region,x0,y0,x1,y1,attribute,score");
+  expect(first).toMatch(/^0,,\w+,0,\d+,\d+,\d+,\d+,\w+,-?[\d.]+$/);
+});
+
+test("query and annotate are functions too", async () => {
+  const backend = await useNodeBackend({ name: "cpu" });
+  try {
+    const { hits, attributes } = await query({ dataDir, checkpoint: mapping, text: "something red", top: 3 });
+    expect([hits.length, attributes]).toEqual([3, ["red"]]);
+    let count = 0;
+    for await (const { attributes: own, region } of annotate({ dataDir, checkpoint: mapping, split: "val" })) {
+      expect(own).toHaveLength(3);
+      if (count++ === 0) expect(region).toBe(0);
+    }
+    expect(count).toBeGreaterThan(0);
+  } finally {
+    await backend.dispose();
+  }
+});
+
+/** Some of the images as PNG files, made a dataset of by `villa ingest`, without any truth. @returns its folder */
+async function ownDataset(): Promise<string> {
+  const { annotations, readImage } = await openDataset(dataDir);
+  const rows = annotations.slice(0, 4).map(async (row) => {
+    const { width, height, data } = await readImage(row);
+    const pixels = new Uint8Array(4 * width * height).map((_, i) =>
+      i % 4 === 3 ? 255 : data[(i % 4) * width * height + (i >> 2)]!,
+    );
+    const image = `${row.imageId}.png`;
+    await writeFile(join(folder, image), encodePng({ width, height, data: pixels }));
+    return `${JSON.stringify({ image, text: row.text, boxes: row.regionCoord, split: "train" })}\n`;
+  });
+  await writeFile(join(folder, "own.jsonl"), (await Promise.all(rows)).join(""));
+  const own = join(folder, "own");
+  const { code, err } = await villa(
+    ...["ingest", "--images", folder, "--table", join(folder, "own.jsonl"), "--out", own],
+    ...["--attributes", join(dataDir, "attributes.json")],
+  );
+  expect(code, err).toBe(0);
+  return own;
+}
+
+test("a page for corrections: what is clicked becomes the region_attributes of a table that ingest reads", async () => {
+  const own = await ownDataset();
+  const out = join(folder, "correct.html");
+  const { code, err } = await villa(
+    ...["annotate", "--data-dir", own, "--checkpoint", checkpoint, "--out", out, "--top", "1", "--pictures", "2"],
+  );
+  expect(code, err).toBe(0);
+  const page = readFileSync(out, "utf8");
+  const [, script = ""] = /<script>(.*)<\/script>/s.exec(page)!;
+  const hash = createHash("sha256").update(script).digest("base64");
+  expect(page).toContain(`script-src 'sha256-${hash}'`);
+
+  const window = parseHTML(page);
+  const { document } = window;
+  const saved: Blob[] = [];
+  const url = { createObjectURL: (blob: Blob) => saved.push(blob) && "blob:x" };
+  new Function("document", "HTMLElement", "URL", script)(document, window.HTMLElement, url);
+  const [figure] = document.querySelectorAll("[data-image]");
+  const buttons = [...figure!.querySelectorAll('button[data-region="0"]')];
+  const clicked = buttons.map((button) => button as unknown as HTMLElement);
+  const isOn = (button: HTMLElement) => button.getAttribute("aria-pressed") === "true";
+  expect(clicked.filter(isOn)).toHaveLength(1);
+  for (const button of clicked) button.click();
+  const expected = clicked.filter(isOn).map(({ textContent }) => textContent);
+  (document.getElementById("save") as unknown as HTMLElement).click();
+  const rows = (await saved[0]!.text())
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(rows).toHaveLength(1); // only what somebody has looked at is truth
+  expect(rows[0].region_attributes[0]).toEqual(expected);
+
+  const table = join(folder, "corrections.jsonl");
+  await writeFile(table, await saved[0]!.text());
+  const corrected = join(folder, "corrected");
+  const ingested = await villa(
+    ...["ingest", "--images", own, "--table", table, "--attributes", join(own, "attributes.json")],
+    ...["--out", corrected],
+  );
+  expect(ingested.code, ingested.err).toBe(0);
+  const [row] = (await openDataset(corrected)).annotations;
+  expect(row!.regToAttr![0]!.toSorted()).toEqual(expected.toSorted());
+});

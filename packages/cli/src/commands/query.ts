@@ -2,6 +2,7 @@ import {
   anyNumber,
   type CommonFlags,
   counted,
+  listed,
   present,
   type RegisterCommand,
   table,
@@ -33,6 +34,7 @@ interface AnnotateFlags extends RetrievalFlags {
   readonly out: string;
   readonly top: number;
   readonly minScore?: number | undefined;
+  readonly pictures: number;
 }
 
 /** `villa query` finds regions, `villa annotate` says what each region shows. */
@@ -60,17 +62,18 @@ Examples:
       flags,
       (onProgress) =>
         onBackend({ ...flags, terminal: context.terminal }, async () => {
-          const { runQuery } = await import("../retrieval/query.ts");
+          const { query: ask } = await import("../retrieval/query.ts");
           const { checkHitsPath, writeHits } = await import("../retrieval/hit-pictures.ts");
           if (flags.out !== undefined) checkHitsPath(flags.out);
-          const result = await runQuery({ ...flags, onProgress, signal: context.signal });
+          const result = await ask({ ...flags, onProgress, signal: context.signal });
           if (flags.out !== undefined) await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
-          const { hits, unknownWords } = result;
-          return { hits, unknownWords, out: flags.out };
+          const { hits, unknownWords, attributes } = result;
+          return { hits, unknownWords, attributes, out: flags.out };
         }),
-      ({ hits, unknownWords, out }) =>
+      ({ hits, unknownWords, attributes, out }) =>
         [
           describeHits(hits),
+          ...(attributes ? ["", `Ranked by ${listed(attributes)}, the attributes that the question names.`] : []),
           ...(unknownWords.length > 0
             ? [
                 "",
@@ -86,14 +89,16 @@ Examples:
     .command("annotate")
     .description("write the best attributes of every region of a dataset")
     .requiredOption("--data-dir <folder>", "the dataset")
-    .requiredOption("--out <file>", "FILE.jsonl, or FILE.csv for spreadsheets")
+    .requiredOption("--out <file>", "FILE.jsonl, FILE.csv, FILE.json (COCO), or FILE.html: a page for corrections")
     .option("--top <n>", "attributes written for each region", wholeNumber, 3)
-    .option("--min-score <cosine>", "leave out attributes whose cosine is below this", anyNumber)
+    .option("--pictures <n>", "images on a page for corrections", wholeNumber, 24)
+    .option("--min-score <number>", "leave out attributes whose score is below this", anyNumber)
     .addHelpText(
       "after",
       `
-Example:
-  villa annotate --checkpoint checkpoints/products/best.safetensors --data-dir data/products --out regions.jsonl`,
+Examples:
+  villa annotate --checkpoint checkpoints/products/best.safetensors --data-dir data/products --out regions.jsonl
+  villa annotate --checkpoint checkpoints/products_mapping --data-dir data/products --split val --out correct.html`,
     );
   withRetrievalFlags(annotate).action((flags: AnnotateFlags) =>
     present(
@@ -101,8 +106,8 @@ Example:
       flags,
       (onProgress) =>
         onBackend({ ...flags, terminal: context.terminal }, async () => {
-          const { annotateDataset } = await import("../retrieval/annotate.ts");
-          return { ...(await annotateDataset({ ...flags, onProgress, signal: context.signal })), out: flags.out };
+          const { writeAnnotationFile } = await import("../retrieval/annotation-files.ts");
+          return { ...(await writeAnnotationFile({ ...flags, onProgress, signal: context.signal })), out: flags.out };
         }),
       ({ images, regions, out }) => `${counted(regions, "region")} of ${counted(images, "image")} in ${out}`,
     ),
@@ -111,7 +116,10 @@ Example:
 
 function withRetrievalFlags(command: Command): Command {
   command
-    .requiredOption("--checkpoint <file>", "a checkpoint of stage2, or CLIP weights (zero-shot)")
+    .requiredOption(
+      "--checkpoint <path>",
+      "a checkpoint of stage2, CLIP weights (zero-shot), or a run's folder of stage1",
+    )
     .option("--split <name>", "which images (default: all)")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved");
   return withCommonFlags(withRuntimeFlags(command));
@@ -120,9 +128,10 @@ function withRetrievalFlags(command: Command): Command {
 const quoted = (words: readonly string[]): string => words.map((word) => `"${word}"`).join(", ");
 
 function describeHits(hits: readonly QueryHit[]): string {
+  const hasText = hits.some(({ text }) => text !== undefined);
   const rows = hits.map(({ rank, score, imageId, source, box, text = "" }) => [
     ...[rank, score.toFixed(4), source ?? `image ${imageId}`, box.join(" ")],
-    text.length > 60 ? `${text.slice(0, 59)}…` : text,
+    ...(hasText ? [text.length > 60 ? `${text.slice(0, 59)}…` : text] : []),
   ]);
-  return table([["rank", "score", "image", "box", "text"], ...rows]);
+  return table([["rank", "score", "image", "box", ...(hasText ? ["text"] : [])], ...rows]);
 }

@@ -1,109 +1,108 @@
-import { extname } from "node:path";
-import { attributeNames, VillaError } from "@villa/data";
-import { atomicWriteFile } from "@villa/data/node";
+import { attributeNames, type ImageAnnotation } from "@villa/data";
+import type { Dataset } from "@villa/data/node";
 import { vocabularyEmbeddings } from "@villa/vlm/node";
 import { dot, openRetrieval, type RetrievalOptions } from "./open-retrieval.ts";
+import { requireNumbers } from "./require-numbers.ts";
+import { isStage1Model, scoreByStage1 } from "./stage1-scores.ts";
 
 export interface AnnotateOptions extends RetrievalOptions {
-  readonly out: string;
-  /** Attributes of each region. */
-  readonly top: number;
-  /** Attributes below this cosine are left out. */
+  /** Attributes of each region. Default 3. */
+  readonly top?: number | undefined;
+  /** Attributes below this score are left out. */
   readonly minScore?: number | undefined;
 }
 
-/** What is written about a region: a line of a .jsonl file. */
+/** What is known about a region. */
 export interface RegionAnnotation {
   readonly image_id: number;
+  /** The image's path in the table that the dataset was made from. */
   readonly source?: string | undefined;
   readonly split: string;
+  /** Its number within the image, from 0. */
   readonly region: number;
+  /** [x0, y0, x1, y1] in pixels. */
   readonly box: readonly number[];
-  /** Best first. */
+  /** Best first; scores are cosines, or of Stage 1 standard deviations above the attribute's mean over all regions. */
   readonly attributes: readonly { readonly name: string; readonly score: number }[];
 }
 
-/** How a file is written, by its ending. */
-interface Format {
-  readonly head: string;
-  readonly lines: (region: RegionAnnotation) => string;
+/** A dataset whose regions are being annotated. */
+export interface Annotating {
+  readonly dataset: Dataset;
+  readonly rows: readonly ImageAnnotation[];
+  /** All attributes that a region can get. */
+  readonly attributes: readonly string[];
+  /** Every region once, in the order of the rows. */
+  regions(): AsyncGenerator<RegionAnnotation>;
+  /** Frees the model. */
+  dispose(): void;
 }
 
-const formats: Readonly<Record<string, Format>> = {
-  ".jsonl": { head: "", lines: (region) => `${JSON.stringify(region)}\n` },
-  // A row per attribute, as a spreadsheet can sort and count them.
-  ".csv": {
-    head: "image_id,source,split,region,x0,y0,x1,y1,attribute,score\n",
-    lines: ({ image_id, source = "", split, region, box, attributes }) =>
-      attributes
-        .map(({ name, score }) => `${[image_id, source, split, region, ...box, name, score].map(csvCell).join(",")}\n`)
-        .join(""),
-  },
-};
-
-/** @throws VillaError `InvalidArgument` for a file that {@link annotateDataset} cannot write */
-export function annotationFormat(path: string): Format {
-  const extension = extname(path).toLowerCase();
-  if (Object.hasOwn(formats, extension)) return formats[extension]!;
-  throw new VillaError("InvalidArgument", `--out takes FILE.jsonl or FILE.csv, not "${path}".`);
+/** Opens the dataset and the model, of either stage. The caller disposes. */
+export async function openAnnotating(options: AnnotateOptions): Promise<Annotating> {
+  return (await isStage1Model(options.checkpoint)) ? annotatingByStage1(options) : annotatingByStage2(options);
 }
 
-/** Quoted where a comma, a quote or a line break would end it. */
-function csvCell(value: string | number): string {
-  const text = String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+async function annotatingByStage1(options: AnnotateOptions): Promise<Annotating> {
+  const { dataset, rows, sources, attributes, scores } = await scoreByStage1(options);
+  return {
+    ...{ dataset, rows, attributes },
+    async *regions() {
+      let at = 0;
+      for (const row of rows) {
+        for (const region of row.regionCoord.keys()) {
+          const own = best(attributes, (a) => scores[a]![at]!, options);
+          at++;
+          yield annotation(row, region, sources, own);
+        }
+      }
+    },
+    dispose: () => {},
+  };
 }
 
-/**
- * Writes the best attributes of every region: as .jsonl an object per region, as .csv a row per attribute.
- *
- * @returns numbers of images and regions
- * @throws VillaError `InvalidArgument` for another ending
- */
-export async function annotateDataset(options: AnnotateOptions): Promise<{ images: number; regions: number }> {
-  const format = annotationFormat(options.out); // before anything is embedded
+async function annotatingByStage2(options: AnnotateOptions): Promise<Annotating> {
   const { dataset, model, index, sources } = await openRetrieval(options);
-  try {
-    const names = attributeNames(dataset.vocabulary);
-    const embeddings = await vocabularyEmbeddings(model, dataset.vocabulary);
-    const dimension = embeddings.length / names.length;
-    const vectors = names.map((_, i) => embeddings.subarray(i * dimension, (i + 1) * dimension));
-    let regionCount = 0;
-    const encoder = new TextEncoder();
-    const lines = async function* () {
-      if (format.head !== "") yield encoder.encode(format.head);
+  const attributes = attributeNames(dataset.vocabulary);
+  return {
+    ...{ dataset, rows: index.rows, attributes, dispose: () => model.dispose() },
+    async *regions() {
+      const embeddings = await vocabularyEmbeddings(model, dataset.vocabulary);
+      const dimension = embeddings.length / attributes.length;
+      const vectors = attributes.map((_, a) => embeddings.subarray(a * dimension, (a + 1) * dimension));
       for await (const { rows, regions } of index.parts()) {
         let at = 0;
-        const written: string[] = [];
-        for (const { imageId, split, regionCoord } of rows) {
-          const source = sources.get(imageId);
-          for (const [region, box] of regionCoord.entries()) {
-            const attributes = best(names, vectors, regions, at, options);
+        for (const row of rows) {
+          for (const region of row.regionCoord.keys()) {
+            const start = at;
+            const own = best(attributes, (a) => dot(regions, start, vectors[a]!), options);
             at += dimension;
-            regionCount++;
-            written.push(format.lines({ image_id: imageId, source, split, region, box, attributes }));
+            yield annotation(row, region, sources, own);
           }
         }
-        yield encoder.encode(written.join(""));
       }
-    };
-    await atomicWriteFile(options.out, lines());
-    return { images: index.rows.length, regions: regionCount };
-  } finally {
-    model.dispose();
-  }
+    },
+  };
+}
+
+function annotation(
+  { imageId, split, regionCoord }: ImageAnnotation,
+  region: number,
+  sources: ReadonlyMap<number, string>,
+  attributes: RegionAnnotation["attributes"],
+): RegionAnnotation {
+  return { image_id: imageId, source: sources.get(imageId), split, region, box: regionCoord[region]!, attributes };
 }
 
 function best(
   names: readonly string[],
-  vectors: readonly Float32Array[],
-  regions: Float32Array,
-  at: number,
-  { top, minScore = Number.NEGATIVE_INFINITY }: AnnotateOptions,
+  score: (attribute: number) => number,
+  { top = 3, minScore = Number.NEGATIVE_INFINITY }: AnnotateOptions,
 ): RegionAnnotation["attributes"] {
-  return names
-    .map((name, i) => ({ name, score: Number(dot(regions, at, vectors[i]!).toFixed(6)) }))
-    .filter(({ score }) => score >= minScore)
+  const scored = names.map((name, a) => ({ name, score: Number(score(a).toFixed(6)) }));
+  requireNumbers(scored);
+  return scored
+    .filter((each) => each.score >= minScore)
     .sort((a, b) => b.score - a.score)
     .slice(0, top);
 }

@@ -41,7 +41,7 @@ export async function writeHits(path: string, question: string, result: QueryRes
       })),
     }),
   );
-  const head = html`<h1>${question}</h1><p class="soft">Regions by rank, with their cosine similarity to the question.</p>`;
+  const head = html`<h1>${question}</h1><p class="soft">Regions by rank, with their scores.</p>`;
   return atomicWriteFile(path, selfContainedPage(question, [head, html`<div class="pictures">${figures}</div>`]));
 }
 

@@ -15,8 +15,11 @@ export interface Retrieval {
 }
 
 export interface RetrievalOptions {
+  /** Dataset folder. */
   readonly dataDir: string;
+  /** A model of Stage 2, CLIP's weights, or a model of Stage 1: its run's folder, or its `last.pkl`. */
   readonly checkpoint: string;
+  /** Default: all images. */
   readonly split?: string | undefined;
   /** CLIP's weights, when the checkpoint's text side needs them. */
   readonly weights?: string | undefined;
@@ -39,7 +42,8 @@ export async function openRetrieval(options: RetrievalOptions): Promise<Retrieva
   }
 }
 
-async function readSources(dataDir: string): Promise<Map<number, string>> {
+/** Where images come from, where the dataset tells. */
+export async function readSources(dataDir: string): Promise<Map<number, string>> {
   const path = join(dataDir, sourcesFile);
   if (!existsSync(path)) return new Map();
   const table = await readFeather(await readFileBytes(path));

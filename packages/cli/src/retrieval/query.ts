@@ -1,10 +1,12 @@
-import { functionWords, proseSentences, type RgbImage, VillaError, wordsOf } from "@villa/data";
+import { AttributeMentions, functionWords, proseSentences, type RgbImage, VillaError, wordsOf } from "@villa/data";
 import { withPath } from "@villa/data/node";
 import { parseRegionRule, ruledRegions } from "@villa/ingest";
 import { readPicture } from "@villa/ingest/node";
 import { embedSplit, SentenceEmbeddings } from "@villa/vlm";
 import { openModel, type VisionLanguageModel } from "@villa/vlm/node";
 import { openRetrieval, type RankedRegion, type RetrievalOptions, rankRegions } from "./open-retrieval.ts";
+import { requireNumbers } from "./require-numbers.ts";
+import { isStage1Model, scoreByStage1 } from "./stage1-scores.ts";
 
 export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
   readonly dataDir?: string | undefined;
@@ -13,13 +15,16 @@ export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
   readonly image?: string | undefined;
   /** Regions of that picture. Default `grid:3x3`. */
   readonly regions?: string | undefined;
-  readonly top: number;
+  /** Number of answers. Default 10. */
+  readonly top?: number | undefined;
+  /** Only the best region of each image. */
   readonly perImage?: boolean | undefined;
 }
 
 /** One answer to a query. */
 export interface QueryHit {
   readonly rank: number;
+  /** A cosine, or of Stage 1 standard deviations above the mean of the attributes that were asked for. */
   readonly score: number;
   /** Of the dataset. */
   readonly imageId?: number | undefined;
@@ -36,14 +41,23 @@ export interface QueryResult {
   readonly pictures: readonly RgbImage[];
   /** Words of the question that a model of hashed words cannot know. */
   readonly unknownWords: readonly string[];
+  /** What a model of Stage 1 was asked: the attributes that the question names. */
+  readonly attributes?: readonly string[] | undefined;
 }
 
 /**
- * Ranks regions by a text or a picture with a trained model of Stage 2.
+ * Ranks regions by a text or a picture with a trained model: of Stage 2, or, for texts about the dataset's attributes, of
+ * Stage 1.
  *
- * @throws VillaError `InvalidArgument` when there is nothing to ask or nothing to rank
+ * @throws VillaError `InvalidArgument` when there is nothing to ask or nothing to rank, `NotFinite` for a damaged model
  */
-export async function runQuery(options: QueryOptions): Promise<QueryResult> {
+export async function query(options: QueryOptions): Promise<QueryResult> {
+  const result = await answered(options);
+  requireNumbers(result.hits);
+  return result;
+}
+
+async function answered(options: QueryOptions): Promise<QueryResult> {
   const { text, image, dataDir } = options;
   if (text === undefined && image === undefined) {
     throw new VillaError("InvalidArgument", "Give --text, --image or both.");
@@ -53,6 +67,7 @@ export async function runQuery(options: QueryOptions): Promise<QueryResult> {
   if (text !== undefined && sentences.length === 0) {
     throw new VillaError("InvalidArgument", "--text has no word.");
   }
+  if (await isStage1Model(options.checkpoint)) return queryStage1(options);
   if (text !== undefined && image !== undefined) return queryPicture(options, sentences, image);
   if (dataDir === undefined) {
     throw new VillaError("InvalidArgument", "Give --data-dir: the dataset whose regions are ranked.");
@@ -60,8 +75,10 @@ export async function runQuery(options: QueryOptions): Promise<QueryResult> {
   const picture = image === undefined ? undefined : await readPicture(image);
   const { dataset, model, index, sources } = await openRetrieval({ ...options, dataDir });
   try {
+    const unknown = model.text.family === "hashed" ? unknownWords(text ?? "", dataset.annotations) : [];
+    requireKnownWord(text, unknown);
     const query = await (picture ? pictureEmbedding(model, picture) : textEmbedding(model, sentences));
-    const ranked = await rankRegions(index.parts(), query, options);
+    const ranked = await rankRegions(index.parts(), query, { ...options, top: options.top ?? defaultTop });
     return {
       hits: ranked.map((hit, i) => ({
         ...asHit(hit, i),
@@ -69,16 +86,52 @@ export async function runQuery(options: QueryOptions): Promise<QueryResult> {
         text: hit.row.text,
       })),
       pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
-      unknownWords: model.text.family === "hashed" ? unknownWords(text ?? "", dataset.annotations) : [],
+      unknownWords: unknown,
     };
   } finally {
     model.dispose();
   }
 }
 
+const defaultTop = 10;
+
+/** Ranks the regions of a dataset by the attributes that a text names, each by its own head. */
+async function queryStage1(options: QueryOptions): Promise<QueryResult> {
+  const { dataDir, text, image, top = defaultTop } = options;
+  if (text === undefined || dataDir === undefined || image !== undefined) {
+    throw new VillaError(
+      "InvalidArgument",
+      "A model of Stage 1 answers --text about the regions of --data-dir; for --image take a model of Stage 2.",
+    );
+  }
+  const { dataset, rows, sources, attributes, scores } = await scoreByStage1({ ...options, dataDir }, (own, known) => {
+    const named = new AttributeMentions(own.vocabulary).find(text).filter((name) => known.includes(name));
+    if (named.length > 0) return named;
+    const shown =
+      known.length > 20 ? `${known.slice(0, 20).join(", ")} and ${known.length - 20} more` : known.join(", ");
+    throw new VillaError(
+      "InvalidArgument",
+      `A model of Stage 1 knows its attributes alone, and "${text}" names none of them: ${shown}.`,
+    );
+  });
+  const mean = scores[0]!.map((_, region) => scores.reduce((sum, each) => sum + each[region]!, 0) / scores.length);
+  // One number a region is an embedding of one dimension.
+  const ranked = await rankRegions([{ rows, regions: mean }], Float32Array.of(1), { ...options, top });
+  return {
+    hits: ranked.map((hit, i) => ({
+      ...asHit(hit, i),
+      ...sourceOf(sources.get(hit.row.imageId)),
+      text: hit.row.text,
+    })),
+    pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
+    unknownWords: [],
+    attributes,
+  };
+}
+
 /** Ranks the regions of one picture. */
 async function queryPicture(options: QueryOptions, sentences: string[], path: string): Promise<QueryResult> {
-  const { checkpoint, weights, regions = "grid:3x3", top } = options;
+  const { checkpoint, weights, regions = "grid:3x3", top = defaultTop } = options;
   const rule = parseRegionRule(regions);
   if (!rule) throw new VillaError("InvalidArgument", `--regions takes full or grid:3x3 here, not "${regions}".`);
   const picture = await readPicture(path);
@@ -144,4 +197,15 @@ export function unknownWords(question: string, rows: Iterable<{ readonly text: s
     for (const word of wordsOf(text)) unknown.delete(word);
   }
   return [...unknown].filter((word) => !functionWords.has(word));
+}
+
+/** @throws VillaError `InvalidArgument` when a model of hashed words knows no word of the question */
+function requireKnownWord(text: string | undefined, unknown: readonly string[]): void {
+  if (text === undefined) return;
+  const known = wordsOf(text).filter((word) => !functionWords.has(word) && !unknown.includes(word));
+  if (known.length > 0) return;
+  throw new VillaError(
+    "InvalidArgument",
+    `No text of the dataset contains a word of "${text}", so this model cannot know what that looks like.`,
+  );
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { storedSentences } from "@villa/data";
 import { style } from "./style.ts";
 
@@ -31,20 +32,31 @@ function render(part: Part): string {
   return String(part).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** One page with everything in it: no scripts, nothing loaded from anywhere. */
-export function selfContainedPage(title: string, body: readonly Markup[]): string {
+/**
+ * One page with everything in it: nothing is loaded from anywhere.
+ *
+ * @param options.script runs in the page; by default there is none, and the page forbids all
+ */
+export function selfContainedPage(
+  title: string,
+  body: readonly Markup[],
+  { script }: { readonly script?: string | undefined } = {},
+): string {
+  const allowed = script === undefined ? "" : ` script-src 'sha256-${sha256(script)}';`;
   return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;${trusted(allowed)} style-src 'unsafe-inline'">
 <title>${title}</title>
 <style>${trusted(style)}</style>
 </head>
 <body><main>
 ${body}
-</main></body>
+</main>${script === undefined ? "" : trusted(`<script>${script}</script>`)}</body>
 </html>
 `.html;
 }
+
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("base64");

@@ -34,6 +34,10 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .picture figcaption { margin-top: 8px; font-size: 14px; line-height: 1.5; } .picture figcaption > b { color: var(--ink); } .picture p { margin: 2px 0 6px; }
 .picture ul { list-style: none; margin: 6px 0 0; padding: 0; } .picture li { display: flex; flex-wrap: wrap; align-items: center; gap: 5px; margin: 0 0 5px; color: var(--ink); }
 b.tag { flex: none; min-width: 20px; padding: 0 5px; border-radius: 4px; text-align: center; font-size: 13px; line-height: 20px; background: var(--box); color: #16181d; }
+.correct { border-top: 1px solid var(--line); padding-top: 10px; } .correct label { display: flex; gap: 6px; align-items: center; font-size: 14px; margin-bottom: 6px; }
+button, select { font: inherit; font-size: 13px; line-height: 1.3; color: var(--ink); background: var(--card); border: 1px solid var(--line); border-radius: 99px; padding: 4px 10px; cursor: pointer; max-width: 100%; }
+button[aria-pressed="true"] { background: var(--accent); border-color: var(--accent); color: var(--paper); } button.main { font-size: 15px; padding: 8px 18px; }
+.bar { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; background: var(--paper); padding: 10px 0; }
 .box0 { --box: #ffb000; } .box1 { --box: #64c8ff; } .box2 { --box: #ff7ab8; } .box3 { --box: #82e682; } .box4 { --box: #c8a0ff; } .box5 { --box: #f0f05a; }
 .regions { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; margin: 14px 0 26px; }
 .regions figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 12px; }
