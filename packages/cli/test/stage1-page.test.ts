@@ -108,6 +108,7 @@ describe("sample pictures", () => {
   test("show what regions were given, as right, wrong and missed where the truth is known", async () => {
     const page = await pageOf([["cup"], ["red"]]);
     expect(page.match(/<figure class="picture">/g)).toHaveLength(1);
+    expect(page).toContain("val (1 image);");
     expect(page).toContain('<span class="chip right">✓ cup</span>');
     expect(page).toContain('<span class="chip wrong">✗ red</span>');
     expect(page).toContain('<span class="chip missed">red</span>');

@@ -2,6 +2,7 @@ import {
   anyNumber,
   type CommonFlags,
   chosenShard,
+  counted,
   present,
   type RegisterCommand,
   type ShardFlags,
@@ -96,7 +97,7 @@ Examples:
         }),
       (result) =>
         result.complete
-          ? `${result.regions} regions of ${result.images} images and ${result.attributes} attributes, ${result.dimension} dimensions (${result.encoder}, ${result.backend}), ${result.seconds.toFixed(1)} s`
+          ? `${counted(result.regions, "region")} of ${counted(result.images, "image")} and ${counted(result.attributes, "attribute")}, ${result.dimension} dimensions (${result.encoder}, ${result.backend}), ${result.seconds.toFixed(1)} s`
           : `${result.encodedImages} images encoded; when all shards are done, villa merge preprocess with the same flags joins them.`,
     ),
   );

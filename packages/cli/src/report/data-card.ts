@@ -20,6 +20,8 @@ export async function writeDataCard(directory: string, summary: IngestSummary): 
   return path;
 }
 
+const plural = (count: number, one: string): string => (count === 1 ? one : `${one}s`);
+
 /** A chart alone would fill the page. */
 const narrow = trusted(' style="max-width: 560px"');
 
@@ -27,9 +29,9 @@ function renderCard(directory: string, pictures: readonly Markup[], summary: Ing
   const name = basename(directory);
   const { images, regions, attributes, splits } = summary;
   const headline: [number, string][] = [
-    [images, "images"],
-    [regions, "regions"],
-    [attributes.length, "attributes"],
+    [images, plural(images, "image")],
+    [regions, plural(regions, "region")],
+    [attributes.length, plural(attributes.length, "attribute")],
     [splits.length, splits.map(({ split }) => split).join(", ")],
   ];
   return selfContainedPage(`${name}: data card`, [
@@ -73,7 +75,7 @@ function attributesSection(summary: IngestSummary): Markup {
 <p>Share of the images whose text or row has each attribute${attributes.length > mostBars ? `; the ${mostBars} most frequent of ${attributes.length}` : ""}.</p>
 <div class="two">${barCharts("Share of images with each attribute", bars).map((chart) => html`<div class="card"${narrow}>${trusted(chart)}</div>`)}</div>
 ${note === undefined ? "" : html`<p><b>${note}</b></p>`}
-${withoutAttributes > 0 ? html`<p>${withoutAttributes} images have no attribute at all.</p>` : ""}</section>`;
+${withoutAttributes > 0 ? html`<p>Images without any attribute: ${withoutAttributes}.</p>` : ""}</section>`;
 }
 
 function examplesSection(pictures: readonly Markup[]): Markup {

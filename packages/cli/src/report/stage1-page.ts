@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { assignmentLegend, regionFigure } from "@villa/command-kit";
+import { assignmentLegend, counted, regionFigure } from "@villa/command-kit";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
 import type { EpochSummary, Epsilon, MappingReport } from "@villa/mapping";
 import { dataTable, html, type Markup, minute, selfContainedPage } from "./html.ts";
@@ -49,7 +49,7 @@ export function renderStage1Report(run: Stage1Run, finished: string): string {
   const shown =
     judged.find(({ split }) => split === "test") ?? judged.find(({ split }) => split === "val") ?? judged[0];
   const swept = epsilonSplit(mappings);
-  const images = mappings.map((each) => `${each.split} (${each.images.toLocaleString("en")} images)`).join(", ");
+  const images = mappings.map((each) => `${each.split} (${counted(each.images, "image")})`).join(", ");
   return selfContainedPage("ViLLA Stage 1", [
     html`<header><h1>Stage 1: which attribute belongs to which region</h1>
 <p class="lead">${images || "Nothing mapped yet"}; ε = ${describeEpsilon(epsilon)}.</p></header>`,
