@@ -5,12 +5,13 @@ import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { useNodeBackend } from "@villa/backend-node";
-import { encodePng } from "@villa/data";
-import { openDataset } from "@villa/data/node";
+import { encodePng, readNpy } from "@villa/data";
+import { openDataset, readFileBytes } from "@villa/data/node";
 import { glyphDigits } from "@villa/docmnist";
 import { writeDataset } from "@villa/docmnist/node";
 import { parseHTML } from "linkedom";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { onnxInterface } from "../src/export-model.ts";
 import { annotate, query } from "../src/index.ts";
 import { runVilla } from "../src/main.ts";
 
@@ -179,6 +180,54 @@ test("annotate writes a row per attribute as CSV", async () => {
   const [head, first] = readFileSync(out, "utf8").split("\n");
   expect(head).toBe("image_id,source,split,region,x0,y0,x1,y1,attribute,score");
   expect(first).toMatch(/^0,,\w+,0,\d+,\d+,\d+,\d+,\w+,-?[\d.]+$/);
+});
+
+/** `metadata_props` of an ONNX file, whose every byte must belong to a field. */
+function metadataOf(bytes: Uint8Array): Record<string, string> {
+  const metadata: Record<string, string> = {};
+  for (const { field, value } of protobufFields(bytes)) {
+    if (field !== 14) continue;
+    const [key, text] = protobufFields(value).map((each) => new TextDecoder().decode(each.value));
+    metadata[key!] = text!;
+  }
+  return metadata;
+}
+
+/** The numbers and the texts or messages of a protobuf message. */
+function protobufFields(bytes: Uint8Array): { field: number; value: Uint8Array }[] {
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let factor = 1; ; factor *= 128) {
+      const byte = bytes[at++]!;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+  };
+  const fields: { field: number; value: Uint8Array }[] = [];
+  while (at < bytes.length) {
+    const key = varint();
+    const length = varint(); // of a number, its value
+    const value = key % 8 === 2 ? bytes.subarray(at, at + length) : new Uint8Array(0);
+    at += value.length;
+    fields.push({ field: key >> 3, value });
+  }
+  expect(at).toBe(bytes.length);
+  return fields;
+}
+
+test("export writes a whole model as a folder, whose ONNX file says what it takes", async () => {
+  const out = join(folder, "exported");
+  const { code, err } = await villa("export", "--checkpoint", checkpoint, "--data-dir", dataDir, "--out", out);
+  expect(code, err).toBe(0);
+  expect(readdirSync(out).sort()).toEqual(["README.md", "attributes.json", "attributes.npy", "encoder.onnx"]);
+  expect(metadataOf(await readFileBytes(join(out, "encoder.onnx")))).toEqual(onnxInterface);
+  const names = JSON.parse(readFileSync(join(out, "attributes.json"), "utf8"));
+  const { shape } = readNpy(await readFileBytes(join(out, "attributes.npy")));
+  expect(shape).toEqual([names.length, 16]);
+  expect(readFileSync(join(out, "README.md"), "utf8")).toContain(onnxInterface.images);
+  const without = await villa("export", "--checkpoint", checkpoint, "--out", out);
+  expect([without.code, without.err]).toEqual([2, expect.stringContaining("Give --data-dir")]);
 });
 
 test("query and annotate are functions too", async () => {

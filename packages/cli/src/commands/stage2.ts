@@ -1,4 +1,4 @@
-import { type CommonFlags, present, type RegisterCommand, table, withCommonFlags } from "@villa/command-kit";
+import { type CommonFlags, counted, present, type RegisterCommand, table, withCommonFlags } from "@villa/command-kit";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
 
@@ -36,7 +36,7 @@ export const registerStage2: RegisterCommand = (program, context) => {
         return [
           table([["epoch", "loss", "val loss", "learning rate", ""], ...rows]),
           "",
-          `${result.pairs} pairs of ${result.images} images${result.skippedImages > 0 ? ` (${result.skippedImages} without any were skipped)` : ""}, ${result.parameters} parameters${result.stoppedEarly ? ", stopped early" : ""}`,
+          `${counted(result.pairs, "pair")} of ${counted(result.images, "image")}${result.skippedImages > 0 ? ` (${result.skippedImages} without any were skipped)` : ""}, ${result.parameters} parameters${result.stoppedEarly ? ", stopped early" : ""}`,
           result.bestCheckpoint,
         ].join("\n");
       },
@@ -45,28 +45,45 @@ export const registerStage2: RegisterCommand = (program, context) => {
 
   const exporting = program
     .command("export")
-    .description("write a trained image encoder as .onnx or as a torch state dict")
+    .description("write a trained model for use elsewhere: as .onnx, as a torch state dict, or whole as a folder")
     .requiredOption("--checkpoint <file>", "best.safetensors or last.safetensors of stage2")
-    .requiredOption("--out <file>", "FILE.onnx, or FILE.pth for torch")
+    .requiredOption("--out <path>", "FILE.onnx, FILE.pth for torch, or a folder for all of it")
+    .option("--data-dir <folder>", "for a folder: the dataset whose attributes are embedded")
+    .option("--weights <file>", "CLIP weights of the text side, when they have moved")
     .addHelpText(
       "after",
-      "\nExample:\n  villa export --checkpoint checkpoints/docmnist_stage2/best.safetensors --out encoder.onnx",
+      `
+The ONNX file takes and gives, as its own metadata say too:
+  images       float32 [batch, 3, height, width]: RGB from 0 to 1, no mean or deviation; any size
+  boxes        float32 [regions, 4]: x0, y0, x1, y1 in pixels
+  image_index  int64 [regions]: which image of the batch each box belongs to
+  embeddings   float32 [regions, d]: L2-normalised
+A folder holds encoder.onnx, the attributes' embeddings (attributes.npy, attributes.json) and a README.md.
+
+Examples:
+  villa export --checkpoint checkpoints/docmnist_stage2/best.safetensors --out encoder.onnx
+  villa export --checkpoint checkpoints/products/best.safetensors --data-dir data/products --out products-model`,
     );
-  withCommonFlags(withRuntimeFlags(exporting)).action(
-    (flags: CommonFlags & RuntimeFlags & { checkpoint: string; out: string }) =>
-      present(
-        context,
-        flags,
-        () =>
-          onBackend({ ...flags, terminal: context.terminal }, async () => {
-            const { exportModel } = await import("@villa/vlm/node");
-            await exportModel(flags.checkpoint, flags.out);
-            return { out: flags.out };
-          }),
-        ({ out }) => out,
-      ),
+  withCommonFlags(withRuntimeFlags(exporting)).action((flags: ExportFlags) =>
+    present(
+      context,
+      flags,
+      () =>
+        onBackend({ ...flags, terminal: context.terminal }, async () => {
+          const { exportForUse } = await import("../export-model.ts");
+          return { out: flags.out, files: await exportForUse(flags) };
+        }),
+      ({ files }) => files.join("\n"),
+    ),
   );
 };
+
+interface ExportFlags extends CommonFlags, RuntimeFlags {
+  readonly checkpoint: string;
+  readonly out: string;
+  readonly dataDir?: string | undefined;
+  readonly weights?: string | undefined;
+}
 
 async function stage2Settings() {
   const { stage2Schema, stage2Experiments } = await import("@villa/vlm");

@@ -1,0 +1,124 @@
+import { appendFile, mkdir, rename, rm } from "node:fs/promises";
+import { extname, join } from "node:path";
+import { attributeNames, VillaError, writeNpy } from "@villa/data";
+import { atomicWriteFile, openDataset } from "@villa/data/node";
+import { exportModel, openModel, vocabularyEmbeddings } from "@villa/vlm/node";
+
+/** What {@link exportForUse} writes. */
+export interface ExportOptions {
+  /** A checkpoint of Stage 2. */
+  readonly checkpoint: string;
+  /** `.onnx` or `.pth`: the image tower alone. A name without an ending: a folder with all that a program needs. */
+  readonly out: string;
+  /** For a folder: the dataset whose attributes are embedded. */
+  readonly dataDir?: string | undefined;
+  /** CLIP's weights, when the checkpoint's text side needs them and they have moved. */
+  readonly weights?: string | undefined;
+}
+
+/** What goes in and comes out, as the ONNX file's own metadata, the README beside it and `--help` say it. */
+export const onnxInterface = {
+  images:
+    "float32 [batch, 3, height, width]: RGB from 0 to 1 (bytes divided by 255), no mean subtracted and no deviation divided by; any height and width",
+  boxes: "float32 [regions, 4]: x0, y0, x1, y1 in pixels of the image",
+  image_index: "int64 [regions]: which image of the batch each box belongs to, from 0",
+  embeddings: "float32 [regions, d]: L2-normalised; their similarity to a text or attribute is the dot product",
+} as const;
+
+/**
+ * Writes a trained model for programs that have nothing of this one.
+ *
+ * @returns paths of the files
+ * @throws VillaError `InvalidArgument` for another ending, or a folder without `dataDir`; as the file readers
+ */
+export async function exportForUse({ checkpoint, out, dataDir, weights }: ExportOptions): Promise<string[]> {
+  if (extname(out) !== "") {
+    await writeTower(checkpoint, out);
+    return [out];
+  }
+  if (dataDir === undefined) {
+    throw new VillaError(
+      "InvalidArgument",
+      "Give --data-dir, the dataset whose attributes are embedded, to export into a folder; or --out FILE.onnx for the image side alone.",
+    );
+  }
+  const { vocabulary } = await openDataset(dataDir);
+  const names = attributeNames(vocabulary);
+  const model = await openModel(checkpoint, { weights });
+  let vectors: Float32Array;
+  try {
+    vectors = await vocabularyEmbeddings(model, vocabulary);
+  } finally {
+    model.dispose();
+  }
+  await mkdir(out, { recursive: true });
+  const path = (name: string) => join(out, name);
+  await writeTower(checkpoint, path("encoder.onnx"));
+  const shape = [names.length, vectors.length / names.length];
+  await atomicWriteFile(path("attributes.npy"), writeNpy({ dtype: "float32", shape, data: vectors }));
+  await atomicWriteFile(path("attributes.json"), `${JSON.stringify(names, null, 1)}\n`);
+  await atomicWriteFile(path("README.md"), readme(model.text.family, shape));
+  return ["README.md", "encoder.onnx", "attributes.npy", "attributes.json"].map(path);
+}
+
+async function writeTower(checkpoint: string, out: string): Promise<void> {
+  if (extname(out).toLowerCase() !== ".onnx") return exportModel(checkpoint, out);
+  const partial = `${out}.partial.onnx`;
+  try {
+    await exportModel(checkpoint, partial);
+    // Of a protobuf message, what is appended is merged: metadata can follow a graph that is written already.
+    for (const [key, value] of Object.entries(onnxInterface)) await appendFile(partial, metadataEntry(key, value));
+    await rename(partial, out);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+/** `metadata_props` of ONNX's ModelProto: field 14, with a key (1) and a value (2). */
+function metadataEntry(key: string, value: string): Uint8Array {
+  const field = (number: number, bytes: Uint8Array) =>
+    Uint8Array.of((number << 3) | 2, ...varint(bytes.length), ...bytes);
+  const text = new TextEncoder();
+  return field(14, Uint8Array.of(...field(1, text.encode(key)), ...field(2, text.encode(value))));
+}
+
+function varint(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
+}
+
+function readme(textFamily: string, [count, dimension]: readonly number[]): string {
+  const texts =
+    textFamily === "hashed"
+      ? "Texts were hashed words, which this model knows only as far as its training texts had them."
+      : `Other texts need the model's frozen text side (${textFamily}): \`villa encode --text\` gives their vectors.`;
+  return `# A model of ViLLA
+
+| file | holds |
+|---|---|
+| \`encoder.onnx\` | the image side: regions of images in, embeddings out |
+| \`attributes.npy\` | float32 [${count}, ${dimension}]: the attributes' embeddings, L2-normalised |
+| \`attributes.json\` | their names, in the same order |
+
+What the encoder takes and gives, also in the file's metadata:
+
+${Object.entries(onnxInterface)
+  .map(([name, meaning]) => `- \`${name}\`: ${meaning}`)
+  .join("\n")}
+
+${texts}
+
+\`\`\`python
+import json, numpy as np, onnxruntime
+from PIL import Image
+
+image = np.asarray(Image.open("photo.jpg").convert("RGB"), dtype=np.float32).transpose(2, 0, 1)[None] / 255
+boxes = np.array([[0, 0, 100, 80]], dtype=np.float32)
+session = onnxruntime.InferenceSession("encoder.onnx")
+(regions,) = session.run(None, {"images": image, "boxes": boxes, "image_index": np.zeros(len(boxes), dtype=np.int64)})
+scores = regions @ np.load("attributes.npy").T
+names = json.load(open("attributes.json"))
+for row in scores:
+    print([(names[a], float(row[a])) for a in np.argsort(-row)[:3]])
+\`\`\`
+`;
+}
