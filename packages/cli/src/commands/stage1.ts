@@ -1,4 +1,7 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import {
+  byteSize,
   type CommandContext,
   type CommonFlags,
   chosenShard,
@@ -94,7 +97,8 @@ function run(
             signal: context.signal,
             pool,
           });
-          return { ...result, page: await writePage(result, config.dataDir) };
+          const page = await writePage(result, config.dataDir);
+          return { ...result, page, bytes: await folderSize(result.directory) };
         } finally {
           await pool?.close();
         }
@@ -111,6 +115,13 @@ async function writePage(result: Stage1Result, dataDir: string): Promise<string 
   return writeStage1Report(result, dataDir);
 }
 
+/** Bytes of the files in a folder and below it. */
+async function folderSize(folder: string): Promise<number> {
+  const names = await readdir(folder, { recursive: true });
+  const sizes = await Promise.all(names.map(async (name) => stat(join(folder, name)).catch(() => undefined)));
+  return sizes.reduce((sum, each) => sum + (each?.isFile() ? each.size : 0), 0);
+}
+
 function describe({
   directory,
   attributes,
@@ -119,7 +130,8 @@ function describe({
   epsilon,
   checkpoints,
   page,
-}: Stage1Result & { readonly page: string | undefined }): string {
+  bytes,
+}: Stage1Result & { readonly page: string | undefined; readonly bytes: number }): string {
   const lines: string[] = [];
   const last = history.at(-1);
   if (last) lines.push(`${counted(history.length, "epoch")}, training loss ${last.loss.toFixed(4)}`);
@@ -140,6 +152,8 @@ function describe({
     lines.push("", `epsilon ${epsilon.map((own, a) => `${attributes[a]} ${epsilonText(own)}`).join(", ")}`);
   if (mappings.length === 0)
     lines.push("This shard is trained. Once all shards are, villa merge stage1 joins them and maps.");
-  lines.push("", ...mappings.map(({ path }) => path), ...checkpoints, page ?? directory);
+  lines.push("", ...mappings.map(({ path }) => path), ...checkpoints);
+  if (page !== undefined) lines.push(page);
+  lines.push(`${directory}: ${byteSize(bytes)}`);
   return lines.join("\n").trim();
 }
