@@ -78,7 +78,7 @@ describe("sample pictures", () => {
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
   /** A dataset of one grey image with two regions, mapped. @returns the page of the run */
-  async function pageOf(regToAttr: string[][] | undefined): Promise<string> {
+  async function pageOf(regToAttr: string[][] | undefined, assignedAttributes = [["cup", "red"], []]): Promise<string> {
     const row = {
       imageId: 7,
       imageSize: [20, 30] as const,
@@ -93,7 +93,7 @@ describe("sample pictures", () => {
       attributes: ["cup", "red"],
       regToAttr,
     };
-    const mapped = { ...row, assignedAttributes: [["cup", "red"], []], assignedText: ["a cup", ""] };
+    const mapped = { ...row, assignedAttributes, assignedText: ["a cup", ""] };
     const grey = new Uint8Array(4 * 20 * 30).fill(255);
     await writeFile(join(folder, "7.png"), encodePng({ width: 30, height: 20, data: grey }));
     const groups = [{ name: "thing", attributes: ["cup", "red"], templates: ["a {}"] }];
@@ -113,6 +113,11 @@ describe("sample pictures", () => {
     expect(page).toContain('<span class="chip wrong">✗ red</span>');
     expect(page).toContain('<span class="chip missed">red</span>');
     expect(page).toContain("a &#60;b&#62;cup. it is red.");
+  });
+
+  test("say so when ε is too large to tell regions apart", async () => {
+    expect(await pageOf(undefined, [["cup"], ["cup"]])).toContain("ε is too large to tell them apart");
+    expect(await pageOf(undefined)).not.toContain("ε is too large");
   });
 
   test("judge nothing where it is not", async () => {

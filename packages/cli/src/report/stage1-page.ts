@@ -79,8 +79,14 @@ function samplesSection({ split, rows }: MappedSamples): Markup {
   const regions = rows.flatMap((row) => row.regions);
   return html`<section><h2>What regions were given</h2>
 <p>The first images of the ${split} split, and for each of their regions the attributes of the text that were mapped to it.</p>
-${assignmentLegend(regions)}
+${rows.every(isUndivided) ? html`<p><b>Each of these images gave all of its regions the same attributes: ε is too large to tell them apart.</b> Map again with a smaller one, such as <code>villa map … epsilon=0.02</code>, or with <code>mapping.exclusive=true</code> where a region has one attribute of a group.</p>` : ""}${assignmentLegend(regions)}
 <div class="pictures">${rows.map((row) => regionFigure(row))}</div></section>`;
+}
+
+/** Whether a mapping says the same of all regions of an image. */
+function isUndivided({ regions }: MappedSamples["rows"][number]): boolean {
+  const given = regions.map(({ assigned = [] }) => assigned.toSorted().join("\n"));
+  return given.length > 1 && given[0] !== "" && given.every((each) => each === given[0]);
 }
 
 function describeEpsilon(epsilon: Epsilon | undefined): string {

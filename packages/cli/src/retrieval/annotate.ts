@@ -5,6 +5,7 @@ import { dot, openRetrieval, type RetrievalOptions } from "./open-retrieval.ts";
 import { requireNumbers } from "./require-numbers.ts";
 import { isStage1Model, scoreByStage1 } from "./stage1-scores.ts";
 
+/** What is annotated, and how fully. */
 export interface AnnotateOptions extends RetrievalOptions {
   /** Attributes of each region. Default 3. */
   readonly top?: number | undefined;
@@ -14,9 +15,11 @@ export interface AnnotateOptions extends RetrievalOptions {
 
 /** What is known about a region. */
 export interface RegionAnnotation {
+  /** Of the dataset. */
   readonly image_id: number;
   /** The image's path in the table that the dataset was made from. */
   readonly source?: string | undefined;
+  /** Of its image. */
   readonly split: string;
   /** Its number within the image, from 0. */
   readonly region: number;

@@ -14,6 +14,7 @@ export interface Retrieval {
   readonly sources: ReadonlyMap<number, string>;
 }
 
+/** A dataset and a model that ranks its regions. */
 export interface RetrievalOptions {
   /** Dataset folder. */
   readonly dataDir: string;

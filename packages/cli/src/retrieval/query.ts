@@ -8,8 +8,11 @@ import { openRetrieval, type RankedRegion, type RetrievalOptions, rankRegions } 
 import { requireNumbers } from "./require-numbers.ts";
 import { isStage1Model, scoreByStage1 } from "./stage1-scores.ts";
 
+/** What {@link query} is asked. */
 export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
+  /** The dataset whose regions are ranked; not needed for `text` about one `image`. */
   readonly dataDir?: string | undefined;
+  /** What to look for. */
   readonly text?: string | undefined;
   /** A picture of its own: with a text, its regions are ranked; without one, the dataset's regions that look like it. */
   readonly image?: string | undefined;
@@ -23,6 +26,7 @@ export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
 
 /** One answer to a query. */
 export interface QueryHit {
+  /** From 1. */
   readonly rank: number;
   /** A cosine, or of Stage 1 standard deviations above the mean of the attributes that were asked for. */
   readonly score: number;
@@ -32,10 +36,13 @@ export interface QueryHit {
   readonly source?: string | undefined;
   /** [x0, y0, x1, y1] in pixels. */
   readonly box: readonly number[];
+  /** The image's text. */
   readonly text?: string | undefined;
 }
 
+/** What {@link query} answers. */
 export interface QueryResult {
+  /** Best first. */
   readonly hits: readonly QueryHit[];
   /** The picture of each hit. */
   readonly pictures: readonly RgbImage[];
