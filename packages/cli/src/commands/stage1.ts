@@ -39,9 +39,10 @@ export const registerStage1: RegisterCommand = (program, context) => {
   withShardFlags(stage1, "attributes").option("--attributes-shard <i/n>", "another name of --shard");
   withCommonFlags(withRuntimeFlags(stage1)).action(
     (overrides: string[], { attributesShard: other, ...flags }: Stage1Flags) =>
-      run(context, flags, overrides, ({ runStage1 }, config, options) => {
+      run(context, flags, overrides, async ({ runStage1 }, config, options) => {
         const asked = other === undefined ? flags : { ...flags, shard: other };
         const attributesShard = config.attributesShard ?? chosenShard(asked, context.terminal) ?? null;
+        if (attributesShard === null) await requireRoomForMappings(config);
         return runStage1({ ...config, attributesShard }, { ...options, mergeOnly: flags.merge });
       }),
   );
@@ -57,11 +58,18 @@ export const registerStage1: RegisterCommand = (program, context) => {
   ).option("--checkpoint <path>", "a run's folder, last.pkl or safetensors (default: the settings' own run)");
   withCommonFlags(withRuntimeFlags(map)).action(
     (overrides: string[], flags: CommonFlags & RuntimeFlags & { checkpoint?: string | undefined }) =>
-      run(context, flags, overrides, ({ runMapping }, config, options) =>
-        runMapping(config, { ...options, checkpoint: flags.checkpoint }),
-      ),
+      run(context, flags, overrides, async ({ runMapping }, config, options) => {
+        await requireRoomForMappings(config);
+        return runMapping(config, { ...options, checkpoint: flags.checkpoint });
+      }),
   );
 };
+
+/** Mappings are written beside the dataset, long after the work has begun; a shard writes none. */
+async function requireRoomForMappings({ dataDir }: Config): Promise<void> {
+  const { requireWritable } = await import("@villa/data/node");
+  await requireWritable(dataDir);
+}
 
 async function stage1Settings() {
   const { stage1Schema, stage1Experiments } = await import("@villa/mapping");
@@ -82,11 +90,7 @@ function run(
     flags,
     async (progress) => {
       const config = await resolveSettings(await stage1Settings(), overrides);
-      const [module, { requireWritable }] = await Promise.all([
-        import("@villa/mapping/node"),
-        import("@villa/data/node"),
-      ]);
-      await requireWritable(config.dataDir); // the mappings go there, after the training
+      const module = await import("@villa/mapping/node");
       return onBackend({ ...flags, terminal: context.terminal }, async (backend) => {
         const { createTaskPool } = await import("@villa/backend-node");
         const pool =

@@ -11,7 +11,12 @@ export interface MappedFile {
 /** Some pictures of a split with what their regions were given. */
 export interface MappedSamples {
   readonly split: string;
-  readonly rows: readonly (RegionFigure & { readonly regions: readonly (FigureRegion & JudgedRegion)[] })[];
+  readonly rows: readonly MappedPicture[];
+}
+
+/** A picture whose regions also tell what they were given, and truly have. */
+export interface MappedPicture extends RegionFigure {
+  readonly regions: readonly (FigureRegion & JudgedRegion)[];
 }
 
 /** Pictures on a page. */

@@ -3,7 +3,7 @@ import { assignmentLegend, counted, regionFigure } from "@villa/command-kit";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
 import type { EpochSummary, Epsilon, MappingReport } from "@villa/mapping";
 import { dataTable, html, type Markup, minute, selfContainedPage } from "./html.ts";
-import { type MappedFile, type MappedSamples, mappedSamples } from "./mapped-samples.ts";
+import { type MappedFile, type MappedPicture, type MappedSamples, mappedSamples } from "./mapped-samples.ts";
 import {
   attributeBars,
   confusionCard,
@@ -84,7 +84,7 @@ ${rows.every(isUndivided) ? html`<p><b>Each of these images gave all of its regi
 }
 
 /** Whether a mapping says the same of all regions of an image. */
-function isUndivided({ regions }: MappedSamples["rows"][number]): boolean {
+function isUndivided({ regions }: MappedPicture): boolean {
   const given = regions.map(({ assigned = [] }) => assigned.toSorted().join("\n"));
   return given.length > 1 && given[0] !== "" && given.every((each) => each === given[0]);
 }
