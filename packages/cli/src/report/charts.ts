@@ -186,6 +186,8 @@ function drawn(description: string, options: Plot.PlotOptions): string {
     style: { fontSize, background: "none", color: "inherit", fontFamily: "inherit", overflow: "visible" },
   });
   for (const style of svg.querySelectorAll("style")) style.remove(); // the page has its own
+  // Plot names groups of marks; a name counts on something with a role alone, and the picture has its own.
+  for (const group of svg.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", description);
   return svg.outerHTML;
