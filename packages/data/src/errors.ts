@@ -62,7 +62,7 @@ export function isVillaError(error: unknown, code?: VillaErrorCode): error is Vi
  */
 export function throwIfAborted(signal: AbortSignal | undefined, sentence = "Stopped on request."): void {
   if (signal !== undefined && (typeof signal !== "object" || signal === null)) {
-    throw new VillaError("InvalidArgument", "What stops work must be an AbortSignal.");
+    throw new VillaError("InvalidArgument", "A signal must be an AbortSignal.");
   }
   if (signal?.aborted) throw new VillaError("Aborted", sentence, { cause: signal.reason });
 }

@@ -114,7 +114,7 @@ export interface AnnotationWriter {
 export async function createAnnotationWriter(
   settings: FeatherWriteOptions & { readonly truth?: boolean | undefined } = {},
 ): Promise<AnnotationWriter> {
-  checkObject(settings, "What an annotation writer is told");
+  checkObject(settings, "The options of createAnnotationWriter");
   const { truth = false, ...options } = settings;
   const writer = await createFeatherWriter(options);
   let present: typeof columns | undefined;

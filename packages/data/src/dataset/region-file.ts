@@ -73,7 +73,7 @@ export function decodeRegionSafetensors(bytes: Uint8Array): {
 }
 
 function checkVectors(vectors: unknown): void {
-  checkList(vectors, "What a file of region embeddings is made of", (item) => item instanceof Float32Array);
+  checkList(vectors, "The vectors of a file of region embeddings", (item) => item instanceof Float32Array);
 }
 
 /** Where all images have equally many values, NumPy makes a two-dimensional array of numbers instead of one of vectors. */

@@ -32,7 +32,7 @@ export class Allowance {
 
   /** @throws VillaError `InvalidArgument` for limits that are not numbers ≥ 0 */
   constructor(inputBytes: number, limits: ReadLimits = {}) {
-    checkObject(limits, "What limits a reader");
+    checkObject(limits, "The limits of a reader");
     this.#maxBytes = limit(limits.maxBytes, "maxBytes") ?? 2 ** 29 + 8 * inputBytes;
     this.#maxSteps = limit(limits.maxSteps, "maxSteps") ?? 2 ** 28 + 64 * inputBytes;
     this.#maxPixels = limit(limits.maxPixels, "maxPixels") ?? largestImage;

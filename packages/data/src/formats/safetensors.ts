@@ -151,7 +151,7 @@ export function writeSafetensors(
   tensors: ReadonlyMap<string, TensorData>,
   metadata?: Readonly<Record<string, string>>,
 ): Uint8Array {
-  checkMap(tensors, "What a safetensors file is made of");
+  checkMap(tensors, "The tensors of a safetensors file");
   for (const [name, tensor] of tensors) {
     checkText(name, "A tensor's name");
     checkTensor(tensor);

@@ -39,7 +39,7 @@ export interface DownloadOptions {
  * @throws VillaError `Network` naming each mirror's failure, `ChecksumMismatch`, `FileSystem`, `Aborted`
  */
 export async function downloadFile(options: DownloadOptions): Promise<string> {
-  checkObject(options, "What is to be downloaded");
+  checkObject(options, "The options of downloadFile");
   checkText(options.path, "A path");
   checkList(options.urls, "Addresses", isText);
   const { path, urls, signal } = options;

@@ -71,7 +71,7 @@ export async function visitRegionEmbeddings(
   visit: (imageId: number, embeddings: Float32Array) => void,
 ): Promise<void> {
   checkText(dataDirectory, "A dataset folder");
-  checkFunction(visit, "What visits embeddings");
+  checkFunction(visit, "The visitor of embeddings");
   const folder = join(dataDirectory, embeddingFiles.regions);
   const indexPath = join(folder, embeddingFiles.index);
   const index = await readEmbeddingFile(indexPath, dataDirectory);
@@ -169,7 +169,7 @@ async function readEmbeddingFile(path: string, dataDirectory: string): Promise<U
 export function regionPartFormat(
   images: (part: number) => number,
 ): Pick<PartStoreOptions<readonly Float32Array[]>, "extension" | "encode" | "decode"> {
-  checkFunction(images, "The number of a part's images");
+  checkFunction(images, "The argument images");
   return {
     extension: "safetensors",
     encode: (vectors) => encodeRegionSafetensors(vectors),

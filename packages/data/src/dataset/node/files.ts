@@ -191,7 +191,7 @@ export function fileError(error: unknown, path: string, doing: "read" | "write")
 /** Puts the file's path in front of errors about its contents. */
 export async function withPath<T>(path: string, read: () => T | Promise<T>): Promise<T> {
   checkText(path, "A path");
-  checkFunction(read, "What reads a file");
+  checkFunction(read, "The function that reads the file");
   try {
     return await read();
   } catch (error) {

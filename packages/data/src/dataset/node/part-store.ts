@@ -55,11 +55,11 @@ export class PartStore<T> {
   readonly #options: PartStoreOptions<T>;
 
   constructor(options: PartStoreOptions<T>) {
-    checkObject(options, "What a store of parts is told");
+    checkObject(options, "The options of a PartStore");
     checkText(options.folder, "A folder of parts");
     checkText(options.extension, "The ending of parts");
-    checkFunction(options.encode, "What encodes a part");
-    checkFunction(options.decode, "What decodes a part");
+    checkFunction(options.encode, "The option encode of a PartStore");
+    checkFunction(options.decode, "The option decode of a PartStore");
     this.folder = options.folder;
     this.#options = options;
   }

@@ -28,7 +28,7 @@ export async function readRegionEmbeddings(
   checkObject(dataset, "A dataset");
   checkText(dataset.directory, "A dataset's folder");
   checkFunction(dataset.rows, "A dataset's rows");
-  checkObject(options, "What is said of embeddings");
+  checkObject(options, "The options of readRegionEmbeddings");
   const { directory, annotations } = dataset;
   await checkEmbeddingManifest(directory, annotations);
   const rows = dataset.rows(options.split);

@@ -13,7 +13,7 @@ export interface SentenceOptions {
  */
 export function sentences(text: string, options: SentenceOptions = {}): string[] {
   checkText(text, "A text");
-  checkObject(options, "What is said of sentences");
+  checkObject(options, "The options of sentences");
   const { longerThan = 0 } = options;
   return text
     .split(".")

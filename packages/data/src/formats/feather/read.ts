@@ -48,7 +48,8 @@ export async function readFeather(bytes: Uint8Array, limits: ReadLimits = {}): P
     const vector = index < 0 ? null : table.getChildAt(index);
     if (!vector) throw new VillaError("InvalidFile", `The Feather file has no column ${describe(name)}.`);
     const values = guarded(() => columnValues(arrow, vector, allowance));
-    if (values.length !== table.numRows) throw new VillaError("InvalidFile", "The Feather file has ragged columns.");
+    if (values.length !== table.numRows)
+      throw new VillaError("InvalidFile", "The Feather file is damaged: its columns differ in length.");
     return values;
   };
   return {

@@ -55,7 +55,7 @@ export async function writeFeather(
 
 /** A {@link FeatherWriter}: each `append` becomes one record batch, which every reader joins again. */
 export async function createFeatherWriter(options: FeatherWriteOptions = {}): Promise<FeatherWriter> {
-  checkObject(options, "What a Feather writer is told");
+  checkObject(options, "The options of a Feather writer");
   const { compression = "none" } = options;
   if (compression !== "none" && compression !== "lz4") {
     throw new VillaError("InvalidArgument", `Feather's compression is "none" or "lz4", not ${describe(compression)}.`);
@@ -192,7 +192,10 @@ function encodeStrings(values: readonly unknown[], wrong: Wrong): { valueOffsets
   const joined = texts.join("");
   const data = encoder.encode(joined);
   if (data.length > 0x7fffffff)
-    throw new VillaError("InvalidArgument", "More than 2 GiB of text in one batch of rows.");
+    throw new VillaError(
+      "InvalidArgument",
+      "A column has more than 2 GiB of text in one batch of rows; write fewer rows at once.",
+    );
   // All ASCII: characters are bytes, and one call has encoded the column.
   const ascii = data.length === joined.length;
   const valueOffsets = new Int32Array(texts.length + 1);

@@ -75,7 +75,11 @@ function readChunks(bytes: Uint8Array, allowance: Allowance): Chunks {
       return { header, palette, compressed: join(parts, allowance) };
     }
     // A capital first letter: a chunk without which the image cannot be understood.
-    else if (/^[A-Z]/.test(type)) throw new VillaError("Unsupported", "The PNG image has a part of an unknown kind.");
+    else if (/^[A-Z]/.test(type))
+      throw new VillaError(
+        "Unsupported",
+        "The PNG image has a critical chunk of an unknown type; save it again as an ordinary PNG.",
+      );
     at = end;
   }
 }
@@ -97,7 +101,7 @@ function readHeader(body: Uint8Array): PngHeader {
 function inflateZlib(compressed: Uint8Array, size: number): Uint8Array {
   const [method = 0, flags = 0] = compressed;
   if (compressed.length < 6 || (method & 15) !== 8 || ((method << 8) | flags) % 31 !== 0 || flags & 32) {
-    throw damaged("its data is not compressed as it should be");
+    throw damaged("its image data are not a zlib stream");
   }
   const raw = inflateExactly(compressed.subarray(2), size);
   if (raw.length > size) throw damaged("its data goes on after its last row");

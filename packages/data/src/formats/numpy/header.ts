@@ -23,7 +23,11 @@ export function parseNpyHeader(bytes: Uint8Array): NpyHeader {
   }
   const version = bytes[6]!;
   const wide = version >= 2;
-  if (version < 1 || version > 3) throw new VillaError("Unsupported", `NPY version ${version} is unknown.`);
+  if (version < 1 || version > 3)
+    throw new VillaError(
+      "Unsupported",
+      `The .npy array is of the unknown version ${version}; save it again with numpy.save.`,
+    );
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = wide ? 12 : 10;
   const length = wide && bytes.length >= 12 ? view.getUint32(8, true) : view.getUint16(8, true);

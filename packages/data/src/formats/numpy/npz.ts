@@ -43,7 +43,7 @@ export function writeNpz(
   options: NpzWriteOptions = {},
 ): Uint8Array {
   checkObject(arrays, "The arrays of an archive");
-  checkObject(options, "What is said of an archive");
+  checkObject(options, "The options of writeNpz");
   const { level = 0 } = options;
   const entries = isMap(arrays) ? [...arrays] : Object.entries(arrays);
   return writeZip(entries.map(([name, array]) => zipMember(`${name}.npy`, writeNpy(array), level)));

@@ -101,7 +101,7 @@ export interface SparseWriteOptions {
  */
 export function writeSparseCoo(dense: TensorData, options: SparseWriteOptions = {}): Uint8Array {
   checkTensor(dense);
-  checkObject(options, "What is said of a sparse array");
+  checkObject(options, "The options of writeSparseCoo");
   const { level = 1 } = options;
   const { shape, dtype } = dense;
   const rank = shape.length;

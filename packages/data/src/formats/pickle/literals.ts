@@ -62,7 +62,11 @@ export function readLiteral(code: number, input: ByteReader): unknown {
 
 /** Python's arbitrarily long integers, little-endian two's complement. */
 function longInteger(input: ByteReader, length: number): number | bigint {
-  if (length > longestInteger) throw new VillaError("UnsafeFile", `The pickle holds an integer of ${length} bytes.`);
+  if (length > longestInteger)
+    throw new VillaError(
+      "UnsafeFile",
+      `The pickle holds an integer of ${length} bytes; at most ${longestInteger} are read.`,
+    );
   const bytes = input.bytes(length);
   let value = 0n;
   for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);

@@ -234,7 +234,8 @@ class Machine {
   #other(code: number): void {
     switch (code) {
       case opcode.PROTO:
-        if (this.#in.uint8() > 5) throw new VillaError("Unsupported", "The pickle is of a protocol newer than 5.");
+        if (this.#in.uint8() > 5)
+          throw new VillaError("Unsupported", "The pickle is of a protocol newer than 5; save it with an older one.");
         return;
       case opcode.FRAME:
         this.#in.skip(8);

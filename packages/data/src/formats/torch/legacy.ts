@@ -35,7 +35,10 @@ export function readLegacyTorch(bytes: Uint8Array, rebuild: RebuildOptions): unk
   }
   const machine = readPickle(bytes, { ...plain, start: version.end });
   if (machine.value instanceof Map && machine.value.get("little_endian") === false) {
-    throw new VillaError("Unsupported", "The torch file is big-endian.");
+    throw new VillaError(
+      "Unsupported",
+      "The torch file is big-endian, which cannot be read; save it on a little-endian machine.",
+    );
   }
   const globals = torchGlobals(rebuild);
 

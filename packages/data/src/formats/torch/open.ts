@@ -1,4 +1,5 @@
 import { VillaError } from "../../errors.ts";
+import { describe } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { checkSource, type RangeSource } from "../safetensors.ts";
 import { decodeElements, type TensorData } from "../tensor.ts";
@@ -47,7 +48,7 @@ async function whole(source: RangeSource, options: TorchReadOptions): Promise<To
 
 function found(tensors: ReadonlyMap<string, TensorData>, name: string): TensorData {
   const tensor = tensors.get(name);
-  if (!tensor) throw new VillaError("InvalidArgument", `The torch file has no tensor "${name}".`);
+  if (!tensor) throw new VillaError("InvalidArgument", `The torch file has no tensor ${describe(name)}.`);
   return tensor;
 }
 

@@ -83,7 +83,7 @@ function scatter(
 function coordinates(indices: unknown): ArrayLike<number>[] {
   const flat = wholeNumbers(indices);
   const { shape } = indices as TensorData;
-  if (shape.length !== 2) throw malformed("has indices that are no matrix");
+  if (shape.length !== 2) throw malformed("has indices that are not a matrix");
   const [axes, stored] = shape as [number, number];
   return Array.from({ length: axes }, (_, axis) => flat.subarray(axis * stored, (axis + 1) * stored));
 }
@@ -107,7 +107,7 @@ function wholeNumbers(tensor: unknown): Float64Array {
 }
 
 function expectValues(values: unknown): TensorData {
-  if (!isTensorData(values)) throw malformed(`has values of ${describe(values)}`);
+  if (!isTensorData(values)) throw malformed(`has ${describe(values)} in the place of its values`);
   return values;
 }
 

@@ -74,7 +74,7 @@ export function withoutCommonPrefix<T>(
   isOwn: (firstPart: string) => boolean,
 ): Map<string, T> {
   checkMap(named, "Named values");
-  checkFunction(isOwn, "The test of a name");
+  checkFunction(isOwn, "The argument isOwn");
   let names = [...withoutWrappers(named).entries()];
   for (;;) {
     const first = names[0]?.[0] ?? "";
@@ -114,11 +114,13 @@ function collect(value: unknown, prefix: string, depth: number, collection: Coll
   if (!(children instanceof Map)) return;
   if (depth > deepest) throw new VillaError("UnsafeFile", "The torch file is nested too deeply, or contains itself.");
   for (const [key, child] of children) {
-    if (collection.entriesLeft-- <= 0) throw new VillaError("UnsafeFile", "The torch file has too many entries.");
+    if (collection.entriesLeft-- <= 0)
+      throw new VillaError("UnsafeFile", `The torch file has more than ${mostEntries} entries.`);
     // Keys of optimisers are numbers; others, such as tuples, name no tensors.
     if (typeof key !== "string" && typeof key !== "number") continue;
     const name = `${prefix}${key}`;
-    if (name.length > longestName) throw new VillaError("UnsafeFile", "The torch file has names of absurd length.");
+    if (name.length > longestName)
+      throw new VillaError("UnsafeFile", `The torch file has names of more than ${longestName} characters.`);
     if (isTensorData(child)) collection.tensors.set(name, child);
     else if (child instanceof UnsupportedTensor) collection.unsupported.set(name, child.what);
     else if (isComplex(child)) collection.unsupported.set(name, "a tensor of complex numbers");

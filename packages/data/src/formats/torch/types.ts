@@ -94,7 +94,7 @@ export class UnsupportedTensor {
   readonly what: string;
 
   constructor(what: string) {
-    checkText(what, "What a tensor is");
+    checkText(what, "The description of an unsupported tensor");
     this.what = what;
   }
 }

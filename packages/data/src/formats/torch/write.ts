@@ -40,7 +40,7 @@ const alignment = 64;
  *   64-bit tensors, which older torch lacks, and for more than 4 GiB
  */
 export function saveTorch(value: unknown, options: TorchWriteOptions = {}): Uint8Array {
-  checkObject(options, "What is said of a torch file");
+  checkObject(options, "The options of saveTorch");
   const folder = options.archiveName ?? "archive";
   const storages: ZipMember[] = [];
   const keys = new Map<TensorData, string>();

@@ -21,8 +21,8 @@ export function makeHuffmanTable(counts: Uint8Array, symbols: Uint8Array): Huffm
 }
 
 /**
- * The bits of a scan. Where libjpeg only warns, this goes on as it does: behind the data's end there are zeros, a code
- * that is none counts as 0, and restart markers that are not the expected ones are skipped or waited for.
+ * The bits of a scan. Where libjpeg only warns, this goes on as it does: behind the data's end there are zeros, an invalid code
+ * counts as 0, and restart markers that are not the expected ones are skipped or waited for.
  */
 export class EntropyReader {
   /** Whether the data of this interval have ended too early: from then on blocks stay empty. */

@@ -228,6 +228,6 @@ function progressiveDecoder(input: EntropyReader, { first, last, high, low }: Ba
 
 function dcDifference(input: EntropyReader, table: HuffmanTable): number {
   const size = input.symbol(table);
-  if (size > 15) throw damaged("a Huffman table has a symbol that is none");
+  if (size > 15) throw damaged("a Huffman table has a symbol that is not allowed");
   return input.signed(size);
 }
