@@ -23,6 +23,15 @@ test("a FlatBuffers table of an odd size is damage", async () => {
   await expect(readFeather(file("feather_odd_table_size.feather"))).rejects.toMatchObject({ code: "InvalidFile" });
 });
 
+test("records of a table are plain objects, and two fields of one name are damage", async () => {
+  const whole = new Uint8Array(readFileSync(join(fixturesDirectory, "tables", "types_uncompressed.feather")));
+  const records = (await readFeather(whole)).column("struct");
+  expect(JSON.parse(JSON.stringify(records.slice(0, 3)))).toEqual([{ a: 1, b: "x" }, null, { a: 2, b: null }]);
+  // Arrow's own rows gave a TypeError, wherever they were looked at.
+  const table = await readFeather(file("feather_two_fields_of_one_name.feather"));
+  expect(thrown(() => table.column("struct"))).toMatchObject({ code: "InvalidFile" });
+});
+
 /** An archive whose directory claims one size and place for all of its members. */
 function lying(members: number, size: number, offset: number): Uint8Array {
   const bytes = writeZip(

@@ -41,8 +41,11 @@ function dataValues(arrow: Arrow, data: Data, allowance: Allowance): unknown[] {
       case Type.Binary:
       case Type.LargeBinary:
         return slices(data.values as Uint8Array, offsets(data, (data.values as Uint8Array).length));
+      case Type.Struct:
+        return records(arrow, data, allowance);
       case Type.List:
-      case Type.LargeList: {
+      case Type.LargeList:
+      case Type.Map: {
         const items = dataValues(arrow, data.children[0]!, allowance);
         return slices(items, offsets(data, items.length));
       }
@@ -79,6 +82,18 @@ function dataValues(arrow: Arrow, data: Data, allowance: Allowance): unknown[] {
   })();
   if (data.nullCount > 0 && data.typeId !== Type.Null) applyNulls(values, data.nullBitmap as Uint8Array);
   return values;
+}
+
+/** Plain objects: Arrow's own rows read the file when they are looked at, damaged or not. */
+function records(arrow: Arrow, data: Data, allowance: Allowance): unknown[] {
+  const names = data.type.children.map((field: { readonly name: string }) => field.name);
+  const columns = data.children.map((child) => dataValues(arrow, child, allowance));
+  const fits = columns.length === names.length && columns.every((column) => column.length >= data.length);
+  if (!fits || new Set(names).size !== names.length) throw damaged();
+  allowance.take(data.length * names.length * valueCost, "A column");
+  return Array.from({ length: data.length }, (_, i) =>
+    Object.fromEntries(names.map((name, k) => [name, columns[k]![i]])),
+  );
 }
 
 function numbers(arrow: Arrow, data: Data, length: number): unknown[] {
