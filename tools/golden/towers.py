@@ -1,9 +1,11 @@
-"""Writes tools/testing/fixtures/towers.json and towers_open_clip.json: what the Python originals compute.
+"""Writes tools/testing/fixtures/towers.json, towers_open_clip.json and towers_timm.json: what the Python originals compute.
 
-transformers 5.24.0 with torch 2.13.0 and numpy 2.4.6; open_clip_torch 3.3.0 with torch 2.14.1 and torchvision 0.29.1.
+transformers 5.24.0 with torch 2.13.0 and numpy 2.4.6; open_clip_torch 3.3.0 with torch 2.14.1 and torchvision 0.29.1; timm 1.0.31
+with torch 2.13.0 and torchvision 0.28.0.
 
     towers.py transformers FILE.json [SEED]
     towers.py open_clip FILE.json [SEED]
+    towers.py timm FILE.json [SEED]
 
 Tiny configurations, weights made from their names (see `unit` of named_values.py and `weight` below, which the tests have too), everything in
 float64. For each tower: whole-image features, the dense map of either kind, both at another image size, and a training of
@@ -198,6 +200,34 @@ def open_clip_cases():
         yield f"open-clip, {'QuickGELU' if quick else 'GELU'}", (model, config, pooled, dense)
 
 
+def timm_cases():
+    """OpenCLIP's `TimmModel` as BiomedCLIP has it: timm's transformer, whose class token goes through a linear layer."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    sizes = dict(img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=1, mlp_ratio=2, num_classes=0)
+    model = torch.nn.Module()
+    model.visual = torch.nn.Module()
+    model.visual.trunk = trunk = VisionTransformer(**sizes, dynamic_img_size=True).eval()
+    model.visual.head = torch.nn.Sequential()
+    model.visual.head.add_module("proj", torch.nn.Linear(16, 12, bias=False))
+    head = model.visual.head
+
+    def value_path(pixels, other):
+        hidden = trunk.norm_pre(trunk._pos_embed(trunk.patch_embed(pixels)))
+        *blocks, last = trunk.blocks
+        for block in blocks:
+            hidden = block(hidden)
+        value = last.attn.qkv(last.norm1(hidden))[..., -16:]
+        hidden = hidden + last.attn.proj(value)
+        hidden = hidden + last.mlp(last.norm2(hidden))
+        return head(trunk.norm(hidden[:, 1:]))
+
+    last_hidden = lambda pixels, other: head(trunk.forward_features(pixels)[:, 1:])
+    config = {"model_cfg": {"vision_cfg": {"timm_model_name": "tiny", "timm_pool": "", "timm_proj": "linear", "image_size": 32}}}
+    dense = {"value": value_path, "last-hidden": last_hidden}
+    yield "open-clip, timm", (model, config, lambda pixels, other: head(trunk(pixels)), dense)
+
+
 def first(output):
     return output[0] if isinstance(output, tuple) else output
 
@@ -231,7 +261,7 @@ def train(named, salt, pooled, dense):
 
 
 def main():
-    cases = transformers_cases() if PROGRAM == "transformers" else open_clip_cases()
+    cases = {"transformers": transformers_cases, "open_clip": open_clip_cases, "timm": timm_cases}[PROGRAM]()
     written = []
     for name, (model, config, pooled, dense) in cases:
         model = model.double()

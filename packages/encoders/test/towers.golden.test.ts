@@ -23,7 +23,9 @@ interface TowerCase {
 }
 
 const { json } = golden();
-const cases = ["towers.json", "towers_open_clip.json"].flatMap((file) => json<{ cases: TowerCase[] }>(file).cases);
+const cases = ["towers.json", "towers_open_clip.json", "towers_timm.json"].flatMap(
+  (file) => json<{ cases: TowerCase[] }>(file).cases,
+);
 
 /** The rules of `weight` in tools/golden/towers.py. */
 function weight(salt: string, name: string, shape: readonly number[]): Float32Array {

@@ -101,3 +101,26 @@ test("only the parts asked for are trained", async () => {
   expect(last.some((name) => name.includes("layers.0.") || name.includes("embeddings"))).toBe(false);
   image.dispose();
 });
+
+test("a timm tower that averages its tokens is refused", async () => {
+  const timm: VitConfig = { ...sizes, naming: "open-clip-timm", embedDim: 12 };
+  const tensors = new Map(
+    [...vitParameterShapes(timm)].map(([name, shape]): [string, TensorData] => [
+      name,
+      { dtype: "float32", shape: [...shape], data: tensorValues(name, shape, 0.3) },
+    ]),
+  );
+  const timmFolder = join(folder, "../timm");
+  await mkdir(timmFolder);
+  await writeFile(join(timmFolder, "open_clip_model.safetensors"), writeSafetensors(tensors));
+  const config = (pool: string) => JSON.stringify({ model_cfg: { vision_cfg: { timm_pool: pool } } });
+  await writeFile(join(timmFolder, "open_clip_config.json"), config(""));
+  const { image } = await openEncoder(timmFolder);
+  expect(image).toMatchObject({ name: "vit-open-clip-timm", dimension: 12 });
+  image.dispose();
+  await writeFile(join(timmFolder, "open_clip_config.json"), config("avg"));
+  await expect(openEncoder(timmFolder)).rejects.toMatchObject({
+    code: "Unsupported",
+    message: expect.stringContaining('pools timm\'s tokens by "avg"'),
+  });
+});

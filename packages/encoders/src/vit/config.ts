@@ -30,7 +30,7 @@ export interface VitConfig {
 export interface BlockNames {
   readonly norm1: string;
   readonly norm2: string;
-  /** One name where query, key and value are one matrix (`in_proj_weight`, `in_proj_bias`), otherwise three. */
+  /** One name where query, key and value are one matrix (see {@link jointNames}), otherwise three. */
   readonly attention: string | readonly [query: string, key: string, value: string];
   readonly out: string;
   readonly fc1: string;
@@ -126,6 +126,28 @@ export const namings = {
       };
     },
   },
+  /** OpenCLIP's towers that come from timm and have a class token and a linear projection, as BiomedCLIP's. */
+  "open-clip-timm": {
+    patch: "visual.trunk.patch_embed.proj",
+    patchBias: true,
+    positions: { name: "visual.trunk.pos_embed", leading: true },
+    classToken: { name: "visual.trunk.cls_token", leading: true },
+    normAfter: "visual.trunk.norm",
+    projection: { name: "visual.head.proj.weight", transposed: false },
+    owns: (name) => name.startsWith("visual."),
+    antialias: true,
+    block: (layer) => {
+      const block = `visual.trunk.blocks.${layer}`;
+      return {
+        norm1: `${block}.norm1`,
+        norm2: `${block}.norm2`,
+        attention: `${block}.attn.qkv`,
+        out: `${block}.attn.proj`,
+        fc1: `${block}.mlp.fc1`,
+        fc2: `${block}.mlp.fc2`,
+      };
+    },
+  },
   siglip: siglip("vision_model."),
   /** The vision tower as recent versions of transformers save it alone. */
   "siglip-vision": siglip(""),
@@ -195,5 +217,13 @@ export function vitParameterShapes(config: VitConfig): Map<string, readonly numb
 }
 
 function joint(shapes: Map<string, readonly number[]>, name: string, width: number): void {
-  shapes.set(`${name}.in_proj_weight`, [3 * width, width]).set(`${name}.in_proj_bias`, [3 * width]);
+  const [weight, bias] = jointNames(name);
+  shapes.set(weight, [3 * width, width]).set(bias, [3 * width]);
+}
+
+/** Matrix and bias of query, key and value together: timm's `qkv`, or torch's `MultiheadAttention`. */
+export function jointNames(name: string): readonly [weight: string, bias: string] {
+  return name.endsWith(".qkv")
+    ? [`${name}.weight`, `${name}.bias`]
+    : [`${name}.in_proj_weight`, `${name}.in_proj_bias`];
 }

@@ -14,6 +14,7 @@ export type PictureFamily = VitConfig["naming"];
 const families: Readonly<Record<PictureFamily, PixelStatistics>> = {
   clip: clipPixels,
   "open-clip": clipPixels,
+  "open-clip-timm": clipPixels,
   siglip: halves,
   "siglip-vision": halves,
   dinov2: { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] },

@@ -5,7 +5,7 @@ import type { Regions } from "../regions/group-regions.ts";
 import { alignPatches, averagePatches } from "../regions/patch-regions.ts";
 import type { PictureInput } from "../regions/picture-input.ts";
 import type { ImageTower, TowerDescription, TrainablePart } from "../tower.ts";
-import { type BlockNames, namings, type VitConfig, type VitNames } from "./config.ts";
+import { type BlockNames, jointNames, namings, type VitConfig, type VitNames } from "./config.ts";
 import { scalePositions } from "./positions.ts";
 
 /** A vision transformer's tokens, flat: [B · tokens, width]. */
@@ -20,7 +20,7 @@ interface Tokens {
 }
 
 /**
- * The vision transformers of CLIP, OpenCLIP, SigLIP and DINOv2. They differ in their names and in what stands before and
+ * The vision transformers of CLIP, OpenCLIP (timm's too), SigLIP and DINOv2. They differ in their names and in what stands before and
  * behind the blocks: class token or not, registers, a projection, or SigLIP's attention pool.
  *
  * Images may be of any size of at least one patch: positions are interpolated to the grid as the family's own code does.
@@ -207,11 +207,12 @@ export class VisionTransformer implements ImageTower {
     return valueOnly ? [undefined, undefined, part(2)] : [part(0), part(1), part(2)];
   }
 
-  /** Query, key or value (0, 1, 2) of torch's `MultiheadAttention`. */
+  /** Query, key or value (0, 1, 2) of a joint matrix. */
   #jointPart(x: tf.Tensor2D, name: string, index: number): tf.Tensor2D {
     const { width } = this.config;
-    const weight = tf.slice(this.#weight(`${name}.in_proj_weight`), [index * width, 0], [width, width]);
-    const bias = tf.slice(this.#weight(`${name}.in_proj_bias`), [index * width], [width]);
+    const [weightName, biasName] = jointNames(name);
+    const weight = tf.slice(this.#weight(weightName), [index * width, 0], [width, width]);
+    const bias = tf.slice(this.#weight(biasName), [index * width], [width]);
     return linear(x, weight as tf.Tensor2D, bias as tf.Tensor1D) as tf.Tensor2D;
   }
 

@@ -6,7 +6,7 @@ import type { EncoderFiles, TensorHeader, WeightSource } from "../files.ts";
 import type { PictureInput } from "../regions/picture-input.ts";
 import type { ImageFamily, LoadRequest, TowerConfig } from "../tower.ts";
 import { towerEncoder } from "../tower-encoder.ts";
-import { namings, type VitConfig, type VitNames, vitParameterShapes } from "./config.ts";
+import { jointNames, namings, type VitConfig, type VitNames, vitParameterShapes } from "./config.ts";
 import { readPictureInput } from "./picture-config.ts";
 import { VisionTransformer } from "./vision-transformer.ts";
 
@@ -41,7 +41,7 @@ export const vitFamily: ImageFamily = {
 function fits(naming: VitConfig["naming"], { tensors }: WeightSource): boolean {
   const names: VitNames = namings[naming];
   const { attention } = names.block(0);
-  const query = typeof attention === "string" ? `${attention}.in_proj_weight` : `${attention[0]}.weight`;
+  const query = typeof attention === "string" ? jointNames(attention)[0] : `${attention[0]}.weight`;
   const needed = [`${names.patch}.weight`, query, ...(names.pool ? [`${names.pool}.probe`] : [])];
   const token = names.classToken?.name;
   return needed.every((name) => tensors.has(name)) && (token === undefined || tensors.has(token));
@@ -68,8 +68,15 @@ async function readVitConfig(naming: VitConfig["naming"], files: EncoderFiles): 
   const config = await files.json("config.json");
   const vision = ((config?.vision_config as TowerConfig | undefined) ?? config ?? {}) as Record<string, unknown>;
   const openClip = (await files.json("open_clip_config.json")) as
-    | { model_cfg?: { quick_gelu?: boolean; vision_cfg?: { head_width?: number } } }
+    | { model_cfg?: { quick_gelu?: boolean; vision_cfg?: { head_width?: number; timm_pool?: string } } }
     | undefined;
+  const pool = openClip?.model_cfg?.vision_cfg?.timm_pool ?? "avg"; // OpenCLIP's default
+  if (naming === "open-clip-timm" && openClip?.model_cfg && pool !== "" && pool !== "token") {
+    throw new VillaError(
+      "Unsupported",
+      `${files.label} pools timm's tokens by "${pool}"; of timm's towers those are supported that read the class token (timm_pool "" or "token").`,
+    );
+  }
   const headWidth = openClip?.model_cfg?.vision_cfg?.head_width ?? 64;
   const quick = openClip?.model_cfg ? (openClip.model_cfg.quick_gelu ?? false) : naming === "open-clip";
   const fallback = naming.startsWith("siglip") ? "gelu_tanh" : naming === "dinov2" || !quick ? "gelu" : "quick_gelu";
@@ -83,7 +90,7 @@ async function readVitConfig(naming: VitConfig["naming"], files: EncoderFiles): 
     hidden: shape(`${names.block(0).fc1}.weight`)[0]!,
     embedDim: projected ? projected[projection.transposed ? 1 : 0]! : width,
     activation: activationOf(vision.hidden_act, naming === "clip" ? "quick_gelu" : fallback, files.label),
-    epsilon: numberOf(vision.layer_norm_eps) ?? (naming.startsWith("siglip") || naming === "dinov2" ? 1e-6 : 1e-5),
+    epsilon: numberOf(vision.layer_norm_eps) ?? (naming === "clip" || naming === "open-clip" ? 1e-5 : 1e-6),
     registers: registers && tensors.has(registers) ? shape(registers)[1]! : 0,
   };
 }
