@@ -47,12 +47,12 @@ type Weights = TensorData | WeightArray;
 
 /** Adds a ModifiedResNet's parts to a graph, in ONNX's layout [n, channels, height, width]. */
 export class TowerBuilder {
-  private readonly graph: OnnxGraph;
-  private readonly stateDict: ReadonlyMap<string, Weights>;
+  readonly #graph: OnnxGraph;
+  readonly #stateDict: ReadonlyMap<string, Weights>;
 
   constructor(graph: OnnxGraph, stateDict: ReadonlyMap<string, Weights>) {
-    this.graph = graph;
-    this.stateDict = stateDict;
+    this.#graph = graph;
+    this.#stateDict = stateDict;
   }
 
   /** Stem … layer3. */
@@ -69,7 +69,7 @@ export class TowerBuilder {
   layer(input: string, layer: number, config: ModifiedResNetConfig): string {
     let x = input;
     for (let block = 0; block < config.layers[layer - 1]!; block++) {
-      x = this.bottleneck(x, `visual.layer${layer}.${block}`, block === 0 && layer > 1);
+      x = this.#bottleneck(x, `visual.layer${layer}.${block}`, block === 0 && layer > 1);
     }
     return x;
   }
@@ -84,9 +84,9 @@ export class TowerBuilder {
       relu = false,
     }: { stride?: number | undefined; padding?: number | undefined; relu?: boolean | undefined },
   ): string {
-    const filter = this.tensor(`${conv}.weight`);
+    const filter = this.#tensor(`${conv}.weight`);
     const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map(
-      (part) => this.tensor(`${norm}.${part}`).values,
+      (part) => this.#tensor(`${norm}.${part}`).values,
     ) as [Float32Array, Float32Array, Float32Array, Float32Array];
     const [outputs, , side] = filter.shape as [number, number, number, number];
     const perOutput = filter.values.length / outputs;
@@ -97,23 +97,23 @@ export class TowerBuilder {
       bias[o] = beta[o]! - mean[o]! * scale;
       for (let i = o * perOutput; i < (o + 1) * perOutput; i++) folded[i] = filter.values[i]! * scale;
     }
-    const inputs = [input, this.graph.weights(folded, filter.shape, conv), this.graph.weights(bias, [outputs], norm)];
-    const x = this.graph.node("Conv", inputs, {
+    const inputs = [input, this.#graph.weights(folded, filter.shape, conv), this.#graph.weights(bias, [outputs], norm)];
+    const x = this.#graph.node("Conv", inputs, {
       kernel_shape: [side, side],
       strides: [stride, stride],
       pads: [padding, padding, padding, padding],
     });
-    return relu ? this.graph.node("Relu", [x]) : x;
+    return relu ? this.#graph.node("Relu", [x]) : x;
   }
 
   halve(input: string): string {
-    return this.graph.node("AveragePool", [input], { kernel_shape: [2, 2], strides: [2, 2] });
+    return this.#graph.node("AveragePool", [input], { kernel_shape: [2, 2], strides: [2, 2] });
   }
 
   /** A float32 scalar: the last side of an NCHW tensor. */
   widthOf(input: string): string {
-    const shape = this.graph.node("Shape", [input]);
-    return this.graph.node("Cast", [this.graph.node("Gather", [shape, this.graph.integers([3], [])])], { to: 1 });
+    const shape = this.#graph.node("Shape", [input]);
+    return this.#graph.node("Cast", [this.#graph.node("Gather", [shape, this.#graph.integers([3], [])])], { to: 1 });
   }
 
   /** [R, C, g, g] → [R, embedDim]: the mean attends to itself and to every position. */
@@ -126,7 +126,7 @@ export class TowerBuilder {
       perm: [0, 2, 1],
     }); // [R, g·g, C]
     const mean = graph.node("ReduceMean", [grid], { axes: [1], keepdims: 1 });
-    const positions = this.tensor("visual.attnpool.positional_embedding");
+    const positions = this.#tensor("visual.attnpool.positional_embedding");
     const sequence = graph.node("Add", [
       graph.node("Concat", [mean, grid], { axis: 1 }),
       graph.weights(positions.values, positions.shape),
@@ -134,39 +134,39 @@ export class TowerBuilder {
     const first = graph.node("Slice", [sequence, graph.integers([0]), graph.integers([1]), graph.integers([1])]);
     const split = (x: string, length: number, perm: readonly number[]) =>
       graph.node("Transpose", [graph.node("Reshape", [x, graph.integers([0, length, heads, perHead])])], { perm });
-    const query = split(this.linear(first, "q_proj"), 1, [0, 2, 1, 3]); // [R, heads, 1, perHead]
-    const key = split(this.linear(sequence, "k_proj"), tokens, [0, 2, 3, 1]); // [R, heads, perHead, tokens]
-    const value = split(this.linear(sequence, "v_proj"), tokens, [0, 2, 1, 3]); // [R, heads, tokens, perHead]
+    const query = split(this.#linear(first, "q_proj"), 1, [0, 2, 1, 3]); // [R, heads, 1, perHead]
+    const key = split(this.#linear(sequence, "k_proj"), tokens, [0, 2, 3, 1]); // [R, heads, perHead, tokens]
+    const value = split(this.#linear(sequence, "v_proj"), tokens, [0, 2, 1, 3]); // [R, heads, tokens, perHead]
     const scores = graph.node("Mul", [graph.node("MatMul", [query, key]), graph.scalar(perHead ** -0.5)]);
     const attended = graph.node("MatMul", [graph.node("Softmax", [scores], { axis: -1 }), value]);
-    return this.linear(graph.node("Reshape", [attended, graph.integers([0, channels])]), "c_proj");
+    return this.#linear(graph.node("Reshape", [attended, graph.integers([0, channels])]), "c_proj");
   }
 
-  private bottleneck(input: string, name: string, strided: boolean): string {
+  #bottleneck(input: string, name: string, strided: boolean): string {
     let x = this.convNorm(input, `${name}.conv1`, `${name}.bn1`, { relu: true });
     x = this.convNorm(x, `${name}.conv2`, `${name}.bn2`, { padding: 1, relu: true });
     if (strided) x = this.halve(x);
     x = this.convNorm(x, `${name}.conv3`, `${name}.bn3`, {});
     let residual = input;
-    if (this.stateDict.has(`${name}.downsample.0.weight`)) {
+    if (this.#stateDict.has(`${name}.downsample.0.weight`)) {
       if (strided) residual = this.halve(residual);
       residual = this.convNorm(residual, `${name}.downsample.0`, `${name}.downsample.1`, {});
     }
-    return this.graph.node("Relu", [this.graph.node("Add", [x, residual])]);
+    return this.#graph.node("Relu", [this.#graph.node("Add", [x, residual])]);
   }
 
-  private linear(input: string, name: string): string {
-    const weight = this.tensor(`visual.attnpool.${name}.weight`);
-    const bias = this.tensor(`visual.attnpool.${name}.bias`);
-    const transposed = this.graph.node("Transpose", [this.graph.weights(weight.values, weight.shape)], {
+  #linear(input: string, name: string): string {
+    const weight = this.#tensor(`visual.attnpool.${name}.weight`);
+    const bias = this.#tensor(`visual.attnpool.${name}.bias`);
+    const transposed = this.#graph.node("Transpose", [this.#graph.weights(weight.values, weight.shape)], {
       perm: [1, 0],
     });
-    const product = this.graph.node("MatMul", [input, transposed]);
-    return this.graph.node("Add", [product, this.graph.weights(bias.values, bias.shape)]);
+    const product = this.#graph.node("MatMul", [input, transposed]);
+    return this.#graph.node("Add", [product, this.#graph.weights(bias.values, bias.shape)]);
   }
 
-  private tensor(name: string): { values: Float32Array; shape: readonly number[] } {
-    const tensor = this.stateDict.get(name);
+  #tensor(name: string): { values: Float32Array; shape: readonly number[] } {
+    const tensor = this.#stateDict.get(name);
     if (!tensor) throw new VillaError("Mismatch", `The weight "${name}" is missing; it cannot be exported.`);
     return { values: "dtype" in tensor ? toFloat32(tensor) : tensor.data, shape: tensor.shape };
   }

@@ -8,28 +8,28 @@ const elementCodes: Readonly<Record<ElementType, number>> = { float32: 1, int64:
 
 /** Builds an ONNX graph node by node. Numbers are fields of `onnx.proto`. */
 export class OnnxGraph {
-  private readonly graph = new ProtobufWriter();
-  private counter = 0;
+  readonly #graph = new ProtobufWriter();
+  #counter = 0;
 
   /** A graph input. A side given as text is free and carries that name. */
   input(name: string, type: ElementType, shape: readonly (number | string)[]): string {
-    this.graph.bytes(11, valueInfo(name, type, shape));
+    this.#graph.bytes(11, valueInfo(name, type, shape));
     return name;
   }
 
   output(name: string, type: ElementType, shape: readonly (number | string)[]): void {
-    this.graph.bytes(12, valueInfo(name, type, shape));
+    this.#graph.bytes(12, valueInfo(name, type, shape));
   }
 
   /** A float32 constant stored in the file. */
-  weights(values: Float32Array, shape: readonly number[], name = this.fresh("weights")): string {
-    return this.constant(name, 1, shape, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  weights(values: Float32Array, shape: readonly number[], name = this.#fresh("weights")): string {
+    return this.#constant(name, 1, shape, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
 
   /** An int64 constant: shapes, axes, indices. Without a shape it is a list. */
   integers(values: readonly number[], shape: readonly number[] = [values.length]): string {
     const bytes = BigInt64Array.from(values, BigInt);
-    return this.constant(this.fresh("integers"), 7, shape, new Uint8Array(bytes.buffer));
+    return this.#constant(this.#fresh("integers"), 7, shape, new Uint8Array(bytes.buffer));
   }
 
   scalar(value: number): string {
@@ -41,13 +41,13 @@ export class OnnxGraph {
     operator: string,
     inputs: readonly string[],
     attributes: Readonly<Record<string, OnnxAttribute>> = {},
-    output = this.fresh(operator.toLowerCase()),
+    output = this.#fresh(operator.toLowerCase()),
   ): string {
     const node = new ProtobufWriter();
     for (const input of inputs) node.text(1, input);
     node.text(2, output).text(4, operator);
     for (const [name, value] of Object.entries(attributes)) node.bytes(5, attribute(name, value));
-    this.graph.bytes(1, node);
+    this.#graph.bytes(1, node);
     return output;
   }
 
@@ -55,18 +55,23 @@ export class OnnxGraph {
   finish(name: string): Uint8Array {
     const opset = new ProtobufWriter().text(1, "").int(2, 17);
     const producer = "@villa/vlm";
-    return new ProtobufWriter().int(1, 8).text(2, producer).bytes(7, this.graph.text(2, name)).bytes(8, opset).finish();
+    return new ProtobufWriter()
+      .int(1, 8)
+      .text(2, producer)
+      .bytes(7, this.#graph.text(2, name))
+      .bytes(8, opset)
+      .finish();
   }
 
-  private constant(name: string, elementCode: number, shape: readonly number[], bytes: Uint8Array): string {
+  #constant(name: string, elementCode: number, shape: readonly number[], bytes: Uint8Array): string {
     const tensor = new ProtobufWriter();
     for (const side of shape) tensor.int(1, side);
-    this.graph.bytes(5, tensor.int(2, elementCode).text(8, name).bytes(9, bytes));
+    this.#graph.bytes(5, tensor.int(2, elementCode).text(8, name).bytes(9, bytes));
     return name;
   }
 
-  private fresh(kind: string): string {
-    return `${kind}_${this.counter++}`;
+  #fresh(kind: string): string {
+    return `${kind}_${this.#counter++}`;
   }
 }
 
