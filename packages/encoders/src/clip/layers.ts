@@ -62,26 +62,26 @@ export function convolve(
 
 /** Layers that normalise with the batch's statistics and move the running ones; gradients reach every weight. */
 export class TrainingLayers implements VisionLayers {
-  private readonly parameters: ReadonlyMap<string, tf.Tensor>;
-  private readonly updateStatistics: boolean;
+  readonly #parameters: ReadonlyMap<string, tf.Tensor>;
+  readonly #updateStatistics: boolean;
 
   constructor(parameters: ReadonlyMap<string, tf.Tensor>, updateStatistics: boolean) {
-    this.parameters = parameters;
-    this.updateStatistics = updateStatistics;
+    this.#parameters = parameters;
+    this.#updateStatistics = updateStatistics;
   }
 
   convNorm(input: tf.Tensor4D, names: ConvNorm): tf.Tensor4D {
     const { conv, stride = 1 } = names;
-    return this.normOnly(convolve(input, this.filter(conv), { stride }), names);
+    return this.normOnly(convolve(input, this.#filter(conv), { stride }), names);
   }
 
   convOnly(input: tf.Tensor4D, conv: string): tf.Tensor4D {
-    return convolve(input, this.filter(conv));
+    return convolve(input, this.#filter(conv));
   }
 
   normOnly(input: tf.Tensor4D, { norm, relu = false, residual }: ConvNorm): tf.Tensor4D {
     const part = <T extends tf.Tensor>(name: string) => this.parameter(`${norm}.${name}`) as T;
-    const statistics = this.updateStatistics
+    const statistics = this.#updateStatistics
       ? { runningMean: part<tf.Variable>("running_mean"), runningVar: part<tf.Variable>("running_var") }
       : {};
     const normalised = batchNormTrain(input, {
@@ -98,24 +98,24 @@ export class TrainingLayers implements VisionLayers {
   }
 
   parameter(name: string): tf.Tensor {
-    return this.parameters.get(name)!;
+    return this.#parameters.get(name)!;
   }
 
-  private filter(conv: string): tf.Tensor4D {
+  #filter(conv: string): tf.Tensor4D {
     return this.parameter(`${conv}.weight`) as tf.Tensor4D;
   }
 }
 
 /** Layers for inference: BatchNorm's scale is folded into the filters, its shift into a bias. */
 export class FoldedLayers implements VisionLayers {
-  private readonly parameters: ReadonlyMap<string, tf.Tensor>;
-  private readonly filters = new Map<string, tf.Tensor4D>();
-  private readonly biases = new Map<string, tf.Tensor1D>();
-  private readonly sources: readonly object[];
+  readonly #parameters: ReadonlyMap<string, tf.Tensor>;
+  readonly #filters = new Map<string, tf.Tensor4D>();
+  readonly #biases = new Map<string, tf.Tensor1D>();
+  readonly #sources: readonly object[];
 
   private constructor(parameters: ReadonlyMap<string, tf.Tensor>) {
-    this.parameters = parameters;
-    this.sources = dataIds(parameters);
+    this.#parameters = parameters;
+    this.#sources = dataIds(parameters);
   }
 
   /**
@@ -132,8 +132,8 @@ export class FoldedLayers implements VisionLayers {
         const shift = tf.sub(part("bias"), tf.mul(part("running_mean"), scale));
         return [tf.mul(parameters.get(`${conv}.weight`)!, scale), shift] as [tf.Tensor4D, tf.Tensor1D];
       });
-      layers.filters.set(conv, tf.keep(filter));
-      layers.biases.set(norm, tf.keep(bias));
+      layers.#filters.set(conv, tf.keep(filter));
+      layers.#biases.set(norm, tf.keep(bias));
     }
     return layers;
   }
@@ -164,42 +164,42 @@ export class FoldedLayers implements VisionLayers {
       for (let at = 0; at < filter.length; at += outputs) {
         for (let o = 0; o < outputs; o++) filter[at + o]! *= scale[o]!;
       }
-      layers.filters.set(conv, tf.keep(tf.tensor4d(filter, [height, width, inputs, outputs])));
-      layers.biases.set(norm, tf.keep(tf.tensor1d(beta.map((value, i) => value - mean[i]! * scale[i]!))));
+      layers.#filters.set(conv, tf.keep(tf.tensor4d(filter, [height, width, inputs, outputs])));
+      layers.#biases.set(norm, tf.keep(tf.tensor1d(beta.map((value, i) => value - mean[i]! * scale[i]!))));
     }
     return layers;
   }
 
   /** False once a weight was replaced, so that folding has to be done again. */
   isCurrent(): boolean {
-    const now = dataIds(this.parameters);
-    return now.length === this.sources.length && now.every((id, i) => id === this.sources[i]);
+    const now = dataIds(this.#parameters);
+    return now.length === this.#sources.length && now.every((id, i) => id === this.#sources[i]);
   }
 
   convNorm(input: tf.Tensor4D, { conv, norm, stride = 1, relu = false, residual }: ConvNorm): tf.Tensor4D {
-    const filter = this.filters.get(conv)!;
-    const bias = this.biases.get(norm)!;
+    const filter = this.#filters.get(conv)!;
+    const bias = this.#biases.get(norm)!;
     if (!residual) return convolve(input, filter, { stride, bias, relu });
     const sum = tf.add(convolve(input, filter, { stride, bias }), residual) as tf.Tensor4D;
     return relu ? tf.relu(sum) : sum;
   }
 
   convOnly(input: tf.Tensor4D, conv: string): tf.Tensor4D {
-    return convolve(input, this.filters.get(conv)!);
+    return convolve(input, this.#filters.get(conv)!);
   }
 
   normOnly(input: tf.Tensor4D, { norm, relu = false, residual }: ConvNorm): tf.Tensor4D {
-    let output = tf.add(input, this.biases.get(norm)!) as tf.Tensor4D;
+    let output = tf.add(input, this.#biases.get(norm)!) as tf.Tensor4D;
     if (residual) output = tf.add(output, residual);
     return relu ? tf.relu(output) : output;
   }
 
   parameter(name: string): tf.Tensor {
-    return this.parameters.get(name)!;
+    return this.#parameters.get(name)!;
   }
 
   dispose(): void {
-    tf.dispose([...this.filters.values(), ...this.biases.values()]);
+    tf.dispose([...this.#filters.values(), ...this.#biases.values()]);
   }
 }
 
