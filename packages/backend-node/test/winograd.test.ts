@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { conv2d, plainCpuBackend } from "@villa/core";
+import { conv2d } from "@villa/core";
 import { expectAllClose, tensorValues } from "@villa/testing";
 import { beforeEach, describe, expect, test } from "vitest";
 import { activateNative } from "../src/index.ts";
@@ -9,35 +9,43 @@ const tensor = <T extends tf.Tensor = tf.Tensor4D>(name: string, ...shape: numbe
 
 beforeEach(() => activateNative());
 
+type Convolution = (x: tf.Tensor4D, filter: tf.Tensor4D) => tf.Tensor4D;
+
 /** Result, and gradients for x and the filter of a sum weighted by `weights`. */
-function convolution(x: tf.Tensor4D, filter: tf.Tensor4D, padding: number): tf.Tensor[] {
+function resultAndGradients(convolve: Convolution, x: tf.Tensor4D, filter: tf.Tensor4D): tf.Tensor[] {
   return tf.tidy(() => {
-    const y = conv2d(x, filter, { padding });
+    const y = convolve(x, filter);
     const weights = tensor("weights", ...y.shape);
-    const gradients = tf.grads((x, filter) =>
-      tf.sum(tf.mul(conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, { padding }), weights)),
-    )([x, filter]);
-    return [y, ...gradients];
+    const sum = (x: tf.Tensor, filter: tf.Tensor) =>
+      tf.sum(tf.mul(convolve(x as tf.Tensor4D, filter as tf.Tensor4D), weights));
+    return [y, ...tf.grads(sum)([x, filter])];
   });
+}
+
+/** The same by patches, which the conformance tests compare with the plain backend: a channel too many rules Winograd out. */
+function byPatches(x: tf.Tensor4D, filter: tf.Tensor4D, padding: number): tf.Tensor4D {
+  const [height, width, inputs, outputs] = filter.shape;
+  const y = conv2d(x, tf.concat4d([filter, tf.zeros([height, width, inputs, 1])], 3), { padding });
+  return tf.slice(y, [0, 0, 0, 0], [...y.shape.slice(0, 3), outputs]) as tf.Tensor4D;
 }
 
 // Channels and sizes for which the kernels choose Winograd; sides that tiles of four do not divide.
 describe.each([
   { size: [2, 13, 18, 64, 80], padding: 1 },
-  { size: [2, 14, 15, 80, 64], padding: 0 },
+  { size: [3, 14, 15, 80, 64], padding: 0 },
   { size: [4, 9, 10, 64, 64], padding: 2 },
 ])("3 × 3 convolutions, $size, padding $padding", ({ size, padding }) => {
   const [batch, height, width, inputs, outputs] = size as [number, number, number, number, number];
   const operands = () => [tensor("x", batch, height, width, inputs), tensor("filter", 3, 3, inputs, outputs)] as const;
 
-  test("results and both gradients are the plain backend's, to within Winograd's rounding", async () => {
-    const computed = await Promise.all(convolution(...operands(), padding).map((each) => each.data()));
-    await plainCpuBackend().activate();
-    const expected = convolution(...operands(), padding);
-    for (const [i, name] of ["result", "gradient of x", "gradient of the filter"].entries()) {
+  test("results and both gradients, to within Winograd's rounding", () => {
+    const computed = resultAndGradients((x, filter) => conv2d(x, filter, { padding }), ...operands());
+    const expected = resultAndGradients((x, filter) => byPatches(x, filter, padding), ...operands());
+    for (const [i, label] of ["result", "gradient of x", "gradient of the filter"].entries()) {
       const values = expected[i]!.dataSync();
       const scale = Math.max(...values.map(Math.abs));
-      expectAllClose(computed[i]!, values, { rtol: 0, atol: 2e-5 * scale, label: name });
+      expect(computed[i]!.dataSync(), label).not.toEqual(values); // else both went one way
+      expectAllClose(computed[i]!.dataSync(), values, { rtol: 0, atol: 2e-5 * scale, label });
     }
   });
 
