@@ -118,6 +118,20 @@ describe.each(testBackends())("on $name", ({ name, activate }) => {
       tf.dispose([input, embeddings]);
     });
 
+    test("regions of a large map, alone and together", async () => {
+      // Alone they have fewer bins than the map has cells, together more: the 1 × 1 convolutions change places.
+      const input = tf.randomUniform([1, 240, 240, 3], 0, 1, "float32", 7) as tf.Tensor4D;
+      const boxes = [0, 1, 2, 3, 4].map((i) => [20 * i, 30 * i, 20 * i + 70.5, 30 * i + 90]);
+      const features = model.visual.features(input);
+      const together = model.visual.regionEmbeddings(features, groupRegions([boxes], 240));
+      const alone = boxes.map((box) => model.visual.regionEmbeddings(features, groupRegions([[box]], 240)));
+      const rows = tf.concat2d(alone, 0);
+      const values = await rows.data();
+      const scale = Math.max(...values.map(Math.abs));
+      expectAllClose(await together.data(), values, { rtol: 0, atol: 5e-4 * scale });
+      tf.dispose([input, features, together, alone, rows]);
+    });
+
     test("text", async () => {
       const before = tf.memory().numTensors;
       const embeddings = model.text.encode(golden.tokens);
