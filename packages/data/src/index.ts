@@ -8,6 +8,7 @@ export {
   readMappings,
   writeAnnotations,
 } from "./dataset/annotations.ts";
+export { parseJson } from "./dataset/json.ts";
 export type { ProgressListener, ProgressUpdate } from "./dataset/progress.ts";
 export {
   encodeRegionNpz,
@@ -61,6 +62,7 @@ export { readSparseCoo, type SparseWriteOptions, writeSparseCoo } from "./format
 export { PythonFloat } from "./formats/pickle/writer.ts";
 export { ProtobufWriter } from "./formats/protobuf.ts";
 export { RandomState, type RandomStateSnapshot } from "./formats/random.ts";
+export { otherKind } from "./formats/recognize.ts";
 export {
   openSafetensors,
   type RangeSource,

@@ -25,13 +25,15 @@ export function parseAttributeFile(json: string, { negation = true } = {}): Attr
   }
   const groups = sources.flatMap((source: unknown, i) => readGroup(source, i));
   const names = groups.flatMap(({ attributes }) => attributes);
-  // Texts are searched whatever their case, where "cup" and "Cup" are the same.
   const seen = new Map<string, string>();
   for (const name of names) {
-    const before = seen.get(name.toLowerCase());
-    if (before === name) throw new VillaError("InvalidFile", `The attribute "${name}" is named twice.`);
-    if (before !== undefined) {
-      throw new VillaError("InvalidFile", `The attributes "${before}" and "${name}" differ in nothing but case.`);
+    const other = seen.get(name.toLowerCase());
+    if (other === name) throw new VillaError("InvalidFile", `The attribute "${name}" is named twice.`);
+    if (other !== undefined) {
+      throw new VillaError(
+        "InvalidFile",
+        `The attributes "${other}" and "${name}" differ in case alone; write them alike, or give a file of attributes, which finds both by one name.`,
+      );
     }
     seen.set(name.toLowerCase(), name);
   }
@@ -53,7 +55,8 @@ function readGroup(source: unknown, index: number): AttributeGroup[] {
   if (!Array.isArray(attributes)) fail(`the group "${name}" has no list of attributes`);
   checkTemplates(templates, `the group "${name}"`);
   const shared: string[] = [];
-  const synonyms = new Map(Object.entries(isRecord(known) ? (known as Record<string, readonly string[]>) : {}));
+  // Attributes may be called "__proto__": synonyms have no prototype.
+  const synonyms: Record<string, readonly string[]> = Object.assign(Object.create(null), isRecord(known) ? known : {});
   const single: AttributeGroup[] = [];
   for (const [i, entry] of attributes.entries()) {
     const attribute = typeof entry === "string" ? { name: entry } : isRecord(entry) ? entry : {};
@@ -65,18 +68,18 @@ function readGroup(source: unknown, index: number): AttributeGroup[] {
     const others = attribute.synonyms ?? [];
     if (attribute.templates === undefined) {
       shared.push(own);
-      if (others.length > 0) synonyms.set(own, others);
+      if (others.length > 0) synonyms[own] = others;
     } else {
       checkTemplates(attribute.templates, `"${own}"`);
       const words = others.length > 0 ? { synonyms: { [own]: others } } : {};
       single.push({ name: own, attributes: [own], templates: attribute.templates, ...words });
     }
   }
-  for (const [key, words] of synonyms) {
+  for (const [key, words] of Object.entries(synonyms)) {
     if (!shared.includes(key) || !isTexts(words))
       fail(`the synonyms of "${key}" are not a list of words for an attribute`);
   }
-  const others = synonyms.size > 0 ? { synonyms: Object.fromEntries(synonyms) } : {};
+  const others = Object.keys(synonyms).length > 0 ? { synonyms } : {};
   return shared.length > 0 ? [{ name, attributes: shared, templates, ...others }, ...single] : single;
 }
 

@@ -4,6 +4,7 @@ export {
   type BoxFormat,
   type ColumnName,
   parseRow,
+  type RowOptions,
   type TableColumns,
   type TableRow,
 } from "./row.ts";

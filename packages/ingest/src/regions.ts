@@ -60,12 +60,13 @@ const tolerance = 1;
 /**
  * A box in whole pixels inside of its image: rounded outwards, and scaled with the image.
  *
+ * @param name what errors call the box, e.g. "box 0, [0, 0, 50, 20],"
  * @param clip cuts off what reaches over the edge instead of refusing
  * @throws VillaError `InvalidFile` when the box is outside of the image
  */
 export function fitBox(
   box: Box,
-  region: number,
+  name: string,
   { source, stored, clip }: { source: Size; stored: Size; clip: boolean },
 ): Box {
   const [x0, y0, x1, y1] = box;
@@ -75,7 +76,7 @@ export function fitBox(
     const remedy = isOutside ? "" : " (--clip-boxes cuts it off)";
     throw new VillaError(
       "InvalidFile",
-      `box ${region}, [${box.join(", ")}], reaches outside of its ${source.width} × ${source.height} pixels${remedy}`,
+      `${name} reaches outside of its ${source.width} × ${source.height} pixels${remedy}`,
     );
   }
   const [sx, sy] = [stored.width / source.width, stored.height / source.height];

@@ -1,4 +1,4 @@
-import { type Box, joinSentences, parseJson, proseSentences, VillaError } from "@villa/data";
+import { type Box, isVillaError, joinSentences, proseSentences, VillaError } from "@villa/data";
 
 /** What a table tells about an image, checked as far as that is possible without its pixels. */
 export interface TableRow {
@@ -13,13 +13,13 @@ export interface TableRow {
   /** Sentences joined with " . ". */
   readonly text: string;
   readonly boxes?: readonly Box[] | undefined;
+  /** What errors call each box, with its numbers as the table has them. */
+  readonly boxNames?: readonly string[] | undefined;
   /** Of each box. */
   readonly regionAttributes?: readonly (readonly string[])[] | undefined;
   readonly attributes?: readonly string[] | undefined;
   readonly split?: string | undefined;
   readonly group?: string | undefined;
-  /** Boxes that were left out, and why, a clause each. */
-  readonly droppedBoxes?: readonly string[] | undefined;
 }
 
 /** What a row may hold. */
@@ -31,6 +31,14 @@ export type TableColumns = Readonly<Partial<Record<ColumnName, string | undefine
 /** `xywh`: left, top, width, height, as in COCO. */
 export type BoxFormat = "xyxy" | "xywh";
 
+/** How records are read. */
+export interface RowOptions {
+  readonly columns?: TableColumns | undefined;
+  readonly boxFormat?: BoxFormat | undefined;
+  /** Hears what is wrong with a box, which is then left out; the row itself is refused when no box remains. */
+  readonly onBadBox?: ((problem: string) => void) | undefined;
+}
+
 /**
  * Reads one record of a table. Lists may be lists, JSON in a cell, or, for words, a cell with `;` or `|` between them.
  *
@@ -39,21 +47,14 @@ export type BoxFormat = "xyxy" | "xywh";
 export function parseRow(
   record: Readonly<Record<string, unknown>>,
   number: number,
-  {
-    columns = {},
-    boxFormat = "xyxy",
-    dropBoxes = false,
-  }: {
-    readonly columns?: TableColumns | undefined;
-    readonly boxFormat?: BoxFormat | undefined;
-    readonly dropBoxes?: boolean | undefined;
-  } = {},
+  { columns = {}, boxFormat = "xyxy", onBadBox }: RowOptions = {},
 ): TableRow {
   const cell = (name: ColumnName): unknown => {
-    const key = columns[name] ?? name;
-    const value = Object.hasOwn(record, key) ? record[key] : undefined;
-    if (value instanceof Uint8Array && name !== "image") return textOf(value, key);
-    return value === null || value === "" ? undefined : value;
+    const column = columns[name] ?? name;
+    // A table may leave out a column called "constructor".
+    const value = Object.hasOwn(record, column) ? record[column] : undefined;
+    if (value === null || value === "") return undefined;
+    return name === "image" ? value : withTexts(value, column);
   };
   const word = (name: ColumnName): string | undefined => {
     const value = cell(name);
@@ -64,11 +65,11 @@ export function parseRow(
   };
   const { image, bytes } = imageOf(cell("image"), number);
   const text = cell("text");
-  if (text !== undefined && typeof text !== "string") fail("its text is not a string of characters");
+  if (text !== undefined && typeof text !== "string") fail("its text is a list or a number, not words");
   const sentences = text === undefined ? "" : joinSentences(proseSentences(text));
   if (sentences === "") fail("its text is empty");
-  const regions = parseBoxes(cell("boxes"), { format: boxFormat, drop: dropBoxes });
-  const regionAttributes = cell("region_attributes") ?? regions?.attributes;
+  const regions = parseBoxes(cell("boxes"), boxFormat, onBadBox);
+  const regionAttributes = attributesOfRegions(cell("region_attributes"), regions);
   const attributes = cell("attributes");
   const [id, split, group] = [word("id"), word("split"), word("group")];
   // Left alone, it could fall into another split than the rest of its group.
@@ -79,12 +80,12 @@ export function parseRow(
     text: sentences,
     bytes,
     id,
-    boxes: regions?.boxes,
-    regionAttributes: regionAttributes === undefined ? undefined : parseRegionAttributes(regionAttributes, regions),
+    boxes: regions?.boxes.map(({ box }) => box),
+    boxNames: regions?.boxes.map(({ name }) => name),
+    regionAttributes,
     attributes: attributes !== undefined ? distinct(words(attributes, "attributes")) : undefined,
-    split: split === undefined ? undefined : (splitAliases.get(split.toLowerCase()) ?? split),
+    split: split !== undefined ? (splitAliases.get(split.toLowerCase()) ?? split) : undefined,
     group,
-    droppedBoxes: regions?.dropped,
   };
 }
 
@@ -100,115 +101,160 @@ const splitAliases: ReadonlyMap<string, string> = new Map([
   ["test", "test"],
 ]);
 
-/** A column of bytes without the note that they are text, as some writers of Parquet leave them. */
-function textOf(bytes: Uint8Array, column: string): string | undefined {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return text === "" ? undefined : text;
-  } catch {
-    return fail(`its ${column} are bytes that are not UTF-8`);
-  }
+/** Texts in place of the bytes that Parquet has where no annotation says that they are texts. */
+function withTexts(value: unknown, column: string, depth = 0): unknown {
+  // Lists of lists are the deepest that a row has; a hostile one may be deeper than the stack.
+  if (Array.isArray(value) && depth < 3) return value.map((item) => withTexts(item, column, depth + 1));
+  if (!(value instanceof Uint8Array)) return value;
+  const text = utf8Text(value);
+  if (text === undefined) fail(`its ${column} is bytes that are not a text in utf-8`);
+  return text === "" ? undefined : text;
 }
 
-/** A path among bytes that may be a file: short, and without the control characters that every image file has. */
-function pathOf(bytes: Uint8Array): string | undefined {
-  if (bytes.length > 4096 || bytes.some((byte) => byte < 0x20 || byte === 0x7f)) return undefined;
+function utf8Text(bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).trim() || undefined;
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     return undefined;
   }
+}
+
+/** Longest path that bytes are taken for. */
+const longestPath = 4096;
+
+/** The path that bytes hold; image files have bytes that no path has. */
+function pathIn(bytes: Uint8Array): string | undefined {
+  const text = bytes.length > longestPath ? undefined : utf8Text(bytes)?.trim();
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what tells files from paths
+  return text === undefined || text === "" || /[\u0000-\u001f<]/.test(text) ? undefined : text;
 }
 
 /** A path, or what Hugging Face's tables hold: `{ bytes, path }`. */
 function imageOf(value: unknown, number: number): { image: string; bytes?: Uint8Array | undefined } {
   if (typeof value === "string" && value.trim() !== "") return { image: value.trim() };
   if (value instanceof Uint8Array) {
-    const path = pathOf(value);
+    const path = pathIn(value);
     return path === undefined ? { image: `row ${number}`, bytes: value } : { image: path };
   }
-  const { bytes, path } = (value ?? {}) as { bytes?: unknown; path?: unknown };
+  const { bytes, path: given } = (value ?? {}) as { bytes?: unknown; path?: unknown };
+  const path = given instanceof Uint8Array ? pathIn(given) : given;
   if (bytes instanceof Uint8Array) return { image: typeof path === "string" ? path : `row ${number}`, bytes };
   if (typeof path === "string" && path !== "") return { image: path };
   return fail("it names no image");
 }
 
-interface ParsedBoxes {
-  readonly boxes: readonly Box[];
-  /** Places in the list that the row has, and its length. */
-  readonly kept: readonly number[];
-  readonly total: number;
-  readonly attributes?: readonly unknown[] | undefined;
-  readonly dropped: readonly string[];
+/** A box that its table has found wrong already. */
+export class BadBox {
+  readonly problem: string;
+
+  /** @param problem a clause such as "annotation 5 has the category 9, which is not in the file" */
+  constructor(problem: string) {
+    this.problem = problem;
+  }
 }
 
-/**
- * Boxes, or `{ box, attributes }` of each; a `name` is what messages call it.
- *
- * @param options `drop`: leave out boxes that are wrong as long as others remain
- */
+interface ParsedBox {
+  /** What errors call it: with its numbers as the table has them. */
+  readonly name: string;
+  readonly box: Box;
+  readonly attributes: unknown;
+  /** Its place in the list. */
+  readonly at: number;
+}
+
+interface ParsedBoxes {
+  readonly boxes: readonly ParsedBox[];
+  /** How many the list has, those left out too. */
+  readonly listed: number;
+}
+
+/** Boxes, or `{ box, attributes }` of each, or COCO's annotations. */
 function parseBoxes(
   value: unknown,
-  { format, drop }: { readonly format: BoxFormat; readonly drop: boolean },
+  format: BoxFormat,
+  onBadBox: ((problem: string) => void) | undefined,
 ): ParsedBoxes | undefined {
   const list = fromJson(value, "boxes");
   if (list === undefined) return undefined;
   if (!isList(list)) fail("its boxes are not a list");
-  const items = [...list].map((item, region) => {
-    const fallback = `box ${region}`;
-    if (isList(item)) return { box: item, name: fallback, attributes: undefined };
-    const { box, bbox, attributes, name } = (item ?? {}) as Record<string, unknown>;
-    return { box: box ?? bbox, attributes, name: typeof name === "string" ? name : fallback };
-  });
-  if (items.length === 0) return undefined;
-  const boxes: Box[] = [];
-  const kept: number[] = [];
-  const dropped: string[] = [];
-  for (const [region, { box, name }] of items.entries()) {
-    const parsed = parseBox(box, name, format);
-    if (typeof parsed === "string") dropped.push(parsed);
-    else {
-      boxes.push(parsed);
-      kept.push(region);
+  const boxes: ParsedBox[] = [];
+  const problems: string[] = [];
+  const items = [...list];
+  for (const [at, item] of items.entries()) {
+    try {
+      boxes.push(parseBox(item, at, format));
+    } catch (error) {
+      if (!isVillaError(error)) throw error;
+      problems.push(error.message);
     }
   }
-  if (dropped.length > 0 && (!drop || boxes.length === 0)) fail(dropped[0]!);
-  const told = items.some(({ attributes }) => attributes !== undefined);
-  const attributes = told ? items.map((item) => item.attributes ?? []) : undefined;
-  return { boxes, kept, total: items.length, attributes, dropped };
+  if (problems.length > 0 && (!onBadBox || boxes.length === 0)) fail(problems[0]!);
+  for (const problem of problems) onBadBox?.(problem);
+  return items.length > 0 ? { boxes, listed: items.length } : undefined;
 }
 
-/** @returns the corners, or what is wrong, with the numbers as the table has them */
-function parseBox(box: unknown, name: string, format: BoxFormat): Box | string {
-  const numbers = isList(box) ? Array.from(box, Number) : [];
-  if (numbers.length !== 4 || !numbers.every(Number.isFinite)) return `${name} is not four numbers`;
-  const [x, y, third, fourth] = numbers as [number, number, number, number];
-  const shown = `${name}, [${numbers.join(", ")}],`;
-  if (format === "xyxy") {
-    if (x < third && y < fourth) return [x, y, third, fourth];
-    return `${shown} is empty or has its corners swapped; boxes are xyxy`;
+function parseBox(item: unknown, at: number, format: BoxFormat): ParsedBox {
+  if (item instanceof BadBox) fail(item.problem);
+  const { id, box, bbox, attributes } = (isList(item) ? { box: item } : (item ?? {})) as Record<string, unknown>;
+  const isAnnotation = typeof id === "number" || typeof id === "string";
+  const label = isAnnotation ? `annotation ${id}` : `box ${at}`;
+  const given = box ?? bbox;
+  const numbers = isList(given) ? Array.from(given, numberOf) : [];
+  if (numbers.length !== 4 || !numbers.every(Number.isFinite)) {
+    fail(isAnnotation ? `the bbox of ${label} is not four numbers` : `${label} is not four numbers`);
   }
-  if (third > 0 && fourth > 0) return [x, y, x + third, y + fourth];
-  const [side, length] = third > 0 ? ["height", fourth] : ["width", third];
-  return `${shown} has the ${side} ${length}; boxes are left, top, width, height`;
+  const [x, y, third, fourth] = numbers as [number, number, number, number];
+  const name = `${label}, ${isAnnotation ? "bbox " : ""}[${numbers.join(", ")}],`;
+  if (format === "xywh") {
+    if (!(third > 0)) fail(`${name} has the width ${third}`);
+    if (!(fourth > 0)) fail(`${name} has the height ${fourth}`);
+    return { name, box: [x, y, x + third, y + fourth], attributes, at };
+  }
+  if (!(x < third && y < fourth)) fail(`${name} is empty or has its corners swapped; boxes are ${format}`);
+  return { name, box: [x, y, third, fourth], attributes, at };
 }
 
-/** @returns of each region that was kept */
-function parseRegionAttributes(value: unknown, boxes: ParsedBoxes | undefined): string[][] {
+/** Of a number, or the text of one; nothing else becomes 0 or 1. */
+function numberOf(value: unknown): number {
+  if (typeof value === "number" || typeof value === "bigint") return Number(value);
+  return typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN;
+}
+
+/** The true attributes of the boxes that are kept, from a column of their own or from the boxes. */
+function attributesOfRegions(column: unknown, regions: ParsedBoxes | undefined): string[][] | undefined {
+  const own = regions?.boxes.map(({ attributes }) => attributes ?? undefined) ?? [];
+  const fromBoxes = own.some((each) => each !== undefined)
+    ? parseRegionAttributes(
+        own.map((each) => each ?? []),
+        own.length,
+      )
+    : undefined;
+  if (column === undefined) return fromBoxes;
+  const listed = parseRegionAttributes(column, regions?.listed);
+  const kept = regions?.boxes.map(({ at }) => listed[at]!);
+  const differing = fromBoxes?.findIndex((words, i) => [...words].sort().join() !== [...kept![i]!].sort().join()) ?? -1;
+  if (differing >= 0) {
+    const [first, second] = [fromBoxes![differing]!.join(", "), kept![differing]!.join(", ")];
+    fail(`${regions!.boxes[differing]!.name} has the attributes "${first}", but its region attributes are "${second}"`);
+  }
+  return kept;
+}
+
+/** @param boxes how many the row lists */
+function parseRegionAttributes(value: unknown, boxes: number | undefined): string[][] {
   const list = fromJson(value, "region attributes");
   if (!isList(list)) fail("its region attributes are not a list");
   const perRegion = Array.from(list, (own) => distinct(words(own, "region attributes")));
-  if (perRegion.length !== boxes?.total) {
-    fail(`it has ${boxes?.total ?? "no"} boxes but attributes of ${perRegion.length} regions`);
+  if (perRegion.length !== boxes) {
+    fail(`it has ${boxes ?? "no"} boxes but attributes of ${perRegion.length} regions`);
   }
-  return boxes.kept.map((region) => perRegion[region]!);
+  return perRegion;
 }
 
 function words(value: unknown, what: string): string[] {
   const list = typeof value === "string" && !value.trim().startsWith("[") ? value.split(/[;|]/) : fromJson(value, what);
   if (!isList(list)) fail(`its ${what} are not a list of words`);
-  return Array.from(list, (given) => {
-    const item = given instanceof Uint8Array ? textOf(given, what) : given;
+  return Array.from(list, (item) => {
     if (typeof item !== "string") fail(`its ${what} are not a list of words`);
     return item.trim();
   }).filter((item) => item !== "");
@@ -217,7 +263,7 @@ function words(value: unknown, what: string): string[] {
 function fromJson(value: unknown, what: string): unknown {
   if (typeof value !== "string") return value;
   try {
-    return parseJson(value);
+    return JSON.parse(value) as unknown;
   } catch {
     return fail(`its ${what} are not valid JSON`);
   }

@@ -51,3 +51,15 @@ test("cells hold lists as lists, as JSON or with separators", () => {
   expect(() => parseRow({ ...base, attributes: [1] }, 0)).toThrow("not a list of words");
   expect(() => parseRow({ ...base, boxes: "[1" }, 0)).toThrow("not valid JSON");
 });
+
+test("names that differ in case alone are refused, in a file and in a table", async () => {
+  expect(() => parseAttributeFile('["cup", "Cup"]')).toThrow('The attributes "cup" and "Cup" differ in case alone');
+  const { TestFolder } = await import("./folder.ts");
+  const folder = await TestFolder.make();
+  const table = await folder.jsonl(
+    ["cup", "Cup"].map((attribute) => ({ image: "a.png", text: "x", attributes: [attribute] })),
+  );
+  await expect(folder.ingest(table)).rejects.toThrow("differ in case alone");
+  const attributes = await folder.attributes(["cup"]);
+  expect(await folder.ingest(table, { attributes, overwrite: true })).toMatchObject({ attributes: [{ images: 2 }] });
+});

@@ -24,6 +24,23 @@ test("frequent nouns with their adjectives, plurals as synonyms; what is denied 
   expect((await mineAttributes(texts, 50)).map(({ name }) => name)).not.toContain("fracture");
 });
 
+test("adjectives are found alone, and words that end in s are not cut", async () => {
+  const captions = [
+    "a red mug beside a lens",
+    "two red lenses",
+    "the cup is red . a 50 mm lens",
+    "a blue mug . a lens",
+    "no red cup . blue",
+  ];
+  const mined = await mineAttributes(captions, 50);
+  // As a dataset counts them.
+  const counts = new Map(mined.map(({ name, texts: count }) => [name, count]));
+  expect([counts.get("red"), counts.get("blue"), counts.get("mug")]).toEqual([3, 2, 2]);
+  expect(counts.get("lens")).toBe(4);
+  expect(mined.find(({ name }) => name === "lens")!.synonyms).toEqual(["lenses"]);
+  expect([...counts.keys()].filter((name) => /\blen\b/.test(name))).toEqual([]);
+});
+
 test("--mine lists its phrases in a file that --attributes takes", async () => {
   const folder = await TestFolder.make();
   const table = await folder.jsonl(texts.map((text) => ({ image: "a.png", text })));

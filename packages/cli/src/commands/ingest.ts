@@ -111,7 +111,11 @@ function withRowFlags(command: Command): void {
     )
     .option("--clip-boxes", "cut boxes off at the edge of their image instead of refusing them")
     .option("--attributes <file>", "JSON file of attributes to look for in the texts: names, synonyms, templates")
-    .option("--mine <n>", "look for the n most frequent noun phrases instead, and list them for review", wholeNumber)
+    .option(
+      "--mine <n>",
+      "look for the n most frequent noun phrases and adjectives instead, and list them for review",
+      wholeNumber,
+    )
     .option("--no-negation", 'count mentions such as "no lid" too')
     .option("--split <shares>", "of rows without a split", "train=0.8,val=0.1,test=0.1")
     .option("--group-by <column>", "rows that agree in this column fall into the same split, e.g. patient")
@@ -154,7 +158,7 @@ function describe(result: Printed | Extract<IngestResult, { complete: false }>):
   const { directory, rows } = result;
   if (!result.complete)
     return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
-  const { images, regions, splits, attributes, skippedRows, droppedBoxes, card } = result;
+  const { images, regions, splits, attributes, skippedRows, skippedBoxes, card } = result;
   const note = trainNote(result);
   return [
     `${counted(images, "image")} with ${counted(regions, "region")} in ${directory}`,
@@ -162,12 +166,8 @@ function describe(result: Printed | Extract<IngestResult, { complete: false }>):
     table([["split", "images"], ...splits.map(({ split, images: own }) => [split, own])]),
     "",
     table([["attribute", "images"], ...attributes.map(({ name, images: own }) => [name, own])]),
-    ...(skippedRows + droppedBoxes > 0
-      ? [
-          "",
-          `Left out: ${skippedRows} of ${rows} rows, and ${counted(droppedBoxes, "box", "boxes")} of others; problems.jsonl says why.`,
-        ]
-      : []),
+    ...(skippedRows > 0 ? ["", `Left out: ${skippedRows} of ${rows} rows; problems.jsonl says why.`] : []),
+    ...(skippedBoxes > 0 ? ["", `Left out: ${counted(skippedBoxes, "box", "boxes")}; problems.jsonl says why.`] : []),
     ...(note === undefined ? [] : ["", `Warning: ${note}`]),
     "",
     `Data card: ${card}`,

@@ -82,11 +82,11 @@ function examplesSection(pictures: readonly Markup[]): Markup {
   return html`<section id="examples"><h2>Examples</h2><div class="samples">${pictures}</div></section>`;
 }
 
-function problemsSection({ problems, skippedRows }: IngestSummary): Markup {
-  if (skippedRows === 0) return html``;
+function problemsSection({ problems, skippedRows, skippedBoxes }: IngestSummary): Markup {
+  if (skippedRows + skippedBoxes === 0) return html``;
   const shown = problems.slice(0, 20).map((problem) => html`<li>${describeProblem(problem)}</li>`);
   return html`<section id="left-out"><h2>Left out</h2>
-<p>Rows of the table that could not be used: ${skippedRows}; <code>problems.jsonl</code> lists them all.</p><ul>${shown}</ul></section>`;
+<p>Rows of the table that could not be used: ${skippedRows}; boxes left out of other rows: ${skippedBoxes}; <code>problems.jsonl</code> lists them all.</p><ul>${shown}</ul></section>`;
 }
 
 function goingOn(directory: string): Markup {

@@ -69,7 +69,7 @@ export async function assemble(
   await atomicWriteFile(join(directory, datasetFiles.vocabulary), formatVocabulary(vocabulary));
   await atomicWriteFile(join(directory, sourcesFile), sources(eachPart()));
   await job.forgetProblems();
-  if (summary.skippedRows + summary.droppedBoxes > 0)
+  if (summary.skippedRows + summary.skippedBoxes > 0)
     await atomicWriteFile(join(directory, problemsFile), problemLines(eachPart()));
   const manifest = { format: manifestFormat, settings: options.settings, rows, summary };
   await atomicWriteFile(join(directory, manifestFile), `${JSON.stringify(manifest, null, 1)}\n`);
@@ -81,7 +81,7 @@ export async function assemble(
 
 /** image_id, and where it comes from: path and id as the table has them. */
 export const sourcesFile = "sources.feather";
-/** Rows and boxes that were left out and why, one JSON object a line. */
+/** Rows that were left out and why, one JSON object a line. */
 export const problemsFile = "problems.jsonl";
 
 /** Rows of several parts at once: each piece of a Feather file has a cost of its own. */

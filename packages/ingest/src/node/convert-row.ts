@@ -8,7 +8,7 @@ import {
 } from "@villa/data";
 import { fitBox, type RegionRule, ruledRegions } from "../regions.ts";
 import type { TableRow } from "../row.ts";
-import type { StoredImage } from "./images.ts";
+import { forwardSlashes, type StoredImage } from "./images.ts";
 import type { IngestedRow } from "./job.ts";
 import { hashSplit, type SplitShares } from "./split.ts";
 
@@ -21,40 +21,40 @@ export interface ConvertOptions {
   readonly seed: number;
 }
 
-/** A row as an annotation, and which of its boxes were left out. */
-export interface ConvertedRow {
-  readonly row: IngestedRow;
-  readonly droppedBoxes: readonly string[];
-}
-
 /**
  * Turns a row whose image is stored into an annotation.
  *
- * @param options `dropBoxes`: leave out boxes that do not fit the image as long as others remain
+ * @param onBadBox hears what is wrong with a box, which is then left out unless it is the only one
  * @throws VillaError `InvalidFile`
  */
 export function convertRow(
   row: TableRow,
   image: StoredImage,
-  options: ConvertOptions & { readonly dropBoxes?: boolean | undefined },
-): ConvertedRow {
+  options: ConvertOptions,
+  onBadBox: (problem: string) => void,
+): IngestedRow {
   const { source, stored } = image;
-  const boxes = row.boxes ?? ruledRegions(options.regions, source, [row.id, row.image]);
-  const fitted = boxes.map((box, region) => {
+  const boxes = row.boxes ?? ruledRegions(options.regions, source, [row.id, row.image, forwardSlashes(row.image)]);
+  const regionCoord: Box[] = [];
+  const kept: number[] = [];
+  const problems: string[] = [];
+  for (const [region, box] of boxes.entries()) {
+    const name = row.boxNames?.[region] ?? `box ${region}, [${box.join(", ")}],`;
     try {
-      return fitBox(box, region, { source, stored, clip: options.clipBoxes });
+      regionCoord.push(fitBox(box, name, { source, stored, clip: options.clipBoxes }));
+      kept.push(region);
     } catch (error) {
-      if (isVillaError(error, "InvalidFile")) return error;
-      throw error;
+      if (!isVillaError(error)) throw error;
+      problems.push(error.message);
     }
-  });
-  const problems = fitted.filter((box) => isVillaError(box));
-  if (problems.length > 0 && (!options.dropBoxes || problems.length === boxes.length)) throw problems[0]!;
-  const isKept = (_: unknown, region: number) => !isVillaError(fitted[region]);
-  const regionCoord = fitted.filter((box): box is Box => !isVillaError(box));
+  }
+  if (kept.length === 0) throw new VillaError("InvalidFile", problems[0]!);
+  for (const problem of problems) onBadBox(problem);
   const finder = options.attributes;
-  const regToAttr = row.regionAttributes?.filter(isKept).map((own) => finder?.canonical(own) ?? own);
-  const converted: IngestedRow = {
+  const { regionAttributes } = row;
+  const regToAttr =
+    regionAttributes && kept.map((region) => finder?.canonical(regionAttributes[region]!) ?? regionAttributes[region]!);
+  return {
     annotation: {
       imageId: row.number,
       imageSize: [stored.height, stored.width],
@@ -70,7 +70,29 @@ export function convertRow(
     id: row.id,
     group: row.group,
   };
-  return { row: converted, droppedBoxes: [...(row.droppedBoxes ?? []), ...problems.map(({ message }) => message)] };
+}
+
+/**
+ * Boxes of a picture that has another size than the table says lie in the wrong places.
+ *
+ * @param told what the table says
+ * @throws VillaError `InvalidFile` with both sizes
+ */
+export function checkSize(told: Size, { source }: StoredImage, autoOrient: boolean): void {
+  if (told.width === source.width && told.height === source.height) return;
+  const isTurned = told.width === source.height && told.height === source.width;
+  const remedy = autoOrient
+    ? "; its boxes count in the picture as it lies in the file: leave out --auto-orient"
+    : "; if its boxes count in the picture turned as its EXIF orientation says, give --auto-orient";
+  throw new VillaError(
+    "InvalidFile",
+    `the table says ${told.width} × ${told.height} pixels, but the picture has ${source.width} × ${source.height}${isTurned ? remedy : ""}`,
+  );
+}
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
 }
 
 function attributesOf(

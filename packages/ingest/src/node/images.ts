@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
-import { type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
+import { isVillaError, otherKind, type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
 import { atomicWriteFile, readFileBytes } from "@villa/data/node";
+import type { Metadata, Sharp } from "sharp";
 
 /** How images are stored; see {@link storeImage}. */
 export type ImageFormat = "png" | "npz" | "keep";
@@ -35,11 +36,11 @@ const mostPixels = 100_000_000;
 
 /**
  * Stores an image in a dataset's folder as 8-bit RGB. Grey becomes RGB, 16 bits become 8 (the upper byte), transparent
- * parts white, CMYK and other spaces sRGB. Values of other kinds, and of 16 bits that use only the lowest 12, are refused.
+ * parts white, CMYK and other spaces sRGB.
  *
  * `png`: lossless, read by everything. `npz`: the original's sparse arrays, for its Python code; 5 to 20 times larger than
- * PNG for photographs. `keep`: the bytes of the file as they are, where it is an 8-bit sRGB PNG or JPEG without palette
- * that needs no change; PNG else.
+ * PNG for photographs. `keep`: the bytes of the file as they are, where it is an 8-bit RGB PNG or JPEG that needs no
+ * change; PNG else.
  *
  * @param source path or the bytes of a file, in any format that libvips reads: JPEG, PNG, WebP, TIFF, AVIF, GIF
  * @throws VillaError `InvalidFile` when it is missing or cannot be decoded completely
@@ -69,18 +70,24 @@ export async function storeImage(
   return write("png", await sharp(picture.pixels, { raw }).png({ compressionLevel: 6 }).toBuffer());
 }
 
+/** A path of Windows as other systems write it. */
+export function forwardSlashes(path: string): string {
+  return path.replaceAll("\\", "/");
+}
+
 /** A table made elsewhere should not reach what its reader did not give it. */
 function pathOf(image: string, folder: string): string {
   if (isAbsolute(image)) return image;
-  // Tables made on Windows have backslashes, which are ordinary characters of a name elsewhere.
-  if (image.includes("\\") && !existsSync(join(folder, image))) return pathOf(image.replaceAll("\\", "/"), folder);
-  if (/^\.\.(?:[\\/]|$)/.test(normalize(image))) {
+  const slashed = forwardSlashes(image);
+  if (/^\.\.(?:[\\/]|$)/.test(normalize(slashed))) {
     throw new VillaError(
       "InvalidFile",
       "its image lies outside of --images; give a folder that holds all, or absolute paths",
     );
   }
-  return join(folder, image);
+  // Other systems than Windows allow a backslash in a name.
+  const literal = join(folder, image);
+  return slashed === image || existsSync(literal) ? literal : join(folder, slashed);
 }
 
 /**
@@ -126,11 +133,9 @@ async function decodePicture(
     const scaled = maxSide !== undefined && Math.max(source.width, source.height) > maxSide;
     const fitted = scaled ? picture.resize({ width: maxSide, height: maxSide, fit: "inside" }) : picture;
     const turned = autoOrient && (metadata.orientation ?? 1) > 1;
-    const { format, space, channels, depth, icc } = metadata;
-    if (depth !== "uchar" && depth !== "ushort") throw new Error(sampleProblem(depth));
-    if (depth === "ushort") await requireRange(input);
-    const isSrgb = space === "srgb" && (icc === undefined || icc.includes("sRGB") || icc.includes("s\0R\0G\0B"));
-    const isRgb = isSrgb && channels === 3 && depth === "uchar" && !metadata.isPalette && !scaled && !turned;
+    const { format, space, channels, depth } = metadata;
+    await checkSamples(sharp(input, { failOn: "error", limitInputPixels: mostPixels }), metadata);
+    const isRgb = space === "srgb" && channels === 3 && depth === "uchar" && !metadata.isPalette && !scaled && !turned;
     const { data, info } = await fitted
       .flatten({ background: "#ffffff" })
       .toColourspace("srgb")
@@ -140,42 +145,70 @@ async function decodePicture(
     const plain = isRgb && format === "png" ? "png" : isRgb && format === "jpeg" ? "jpg" : undefined;
     return { source, width: info.width, height: info.height, pixels: data, plain };
   } catch (cause) {
+    if (isVillaError(cause)) throw cause;
     const why = (await fileProblem(input)) ?? (cause as Error).message.split("\n")[0]!;
     throw new VillaError("InvalidFile", `${name} cannot be read: ${why}`, { cause });
   }
 }
 
-function sampleProblem(depth: string | undefined): string {
-  const kind = new Map([
-    ["uint", "32-bit whole numbers"],
-    ["int", "32-bit whole numbers"],
-    ["float", "floating-point numbers"],
-    ["double", "floating-point numbers"],
-  ]).get(depth ?? "");
-  return `its values are ${kind ?? `of the kind "${depth}"`}, whose range the file does not say; make them 8-bit first`;
-}
-
-/** 16 bits become the upper 8: a scan that uses the lowest 12 of them alone would be black without a word. */
-async function requireRange(input: string | Uint8Array): Promise<void> {
-  const { default: sharp } = await import("sharp");
-  const { channels } = await sharp(input, { limitInputPixels: mostPixels }).removeAlpha().stats();
-  const most = Math.max(...channels.map(({ max }) => max));
-  if (most === 0 || most >= 4096) return;
-  throw new Error(
-    `its 16-bit values reach ${most} of 65535 at most, which would be nearly black in 8 bits; spread them over the whole range first`,
+/**
+ * Refuses samples that would become wrong without a word: 32-bit and signed ones have no range that tells what white is,
+ * and 16-bit ones of a 12-bit camera would be nearly black.
+ *
+ * @throws VillaError `InvalidFile` saying what the samples are
+ */
+async function checkSamples(picture: Sharp, { depth, space, channels }: Metadata): Promise<void> {
+  if (depth === "uchar" || space === "scrgb") return;
+  if (depth !== "ushort") {
+    const kind = sampleKinds.get(depth) ?? depth;
+    throw new VillaError(
+      "InvalidFile",
+      `its samples are ${kind}; scale them to 8 or 16 bits, so that 0 is black and the most is white`,
+    );
+  }
+  const { channels: stats } = await picture.stats();
+  const most = Math.max(...stats.slice(0, channels >= 3 ? 3 : 1).map(({ max }) => max));
+  if (most === 0 || most > darkest) return;
+  throw new VillaError(
+    "InvalidFile",
+    `its 16-bit samples reach only to ${most} of 65535, so that it would be nearly black; scale them to the whole range`,
   );
 }
 
+/** The most that 12 bits hold. */
+const darkest = 4095;
+const sampleKinds: ReadonlyMap<string, string> = new Map([
+  ["char", "signed 8-bit integers"],
+  ["short", "signed 16-bit integers"],
+  ["uint", "32-bit integers"],
+  ["int", "signed 32-bit integers"],
+  ["float", "32-bit floating-point numbers"],
+  ["double", "64-bit floating-point numbers"],
+]);
+
 /** libvips takes what is not there for another format now and then. */
 async function fileProblem(input: string | Uint8Array): Promise<string | undefined> {
-  if (typeof input !== "string") return undefined;
   try {
+    if (typeof input !== "string") return otherKindOfImage(input);
     const entry = await stat(input);
-    return entry.isFile() ? undefined : "it is not a file";
+    if (!entry.isFile()) return "it is not a file";
+    const file = await open(input);
+    try {
+      const start = new Uint8Array(64);
+      const { bytesRead } = await file.read(start, 0, start.length, 0);
+      return otherKindOfImage(start.subarray(0, bytesRead));
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return code === "ENOENT" ? "there is no such file" : message;
   }
+}
+
+function otherKindOfImage(start: Uint8Array): string | undefined {
+  const other = otherKind(start);
+  return other === "" || other.includes(" image") ? undefined : `it is not an image${other}`;
 }
 
 /** [height, width, 3] → [3, height, width] */

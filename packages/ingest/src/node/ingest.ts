@@ -3,7 +3,7 @@ import { isVillaError, ownsPart, throwIfAborted, VillaError } from "@villa/data"
 import { atomicWriteFile, itemsPerPart, readFileBytes } from "@villa/data/node";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
-import { type ConvertedRow, convertRow } from "./convert-row.ts";
+import { checkSize, convertRow } from "./convert-row.ts";
 import { type StoredImage, storeImage } from "./images.ts";
 import {
   type IngestedPart,
@@ -90,7 +90,7 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
   const isMine = (part: number): boolean => (shard === undefined || ownsPart(shard, part)) && !isFinished(part);
   const ids = new Map<string, number>();
   const problems: RowProblem[] = [];
-  const total = Math.min(input.table.expected, limit);
+  const total = Math.min(input.table.expectedRows, limit);
   let batch: TableRecord[] = [];
   let rows = 0;
   onProgress?.({ task: "reading rows", done: 0, total, unit: "rows" });
@@ -127,7 +127,7 @@ async function ingestPart(
 ): Promise<IngestedPart> {
   const rows: IngestedRow[] = [];
   const problems: RowProblem[] = [];
-  const results: (ConvertedRow | RowProblem)[] = new Array(records.length);
+  const results: RowResult[] = new Array(records.length);
   let next = 0;
   const work = async (): Promise<void> => {
     while (next < records.length) {
@@ -137,14 +137,15 @@ async function ingestPart(
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, records.length) }, work));
   for (const result of results) {
-    if ("problem" in result) problems.push(result);
-    else {
-      rows.push(result.row);
-      const { imageId: row } = result.row.annotation;
-      problems.push(...result.droppedBoxes.map((problem) => ({ row, image: result.row.source, problem, box: true })));
-    }
+    problems.push(...result.problems);
+    if (result.row) rows.push(result.row);
   }
   return { rows, problems };
+}
+
+interface RowResult {
+  readonly row?: IngestedRow | undefined;
+  readonly problems: readonly RowProblem[];
 }
 
 async function ingestRow(
@@ -152,47 +153,39 @@ async function ingestRow(
   record: TableRecord,
   { table, convert }: IngestInput,
   options: IngestOptions,
-): Promise<ConvertedRow | RowProblem> {
-  const { columns, boxFormat, image = {}, store = storeImage, skipBad = false } = options;
+): Promise<RowResult> {
+  const { columns, boxFormat, image = {}, store = storeImage } = options;
   let row: TableRow | undefined;
+  const badBoxes: string[] = [];
+  const onBadBox = (problem: string): void => {
+    badBoxes.push(problem);
+  };
   try {
     if (record.problem) throw record.problem;
-    row = parseRow(record.values, record.number, {
-      columns,
-      boxFormat: table.format.boxFormat ?? boxFormat,
-      dropBoxes: skipBad,
-    });
-    const stored: StoredImage = await store({ ...row, folder: imagesFolder(options) }, directory, row.number, {
+    const format = table.format.boxFormat ?? boxFormat;
+    const parsed = parseRow(record.values, record.number, { columns, boxFormat: format, onBadBox });
+    row = parsed;
+    const stored: StoredImage = await store({ ...parsed, folder: imagesFolder(options) }, directory, parsed.number, {
       ...image,
       format: image?.format ?? "png",
     });
-    checkSize(record.size, stored, options.image);
-    return convertRow(row, stored, { ...convert, dropBoxes: skipBad });
+    if (record.size) checkSize(record.size, stored, image?.autoOrient ?? false);
+    return {
+      row: convertRow(parsed, stored, convert, onBadBox),
+      problems: badBoxes.map((problem) => ({ row: record.number, image: parsed.image, problem, boxOnly: true })),
+    };
   } catch (error) {
     // What is wrong with a row is listed; a full disk ends the run.
     if (!isVillaError(error, "InvalidFile")) throw error;
-    return { row: record.number, image: row ? row.image : undefined, problem: error.message };
+    return { problems: [{ row: record.number, image: row?.image, problem: error.message }] };
   }
-}
-
-/** @throws VillaError `InvalidFile` when the table says another size than the picture has: its boxes would lie elsewhere */
-function checkSize(told: TableRecord["size"], { source }: StoredImage, image: IngestOptions["image"]): void {
-  if (!told || (told.width === source.width && told.height === source.height)) return;
-  const sizes = `the table says ${told.width} × ${told.height} pixels, the image has ${source.width} × ${source.height}`;
-  const isTurned = told.width === source.height && told.height === source.width;
-  const remedy = !isTurned
-    ? ""
-    : image?.autoOrient
-      ? " (without --auto-orient, images stay as they are stored)"
-      : " (--auto-orient turns photos as their EXIF orientation says)";
-  throw new VillaError("InvalidFile", `${sizes}${remedy}`);
 }
 
 /** Marks a record whose id another one has already. */
 function checkId(record: TableRecord, ids: Map<string, number>, column: string): TableRecord {
   const value = record.values && Object.hasOwn(record.values, column) ? record.values[column] : undefined;
-  if (value === undefined || value === null || value === "") return record;
-  const id = String(value).trim();
+  const id = ["string", "number", "bigint", "boolean"].includes(typeof value) ? String(value).trim() : "";
+  if (id === "") return record; // what is neither a word nor a number is refused with its row
   const first = ids.get(id);
   if (first === undefined) {
     ids.set(id, record.number);
@@ -216,8 +209,19 @@ async function refuse(
   const more = problems.length > shown.length ? `\n  … and ${problems.length - shown.length} more` : "";
   throw new VillaError(
     "InvalidFile",
-    `${problems.length === 1 ? "A row" : `${problems.length} rows`} of ${table} cannot be used; put right what is listed (in full in ${path}), or leave such rows out with --skip-bad:\n  ${shown.join("\n  ")}${more}`,
+    `${described(problems)} of ${table} cannot be used; put right what is listed (in full in ${path}), or leave such rows and boxes out with --skip-bad:\n  ${shown.join("\n  ")}${more}`,
   );
+}
+
+/** "2 rows and 1 box" */
+function described(problems: readonly RowProblem[]): string {
+  const boxes = problems.filter(({ boxOnly }) => boxOnly).length;
+  const rows = problems.length - boxes;
+  const counts = [
+    rows > 0 && `${rows} ${rows === 1 ? "row" : "rows"}`,
+    boxes > 0 && `${boxes} ${boxes === 1 ? "box" : "boxes"}`,
+  ];
+  return counts.filter(Boolean).join(" and ");
 }
 
 /** "row 3 (a.jpg): its text is empty" */

@@ -30,8 +30,8 @@ export interface RowProblem {
   readonly image?: string | undefined;
   /** A clause such as "its text is empty". */
   readonly problem: string;
-  /** It is a box that was left out; the row stayed. */
-  readonly box?: boolean | undefined;
+  /** Set where only a box is left out, and the row is an image all the same. */
+  readonly boxOnly?: true | undefined;
 }
 
 export interface IngestedPart {

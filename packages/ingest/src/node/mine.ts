@@ -16,8 +16,9 @@ export interface MinedAttribute {
 export const mostMinedTexts = 5000;
 
 /**
- * The most frequent noun phrases of texts: nouns in the singular, alone and with the adjectives before them. A noun that
- * occurs nearly always with the same adjective is left out in favour of both together. English only.
+ * The most frequent noun phrases and adjectives of texts: nouns in the singular, alone and with the adjectives before them,
+ * and adjectives alone. A word that occurs nearly always in the same phrase is left out in favour of the phrase. English
+ * only.
  *
  * Phrases are found by the grammar of the library compromise; a person should look through them.
  *
@@ -32,18 +33,25 @@ export async function mineAttributes(
   const singular = new Map<string, string>();
   const singularOf = (noun: string, isPlural: boolean): string => {
     if (!isPlural) return noun;
-    const known = singular.get(noun) ?? plain(nlp(noun).nouns().toSingular().text());
+    const known = singular.get(noun) ?? singularForm(noun, (words) => plain(nlp(words).nouns().toSingular().text()));
     singular.set(noun, known);
     return known;
   };
-  let seen = 0;
+  const seen: string[] = [];
   for await (const text of texts) {
-    if (seen++ === mostMinedTexts) break;
+    if (seen.length === mostMinedTexts) break;
+    seen.push(text);
     const own = new Set<string>();
     // The library takes "a nodule in the spine" for one phrase; one call a text is much faster than one a phrase.
     const parts = text.split(joints).join(". ");
-    const nouns = nlp(parts).nouns().json() as { noun?: NounPhrase | undefined }[];
-    for (const [phrase, form] of nouns.flatMap(({ noun }) => candidates(noun, singularOf))) {
+    const parsed = nlp(parts);
+    const nouns = parsed.nouns().json() as { noun?: NounPhrase | undefined }[];
+    const adjectives = (parsed.adjectives().out("array") as string[]).map(plain).filter((word) => word !== "");
+    const found: [string, string][] = [
+      ...nouns.flatMap(({ noun }) => candidates(noun, singularOf)),
+      ...adjectives.map((word): [string, string] => [word, word]),
+    ];
+    for (const [phrase, form] of found) {
       if (own.has(phrase) || !isSaid(phrase, form, text)) continue;
       own.add(phrase);
       const known = phrases.get(phrase) ?? { texts: 0, forms: new Set<string>(), example: "" };
@@ -56,10 +64,13 @@ export async function mineAttributes(
       phrases.set(phrase, known);
     }
   }
+  recount(phrases, seen);
   const ranked = [...phrases].sort(([a, { texts: m }], [b, { texts: n }]) => n - m || (a < b ? -1 : 1));
   const kept = ranked.filter(
     ([phrase, { texts: own }]) =>
-      !ranked.some(([longer, other]) => longer.endsWith(` ${phrase}`) && other.texts >= 0.9 * own),
+      !ranked.some(
+        ([longer, other]) => longer !== phrase && ` ${longer} `.includes(` ${phrase} `) && other.texts >= 0.9 * own,
+      ),
   );
   return kept.slice(0, count).map(([name, { texts: own, forms, example }]) => ({
     name,
@@ -67,6 +78,23 @@ export async function mineAttributes(
     texts: own,
     example,
   }));
+}
+
+/**
+ * Counts the texts that mention each phrase by the rule by which a dataset finds its attributes: the grammar overlooks
+ * some, and counts of two kinds would disagree.
+ */
+function recount(
+  phrases: ReadonlyMap<string, { texts: number; readonly forms: ReadonlySet<string> }>,
+  texts: readonly string[],
+): void {
+  // Without a prototype: a phrase may be "constructor".
+  const synonyms: Record<string, readonly string[]> = Object.create(null);
+  for (const [phrase, { forms }] of phrases) if (forms.size > 0) synonyms[phrase] = [...forms];
+  const groups = [{ name: "", attributes: [...phrases.keys()], templates: defaultTemplates, synonyms }];
+  const mentions = new AttributeMentions({ mentions: "words", groups });
+  for (const known of phrases.values()) known.texts = 0;
+  for (const text of texts) for (const phrase of mentions.find(text)) phrases.get(phrase)!.texts++;
 }
 
 /** What the library tells about a noun phrase. */
@@ -88,6 +116,23 @@ function candidates(
   const adjectives = noun.adjectives.map(plain).filter((word) => word !== "");
   const starts = [[], adjectives.slice(-1), adjectives].filter((words, i) => i === 0 || words.length >= i);
   return starts.map((words) => [[...words, one].join(" "), [...words, root].join(" ")]);
+}
+
+/** The library takes these for plurals, or makes another word of their plural. */
+const singulars = new Map([
+  ["lens", "lens"],
+  ["lenses", "lens"],
+  ["gas", "gas"],
+  ["gases", "gas"],
+  ["series", "series"],
+  ["species", "species"],
+]);
+
+/** @param other makes the singular of words that are not listed */
+function singularForm(noun: string, other: (noun: string) => string): string {
+  const last = noun.split(" ").at(-1)!;
+  const listed = singulars.get(last);
+  return listed === undefined ? other(noun) : `${noun.slice(0, noun.length - last.length)}${listed}`;
 }
 
 const joints = /\b(?:and|at|by|for|from|in|near|of|on|or|over|to|under|with)\b/i;

@@ -4,7 +4,6 @@ import { dirname } from "node:path";
 import {
   type AttributeVocabulary,
   type Box,
-  decodeJson,
   isVillaError,
   joinSentences,
   proseSentences,
@@ -18,6 +17,7 @@ import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
 import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
 import type { SplitShares } from "./split.ts";
+import { decodeUtf8, parseJsonFile } from "./table/json-file.ts";
 import { openTable, type Table } from "./table/open-table.ts";
 import type { TableRecord } from "./table/table-format.ts";
 
@@ -148,7 +148,7 @@ async function mineTable(
   { columns = {}, limit = Number.POSITIVE_INFINITY, onProgress }: IngestOptions,
   count: number,
 ): Promise<MinedAttribute[]> {
-  const total = Math.min(table.expected, limit, mostMinedTexts);
+  const total = Math.min(table.expectedRows, limit, mostMinedTexts);
   const texts = async function* () {
     for await (const { number, values } of table.records()) {
       if (number >= limit) break;
@@ -165,7 +165,7 @@ async function mineTable(
 
 async function readAttributes(path: string, negation: boolean): Promise<AttributeVocabulary> {
   const bytes = await readFileBytes(path);
-  return withPath(path, () => parseAttributeFile(new TextDecoder().decode(bytes), { negation }));
+  return withPath(path, () => parseAttributeFile(decodeUtf8(path, bytes), { negation }));
 }
 
 /** `{ "<image or id>": [[x0, y0, x1, y1], …] }` */
@@ -177,11 +177,8 @@ async function readProposals(path: string, format: BoxFormat = "xyxy"): Promise<
       `--regions takes full, grid:3x3 or a JSON file of proposals; there is no file ${path}.`,
     );
   });
-  const value = decodeJson(bytes, path);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new VillaError("InvalidFile", `${path} holds no object of boxes by image or id.`);
-  }
-  const entries = Object.entries(value);
+  const value = parseJsonFile(path, bytes);
+  const entries = Object.entries((value ?? {}) as Record<string, unknown>);
   const boxes = entries.map(([name, own]): [string, readonly Box[]] => {
     try {
       const row = parseRow({ image: name, text: name, boxes: own }, 0, { boxFormat: format });

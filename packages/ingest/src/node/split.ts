@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { VillaError } from "@villa/data";
 
+const usualSplits = ["train", "val", "test"];
+
 /** Share of each split, in order; sums to 1. */
 export type SplitShares = readonly (readonly [name: string, share: number])[];
 
-const names = ["train", "val", "test"];
-
 /**
- * Reads `train=0.8,val=0.1,test=0.1`.
+ * Reads `train=0.8,val=0.1,test=0.1`. Other names are refused: nothing would ever look for them.
  *
  * @throws VillaError `InvalidArgument`
  */
@@ -18,9 +18,12 @@ export function parseSplitShares(text: string): SplitShares {
   });
   const sum = shares.reduce((total, [, share]) => total + share, 0);
   const isValid = shares.every(([name, share]) => name !== "" && share >= 0) && Math.abs(sum - 1) < 1e-6;
-  const odd = shares.find(([name]) => !names.includes(name));
-  if (odd && odd[0] !== "") {
-    throw new VillaError("InvalidArgument", `--split shares rows out to ${names.join(", ")}; there is no "${odd[0]}".`);
+  const strange = shares.find(([name]) => !usualSplits.includes(name));
+  if (strange) {
+    throw new VillaError(
+      "InvalidArgument",
+      `--split gives shares of train, val and test, not of "${strange[0]}"; other splits are named in the table's column of splits.`,
+    );
   }
   const isDistinct = new Set(shares.map(([name]) => name)).size === shares.length;
   if (isValid && isDistinct) return shares;

@@ -28,11 +28,11 @@ export interface DatasetFigures {
   readonly distinctSizes: number;
   /** Images spread evenly over the dataset. */
   readonly examples: readonly ImageAnnotation[];
-  /** Rows and boxes left out, the first hundred of them. */
+  /** Rows left out, the first hundred of them. */
   readonly problems: readonly RowProblem[];
   readonly skippedRows: number;
-  /** Boxes left out of rows that stayed. */
-  readonly droppedBoxes: number;
+  /** Boxes left out of rows that are in the dataset. */
+  readonly skippedBoxes: number;
 }
 
 /** Problems kept; all are in `problems.jsonl`. */
@@ -60,7 +60,7 @@ export class DatasetSurvey {
   #allTruth = true;
   #withoutAttributes = 0;
   #skippedRows = 0;
-  #droppedBoxes = 0;
+  #skippedBoxes = 0;
   readonly #problems: RowProblem[] = [];
   readonly #splits = new Map<string, SplitCount>();
   readonly #sizes = new Map<string, number>();
@@ -69,8 +69,8 @@ export class DatasetSurvey {
 
   /** @throws VillaError `InvalidFile` when a group crosses splits, or attributes are no attributes */
   add({ rows, problems }: IngestedPart): void {
-    const boxes = problems.filter(({ box }) => box).length;
-    this.#droppedBoxes += boxes;
+    const boxes = problems.filter(({ boxOnly }) => boxOnly).length;
+    this.#skippedBoxes += boxes;
     this.#skippedRows += problems.length - boxes;
     this.#problems.push(...problems.slice(0, problemsListed - this.#problems.length));
     for (const row of rows) this.#addRow(row);
@@ -104,7 +104,7 @@ export class DatasetSurvey {
       examples: this.#examples.take(),
       problems: this.#problems,
       skippedRows: this.#skippedRows,
-      droppedBoxes: this.#droppedBoxes,
+      skippedBoxes: this.#skippedBoxes,
     };
   }
 

@@ -1,142 +1,157 @@
-import { decodeJson, joinSentences, VillaError } from "@villa/data";
+import { joinSentences, VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
+import { BadBox } from "../../row.ts";
+import { parseJsonFile } from "./json-file.ts";
 import type { TableFormat, TableRecord } from "./table-format.ts";
 
-/** A COCO file: images, annotations with boxes or captions, and categories. It is read as a whole. */
-export const cocoFormat: TableFormat = {
+export const coco: TableFormat = {
   extensions: [".json"],
   isRectangular: false,
   boxFormat: "xywh",
-  async open({ path }) {
-    const records = await cocoRecords(path);
+  async open(path) {
+    const records = cocoRecords(path, parseJsonFile(path, await readFileBytes(path)));
     return {
-      expected: records.length,
-      records: async function* () {
+      expectedRows: records.length,
+      async *records() {
         yield* records;
       },
     };
   },
 };
 
-interface CocoAnnotation {
-  readonly id?: unknown;
-  readonly image_id?: unknown;
-  readonly bbox?: unknown;
-  readonly category_id?: unknown;
-  readonly caption?: unknown;
-  readonly attributes?: unknown;
-}
+type Entry = Readonly<Record<string, unknown>>;
 
 /**
- * Records of a COCO file, one an image: its size, its boxes, each with its category (and its `attributes`, if it has such a
- * list), and as text the image's own `text` or `caption` or else all captions among the annotations. Ids are compared by
- * their digits: "1" is 1. An image whose id another one has, or whose annotation names a category that is not there, gives
- * the error in its place.
+ * Records of a COCO file, one an image: boxes, each with its category (and its `attributes`, if it has such a list), and
+ * as text the image's own `text` or `caption` or else all captions among the annotations. After the images comes a record
+ * for each image that annotations name and the file does not have. Ids are compared as texts, since tools write 1 and "1".
  *
- * @throws VillaError `InvalidFile` for what is not in COCO's format, categories without a name or of one id, and
- *   annotations of images that are not there
+ * @throws VillaError `InvalidFile`
  */
-export async function cocoRecords(path: string): Promise<TableRecord[]> {
-  const { images, annotations, categories } = parse(path, await readFileBytes(path));
+function cocoRecords(path: string, value: unknown): TableRecord[] {
+  const { images, annotations, categories } = lists(path, value);
   const names = categoryNames(path, categories);
-  const byImage = new Map<string, CocoAnnotation[]>();
-  const filesById = new Map<string, unknown[]>();
-  for (const { id, file_name } of images) {
-    if (id === undefined) continue;
-    filesById.set(String(id), [...(filesById.get(String(id)) ?? []), file_name]);
-    byImage.set(String(id), []);
-  }
-  const strays = annotations.filter(({ image_id }) => !byImage.has(String(image_id)));
-  if (strays.length > 0) {
-    const [first] = strays;
-    const more = strays.length > 1 ? ` (and ${strays.length - 1} more of the kind)` : "";
+  const knowsTruth = names.size > 0 || annotations.some(({ attributes }) => Array.isArray(attributes));
+  const rows = grouped(images, ({ id }) => id);
+  const byImage = grouped(annotations, ({ image_id }) => image_id);
+  const strangers = [...byImage].filter(([id]) => !rows.has(id) || id === undefined);
+  if (annotations.length > 0 && strangers.length === byImage.size) {
     throw new VillaError(
       "InvalidFile",
-      `${path}: ${nameOf(first!)} belongs to image ${shown(first!.image_id)}, which the file does not list${more}; list the image, or take its annotations out.`,
+      `None of the annotations in ${path} belongs to one of its images: ${strangers[0]![0] === undefined ? "they have no image_id" : `no image has the id ${strangers[0]![0]}, for instance`}.`,
     );
   }
-  for (const annotation of annotations) byImage.get(String(annotation.image_id))!.push(annotation);
-  return images.map((image, number): TableRecord => {
-    const own = image.id === undefined ? [] : byImage.get(String(image.id))!;
-    const problem = problemOf(image, own, { names, filesById });
-    if (problem !== undefined) return { number, problem: new VillaError("InvalidFile", problem) };
-    const regions = own.filter(({ bbox }) => bbox !== undefined);
+  const rowOf = new Map(images.map((image, row) => [image, row]));
+  const places = new Map(annotations.map((annotation, i) => [annotation, i]));
+  const label = (annotation: Entry): string => idOf(annotation.id) ?? `at place ${places.get(annotation)} (from 0)`;
+  const records = images.map((image, number): TableRecord => {
+    const id = idOf(image.id);
+    const others = rows.get(id)!;
+    if (annotations.length > 0 && (id === undefined || others.length > 1)) {
+      const other = rowOf.get(others.find((each) => each !== image) ?? image);
+      const why = id === undefined ? "it has no id" : `its id "${id}" is that of row ${other} too`;
+      return {
+        number,
+        problem: new VillaError("InvalidFile", `${why}, so nothing tells which annotations are its own`),
+      };
+    }
+    const own = byImage.get(id) ?? [];
     const captions = own.flatMap(({ caption }) => (typeof caption === "string" ? [caption] : []));
     const text =
       image.text ?? image.caption ?? joinSentences(captions.map((caption) => caption.trim().replace(/\.$/, "")));
-    const values = {
-      ...image,
-      image: image.file_name,
-      text,
-      boxes:
-        regions.length > 0
-          ? regions.map((annotation) => ({
-              name: `bbox of ${nameOf(annotation)}`,
-              bbox: annotation.bbox,
-              attributes: attributesOf(annotation, names),
-            }))
-          : undefined,
+    const regions = own.filter(({ bbox, caption }) => isGiven(bbox) || !isGiven(caption));
+    const boxes = regions.map((annotation) => region(annotation, label(annotation), { names, knowsTruth }));
+    return {
+      number,
+      values: {
+        ...image,
+        image: image.file_name,
+        text,
+        boxes: boxes.length > 0 ? boxes : undefined,
+        region_attributes: undefined,
+      },
+      size: sizeOf(image),
     };
-    return { number, values, size: sizeOf(image) };
   });
+  for (const [id, own] of strangers) {
+    const whose = `${own.length === 1 ? "belongs" : `and ${own.length - 1} more belong`} to`;
+    const image = id === undefined ? "no image: no image_id" : `the image ${id}, which is not in the file`;
+    const problem = new VillaError("InvalidFile", `annotation ${label(own[0]!)} ${whose} ${image}`);
+    records.push({ number: records.length, problem });
+  }
+  return records;
 }
 
-function categoryNames(path: string, categories: readonly Record<string, unknown>[]): ReadonlyMap<string, string> {
+/** An annotation as a box with its true attributes, or what is wrong with it. */
+function region(
+  { bbox, category_id, attributes }: Entry,
+  label: string,
+  { names, knowsTruth }: { names: ReadonlyMap<string, string>; knowsTruth: boolean },
+): unknown {
+  if (!isGiven(bbox)) return new BadBox(`annotation ${label} has neither a bbox nor a caption`);
+  const category = idOf(category_id);
+  if (isGiven(category_id) && (category === undefined || !names.has(category))) {
+    return new BadBox(
+      `annotation ${label} has the category "${category ?? typeof category_id}", which is not in the file`,
+    );
+  }
+  const others: unknown[] = Array.isArray(attributes) ? attributes : [];
+  if (category === undefined && knowsTruth && !Array.isArray(attributes)) {
+    return new BadBox(`annotation ${label} has neither a category_id nor attributes`);
+  }
+  const own = category === undefined ? others : [names.get(category), ...others];
+  return { id: label, bbox, attributes: knowsTruth ? own : undefined };
+}
+
+/** Names by id. @throws VillaError `InvalidFile` for categories that cannot be told apart, or have no name */
+function categoryNames(path: string, categories: readonly Entry[]): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
-  for (const { id, name } of categories) {
-    if (typeof name !== "string" || name.trim() === "") {
-      throw new VillaError("InvalidFile", `${path}: the category ${shown(id)} has no name.`);
+  for (const [i, { id, name }] of categories.entries()) {
+    const key = idOf(id);
+    if (key === undefined) throw new VillaError("InvalidFile", `Category ${i} (from 0) of ${path} has no id.`);
+    if (names.has(key)) throw new VillaError("InvalidFile", `${path} has two categories with the id ${key}.`);
+    const text = typeof name === "number" ? `${name}` : name;
+    if (typeof text !== "string" || text.trim() === "") {
+      throw new VillaError("InvalidFile", `The category with the id ${key} of ${path} has no name.`);
     }
-    const before = names.get(String(id));
-    if (before !== undefined) {
-      throw new VillaError(
-        "InvalidFile",
-        `${path}: the categories "${before}" and "${name}" share the id ${shown(id)}.`,
-      );
-    }
-    names.set(String(id), name);
+    names.set(key, text);
   }
   return names;
 }
 
-function problemOf(
-  { id }: Readonly<Record<string, unknown>>,
-  annotations: readonly CocoAnnotation[],
-  { names, filesById }: { names: ReadonlyMap<string, string>; filesById: ReadonlyMap<string, unknown[]> },
-): string | undefined {
-  const files = filesById.get(String(id)) ?? [];
-  if (files.length > 1) {
-    return `its id ${shown(id)} is that of ${files.length} images (${files.slice(0, 3).join(", ")}), so that nobody knows whose annotations are whose`;
+/** The size that the file says the picture has; 0 and null say nothing. */
+function sizeOf({ width, height }: Entry): { width: number; height: number } | undefined {
+  return Number(width) > 0 && Number(height) > 0 ? { width: Number(width), height: Number(height) } : undefined;
+}
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
+
+/** An id as a text. @returns undefined for what is no id */
+function idOf(value: unknown): string | undefined {
+  if (typeof value === "number") return `${value}`;
+  return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined;
+}
+
+function grouped(entries: readonly Entry[], id: (entry: Entry) => unknown): Map<string | undefined, Entry[]> {
+  const groups = new Map<string | undefined, Entry[]>();
+  for (const entry of entries) {
+    const key = idOf(id(entry));
+    const own = groups.get(key);
+    if (own) own.push(entry);
+    else groups.set(key, [entry]);
   }
-  const stray = annotations.find(({ category_id }) => category_id !== undefined && !names.has(String(category_id)));
-  if (!stray) return undefined;
-  return `${nameOf(stray)} is of category ${shown(stray.category_id)}, which the file does not list`;
+  return groups;
 }
 
-function attributesOf({ category_id, attributes }: CocoAnnotation, names: ReadonlyMap<string, string>): unknown[] {
-  const category = names.get(String(category_id));
-  return [...(category === undefined ? [] : [category]), ...(Array.isArray(attributes) ? attributes : [])];
-}
-
-/** What the file says of a picture's size. */
-function sizeOf({ width, height }: Readonly<Record<string, unknown>>) {
-  return typeof width === "number" && typeof height === "number" ? { width, height } : undefined;
-}
-
-const shown = (id: unknown): string => (id === undefined ? "(none)" : JSON.stringify(id));
-const nameOf = ({ id }: CocoAnnotation): string => (id === undefined ? "an annotation" : `annotation ${shown(id)}`);
-
-function parse(path: string, bytes: Uint8Array) {
-  const value = decodeJson(bytes, path);
+function lists(path: string, value: unknown) {
   const { images, annotations = [], categories = [] } = (value ?? {}) as Record<string, unknown>;
-  const isRecords = (list: unknown): list is Record<string, unknown>[] =>
+  const isRecords = (list: unknown): list is Entry[] =>
     Array.isArray(list) && list.every((item) => typeof item === "object" && item !== null);
   if (!isRecords(images) || !isRecords(annotations) || !isRecords(categories)) {
-    const hint = images === undefined ? " (a file with one object a line ends in .jsonl)" : "";
     throw new VillaError(
       "InvalidFile",
-      `${path} is not in COCO's format: it needs lists of images, annotations and categories${hint}.`,
+      `${path} is not in COCO's format: it needs lists of images, annotations and categories.`,
     );
   }
-  return { images, annotations: annotations as CocoAnnotation[], categories };
+  return { images, annotations, categories };
 }

@@ -1,18 +1,17 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { extname } from "node:path";
-import { VillaError } from "@villa/data";
+import { otherKind, VillaError } from "@villa/data";
 import { fileError } from "@villa/data/node";
-import { cocoFormat } from "./coco.ts";
-import { csvFormat } from "./csv.ts";
-import { jsonlFormat } from "./jsonl.ts";
-import { parquetFormat } from "./parquet.ts";
+import { coco } from "./coco.ts";
+import { csv } from "./csv.ts";
+import { jsonl } from "./jsonl.ts";
+import { parquet } from "./parquet.ts";
 import type { TableFormat, TableRows } from "./table-format.ts";
 
-/** The kinds of table. A new one is its module and its name here. */
-const formats: readonly TableFormat[] = [jsonlFormat, csvFormat, parquetFormat, cocoFormat];
+/** In the order in which errors name their extensions. */
+const formats: readonly TableFormat[] = [jsonl, csv, parquet, coco];
 
-/** An open table. */
 export interface Table extends TableRows {
   readonly format: TableFormat;
   /** sha256 of the file. */
@@ -20,41 +19,49 @@ export interface Table extends TableRows {
 }
 
 /**
- * Opens a table by its extension: `.jsonl` (`.ndjson`), `.csv`, `.tsv`, `.parquet`, `.json` (COCO).
+ * Opens a table by its extension.
  *
- * @param options.columns names of the columns that will be looked at
- * @throws VillaError `InvalidArgument` for another extension, `NotFound`, `FileSystem`, `InvalidFile`
+ * @throws VillaError `InvalidArgument` for another extension, `InvalidFile`, `NotFound`, `FileSystem`
  */
 export async function openTable(
   path: string,
-  options: { readonly encoding?: string | undefined; readonly columns: ReadonlySet<string> },
+  { encoding = "utf-8", columns }: { encoding?: string | undefined; columns: ReadonlySet<string> },
 ): Promise<Table> {
-  const { encoding = "utf-8", columns } = options;
   const extension = extname(path).toLowerCase();
   const format = formats.find(({ extensions }) => extensions.includes(extension));
   if (!format) {
+    const known = formats.flatMap(({ extensions }) => extensions);
     throw new VillaError(
       "InvalidArgument",
-      `A table ends in .jsonl, .csv, .tsv, .parquet or .json (COCO), not as "${path}" does.`,
+      `A table ends in ${known.slice(0, -1).join(", ")} or ${known.at(-1)}, not as "${path}" does.`,
     );
   }
-  const { sha256, lines } = await digest(path);
-  return { format, sha256, ...(await format.open({ path, encoding, columns, lines })) };
+  const { sha256, lines, start } = await digest(path);
+  const other = otherKind(start);
+  if (other.includes("Git LFS")) throw new VillaError("InvalidFile", `${path} is not a table${other}.`);
+  const { expectedRows, records } = await format.open(path, { encoding, columns, lines });
+  return { format, sha256, expectedRows, records };
 }
 
-/** sha256 and number of lines, in one pass. */
-async function digest(path: string): Promise<{ sha256: string; lines: number }> {
+/** sha256, number of lines and first bytes, in one pass. */
+async function digest(path: string): Promise<{ sha256: string; lines: number; start: Uint8Array }> {
   const hash = createHash("sha256");
   let lines = 0;
+  let start: Uint8Array | undefined;
   let last = 10;
   try {
     for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) {
       hash.update(chunk);
+      start ??= chunk.slice(0, 64);
       for (const byte of chunk) if (byte === 10) lines++;
       last = chunk.at(-1) ?? last;
     }
   } catch (error) {
     throw fileError(error, path, "read");
   }
-  return { sha256: hash.digest("hex"), lines: last === 10 ? lines : lines + 1 };
+  return {
+    sha256: hash.digest("hex"),
+    lines: last === 10 ? lines : lines + 1,
+    start: start ?? new Uint8Array(0),
+  };
 }

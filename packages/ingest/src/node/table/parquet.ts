@@ -1,26 +1,26 @@
 import { VillaError } from "@villa/data";
 import type { TableFormat, TableRecord } from "./table-format.ts";
 
-/** Parquet files, whose cells may be lists and files. */
-export const parquetFormat: TableFormat = {
+export const parquet: TableFormat = {
   extensions: [".parquet"],
   isRectangular: true,
-  async open({ path, columns }) {
-    return { expected: await parquetRows(path), records: () => parquetRecords(path, columns) };
-  },
+  open: async (path, { columns }) => ({
+    expectedRows: await parquetRows(path),
+    records: () => parquetRecords(path, columns),
+  }),
 };
 
 /** Rows decoded at once, within a row group. */
 const rowsAtOnce = 1024;
 
 /** Number of rows of a Parquet file. */
-export async function parquetRows(path: string): Promise<number> {
+async function parquetRows(path: string): Promise<number> {
   const { asyncBufferFromFile, parquetMetadataAsync } = await import("hyparquet");
   return guarded(path, async () => Number((await parquetMetadataAsync(await asyncBufferFromFile(path))).num_rows));
 }
 
 /** Records of a Parquet file; only the columns named are read, and one row group is in memory at a time. */
-export async function* parquetRecords(path: string, columns: ReadonlySet<string>): AsyncGenerator<TableRecord> {
+async function* parquetRecords(path: string, columns: ReadonlySet<string>): AsyncGenerator<TableRecord> {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");
   const { compressors } = await import("hyparquet-compressors");
   const file = await guarded(path, () => asyncBufferFromFile(path));

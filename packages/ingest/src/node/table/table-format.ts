@@ -5,40 +5,39 @@ import type { BoxFormat } from "../../row.ts";
 export type TableRecord = { readonly number: number } & (
   | {
       readonly values: Readonly<Record<string, unknown>>;
-      /** What the table says of the picture, which has to agree. */
+      /** Of the picture in pixels, where the table says it. */
       readonly size?: { readonly width: number; readonly height: number } | undefined;
       readonly problem?: never | undefined;
     }
-  | { readonly problem: VillaError; readonly values?: never | undefined; readonly size?: never | undefined }
+  | { readonly problem: VillaError; readonly values?: never | undefined }
 );
 
-/** What a format is opened with. */
-export interface TableRequest {
-  readonly path: string;
-  /** Of text. */
-  readonly encoding: string;
-  /** Names of the columns that will be looked at. */
-  readonly columns: ReadonlySet<string>;
-  /** Lines of the file, empty ones included. */
-  readonly lines: number;
-}
-
-/** The rows of an open table. */
+/** The rows of a table. */
 export interface TableRows {
   /** About how many there are, for progress. */
-  readonly expected: number;
-  /** All rows in order, read as they are asked for. May be called more than once. */
+  readonly expectedRows: number;
+  /** All in order, read as they are asked for. May be called more than once. @throws VillaError `InvalidFile` */
   records(): AsyncIterable<TableRecord>;
 }
 
-/** All that ingestion needs to know of a kind of table; `open-table.ts` lists them. */
+/** How a table is read. */
+export interface TableReadOptions {
+  /** Of the text, by its WHATWG name. */
+  readonly encoding: string;
+  /** Names of the columns that will be looked at. */
+  readonly columns: ReadonlySet<string>;
+  /** Lines of the file. */
+  readonly lines: number;
+}
+
+/** A format of tables: a module that exports one, and a line in `open-table.ts`. */
 export interface TableFormat {
-  /** Endings of files, with the dot, in lower case. */
+  /** In lower case, with the dot. */
   readonly extensions: readonly string[];
-  /** Every row has every column; objects may leave out what they have nothing to say about. */
+  /** Whether every row has every column. Objects may leave out what they have nothing to say about. */
   readonly isRectangular: boolean;
-  /** Its boxes are always so, whatever `--box-format` says. */
+  /** What boxes of this format are, whatever the caller says of tables. */
   readonly boxFormat?: BoxFormat | undefined;
-  /** @throws VillaError `InvalidFile` for what is wrong with the table as a whole, here or from `records()` */
-  open(request: TableRequest): Promise<TableRows>;
+  /** @throws VillaError `InvalidFile`, `NotFound`, `FileSystem` */
+  open(path: string, options: TableReadOptions): TableRows | Promise<TableRows>;
 }

@@ -10,10 +10,13 @@ import { fileError } from "@villa/data/node";
  */
 export async function* decodedText(path: string, encoding: string): AsyncGenerator<string> {
   const decoder = makeDecoder(encoding, true);
+  let isFirst = true;
   let line = 1;
   let before = new Uint8Array(0);
   try {
     for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) {
+      if (isFirst) checkEncoding(path, chunk, decoder.encoding);
+      isFirst = false;
       const text = decode(decoder, chunk, () => line + linesBeforeDamage(before, chunk, encoding), path, encoding);
       line += count(text, "\n");
       before = chunk.slice(-4);
@@ -59,16 +62,35 @@ function decode(
   try {
     return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
   } catch (cause) {
-    const [first, second] = chunk ?? [];
-    const wide =
-      first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : undefined;
-    const likely = wide ? `${wide}, as its first bytes say` : "windows-1252 for most western spreadsheets";
     throw new VillaError(
       "InvalidFile",
-      `Line ${line()} of ${path} is not ${encoding}; give --encoding (${likely}), or convert the file to utf-8.`,
+      `Line ${line()} of ${path} is not ${encoding}; give --encoding (windows-1252 for most western spreadsheets), or convert the file to utf-8.`,
       { cause },
     );
   }
+}
+
+/**
+ * What the first bytes of a text say about its encoding: by a byte order mark, or the zeros between Latin letters.
+ *
+ * @returns a name of the WHATWG list
+ */
+export function encodingOf([first, second, third, fourth]: Uint8Array): "utf-8" | "utf-16le" | "utf-16be" {
+  const isZero = (byte: number | undefined): boolean => byte === 0;
+  if ((first === 0xff && second === 0xfe) || (first && isZero(second) && third && isZero(fourth))) return "utf-16le";
+  if ((first === 0xfe && second === 0xff) || (isZero(first) && second && isZero(third) && fourth)) return "utf-16be";
+  return "utf-8";
+}
+
+/** One of the two orders of utf-16 read as the other gives words of other scripts, and no error. */
+function checkEncoding(path: string, start: Uint8Array, encoding: string): void {
+  const actual = encodingOf(start);
+  // Bytes that say nothing may be of any encoding: text that is not Latin has no zeros in utf-16 either.
+  if (actual === "utf-8" || actual === encoding) return;
+  throw new VillaError(
+    "InvalidFile",
+    `Line 1 of ${path} is not ${encoding}; give --encoding ${actual}, as its first bytes say, or convert the file to utf-8.`,
+  );
 }
 
 /** Lines before the first character that is not of the encoding. */

@@ -1,0 +1,31 @@
+import { VillaError } from "../errors.ts";
+import { describe } from "../formats/describe.ts";
+
+/** A string, or an integer of at least 16 digits that is no part of another number. */
+const stringOrLongInteger = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
+
+/**
+ * Reads JSON as people's tools write it: a byte order mark is dropped, and an integer that a double cannot hold, such as
+ * an id above 2⁵³, comes as the text of its digits instead of another number.
+ *
+ * @param name what errors call the text
+ * @throws VillaError `InvalidArgument` unless `text` is a string; `InvalidFile`, which says so when the text has Python's NaN or Infinity
+ */
+export function parseJson(text: string, name = "The text"): unknown {
+  if (typeof text !== "string") throw new VillaError("InvalidArgument", `JSON is a text, not ${describe(text)}.`);
+  const json = text.startsWith("\ufeff") ? text.slice(1) : text;
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    const foreign = /[[:,]\s*(-?(?:NaN|Infinity))\s*[,}\]]/.exec(json)?.[1];
+    const why = foreign ? `holds ${foreign}, which JSON does not have; write null instead` : "is not valid JSON";
+    throw new VillaError("InvalidFile", `${name} ${why}.`, { cause });
+  }
+  if (!/\d{16}/.test(json)) return value;
+  return JSON.parse(
+    json.replace(stringOrLongInteger, (part) =>
+      part.startsWith('"') || Number.isSafeInteger(Number(part)) ? part : `"${part}"`,
+    ),
+  );
+}
