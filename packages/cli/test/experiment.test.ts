@@ -92,7 +92,7 @@ test("means and sample deviations over seeds", () => {
         pairs: "image" as const,
         trainingPairs: 10,
         imagesPerStep: 2,
-        bestEpoch: 0,
+        bestEpoch: 1,
         seconds: 1,
         numbers: { textToRegion: value, regionToText: 2 * value },
       },

@@ -55,6 +55,8 @@ export { CosineSchedule, type CosineScheduleOptions } from "./optim/cosine.ts";
 export type { LearningRateSchedule, Optimizer, OptimizerState } from "./optim/optimizer.ts";
 export { ReduceLROnPlateau, type ReduceLROnPlateauOptions, type ReduceLROnPlateauState } from "./optim/plateau.ts";
 export { EarlyStopping, type EarlyStoppingState } from "./run/early-stopping.ts";
+export { type Fingerprint, fingerprintDifferences, fingerprintText, requireSameRun } from "./run/fingerprint.ts";
+export type { MetricsLog, MetricsRecord } from "./run/metrics.ts";
 export { type BatchOptions, epochBatches, stepsPerEpoch } from "./train/batches.ts";
 export { type LossAndGradients, lossAndGradients, parameterGradients } from "./train/gradients.ts";
 export { trainLoop } from "./train/loop.ts";
@@ -62,8 +64,6 @@ export { type ContrastiveMicroBatchOptions, contrastiveMicroBatch } from "./trai
 export type {
   CheckpointStore,
   EpochResult,
-  MetricsLog,
-  MetricsRecord,
   StepPosition,
   TrainOptions,
   TrainResult,

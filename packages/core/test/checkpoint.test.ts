@@ -27,7 +27,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("folderCheckpoints", () => {
-  it("a run that continues from files ends exactly as an uninterrupted one; its log has every step once", async () => {
+  it("a run that continues from files ends exactly as an uninterrupted one; its log has every epoch once", async () => {
     const whole = tinyRun();
     await trainLoop(whole.options);
     const log = join(folder, "logs", "metrics.jsonl");
@@ -43,22 +43,22 @@ describe("folderCheckpoints", () => {
     const first = tinyRun({ ...parts(controller.signal), progress });
     await trainLoop(first.options).catch(() => undefined);
     // What a crash after the checkpoint would have left: later lines, one of them torn.
-    appendFileSync(log, `${JSON.stringify({ kind: "step", epoch: 2, step: 11, loss: 1 })}\n{"kind":"st`);
+    appendFileSync(log, `${JSON.stringify({ kind: "epoch", epoch: 3, step: 12, loss: 1 })}\n{"kind":"ep`);
     const second = tinyRun(parts());
     await trainLoop(second.options);
 
     expect(await second.values()).toEqual(await whole.values());
     const records = await readMetrics(log);
-    expect(records.filter(({ kind }) => kind === "step").map(({ step }) => step)).toEqual(
-      Array.from({ length: 24 }, (_, i) => i + 1),
+    expect(records.map(({ kind, epoch, step }) => [kind, epoch, step])).toEqual(
+      [1, 2, 3, 4, 5, 6].map((epoch) => ["epoch", epoch, 4 * epoch]),
     );
-    expect(records.filter(({ kind }) => kind === "epoch").map(({ epoch }) => epoch)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(records[2]!.loss).not.toBe(1);
     for (const run of [whole, first, second]) run.dispose();
   });
 
   it("keeps the best apart from the last", async () => {
     const checkpoints = folderCheckpoints(folder);
-    const run = tinyRun({ checkpoints, epochs: 3, validate: (epoch) => [1, 0.5, 2][epoch]!, extra: { lr: 0.01 } });
+    const run = tinyRun({ checkpoints, epochs: 3, validate: (epoch) => [1, 0.5, 2][epoch - 1]!, extra: { lr: 0.01 } });
     await trainLoop(run.options);
     const [best, last] = [await loadCheckpoint(checkpoints.bestPath), await loadCheckpoint(checkpoints.lastPath)];
     expect([best.position.epoch, last.position.epoch]).toEqual([2, 3]);
@@ -119,7 +119,7 @@ describe("loadCheckpoint", () => {
     expect(await codeOf()).toBe("NotFound: true");
     writeFileSync(path, writeSafetensors(new Map()));
     expect(await codeOf()).toBe("InvalidFile: true");
-    writeFileSync(path, writeSafetensors(new Map(), { "villa.format": "2", "villa.position": "{}" }));
+    writeFileSync(path, writeSafetensors(new Map(), { "villa.format": "3", "villa.position": "{}" }));
     expect(await codeOf()).toBe("Unsupported: true");
     const run = tinyRun({ checkpoints: folderCheckpoints(folder), epochs: 1 });
     await trainLoop(run.options);

@@ -25,6 +25,8 @@ it("exports nothing by accident", () => {
       "embedding",
       "epochBatches",
       "filledText",
+      "fingerprintDifferences",
+      "fingerprintText",
       "gelu",
       "graphCompiler",
       "hasFused",
@@ -44,6 +46,7 @@ it("exports nothing by accident", () => {
       "prepareRoiAlign",
       "probeBackends",
       "readTensor",
+      "requireSameRun",
       "requiredSetting",
       "resolveConfig",
       "restoreRun",
@@ -65,11 +68,13 @@ it("exports nothing by accident", () => {
   `);
   expect(Object.keys(node).sort()).toMatchInlineSnapshot(`
     [
+      "RunFolder",
       "folderCheckpoints",
       "jsonlMetrics",
       "loadCheckpoint",
       "readCheckpointExtra",
       "readMetrics",
+      "removeLeftovers",
       "resolveConfigFiles",
       "saveCheckpoint",
     ]

@@ -70,7 +70,7 @@ export function tinyRun(overrides: Partial<TrainOptions> = {}): TinyRun {
     scheduler: new ReduceLROnPlateau({ optimizer }),
     // An augmentation drawn within the step: its place in the random sequence must survive a resumption.
     step: (indices) => lossAndGradients(objective(indices, 1 + 0.1 * random.normal()), parameters),
-    validate: (epoch) => validation[epoch]!,
+    validate: (epoch) => validation[epoch - 1]!,
     ...overrides,
   };
   return {

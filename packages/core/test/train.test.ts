@@ -93,13 +93,13 @@ describe("trainLoop", () => {
     const marked: number[] = [];
     const { markBest } = checkpoints;
     checkpoints.markBest = async function mark() {
-      marked.push(this.last!.position.epoch - 1);
+      marked.push(this.last!.position.epoch);
       await markBest.call(this);
     };
-    const run = tinyRun({ checkpoints, patience: 2, validate: (epoch) => losses[epoch]!, extra: { name: "tiny" } });
+    const run = tinyRun({ checkpoints, patience: 2, validate: (epoch) => losses[epoch - 1]!, extra: { name: "tiny" } });
     const result = await trainLoop(run.options);
-    expect(marked).toEqual([0, 1]);
-    expect(result).toMatchObject({ stoppedEarly: true, bestEpoch: 1, bestLoss: 0.5 });
+    expect(marked).toEqual([1, 2]);
+    expect(result).toMatchObject({ stoppedEarly: true, bestEpoch: 2, bestLoss: 0.5 });
     expect(result.history.map(({ learningRate }) => learningRate)).toEqual([0.01, 0.01, 0.01, 0.005]);
     expect(checkpoints.last).toMatchObject({ extra: { name: "tiny" }, position: { stoppedEarly: true } });
     run.dispose();
@@ -149,11 +149,9 @@ describe("trainLoop", () => {
     expect(updates[0]!.metrics!.rate).toBeGreaterThan(0);
     expect(updates[0]!.metrics!.secondsLeft).toBeGreaterThan(0);
     expect(updates.at(-1)!.metrics!.secondsLeft).toBe(0);
-    expect(records.map(({ kind, step }) => [kind, step])).toEqual([
-      ...[1, 2, 3, 4].map((step) => ["step", step]),
-      ["epoch", 4],
-      ...[5, 6, 7, 8].map((step) => ["step", step]),
-      ["epoch", 8],
+    expect(records.map(({ kind, epoch, step }) => [kind, epoch, step])).toEqual([
+      ["epoch", 1, 4],
+      ["epoch", 2, 8],
     ]);
     run.dispose();
   });
@@ -171,7 +169,7 @@ describe("trainLoop", () => {
 
   it("stops on a validation loss that is not finite", async () => {
     const checkpoints = memoryStore();
-    const run = tinyRun({ checkpoints, validate: (epoch) => (epoch === 1 ? Number.NaN : 1) });
+    const run = tinyRun({ checkpoints, validate: (epoch) => (epoch === 2 ? Number.NaN : 1) });
     await expect(trainLoop(run.options)).rejects.toThrow("The validation loss after epoch 2");
     expect(checkpoints.last!.position.epoch).toBe(1);
     run.dispose();

@@ -107,11 +107,10 @@ it.each(plateau)("plateau, best saves and early stop of $val_losses", (schedule)
   const best: number[] = [];
   let stoppedAfter: number | null = null;
   for (const [epoch, loss] of schedule.val_losses.entries()) {
-    const { improved, stop } = stopping.step(loss, epoch);
-    if (improved) best.push(epoch);
+    if (stopping.step(loss, epoch + 1)) best.push(epoch);
     scheduler.step(loss);
     rates.push(optimizer.learningRate);
-    if (stop) {
+    if (stopping.stopped) {
       stoppedAfter = epoch;
       break;
     }

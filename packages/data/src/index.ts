@@ -48,7 +48,6 @@ export {
 export { decodeImage } from "./formats/image/decode.ts";
 export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
 export type { RgbImage } from "./formats/image/rgb-image.ts";
-export { decodeJson, parseJson } from "./formats/json.ts";
 export type { ReadLimits } from "./formats/limits.ts";
 export type {
   ComplexArray,

@@ -130,7 +130,7 @@ export const stage1Schema = v.strictObject({
   resume: setting(
     v.picklist(["auto", "never"]),
     "auto",
-    "`auto` goes on where a run with the same settings stood; `never` starts anew",
+    "`auto` goes on where a run with the same settings stood; `never` starts anew, and earlier results stay until the new ones are there",
   ),
   initCheckpoint: setting(v.nullable(filledText()), null, "weights to start from; the original's `last.pkl` too"),
   attributesShard: setting(

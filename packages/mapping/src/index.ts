@@ -22,7 +22,7 @@ export {
 export { type Batch, epochBatches, type MappingData, makeBatch } from "./data/batches.ts";
 export { buildSplit, type SplitData } from "./data/build-data.ts";
 export { checkMappingData } from "./data/check-data.ts";
-export type { EarlyStopping, HeadState } from "./model/head-state.ts";
+export type { EarlyStoppingOptions, HeadState, HeadValidation } from "./model/head-state.ts";
 export { type HeadParameter, type HeadsOptions, type HeadWeights, headParameters, initialHead } from "./model/heads.ts";
 export { type AttributeLoss, attributeLoss } from "./model/loss.ts";
 export { type MappingModel, makeModel, modelFromStateDict, modelStateDict } from "./model/model.ts";
@@ -32,4 +32,4 @@ export { type Parallel, shardOf } from "./train/parallel.ts";
 export { type HeadEpoch, type TrainHeadsOptions, trainHeads } from "./train/train-heads.ts";
 export { type TrainedMapping, type TrainMappingOptions, trainMapping } from "./train/train-mapping.ts";
 export { type TrainOptions, trainOptions } from "./train/train-options.ts";
-export type { HeadValidation, ValidationSplit } from "./train/validate.ts";
+export type { ValidationSplit } from "./train/validate.ts";

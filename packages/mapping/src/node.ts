@@ -1,7 +1,8 @@
 export { headFile, headSource, loadHeadState, saveHeadState } from "./node/head-files.ts";
-export { loadSplits } from "./node/load-splits.ts";
+export type { MappedSplit } from "./node/map-stage1.ts";
 export { openModel, writeTorchModel } from "./node/model-files.ts";
-export { mergeShards, type RunFolder, runFolder } from "./node/run-folder.ts";
-export { type MappedSplit, type RunOptions, runMapping, runStage1, type Stage1Result } from "./node/run-stage1.ts";
-export type { MetricsLine } from "./node/stage1-log.ts";
-export { mappingTasks } from "./node/task-module.ts";
+export { loadSplits } from "./node/open-stage1.ts";
+export { runMapping, runStage1, type Stage1Result } from "./node/run-stage1.ts";
+export { mergeShards, type Stage1Files, stage1Files } from "./node/stage1-files.ts";
+export { mappingTasks } from "./node/tasks.ts";
+export type { Stage1RunOptions } from "./node/train-stage1.ts";

@@ -45,10 +45,10 @@ test("exports what is documented", () => {
         "mappingTasks",
         "mergeShards",
         "openModel",
-        "runFolder",
         "runMapping",
         "runStage1",
         "saveHeadState",
+        "stage1Files",
         "writeTorchModel",
       ],
     }

@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isVillaError, loadStateDict, readMappings, saveTorch, type VillaError } from "@villa/data";
 import { mappingMetrics } from "@villa/metrics";
+import { fixturesDirectory } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, expect, test } from "vitest";
 import { modelStateDict, type Stage1Config, stage1Config } from "../src/index.ts";
@@ -39,8 +40,12 @@ test("a run writes mappings, checkpoints, metrics and a report, and maps well", 
     ["heads", "last.pkl", "mapping_train.feather", "mapping_val.feather", "metrics.jsonl", "report.json"].sort(),
   );
   const metrics = await lines(join(result.directory, "metrics.jsonl"));
-  expect(metrics.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-  expect(metrics[7].validation.f1).toBe(result.mappings[1]!.report!.f1);
+  expect(metrics.map(({ kind, epoch, step }) => [kind, epoch, step])).toEqual(
+    [1, 2, 3, 4, 5, 6, 7, 8].map((epoch) => ["epoch", epoch, 4 * epoch]),
+  );
+  const { loss, validation } = result.history[7]!;
+  expect(metrics[7]).toMatchObject({ loss, validationLoss: validation!.loss, learningRate: 0.02 });
+  expect(metrics[7].measures.f1).toBe(result.mappings[1]!.report!.f1);
 
   const rows = await readMappings(await readFile(join(settings.dataDir, "mapping_val.feather")));
   const { precision, recall, f1 } = result.mappings[1]!.report!;
@@ -134,8 +139,60 @@ test("a run goes on where an earlier one stopped, and refuses one with other set
   expect(resumed.mappings.map(({ report }) => report)).toEqual(whole.mappings.map(({ report }) => report));
   expect(await lines(join(resumed.directory, "metrics.jsonl"))).toHaveLength(8);
   const other = { ...settings, loss: { temp: 0.1 } };
-  await expect(runStage1(other)).rejects.toThrow(/another run \(loss differ\).*resume=never/);
+  await expect(runStage1(other)).rejects.toThrow(/another run \(loss differs\).*resume=never/);
   expect((await runStage1({ ...other, resume: "never" })).history[0]!.loss).not.toBe(whole.history[0]!.loss);
+});
+
+test("resume=never keeps the earlier results until its own are trained, and goes on after an interruption", async () => {
+  const settings = await config({ epochs: 2 });
+  const { directory } = await runStage1(settings);
+  const contents = async () =>
+    Promise.all((await readdir(join(directory, "heads"))).map((name) => readFile(join(directory, "heads", name))));
+  const [earlier, files] = [await contents(), await readdir(directory)];
+  const other = { ...settings, loss: { temp: 0.1 } };
+  const controller = new AbortController();
+  const stopped = runStage1(
+    { ...other, resume: "never" },
+    { signal: controller.signal, onProgress: ({ done }) => done === 30 && controller.abort() },
+  );
+  await expect(stopped).rejects.toMatchObject({ code: "Aborted" });
+  expect([await contents(), await readdir(directory)]).toEqual([earlier, files]);
+  expect((await runMapping(settings)).mappings).toHaveLength(2);
+
+  const totals: number[] = [];
+  const resumed = await runStage1(other, {
+    onProgress: ({ task, total }) => task === "training heads" && totals.push(total!),
+  });
+  expect(totals[0]).toBeLessThan(2 * 4 * attributes.length); // what was trained before the interruption counts
+  const fresh = await runStage1(await config({ epochs: 2, loss: { temp: 0.1 } }));
+  expect(resumed.history).toEqual(fresh.history);
+  expect(await contents()).not.toEqual(earlier);
+  expect(await readdir(settings.checkpointDir)).toEqual(["docmnist_stage1"]);
+});
+
+test("the run folder of an earlier version is gone on with, or refused in one sentence", async () => {
+  const changed = { epochs: 4, earlyStop: { metric: "f1", patience: 3 } } as const;
+  const settings = await config(changed);
+  const directory = join(settings.checkpointDir, "docmnist_stage1");
+  await cp(join(fixturesDirectory, "runs", "stage1"), directory, { recursive: true });
+  await expect(runStage1({ ...settings, seed: 5 })).rejects.toThrow(/^\S+docmnist_stage1 holds .*\(seed differs\)/);
+  const totals: number[] = [];
+  const resumed = await runStage1(settings, {
+    onProgress: ({ task, total }) => task === "training heads" && totals.push(total!),
+  });
+  expect(totals[0]).toBe(2 * 4 * attributes.length);
+  const whole = await runStage1(await config(changed));
+  expect(resumed.history.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4]);
+  resumed.history.forEach(({ loss }, i) => {
+    expect(loss).toBeCloseTo(whole.history[i]!.loss, 5);
+  });
+  const metrics = await lines(join(directory, "metrics.jsonl"));
+  expect(metrics.map(({ kind, epoch, step }) => [kind, epoch, step])).toEqual(
+    [1, 2, 3, 4].map((epoch) => ["epoch", epoch, 4 * epoch]),
+  );
+
+  await writeFile(join(directory, "heads", "run.json"), "{");
+  await expect(runStage1(settings)).rejects.toMatchObject({ code: "InvalidFile", message: /run\.json.*resume=never/ });
 });
 
 test("early stopping keeps the best epoch of each head, and epsilon can be chosen", async () => {

@@ -110,7 +110,7 @@ export const stage2Schema = v.strictObject({
   resume: setting(
     v.picklist(["auto", "never"]),
     "auto",
-    "`auto` goes on where a run with the same settings and pairs stood; `never` starts anew",
+    "`auto` goes on where a run with the same settings and pairs stood; `never` starts anew, and earlier results stay until the new ones are there",
   ),
 });
 

@@ -119,15 +119,9 @@ test("from files to files: checkpoints, metrics, evaluation with examples, expor
     ["best.json", "best.safetensors", "last.json", "last.safetensors", "metrics.jsonl"].sort(),
   );
   const log = (await readFile(join(result.directory, "metrics.jsonl"), "utf8")).trim().split("\n");
-  expect(log.map((line) => JSON.parse(line).kind)).toEqual([
-    "step",
-    "step",
-    "step",
-    "epoch",
-    "step",
-    "step",
-    "step",
-    "epoch",
+  expect(log.map((line) => JSON.parse(line))).toMatchObject([
+    { kind: "epoch", epoch: 1, step: 3, loss: result.history[0]!.loss },
+    { kind: "epoch", epoch: 2, step: 6, learningRate: 1e-3 },
   ]);
 
   const examples = { regions: 2, images: 1 };
@@ -187,10 +181,10 @@ test("finished runs are not trained again, and more epochs go on; the history is
   expect(await readFile(lastCheckpoint)).toEqual(before);
   const longer = await runStage2(config({ epochs: 3 }));
   expect(longer.history.slice(0, 2)).toEqual(history);
-  expect(longer.history.map(({ epoch }) => epoch)).toEqual([0, 1, 2]);
+  expect(longer.history.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
 });
 
-test("the checkpoint of another run is refused, naming what differs; resume=never removes it and nothing else", async () => {
+test("the checkpoint of another run is refused, naming what differs; resume=never replaces it and nothing else", async () => {
   const { lastCheckpoint, directory } = await runStage2(config({ taskName: "other", epochs: 1 }));
   const before = await readFile(lastCheckpoint);
   const wider = { ...config().model, width: 4 };
@@ -205,9 +199,22 @@ test("the checkpoint of another run is refused, naming what differs; resume=neve
   await writeFile(join(directory, "notes.txt"), "mine");
   await refusal(runStage2(config({ ...anew, dataDir: join(folder, "nowhere") })));
   expect(await readFile(lastCheckpoint)).toEqual(before);
-  await runStage2(config({ ...anew, pairs: "image" }));
+  // Stopped in its first epoch: the earlier results are whole, and the new run goes on with resume=auto.
+  const files = await readdir(directory);
+  const controller = new AbortController();
+  const progress = () => controller.abort();
+  const stopped = runStage2(config({ ...anew, pairs: "image" }), { progress, signal: controller.signal });
+  expect(await refusal(stopped)).toMatch(/^Aborted/);
+  expect(await readFile(lastCheckpoint)).toEqual(before);
+  expect(await readdir(directory)).toEqual(files);
+  const steps: number[] = [];
+  await runStage2(config({ ...anew, pairs: "image", resume: "auto" }), { progress: ({ done }) => steps.push(done) });
+  expect(steps).toEqual([2, 3]);
   expect(await readFile(lastCheckpoint)).not.toEqual(before);
-  expect(await readdir(directory)).toContain("notes.txt");
+  expect(await readdir(join(folder, "checkpoints"))).not.toContain("other.new");
+  const replaced = await runStage2(config({ ...anew, epochs: 2 }));
+  expect(replaced.history.map(({ epoch }) => epoch)).toEqual([1, 2]);
+  expect(await readdir(directory)).toEqual(files);
 });
 
 test("a loss that is not finite names the step and leaves the last good checkpoint", async () => {

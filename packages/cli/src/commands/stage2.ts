@@ -27,7 +27,7 @@ export const registerStage2: RegisterCommand = (program, context) => {
       },
       (result) => {
         const rows = result.history.map(({ epoch, loss, validationLoss, learningRate, improved }) => [
-          epoch + 1,
+          epoch,
           loss.toFixed(4),
           validationLoss?.toFixed(4) ?? "",
           learningRate.toPrecision(3),

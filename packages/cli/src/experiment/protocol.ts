@@ -106,6 +106,7 @@ export interface ModelResult {
   /** Pairs of the training split, and of a step on average. */
   readonly trainingPairs: number;
   readonly imagesPerStep: number;
+  /** From 1. */
   readonly bestEpoch: number | null;
   /** By the keys of the experiment's measures, in 0 … 1. */
   readonly numbers: Readonly<Record<string, number>>;

@@ -38,13 +38,13 @@ function qualityRow(name: string, { rPrecision, at }: Evaluation["textToRegion"]
 
 function lossCard(models: readonly TrainedModel[]): Markup {
   const series = models.flatMap(({ pairs, history }): Series[] => [
-    { ...look[pairs], points: history.map(({ epoch, loss }) => [epoch + 1, loss] as const) },
+    { ...look[pairs], points: history.map(({ epoch, loss }) => [epoch, loss] as const) },
     {
       name: `${look[pairs].name}, validation`,
       color: look[pairs].color,
       dashed: true,
       points: history.flatMap(({ epoch, validationLoss }) =>
-        validationLoss === undefined ? [] : [[epoch + 1, validationLoss] as const],
+        validationLoss === undefined ? [] : [[epoch, validationLoss] as const],
       ),
     },
   ]);

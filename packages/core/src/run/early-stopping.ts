@@ -2,6 +2,7 @@
 export interface EarlyStoppingState {
   /** Null stands for "none yet". */
   readonly best: number | null;
+  /** From 1. */
   readonly bestEpoch: number | null;
   readonly badEpochs: number;
 }
@@ -18,8 +19,13 @@ export class EarlyStopping {
     this.#patience = patience;
   }
 
-  /** Takes the loss of an epoch. NaN never improves. */
-  step(loss: number, epoch: number): { readonly improved: boolean; readonly stop: boolean } {
+  /** True once `patience` epochs have gone by without improvement. */
+  get stopped(): boolean {
+    return this.#badEpochs >= this.#patience;
+  }
+
+  /** Takes the loss of an epoch, counted from 1. NaN never improves. @returns whether the loss is the best so far */
+  step(loss: number, epoch: number): boolean {
     const improved = loss < this.#best;
     if (improved) {
       this.#best = loss;
@@ -28,7 +34,7 @@ export class EarlyStopping {
     } else {
       this.#badEpochs++;
     }
-    return { improved, stop: this.#badEpochs >= this.#patience };
+    return improved;
   }
 
   /** For checkpoints. */

@@ -21,26 +21,28 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
   const parts: RunParts = { variables: options.variables, optimizer, scheduler, stopping, random };
   const start = options.resume ? await resume(options, parts) : undefined;
   if (start && start.step > perEpoch) throw otherRun(start.step, perEpoch);
-  await metrics?.rewind?.(start ? start.epoch * perEpoch + start.step : 0);
+  await metrics?.rewind?.(start?.epoch ?? 0);
 
   const history: EpochResult[] = [];
   const pace = new Pace();
   const breather = new Breather();
   let stoppedEarly = start?.stoppedEarly ?? false;
 
-  for (let epoch = start?.epoch ?? 0; epoch < epochs && !stoppedEarly; epoch++) {
-    const interrupted = epoch === start?.epoch ? start : undefined;
+  for (let finished = start?.epoch ?? 0; finished < epochs && !stoppedEarly; finished++) {
+    const epoch = finished + 1;
+    const interrupted = finished === start?.epoch ? start : undefined;
     const epochRandom = interrupted?.epochRandom ?? random.getState();
     const batches = drawBatches(options, interrupted);
     let lossSum = interrupted?.lossSum ?? 0;
-    const save = (step: number) => saveLast(options, parts, { epoch, step, lossSum, epochRandom, stoppedEarly });
+    const save = (step: number) =>
+      saveLast(options, parts, { epoch: finished, step, lossSum, epochRandom, stoppedEarly });
 
     for (let step = interrupted?.step ?? 0; step < perEpoch; step++) {
       if (signal?.aborted) {
         await save(step);
         throwIfAborted(signal, "Training was stopped; resume to continue.");
       }
-      scheduler?.beforeStep?.(epoch * perEpoch + step);
+      scheduler?.beforeStep?.(finished * perEpoch + step);
       const { loss, gradients } = await options.step(batches[step]!, { epoch, step });
       requireFinite(loss, gradients, epoch, step);
       optimizer.step(gradients);
@@ -48,11 +50,10 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
       lossSum += loss;
 
       pace.count(batches[step]!.length);
-      const done = epoch * perEpoch + step + 1;
+      const done = finished * perEpoch + step + 1;
       const figures = { loss, learningRate: optimizer.learningRate, rate: pace.rate };
-      await metrics?.write({ kind: "step", epoch, step: done, ...figures });
       const secondsLeft = pace.secondsLeft(epochs * perEpoch - done);
-      const task = `epoch ${epoch + 1} of ${epochs}`;
+      const task = `epoch ${epoch} of ${epochs}`;
       options.progress?.({
         task,
         done: step + 1,
@@ -67,14 +68,14 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
 
     const loss = lossSum / perEpoch;
     const validationLoss = await validated(options, epoch, () => save(perEpoch));
-    const { improved, stop } = stopping.step(validationLoss ?? loss, epoch);
+    const improved = stopping.step(validationLoss ?? loss, epoch);
     scheduler?.step?.(validationLoss ?? loss);
-    stoppedEarly = stop;
+    stoppedEarly = stopping.stopped;
     const learningRate = optimizer.learningRate;
     const result = { epoch, loss, learningRate, improved, validationLoss };
     history.push(result);
-    await metrics?.write({ kind: "epoch", step: (epoch + 1) * perEpoch, rate: pace.rate, ...result });
-    const next = { epoch: epoch + 1, step: 0, lossSum: 0, epochRandom: random.getState(), stoppedEarly };
+    await metrics?.write({ kind: "epoch", step: epoch * perEpoch, rate: pace.rate, ...result });
+    const next = { epoch, step: 0, lossSum: 0, epochRandom: random.getState(), stoppedEarly };
     await saveLast(options, parts, next);
     if (improved) await checkpoints?.markBest();
   }
@@ -89,7 +90,7 @@ async function resume({ checkpoints }: TrainOptions, parts: RunParts): Promise<R
   restoreRun(parts, checkpoint);
   const { epoch, step, stopping } = checkpoint.position;
   // The process may have died between saving an epoch that improved and marking it as the best.
-  if (step === 0 && stopping.bestEpoch === epoch - 1) await checkpoints?.markBest();
+  if (step === 0 && stopping.bestEpoch === epoch) await checkpoints?.markBest();
   return checkpoint.position;
 }
 
@@ -112,7 +113,7 @@ async function validated(options: TrainOptions, epoch: number, save: () => Promi
     throw error;
   }
   const advice = "lower the learning rate or check the validation data";
-  throw new VillaError("NotFinite", `The validation loss after epoch ${epoch + 1} is not finite; ${advice}.`);
+  throw new VillaError("NotFinite", `The validation loss after epoch ${epoch} is not finite; ${advice}.`);
 }
 
 async function saveLast(
@@ -126,7 +127,7 @@ async function saveLast(
 function requireFinite(loss: number, gradients: Record<string, tf.Tensor>, epoch: number, step: number): void {
   if (Number.isFinite(loss)) return;
   tf.dispose(gradients);
-  const where = `step ${step + 1} of epoch ${epoch + 1}`;
+  const where = `step ${step + 1} of epoch ${epoch}`;
   throw new VillaError("NotFinite", `The loss became ${loss} in ${where}; lower the learning rate or check the data.`);
 }
 

@@ -2,6 +2,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import type { ProgressListener, RandomState } from "@villa/data";
 import type { LearningRateSchedule, Optimizer } from "../optim/optimizer.ts";
 import type { ReduceLROnPlateauState } from "../optim/plateau.ts";
+import type { MetricsLog } from "../run/metrics.ts";
 import type { LossAndGradients } from "./gradients.ts";
 import type { Checkpoint } from "./state.ts";
 
@@ -24,7 +25,7 @@ export interface TrainOptions {
   readonly variables: ReadonlyMap<string, tf.Variable>;
   /** Loss and gradients of one batch. The loop applies and frees the gradients. */
   readonly step: (indices: Int32Array, at: StepPosition) => LossAndGradients | Promise<LossAndGradients>;
-  /** Validation loss after an epoch. Without it the mean training loss decides what is best. */
+  /** Validation loss after an epoch, counted from 1. Without it the mean training loss decides what is best. */
   readonly validate?: ((epoch: number) => number | Promise<number>) | undefined;
   readonly scheduler?: LearningRateSchedule<ReduceLROnPlateauState> | undefined;
   /** Stops after so many epochs without improvement (default never). */
@@ -44,6 +45,7 @@ export interface TrainOptions {
 
 /** Where in the training a step is. */
 export interface StepPosition {
+  /** From 1. */
   readonly epoch: number;
   /** Step within the epoch, from 0. */
   readonly step: number;
@@ -51,6 +53,7 @@ export interface StepPosition {
 
 /** What one epoch of {@link trainLoop} came to. */
 export interface EpochResult {
+  /** From 1. */
   readonly epoch: number;
   /** Mean loss of the epoch's steps. */
   readonly loss: number;
@@ -64,6 +67,7 @@ export interface EpochResult {
 export interface TrainResult {
   /** Epochs of this call; those before a resumption are not repeated. */
   readonly history: readonly EpochResult[];
+  /** From 1. */
   readonly bestEpoch: number | null;
   readonly bestLoss: number | null;
   readonly stoppedEarly: boolean;
@@ -77,27 +81,4 @@ export interface CheckpointStore {
   markBest(): Promise<void>;
   /** The latest checkpoint, if any. */
   loadLast(): Promise<Checkpoint | undefined>;
-}
-
-/** One line of the metrics log. */
-export interface MetricsRecord {
-  readonly kind: "step" | "epoch";
-  /** From 0. */
-  readonly epoch: number;
-  /** Steps of the whole run that are done. */
-  readonly step: number;
-  readonly loss: number;
-  readonly learningRate: number;
-  /** Examples a second, lately. */
-  readonly rate: number;
-  readonly validationLoss?: number | undefined;
-  readonly improved?: boolean | undefined;
-}
-
-/** Takes metrics; `jsonlMetrics` of `@villa/core/node` writes them to a file. */
-export interface MetricsLog {
-  /** Adds one record. */
-  write(record: MetricsRecord): void | Promise<void>;
-  /** Forgets records of later steps than this: a resumed run writes them again. */
-  rewind?(step: number): void | Promise<void>;
 }

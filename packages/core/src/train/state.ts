@@ -7,13 +7,13 @@ import type { EarlyStopping, EarlyStoppingState } from "../run/early-stopping.ts
 
 /** Where a run stands, as JSON. */
 export interface RunPosition {
-  /** Epoch in progress, from 0. */
+  /** Epochs that are finished. */
   readonly epoch: number;
-  /** Steps of it that are done. */
+  /** Steps of the next one that are done. */
   readonly step: number;
   /** Sum of the losses of those steps. */
   readonly lossSum: number;
-  /** The generator when the epoch began (its order is drawn again from here), and now. */
+  /** The generator when that next epoch began (its order is drawn again from here), and now. */
   readonly epochRandom: RandomStateSnapshot;
   readonly random: RandomStateSnapshot;
   readonly learningRate: number;

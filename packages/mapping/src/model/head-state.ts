@@ -1,8 +1,18 @@
-import type { HeadValidation } from "../train/validate.ts";
+import { EarlyStopping } from "@villa/core";
+import type { MappingCounts } from "@villa/metrics";
 import { type HeadWeights, initialHead } from "./heads.ts";
+
+/** How one head does on the validation split. */
+export interface HeadValidation {
+  /** Its share of the loss, mean over the batches. */
+  readonly loss: number;
+  /** Its assignments at ε; absent without truth. */
+  readonly counts?: MappingCounts | undefined;
+}
 
 /** The best epoch of a head by its own validation. */
 export interface BestEpoch {
+  /** From 1. */
   readonly epoch: number;
   /** Validation loss, or minus F1: lower is better. */
   readonly score: number;
@@ -34,20 +44,25 @@ export function newHeadState(head: number, dimension: number, seed: number): Hea
 }
 
 /** When to stop training a head, and which of its epochs to use. Heads are independent, so each stops for itself. */
-export interface EarlyStopping {
+export interface EarlyStoppingOptions {
   /** "loss" needs no ground truth; "f1" does. */
   readonly metric: "loss" | "f1";
   /** Epochs without improvement after which a head stops. */
   readonly patience: number;
 }
 
-/** True when the head has gone `patience` epochs without improvement. */
-export function hasStopped(state: { epoch: number; best?: BestEpoch | undefined }, stopping: EarlyStopping): boolean {
-  return state.best !== undefined && state.epoch - state.best.epoch >= stopping.patience;
+/** A head's early stopping as its state leaves it. */
+export function earlyStoppingOf(
+  { epoch, best }: Pick<HeadState, "epoch" | "best">,
+  { patience }: EarlyStoppingOptions,
+): EarlyStopping {
+  const stopping = new EarlyStopping(patience);
+  if (best) stopping.loadState({ best: best.score, bestEpoch: best.epoch, badEpochs: epoch - best.epoch });
+  return stopping;
 }
 
 /** What early stopping minimises. */
-export function validationScore({ loss, counts }: HeadValidation, { metric }: EarlyStopping): number {
+export function validationScore({ loss, counts }: HeadValidation, { metric }: EarlyStoppingOptions): number {
   if (metric === "loss" || !counts) return loss;
   const pairs = counts.assigned + counts.truth;
   return pairs === 0 ? 0 : (-2 * counts.correct) / pairs;

@@ -1,5 +1,5 @@
-import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { removeLeftovers } from "@villa/core/node";
 import {
   openSafetensors,
   type SafetensorsFile,
@@ -106,19 +106,10 @@ export function headSource(
   };
 }
 
-/** Removes all head checkpoints. */
-export async function clearHeads(folder: string): Promise<void> {
-  const files = await readdir(folder).catch(() => []);
-  for (const name of files) if (/^head-\d+\.safetensors/.test(name)) await rm(join(folder, name), { force: true });
-}
-
 /** Deletes what a killed process left half-written of these heads; other shards may be writing theirs. */
-export async function removeLeftovers(folder: string, heads: readonly number[]): Promise<void> {
+export async function removeHeadLeftovers(folder: string, heads: readonly number[]): Promise<void> {
   const own = new Set(heads.map((head) => basename(headFile(folder, head))));
-  for (const name of await readdir(folder)) {
-    const [, file] = /^(head-\d+\.safetensors)\..*tmp$/.exec(name) ?? [];
-    if (file !== undefined && own.has(file)) await rm(join(folder, name), { force: true });
-  }
+  await removeLeftovers(folder, (name) => own.has(name));
 }
 
 async function openHead<T>(

@@ -7,7 +7,7 @@ import { headCount } from "../model/heads.ts";
 import { modelFromStateDict, modelStateDict } from "../model/model.ts";
 import type { HeadSource } from "../model/scores.ts";
 import { headFile, headSource } from "./head-files.ts";
-import { readRunForm } from "./run-folder.ts";
+import { readRunForm } from "./stage1-files.ts";
 
 /** Weights beyond this are not put into a single PyTorch file: they would have to be in memory twice. */
 const largestTorchFile = 1.5 * 2 ** 30;

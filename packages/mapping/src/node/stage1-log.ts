@@ -1,8 +1,8 @@
-import { appendFileSync } from "node:fs";
-import { atomicWriteFile } from "@villa/data/node";
+import type { MetricsRecord } from "@villa/core";
+import { jsonlMetrics, type MetricsFile, readMetrics } from "@villa/core/node";
+import type { HeadValidation } from "../model/head-state.ts";
 import { type EpochSummary, summarizeHistory } from "../train/history.ts";
 import type { HeadEpoch } from "../train/train-heads.ts";
-import type { HeadValidation } from "../train/validate.ts";
 import { loadHeadProgress } from "./head-files.ts";
 
 interface History {
@@ -10,12 +10,20 @@ interface History {
   validation: HeadValidation[];
 }
 
-/** What a line of metrics.jsonl holds. */
-export type MetricsLine = Omit<EpochSummary, "shares"> & {
-  readonly time: string;
-  readonly shares?: readonly number[] | undefined;
-};
+/** What {@link EpochLog.open} needs to know. */
+export interface EpochLogOptions {
+  /** The log's file. */
+  readonly path: string;
+  /** The heads that are trained, and the folder of their checkpoints. */
+  readonly heads: readonly number[];
+  readonly checkpoints: string;
+  readonly stepsPerEpoch: number;
+  /** The learning rate after so many steps. */
+  readonly learningRate: (steps: number) => number;
+  readonly onEpoch?: ((summary: EpochSummary) => void) | undefined;
+}
 
+/** Beyond so many heads, a record leaves out each one's share of the loss. */
 const mostShares = 100;
 
 /**
@@ -23,34 +31,31 @@ const mostShares = 100;
  * head has finished it.
  */
 export class EpochLog {
-  readonly #path: string;
+  readonly #options: EpochLogOptions;
+  readonly #file: MetricsFile;
   readonly #heads: ReadonlyMap<number, History>;
-  readonly #onEpoch: (summary: EpochSummary) => void;
   #written: number;
 
-  private constructor(
-    path: string,
-    heads: Map<number, History>,
-    written: number,
-    onEpoch: (summary: EpochSummary) => void,
-  ) {
-    this.#path = path;
+  private constructor(options: EpochLogOptions, heads: ReadonlyMap<number, History>, written: number) {
+    this.#options = options;
+    this.#file = jsonlMetrics(options.path);
     this.#heads = heads;
     this.#written = written;
-    this.#onEpoch = onEpoch;
   }
 
-  /** Starts from what the checkpoints tell, so that a resumed run has the lines of the whole. */
-  static async open(
-    path: string,
-    heads: readonly number[],
-    checkpoints: string,
-    onEpoch: (summary: EpochSummary) => void,
-  ): Promise<EpochLog> {
-    const histories = await loadHistories(checkpoints, heads);
-    const done = summarizeHistory([...histories.values()]);
-    await atomicWriteFile(path, done.map(lineOf).join(""));
-    return new EpochLog(path, histories, done.length, onEpoch);
+  /** Starts from what the checkpoints tell, so that a resumed run has the records of the whole. */
+  static async open(options: EpochLogOptions): Promise<EpochLog> {
+    const { path } = options;
+    const heads = await loadHistories(options.checkpoints, options.heads);
+    const done = summarizeHistory([...heads.values()]);
+    const log = new EpochLog(options, heads, done.length);
+    await log.#file.rewind(done.length);
+    if ((await readMetrics(path)).length < done.length) {
+      // The file is lost, or an earlier version wrote it.
+      await log.#file.rewind(0);
+      for (const summary of done) log.#file.write(log.#recordOf(summary));
+    }
+    return log;
   }
 
   add({ head, loss, validation }: HeadEpoch): void {
@@ -69,10 +74,30 @@ export class EpochLog {
 
   #write(summaries: readonly EpochSummary[]): void {
     for (const summary of summaries.slice(this.#written)) {
-      appendFileSync(this.#path, lineOf(summary));
-      this.#onEpoch(summary);
+      this.#file.write(this.#recordOf(summary));
+      this.#options.onEpoch?.(summary);
     }
     this.#written = Math.max(this.#written, summaries.length);
+  }
+
+  #recordOf({
+    epoch,
+    loss,
+    validation,
+    shares,
+  }: EpochSummary): MetricsRecord & { readonly shares: readonly number[] | undefined } {
+    const { loss: validationLoss, ...measures } = validation ?? {};
+    const step = epoch * this.#options.stepsPerEpoch;
+    return {
+      kind: "epoch",
+      epoch,
+      step,
+      loss,
+      validationLoss,
+      learningRate: this.#options.learningRate(step),
+      measures: Object.keys(measures).length > 0 ? (measures as Record<string, number>) : undefined,
+      shares: shares.length <= mostShares ? shares : undefined,
+    };
   }
 }
 
@@ -95,13 +120,4 @@ function finishedHistory(heads: ReadonlyMap<number, History>): EpochSummary[] {
     [...heads.values()],
     [...heads].map(() => true),
   );
-}
-
-function lineOf({ shares, ...summary }: EpochSummary): string {
-  const line: MetricsLine = {
-    ...summary,
-    shares: shares.length <= mostShares ? shares : undefined,
-    time: new Date().toISOString(),
-  };
-  return `${JSON.stringify(line)}\n`;
 }

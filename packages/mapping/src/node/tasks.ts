@@ -4,7 +4,14 @@ import { reporting, type TrainGroup, type TrainTask } from "../train/train-group
 import { type HeadResult, trainHeads } from "../train/train-heads.ts";
 import { loadHeadState, saveHeadState } from "./head-files.ts";
 
-// What workers run; the module is loaded by URL, so the name is part of the contract.
+/**
+ * URL of this module, for `tasks` of `Parallel`: workers load it and call {@link trainHeadsTask} by its name. A build puts
+ * it beside whatever file this line ends up in.
+ */
+export const mappingTasks: string = new URL(
+  import.meta.url.endsWith(".ts") ? "./tasks.ts" : "./tasks.js",
+  import.meta.url,
+).href;
 
 /** Trains some heads in a worker. */
 export function trainHeadsTask(task: TrainTask, context: TaskContext): Promise<HeadResult[]> {

@@ -1,18 +1,20 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { EarlyStopping } from "@villa/core";
 import { throwIfAborted } from "@villa/data";
 import { epochBatches, type MappingData } from "../data/batches.ts";
 import {
   type BestEpoch,
-  type EarlyStopping,
+  type EarlyStoppingOptions,
+  earlyStoppingOf,
   type HeadState,
-  hasStopped,
+  type HeadValidation,
   newHeadState,
   validationScore,
 } from "../model/head-state.ts";
 import { HeadTrainer } from "../model/head-trainer.ts";
 import type { HeadsOptions, HeadWeights } from "../model/heads.ts";
 import type { TrainOptions } from "./train-options.ts";
-import { type HeadValidation, type ValidationSplit, validateHeads } from "./validate.ts";
+import { type ValidationSplit, validateHeads } from "./validate.ts";
 
 /** A head has finished an epoch. */
 export interface HeadEpoch {
@@ -34,7 +36,7 @@ export interface TrainHeadsOptions extends HeadsOptions {
   /** Where a head starts: default, and for undefined, a new one. Saved heads may be at different epochs. */
   readonly load?: ((head: number) => Promise<HeadState | undefined>) | undefined;
   readonly validation?: ValidationSplit | undefined;
-  readonly earlyStopping?: EarlyStopping | undefined;
+  readonly earlyStopping?: EarlyStoppingOptions | undefined;
   /** Heads computed as one product. Default: one on a CPU, where its weights then stay in cache; 16 on a GPU. */
   readonly headsPerProduct?: number | undefined;
   /** Called after each optimiser step of each stack with the number of heads in it. */
@@ -109,7 +111,7 @@ async function* stacksToTrain(
   let stack: HeadState[] = [];
   for (const head of options.heads) {
     const state = (await options.load?.(head)) ?? newHeadState(head, options.dimension, options.train.seed);
-    const stopped = options.earlyStopping && hasStopped(state, options.earlyStopping);
+    const stopped = options.earlyStopping && earlyStoppingOf(state, options.earlyStopping).stopped;
     if (state.epoch >= options.train.epochs || stopped) {
       results.set(head, resultOf(state, state.weights, options.historyOnly === true));
       continue;
@@ -145,6 +147,7 @@ class StackRun {
   readonly #trainer: HeadTrainer;
   readonly #options: TrainHeadsOptions;
   readonly #history: HeadHistory[];
+  readonly #stopping: readonly EarlyStopping[];
   readonly #saver: Saver;
 
   constructor(states: readonly HeadState[], options: TrainHeadsOptions, saver: Saver) {
@@ -160,13 +163,14 @@ class StackRun {
       validation,
       best,
     }));
+    const { earlyStopping } = options;
+    this.#stopping = earlyStopping ? states.map((state) => earlyStoppingOf(state, earlyStopping)) : [];
   }
 
   /** True unless the epoch is done already or every head has stopped early. */
   isDue(epoch: number): boolean {
-    const { earlyStopping } = this.#options;
     if (this.#history[0]!.epoch > epoch) return false;
-    return !(earlyStopping && this.#history.every((head) => hasStopped(head, earlyStopping)));
+    return this.#stopping.length === 0 || this.#stopping.some(({ stopped }) => !stopped);
   }
 
   async epoch(batches: Parameters<HeadTrainer["trainEpoch"]>[1]): Promise<void> {
@@ -213,16 +217,16 @@ class StackRun {
     judged: HeadValidation | undefined,
   ): Promise<void> {
     const { earlyStopping } = this.#options;
-    const stopped = earlyStopping && hasStopped(head, earlyStopping);
+    const stopping = this.#stopping[position];
     head.epoch++;
     Object.assign(head, {
       losses: [...head.losses, loss],
       validation: judged ? [...head.validation, judged] : head.validation,
     });
     // A stopped head that a stack drags along must end up as if it had been trained alone.
-    if (!earlyStopping || !judged || stopped) return;
+    if (!earlyStopping || !stopping || !judged || stopping.stopped) return;
     const score = validationScore(judged, earlyStopping);
-    if (!head.best || score < head.best.score) {
+    if (stopping.step(score, head.epoch)) {
       head.best = { epoch: head.epoch, score, weights: (await this.#trainer.stack.weights())[position]! };
     }
   }

@@ -1,7 +1,7 @@
 import type { ProgressListener } from "@villa/data";
 import type { MappingData } from "../data/batches.ts";
 import { checkMappingData } from "../data/check-data.ts";
-import type { EarlyStopping } from "../model/head-state.ts";
+import type { EarlyStoppingOptions } from "../model/head-state.ts";
 import { headCount } from "../model/heads.ts";
 import { type MappingModel, makeModel } from "../model/model.ts";
 import { type EpochSummary, summarizeHistory } from "./history.ts";
@@ -22,7 +22,7 @@ export interface TrainMappingOptions extends MappingData, Partial<TrainOptions> 
   /** A split to judge every epoch by. */
   readonly validation?: ValidationSplit | undefined;
   /** Use each head's best epoch and stop it when it no longer improves; needs `validation`. */
-  readonly earlyStopping?: EarlyStopping | undefined;
+  readonly earlyStopping?: EarlyStoppingOptions | undefined;
   /** Workers to spread the heads over. Default: this thread. */
   readonly parallel?: Parallel | undefined;
   readonly onProgress?: ProgressListener | undefined;

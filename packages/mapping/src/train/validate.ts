@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { MappingCounts } from "@villa/metrics";
 import { gatherRows, type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../data/batches.ts";
+import type { HeadValidation } from "../model/head-state.ts";
 import type { HeadTrainer } from "../model/head-trainer.ts";
 
 /** A split to judge heads by while they are trained. */
@@ -10,14 +10,6 @@ export interface ValidationSplit {
   readonly truth?: Uint8Array | undefined;
   /** ε of the assignment that `truth` judges. */
   readonly epsilon: number;
-}
-
-/** How one head does on the validation split. */
-export interface HeadValidation {
-  /** Its share of the loss, mean over the batches. */
-  readonly loss: number;
-  /** Its assignments at ε; absent without truth. */
-  readonly counts?: MappingCounts | undefined;
 }
 
 /** Judges every head of a trainer, in batches of the training's size, incomplete last batch included. */

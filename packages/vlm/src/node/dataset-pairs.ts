@@ -5,7 +5,7 @@ import { contrastiveBatch } from "../batch.ts";
 import { type ImagePairs, imagePairs, type PairMode } from "../pairs.ts";
 import type { SentenceEmbeddings } from "../text-embeddings.ts";
 import type { ContrastiveData } from "../train.ts";
-import { digestPairs } from "./same-run.ts";
+import { digestPairs } from "./stage2-fingerprint.ts";
 
 /** A split as training data, and how many of its images had nothing to contribute. */
 export interface SplitPairs extends ContrastiveData {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type EpochResult, snakeCaseKeys } from "@villa/core";
-import { folderCheckpoints, jsonlMetrics, readMetrics } from "@villa/core/node";
+import { folderCheckpoints, jsonlMetrics, RunFolder, readMetrics } from "@villa/core/node";
 import { type ProgressListener, saveTorch, VillaError } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
 import { exportRegionEncoder, ModifiedResNet } from "@villa/encoders";
@@ -9,13 +9,17 @@ import { SentenceEmbeddings } from "../text-embeddings.ts";
 import { trainContrastive } from "../train.ts";
 import { splitPairs } from "./dataset-pairs.ts";
 import { initialModel, openModel } from "./model.ts";
-import { clearRun, requireSameRun, runFingerprint } from "./same-run.ts";
+import { readStage2Fingerprint, stage2Fingerprint } from "./stage2-fingerprint.ts";
 
 /** How {@link runStage2} runs. */
 export interface Stage2RunOptions {
   readonly progress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+const metricsFile = "metrics.jsonl";
+/** What training writes into the run's folder. */
+const results = ["best.safetensors", "best.json", "last.safetensors", "last.json", metricsFile];
 
 /** What a run of Stage 2 gives. */
 export interface Stage2Result {
@@ -25,6 +29,7 @@ export interface Stage2Result {
   readonly bestCheckpoint: string;
   /** Every epoch, those before an interruption too. */
   readonly history: readonly EpochResult[];
+  /** From 1. */
   readonly bestEpoch: number | null;
   readonly bestLoss: number | null;
   readonly stoppedEarly: boolean;
@@ -37,7 +42,8 @@ export interface Stage2Result {
 
 /**
  * Stage 2 from files to files: writes `last.safetensors`, `best.safetensors` and `metrics.jsonl`. The same call after an
- * interruption goes on where it was (`resume: "auto"`).
+ * interruption goes on where it was (`resume: "auto"`). With `resume: "never"` earlier results stay until the new run is
+ * trained.
  *
  * @throws VillaError with a sentence for whatever is wrong with the configuration, the dataset or the weights
  */
@@ -55,31 +61,36 @@ export async function runStage2(
     const val = dataset.splits.includes("val")
       ? await splitPairs(dataset, "val", checked.pairs, embeddings, model.tower.input)
       : undefined;
-    const store = folderCheckpoints(directory);
-    const metrics = join(directory, "metrics.jsonl");
-    const fingerprint = runFingerprint(checked, train.digest);
-    if (checked.resume === "never") await clearRun(directory);
-    else await requireSameRun(store.lastPath, fingerprint);
+    const fingerprint = stage2Fingerprint(checked, train.digest);
+    const run = await RunFolder.open({
+      directory,
+      resume: checked.resume,
+      fingerprint,
+      results,
+      readFingerprint: readStage2Fingerprint,
+    });
     const result = await trainContrastive(
       model.tower,
       { train, val },
       {
         ...contrastiveSettings(checked),
-        checkpoints: store,
+        checkpoints: folderCheckpoints(run.current),
         resume: true,
-        metrics: jsonlMetrics(metrics),
+        metrics: jsonlMetrics(join(run.current, metricsFile)),
         extra: { model: model.description, config: snakeCaseKeys(checked), fingerprint },
         progress,
         signal,
       },
     );
+    await run.takePlace();
+    const { lastPath, bestPath } = folderCheckpoints(directory);
     const sizes = [...model.tower.trainableVariables().values()].map(({ size }) => size);
     return {
       directory,
-      lastCheckpoint: store.lastPath,
-      bestCheckpoint: store.bestPath,
+      lastCheckpoint: lastPath,
+      bestCheckpoint: bestPath,
       ...result,
-      history: await epochsOf(metrics),
+      history: await epochsOf(join(directory, metricsFile)),
       images: train.length,
       pairs: train.pairs,
       skippedImages: train.skippedImages,
@@ -92,9 +103,13 @@ export async function runStage2(
 
 async function epochsOf(metrics: string): Promise<EpochResult[]> {
   const records = await readMetrics(metrics);
-  return records.flatMap(({ kind, epoch, loss, validationLoss, learningRate, improved = false }) =>
-    kind === "epoch" ? [{ epoch, loss, learningRate, improved, validationLoss }] : [],
-  );
+  return records.map(({ epoch, loss, validationLoss, learningRate, improved = false }) => ({
+    epoch,
+    loss,
+    learningRate,
+    improved,
+    validationLoss,
+  }));
 }
 
 /**

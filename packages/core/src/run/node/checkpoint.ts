@@ -1,12 +1,15 @@
-import { copyFile, link, readdir, rename, rm } from "node:fs/promises";
+import { copyFile, link, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isVillaError, openSafetensors, readSafetensors, VillaError, writeSafetensors } from "@villa/data";
 import { atomicWriteFile, fileError, fileSource, readFileBytes, withPath } from "@villa/data/node";
 import type { CheckpointStore } from "../../train/options.ts";
 import type { Checkpoint, RunPosition } from "../../train/state.ts";
+import { removeLeftovers } from "./leftovers.ts";
 
-/** Version of the metadata below; files of a later one are refused. */
-const format = "1";
+/**
+ * Version of the metadata below; files of a later one are refused. In those of version 1 the best epoch is counted from 0.
+ */
+const format = "2";
 
 /**
  * Writes a checkpoint as one safetensors file, whose metadata holds the run's position as JSON, and a readable copy of that
@@ -69,7 +72,8 @@ export function folderCheckpoints(
       await duplicate(sidecar(lastPath), sidecar(bestPath));
     },
     loadLast: async () => {
-      await removeLeftovers(folder);
+      // A resumed run owns its folder, so nobody else is writing these files.
+      await removeLeftovers(folder, (name) => /^(last|best)\.(safetensors|json)$/.test(name));
       try {
         return await loadCheckpoint(lastPath);
       } catch (error) {
@@ -95,13 +99,6 @@ async function duplicate(from: string, to: string): Promise<void> {
   }
 }
 
-/** Deletes what a killed process left half-written. A resumed run owns its folder, so nobody else is writing. */
-async function removeLeftovers(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
-  const leftovers = names.filter((name) => /^(last|best)\.(safetensors|json)\..*\.?tmp$/.test(name));
-  await Promise.all(leftovers.map((name) => rm(join(folder, name), { force: true })));
-}
-
 function sidecar(path: string): string {
   return `${path.replace(/\.safetensors$/, "")}.json`;
 }
@@ -112,12 +109,18 @@ function parseMetadata(metadata: Readonly<Record<string, string>>): Required<Omi
   if (version === undefined || position === undefined) {
     throw new VillaError("InvalidFile", "It is a safetensors file but not a training checkpoint.");
   }
-  if (version !== format)
+  if (version !== "1" && version !== format)
     throw new VillaError("Unsupported", `It is a checkpoint of format ${version}; update @villa.`);
+  const read = parseJson(position) as RunPosition;
   return {
-    position: parseJson(position) as RunPosition,
+    position: version === "1" ? countedFromOne(read) : read,
     extra: parseJson(metadata["villa.extra"] ?? "{}") as Record<string, unknown>,
   };
+}
+
+function countedFromOne(position: RunPosition): RunPosition {
+  const { bestEpoch } = position.stopping;
+  return { ...position, stopping: { ...position.stopping, bestEpoch: bestEpoch === null ? null : bestEpoch + 1 } };
 }
 
 /** The position without the generators' 1 248 words. */

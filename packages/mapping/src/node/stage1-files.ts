@@ -1,18 +1,16 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { snakeCaseKeys } from "@villa/core";
+import { type Fingerprint, fingerprintText } from "@villa/core";
 import { VillaError } from "@villa/data";
-import { type AttributeEmbeddings, atomicWriteFile } from "@villa/data/node";
+import { type AttributeEmbeddings, atomicWriteFile, readFileBytes } from "@villa/data/node";
 import type { Stage1Config } from "../config.ts";
 import type { SplitData } from "../data/build-data.ts";
-import { clearHeads } from "./head-files.ts";
 
-/** Where a run keeps its files. */
-export interface RunFolder {
-  readonly directory: string;
-  /** One checkpoint per head. */
+/** Where a run of Stage 1 keeps its files. */
+export interface Stage1Files {
+  /** Folder of one checkpoint per head. */
   readonly heads: string;
   readonly metrics: string;
   readonly last: string;
@@ -22,11 +20,12 @@ export interface RunFolder {
   mapping(split: string): string;
 }
 
-/** Paths of the files of a run. */
-export function runFolder(config: Pick<Stage1Config, "checkpointDir" | "taskName">): RunFolder {
-  const directory = join(config.checkpointDir, config.taskName);
+/** What training writes into a run's folder. */
+export const trainingResults: readonly string[] = ["heads", "metrics.jsonl", "last.pkl", "best.pkl"];
+
+/** Paths of the files of a run. @param directory the run's folder, `<checkpoint_dir>/<task_name>` */
+export function stage1Files(directory: string): Stage1Files {
   return {
-    directory,
     heads: join(directory, "heads"),
     metrics: join(directory, "metrics.jsonl"),
     last: join(directory, "last.pkl"),
@@ -36,23 +35,25 @@ export function runFolder(config: Pick<Stage1Config, "checkpointDir" | "taskName
   };
 }
 
-/** Beside the head checkpoints: the settings they were trained with. */
+/** Beside the head checkpoints: the fingerprint of the run that trained them. */
 const runFile = "run.json";
 
 /** What must be equal for a run to go on with the checkpoints of another. */
-export type Fingerprint = Readonly<Record<string, string | undefined>>;
-
-export function fingerprintOf(config: Stage1Config, train: SplitData, embeddings: AttributeEmbeddings): Fingerprint {
+export function stage1Fingerprint(
+  config: Stage1Config,
+  train: SplitData,
+  embeddings: AttributeEmbeddings,
+): Fingerprint {
   const { data } = train;
   return {
     seed: String(config.seed),
     batch_size: String(config.batchSize),
-    model: written({ oneProj: config.model.oneProj, adapter: config.model.adapter }),
-    loss: written(config.loss),
-    optimizer: written(config.optimizer),
+    model: fingerprintText({ oneProj: config.model.oneProj, adapter: config.model.adapter }),
+    loss: fingerprintText(config.loss),
+    optimizer: fingerprintText(config.optimizer),
     // With a falling learning rate, the number of epochs changes every step.
     epochs: config.optimizer.schedule === "constant" ? undefined : String(config.epochs),
-    early_stop: config.earlyStop.metric === "none" ? "none" : written(config.earlyStop),
+    early_stop: config.earlyStop.metric === "none" ? "none" : fingerprintText(config.earlyStop),
     init_checkpoint: config.initCheckpoint ?? "none",
     "the region embeddings": digest(data.regions),
     "the annotations": digest(data.counts, data.labels),
@@ -60,40 +61,43 @@ export function fingerprintOf(config: Stage1Config, train: SplitData, embeddings
   };
 }
 
-/** A group of settings, in the one way that files have held it from the beginning. */
-function written(group: object): string {
-  return JSON.stringify(snakeCaseKeys(group));
+/** Leaves a fingerprint beside the head checkpoints. */
+export async function writeStage1Fingerprint(heads: string, fingerprint: Fingerprint): Promise<void> {
+  await atomicWriteFile(join(heads, runFile), JSON.stringify(fingerprint, null, 2));
+}
+
+/** The fingerprint of the head checkpoints in a run's folder. @throws VillaError `InvalidFile` when it is damaged */
+export async function readStage1Fingerprint(directory: string): Promise<Fingerprint | undefined> {
+  const heads = join(directory, "heads");
+  const names = await readdir(heads).catch(() => []);
+  return names.some((name) => name.endsWith(".safetensors")) ? readRunFile(heads) : undefined;
 }
 
 /** The form of the heads in a folder of checkpoints, where a run has left its settings beside them. */
 export async function readRunForm(heads: string): Promise<{ oneProj: boolean; adapter: boolean } | undefined> {
-  const path = join(heads, runFile);
-  if (!existsSync(path)) return undefined;
-  const { model } = JSON.parse(await readFile(path, "utf8")) as Fingerprint;
-  const form = JSON.parse(model ?? "{}") as { one_proj?: boolean | undefined; adapter?: boolean | undefined };
+  const fingerprint = await readRunFile(heads);
+  if (!fingerprint) return undefined;
+  const form = JSON.parse(fingerprint.model ?? "{}") as {
+    one_proj?: boolean | undefined;
+    adapter?: boolean | undefined;
+  };
   return { oneProj: form.one_proj === true, adapter: form.adapter === true };
 }
 
-/**
- * Makes the run's folder ready: checkpoints of the same settings are kept (`resume=auto`), others refused.
- *
- * @throws VillaError Mismatch naming what differs
- */
-export async function prepareFolder(folder: RunFolder, config: Stage1Config, fingerprint: Fingerprint): Promise<void> {
-  await mkdir(folder.heads, { recursive: true });
-  const path = join(folder.heads, runFile);
-  if (config.resume === "never") await clearHeads(folder.heads);
-  else if (existsSync(path)) {
-    const known = JSON.parse(await readFile(path, "utf8")) as Fingerprint;
-    const changed = Object.keys({ ...known, ...fingerprint }).filter((key) => known[key] !== fingerprint[key]);
-    if (changed.length > 0 && (await readdir(folder.heads)).some((name) => name.endsWith(".safetensors"))) {
-      throw new VillaError(
-        "Mismatch",
-        `${folder.directory} holds checkpoints of another run (${changed.join(", ")} differ); give resume=never to overwrite them, or another checkpoint_dir or task_name.`,
-      );
-    }
+async function readRunFile(heads: string): Promise<Fingerprint | undefined> {
+  const path = join(heads, runFile);
+  if (!existsSync(path)) return undefined;
+  const text = new TextDecoder().decode(await readFileBytes(path));
+  try {
+    const fingerprint = JSON.parse(text);
+    if (typeof fingerprint === "object" && fingerprint !== null) return fingerprint;
+  } catch {
+    // Reported below like any other wrong contents.
   }
-  await atomicWriteFile(path, JSON.stringify(fingerprint, null, 2));
+  throw new VillaError(
+    "InvalidFile",
+    `${path} does not hold the settings of a run; give resume=never to train again, or another checkpoint_dir or task_name.`,
+  );
 }
 
 /**
@@ -109,10 +113,10 @@ export async function mergeShards(sources: readonly string[], target: string): P
   let first: { source: string; text: string } | undefined;
   let copied = 0;
   for (const source of sources) {
-    const path = join(source, "heads", runFile);
-    if (!existsSync(path))
+    const fingerprint = await readRunFile(join(source, "heads"));
+    if (!fingerprint)
       throw new VillaError("NotFound", `${source} is not the folder of a Stage 1 run: it lacks heads/run.json.`);
-    const text = await readFile(path, "utf8");
+    const text = JSON.stringify(fingerprint);
     first ??= { source, text };
     if (text !== first.text) {
       throw new VillaError(
@@ -120,7 +124,7 @@ export async function mergeShards(sources: readonly string[], target: string): P
         `${source} and ${first.source} were trained with different settings or data; they cannot be merged.`,
       );
     }
-    await atomicWriteFile(join(heads, runFile), text);
+    await writeStage1Fingerprint(heads, fingerprint);
     for (const name of await readdir(join(source, "heads"))) {
       if (!name.endsWith(".safetensors")) continue;
       if (source !== target) await copyFile(join(source, "heads", name), join(heads, name));

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import {
   type AttributeVocabulary,
   datasetTexts,
@@ -14,14 +15,66 @@ import { type MappingReport, mappingReport } from "../assign/report.ts";
 import { defaultEpsilon, type Stage1Config } from "../config.ts";
 import type { SplitData } from "../data/build-data.ts";
 import { type AttributeScores, type HeadSource, scoreRegions } from "../model/scores.ts";
+import { mappedSplits, type Stage1Input } from "./open-stage1.ts";
+import { stage1Files } from "./stage1-files.ts";
+
+/** A mapped split. */
+export interface MappedSplit {
+  readonly split: string;
+  readonly path: string;
+  readonly images: number;
+  /** Absent where the annotations do not tell the true attributes. */
+  readonly report?: MappingReport | undefined;
+}
+
+/**
+ * Chooses ε and maps every split, into the run's folder and the dataset's.
+ *
+ * @param directory the run's folder
+ * @throws VillaError `InvalidArgument` for an unknown group of attributes; `Aborted`, when nothing has been written
+ */
+export async function mapStage1(
+  input: Stage1Input,
+  model: HeadSource,
+  directory: string,
+  options: { readonly onProgress?: ProgressListener | undefined; readonly signal?: AbortSignal | undefined },
+): Promise<{ readonly epsilon: Epsilon; readonly mappings: readonly MappedSplit[] }> {
+  const { config, dataset, embeddings, splits } = input;
+  const files = stage1Files(directory);
+  const { attributes } = embeddings;
+  const exclusive = exclusiveGroups(config.mapping.exclusive, dataset.vocabulary, attributes);
+  const running = { exclusive, onProgress: options.onProgress, signal: options.signal };
+  const validation = splits.get("val");
+  const scoredValidation = validation && (await scoreSplitData(validation, model, embeddings.values, running));
+  const epsilon = decideEpsilon(config.mapping.epsilon, scoredValidation && judgeable(scoredValidation));
+  const mappings: MappedSplit[] = [];
+  for (const split of mappedSplits(config, dataset)) {
+    const scored =
+      split === "val" && scoredValidation
+        ? scoredValidation
+        : await scoreSplitData(splits.get(split)!, model, embeddings.values, running);
+    const paths = [files.mapping(split), join(dataset.directory, `mapping_${split}.feather`)];
+    const { seed, mapping } = config;
+    const { vocabulary } = dataset;
+    const report = await writeMapping(scored, attributes, {
+      epsilon,
+      seed,
+      sweep: sweepOf(mapping),
+      paths,
+      vocabulary,
+    });
+    mappings.push({ split, path: paths[0]!, images: scored.annotations.length, report });
+  }
+  return { epsilon, mappings };
+}
 
 /** A split with the scores of its regions. */
-export interface ScoredSplitData extends SplitData {
+interface ScoredSplitData extends SplitData {
   readonly scores: readonly AttributeScores[];
 }
 
 /** Scores a split on the current backend. */
-export async function scoreSplitData(
+async function scoreSplitData(
   split: SplitData,
   model: HeadSource,
   attributeEmbeddings: Float32Array,
@@ -37,7 +90,7 @@ export async function scoreSplitData(
 }
 
 /** The attributes of the vocabulary's groups that `mapping.exclusive` names. @throws VillaError InvalidArgument */
-export function exclusiveGroups(
+function exclusiveGroups(
   choice: Stage1Config["mapping"]["exclusive"],
   { groups }: AttributeVocabulary,
   attributes: readonly string[],
@@ -58,7 +111,7 @@ export function exclusiveGroups(
 }
 
 /** The split in the form that judging needs, where its true attributes are known. */
-export function judgeable({ scores, data, truth }: ScoredSplitData): ScoredSplit | undefined {
+function judgeable({ scores, data, truth }: ScoredSplitData): ScoredSplit | undefined {
   return truth && { scores, counts: data.counts, truth };
 }
 
@@ -66,10 +119,7 @@ export function judgeable({ scores, data, truth }: ScoredSplitData): ScoredSplit
  * The ε to map with. "auto" and lists are decided on the validation split by F1; without one whose true attributes are
  * known, a list's first value is taken and "auto" falls back to the default.
  */
-export function decideEpsilon(
-  choice: Stage1Config["mapping"]["epsilon"],
-  validation: ScoredSplit | undefined,
-): Epsilon {
+function decideEpsilon(choice: Stage1Config["mapping"]["epsilon"], validation: ScoredSplit | undefined): Epsilon {
   if (typeof choice === "number") return choice;
   if (typeof choice === "object") {
     if (!validation) return choice[0]!;
@@ -81,12 +131,12 @@ export function decideEpsilon(
 }
 
 /** The values of ε that a report compares: those to choose among, where several were given. */
-export function sweepOf({ epsilon, sweep }: Stage1Config["mapping"]): readonly number[] {
+function sweepOf({ epsilon, sweep }: Stage1Config["mapping"]): readonly number[] {
   return typeof epsilon === "object" ? epsilon : sweep;
 }
 
 /** Assigns attributes and sentences, and writes mapping_<split>.feather to every path. */
-export async function writeMapping(
+async function writeMapping(
   split: ScoredSplitData,
   attributes: readonly string[],
   options: {

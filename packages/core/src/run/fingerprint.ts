@@ -1,0 +1,31 @@
+import { VillaError } from "@villa/data";
+import { snakeCaseKeys } from "../config/spelling.ts";
+
+/** What decides a run's numbers, by the name that a message gives it. Members that are undefined decide nothing. */
+export type Fingerprint = Readonly<Record<string, string | undefined>>;
+
+/** A group of settings as a fingerprint holds it. Files compare these texts, so their form must not change. */
+export function fingerprintText(settings: object): string {
+  return JSON.stringify(snakeCaseKeys(settings));
+}
+
+/** Names of the members in which two runs differ. */
+export function fingerprintDifferences(one: Fingerprint, other: Fingerprint): string[] {
+  return Object.keys({ ...one, ...other }).filter((key) => one[key] !== other[key]);
+}
+
+/**
+ * Refuses to go on from the checkpoints of another run: its model would pass for this one's.
+ *
+ * @param folder where the checkpoints are, for the message
+ * @throws VillaError `Mismatch` naming what differs
+ */
+export function requireSameRun(folder: string, found: Fingerprint, own: Fingerprint): void {
+  const differences = fingerprintDifferences(found, own);
+  if (differences.length === 0) return;
+  const verb = differences.length === 1 ? "differs" : "differ";
+  throw new VillaError(
+    "Mismatch",
+    `${folder} holds the checkpoints of another run (${differences.join(", ")} ${verb}); give resume=never to replace them, or another checkpoint_dir or task_name.`,
+  );
+}
