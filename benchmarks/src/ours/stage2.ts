@@ -8,12 +8,18 @@ import { contrastiveBatch, contrastiveGradients, contrastiveObjective, disposeBa
 import { normals, report, settings, startBackend, timed } from "./common.ts";
 import { countFlops } from "./flops.ts";
 
+const { loss: lossSettings, optimizer: adam } = stage2Config({ dataDir: "none" }); // the defaults; no file is read
+
 const at = settings({ images: 8, regions: 6, side: 84, steps: 3 });
 const backend = await startBackend(at);
 const { vision } = rn50Config;
 const tower = initModifiedResNet({ ...vision, seed: 23 });
-const optimizer = new Adam({ parameters: tower.trainableVariables(), learningRate: 5e-5, weightDecay: 0.2 });
-const objective = contrastiveObjective({ temperature: stage2Config({ dataDir: "." }).loss.temp });
+const optimizer = new Adam({
+  parameters: tower.trainableVariables(),
+  learningRate: adam.lr,
+  weightDecay: adam.weightDecay,
+});
+const objective = contrastiveObjective({ temperature: lossSettings.temp });
 const { side } = at;
 const images = Array.from({ length: at.images }, () => ({
   width: side,
