@@ -107,20 +107,3 @@ test.each(browserSafe)("the main entry of @villa/%s reaches no node: module", (n
   };
   visit(join(packagesRoot, name, "src/index.ts"));
 });
-
-/** Packages in which no file imports itself by way of others, type-only imports included. */
-const withoutCircles = Object.keys(allowed).filter((name) => name !== "ingest" && name !== "mapping");
-
-test.each(withoutCircles)("no file of @villa/%s imports itself by way of others", (name) => {
-  const done = new Set<string>();
-  const circles: string[] = [];
-  const visit = (path: string, way: readonly string[]): void => {
-    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(" -> "));
-    if (done.has(path)) return;
-    done.add(path);
-    const targets = importsOf(path).filter((specifier) => specifier.startsWith(".") && specifier.endsWith(".ts"));
-    for (const specifier of targets) visit(join(path, "..", specifier), [...way, path]);
-  };
-  for (const path of sourceFiles(join(packagesRoot, name, "src"))) visit(path, []);
-  expect(circles).toEqual([]);
-});

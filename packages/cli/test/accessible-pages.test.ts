@@ -12,7 +12,7 @@ test("a table has no header without a name, and keys can scroll it", () => {
 
 test("a chart has one name, its own", () => {
   const charts = [
-    barChart("Regions", [{ label: "mug", bars: [{ value: 3, color: "red" }] }]),
+    barChart("Regions", [{ label: "mug", bars: [{ value: 3, color: "var(--mapped)" }] }]),
     heatmap("Confusion", {
       x: "truly has",
       y: "was given",
@@ -29,7 +29,7 @@ test("a chart has one name, its own", () => {
       series: [
         {
           name: "train",
-          color: "red",
+          color: "var(--mapped)",
           points: [
             [1, 2],
             [2, 1],

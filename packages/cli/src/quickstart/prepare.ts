@@ -104,12 +104,15 @@ export interface TimedStep {
 /** Notes how long each step of a run takes. */
 export class Timeline {
   readonly steps: TimedStep[] = [];
+  readonly #onStart: (name: string) => void;
 
   /** @param onStart told the name of each step as it begins */
-  constructor(private readonly onStart: (name: string) => void = () => {}) {}
+  constructor(onStart: (name: string) => void = () => {}) {
+    this.#onStart = onStart;
+  }
 
   async time<T>(name: string, where: string, work: () => Promise<T>): Promise<T> {
-    this.onStart(name);
+    this.#onStart(name);
     const started = performance.now();
     const result = await work();
     this.steps.push({ name, where, seconds: (performance.now() - started) / 1000 });

@@ -90,7 +90,7 @@ function problemsSection({ problems, skippedRows, skippedBoxes }: IngestSummary)
 }
 
 function goingOn(directory: string): Markup {
-  return html`<section id="going-on"><h2>Next steps</h2><pre><code>villa preprocess --data-dir ${directory}
+  return html`<section id="going-on"><h2>Next steps</h2><pre tabindex="0"><code>villa preprocess --data-dir ${directory}
 villa stage1 data_dir=${directory} task_name=mapping
 villa stage2 data_dir=${directory} task_name=model model.weights=RN50.pt</code></pre></section>`;
 }

@@ -128,7 +128,7 @@ export function confusionCard(
   const shares = confusion.map((row, a) => row.map((regions) => regions / Math.max(1, attributes[a]!.assigned)));
   return html`<h3>What is taken for what (%)</h3>
 <p class="soft">Of the regions that were given the attribute of a row, how many truly have the attribute of a column. ${meaning(groups)} Precision is on the diagonal.</p>
-<div class="card wide-chart">${trusted(heatmap("Confusion of attributes", { x: "truly has", y: "was given", names, shares }))}</div>`;
+<div class="card wide-chart" tabindex="0">${trusted(heatmap("Confusion of attributes", { x: "truly has", y: "was given", names, shares }))}</div>`;
 }
 
 /** Only attributes of which a region has one exclude each other. */

@@ -75,7 +75,7 @@ export function ranSection({ steps, seconds, machine, parameters, dimension }: R
 export function goingOnSection({ dataset }: ReportData): Markup {
   return html`<section id="going-on"><h2>Next steps</h2>
 <p>The quickstart stands in for CLIP with a fixed random projection of pixels, and trains a tiny tower from random weights. With real digits and CLIP's weights, at the size of the paper (<code>npm i -g @villa/cli</code> installs <code>villa</code>; in a clone, write <code>npm run -s villa --</code> for it):</p>
-<pre><code># MNIST is downloaded once and kept in the cache
+<pre tabindex="0"><code># MNIST is downloaded once and kept in the cache
 villa docmnist generate --attribute-budget 30000 --target-sample-complexity 16 \\
   --test-attribute-budget 10000 --digits mnist --out data
 # CLIP RN50 is downloaded once; --weights RN50.pt takes a file you have
@@ -85,7 +85,7 @@ villa stage2 experiment=docmnist_stage2 data_dir=data/docmnist_30000_15.2 model.
 villa evaluate --data-dir data/docmnist_30000_15.2 \\
   --checkpoint checkpoints/docmnist_stage2/best.safetensors</code></pre>
 <p>Or play with what this run made:</p>
-<pre><code>villa map ${quoted(`data_dir=${dataset}`)} epsilon=0.05,0.1,0.2 \\
+<pre tabindex="0"><code>villa map ${quoted(`data_dir=${dataset}`)} epsilon=0.05,0.1,0.2 \\
   task_name=stage1 ${quoted(`checkpoint_dir=${checkpointsOf(dataset)}`)}
 villa visualize ${quoted(dataset)} \\
   --mapping ${quoted(`${dataset}/mapping_test.feather`)} --out mapped.html

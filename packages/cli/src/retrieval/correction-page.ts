@@ -40,7 +40,7 @@ export async function* correctionPage(
   const body = [
     html`<h1>What do these regions show?</h1>
 <p>Click attributes on or off until they are right, add others, and tick each picture that you have gone through. What you save holds the ticked pictures alone, as a table whose <code>region_attributes</code> are the truth:</p>
-<pre><code>villa ingest --images ${folder} --table corrections.jsonl --attributes ${folder}/attributes.json --out data/corrected</code></pre>
+<pre tabindex="0"><code>villa ingest --images ${folder} --table corrections.jsonl --attributes ${folder}/attributes.json --out data/corrected</code></pre>
 <div class="bar"><button class="main" id="save">Save corrections.jsonl</button><span class="soft" id="count">0 of ${shown.length} pictures checked</span></div>`,
     html`<div class="pictures">${figures}</div>`,
     trusted(`<script type="application/json" id="rows">${JSON.stringify(table).replaceAll("<", "\\u003c")}</script>`),

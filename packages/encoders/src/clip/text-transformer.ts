@@ -11,18 +11,18 @@ import type { TextTransformerConfig, WeightArray } from "./parameters.ts";
  */
 export class TextTransformer {
   readonly config: TextTransformerConfig;
-  private readonly tokenEmbedding: Float32Array;
-  private readonly positions: Float32Array;
-  private readonly weights = new Map<string, tf.Tensor>();
+  readonly #tokenEmbedding: Float32Array;
+  readonly #positions: Float32Array;
+  readonly #weights = new Map<string, tf.Tensor>();
 
   /** @param tensors weights by OpenAI's names; the token embedding stays in plain memory, the rest goes to the backend */
   constructor(config: TextTransformerConfig, tensors: ReadonlyMap<string, WeightArray>) {
     this.config = config;
-    this.tokenEmbedding = tensors.get("token_embedding.weight")!.data;
-    this.positions = tensors.get("positional_embedding")!.data;
+    this.#tokenEmbedding = tensors.get("token_embedding.weight")!.data;
+    this.#positions = tensors.get("positional_embedding")!.data;
     for (const [name, { shape, data }] of tensors) {
       if (name.startsWith("transformer.") || name.startsWith("ln_final.") || name === "text_projection") {
-        this.weights.set(name, tf.keep(tf.tensor(data, [...shape])));
+        this.#weights.set(name, tf.keep(tf.tensor(data, [...shape])));
       }
     }
   }
@@ -35,22 +35,22 @@ export class TextTransformer {
   encode(sequences: readonly ArrayLike<number>[]): tf.Tensor2D {
     const { width, heads, layers, embedDim } = this.config;
     if (sequences.length === 0) return tf.zeros([0, embedDim]);
-    const ends = sequences.map((ids, row) => this.endOf(ids, row));
+    const ends = sequences.map((ids, row) => this.#endOf(ids, row));
     const length = Math.max(...ends) + 1;
     return tf.tidy(() => {
       const count = sequences.length;
-      let x: tf.Tensor2D = tf.tensor2d(this.embed(sequences, ends, length), [count * length, width]);
+      let x: tf.Tensor2D = tf.tensor2d(this.#embed(sequences, ends, length), [count * length, width]);
       const mask = causalMask(length);
       for (let layer = 0; layer < layers; layer++) {
         const block = `transformer.resblocks.${layer}`;
         const input = x;
         x = tf.tidy(() => {
-          const normed = this.layerNorm(input, `${block}.ln_1`);
+          const normed = this.#layerNorm(input, `${block}.ln_1`);
           const attended: tf.Tensor2D = tf.add(
             input,
-            this.attention(normed, `${block}.attn`, mask, { count, length, heads }),
+            this.#attention(normed, `${block}.attn`, mask, { count, length, heads }),
           );
-          return tf.add(attended, this.perceptron(this.layerNorm(attended, `${block}.ln_2`), `${block}.mlp`));
+          return tf.add(attended, this.#perceptron(this.#layerNorm(attended, `${block}.ln_2`), `${block}.mlp`));
         });
         input.dispose();
       }
@@ -58,21 +58,21 @@ export class TextTransformer {
         x,
         ends.map((end, row) => row * length + end),
       );
-      return tf.matMul(this.layerNorm(last, "ln_final"), this.weight("text_projection"));
+      return tf.matMul(this.#layerNorm(last, "ln_final"), this.#weight("text_projection"));
     });
   }
 
   /** Frees the weights. */
   dispose(): void {
-    tf.dispose([...this.weights.values()]);
-    this.weights.clear();
+    tf.dispose([...this.#weights.values()]);
+    this.#weights.clear();
   }
 
-  private weight<T extends tf.Tensor = tf.Tensor2D>(name: string): T {
-    return this.weights.get(name) as T;
+  #weight<T extends tf.Tensor = tf.Tensor2D>(name: string): T {
+    return this.#weights.get(name) as T;
   }
 
-  private endOf(ids: ArrayLike<number>, row: number): number {
+  #endOf(ids: ArrayLike<number>, row: number): number {
     const { contextLength, vocabularySize } = this.config;
     let end = -1;
     for (let i = 0; i < ids.length && end < 0; i++) {
@@ -95,20 +95,21 @@ export class TextTransformer {
   }
 
   /** Token plus position embeddings, [count × length, width]; rows after a text's end stay zero. */
-  private embed(sequences: readonly ArrayLike<number>[], ends: readonly number[], length: number): Float32Array {
+  #embed(sequences: readonly ArrayLike<number>[], ends: readonly number[], length: number): Float32Array {
     const { width } = this.config;
     const out = new Float32Array(sequences.length * length * width);
     sequences.forEach((ids, row) => {
       for (let i = 0; i <= ends[row]!; i++) {
         const to = (row * length + i) * width;
         const token = ids[i]! * width;
-        for (let k = 0; k < width; k++) out[to + k] = this.tokenEmbedding[token + k]! + this.positions[i * width + k]!;
+        for (let k = 0; k < width; k++)
+          out[to + k] = this.#tokenEmbedding[token + k]! + this.#positions[i * width + k]!;
       }
     });
     return out;
   }
 
-  private attention(
+  #attention(
     x: tf.Tensor2D,
     name: string,
     mask: tf.Tensor2D,
@@ -117,8 +118,8 @@ export class TextTransformer {
     const width = this.config.width;
     const headSize = width / heads;
     const projected = tf.add(
-      tf.matMul(x, this.weight(`${name}.in_proj_weight`), false, true),
-      this.weight(`${name}.in_proj_bias`),
+      tf.matMul(x, this.#weight(`${name}.in_proj_weight`), false, true),
+      this.#weight(`${name}.in_proj_bias`),
     );
     // [n·L, 3·width] → 3 × [n·heads, L, headSize]
     const split = tf.transpose(tf.reshape(projected, [count, length, 3, heads, headSize]), [2, 0, 3, 1, 4]);
@@ -130,24 +131,24 @@ export class TextTransformer {
     const scores = tf.add(tf.mul(tf.matMul(query, key, false, true), headSize ** -0.5), mask);
     const mixed = tf.matMul(tf.softmax(scores), value); // [n·heads, L, headSize]
     const joined = tf.transpose(tf.reshape(mixed, [count, heads, length, headSize]), [0, 2, 1, 3]);
-    return this.linear(tf.reshape(joined, [count * length, width]), `${name}.out_proj`);
+    return this.#linear(tf.reshape(joined, [count * length, width]), `${name}.out_proj`);
   }
 
   /** Linear → QuickGELU → Linear. */
-  private perceptron(x: tf.Tensor2D, name: string): tf.Tensor2D {
-    const hidden = this.linear(x, `${name}.c_fc`);
-    return this.linear(tf.mul(hidden, tf.sigmoid(tf.mul(hidden, 1.702))), `${name}.c_proj`);
+  #perceptron(x: tf.Tensor2D, name: string): tf.Tensor2D {
+    const hidden = this.#linear(x, `${name}.c_fc`);
+    return this.#linear(tf.mul(hidden, tf.sigmoid(tf.mul(hidden, 1.702))), `${name}.c_proj`);
   }
 
-  private linear(x: tf.Tensor2D, name: string): tf.Tensor2D {
-    return tf.add(tf.matMul(x, this.weight(`${name}.weight`), false, true), this.weight(`${name}.bias`));
+  #linear(x: tf.Tensor2D, name: string): tf.Tensor2D {
+    return tf.add(tf.matMul(x, this.#weight(`${name}.weight`), false, true), this.#weight(`${name}.bias`));
   }
 
-  private layerNorm(x: tf.Tensor2D, name: string): tf.Tensor2D {
+  #layerNorm(x: tf.Tensor2D, name: string): tf.Tensor2D {
     const centred = tf.sub(x, tf.mean(x, -1, true));
     const variance = tf.mean(tf.square(centred), -1, true);
     const normed = tf.mul(centred, tf.rsqrt(tf.add(variance, 1e-5)));
-    return tf.add(tf.mul(normed, this.weight(`${name}.weight`)), this.weight(`${name}.bias`));
+    return tf.add(tf.mul(normed, this.#weight(`${name}.weight`)), this.#weight(`${name}.bias`));
   }
 }
 

@@ -118,7 +118,7 @@ export class TowerBuilder {
 
   /** [R, C, g, g] → [R, embedDim]: the mean attends to itself and to every position. */
   attentionPool(input: string, { heads, width, gridSize }: ModifiedResNetConfig): string {
-    const { graph } = this;
+    const graph = this.#graph;
     const channels = width * 32;
     const tokens = gridSize ** 2 + 1;
     const perHead = channels / heads;

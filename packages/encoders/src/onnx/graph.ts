@@ -1,4 +1,4 @@
-import { ProtobufWriter } from "./protobuf.ts";
+import { ProtobufWriter } from "@villa/data";
 
 /** Attribute of a node: a whole number is an int, `{ float }` a float, a list ints, text a string. */
 export type OnnxAttribute = number | { readonly float: number } | readonly number[] | string;

@@ -1,7 +1,7 @@
 /** The report's whole style sheet: system fonts, one column on a phone, colours that follow the reader's scheme. */
 export const style = `
 :root { color-scheme: light dark; --paper: #fbfaf7; --card: #ffffff; --ink: #1d1f24; --soft: #5d626d; --line: #e2dfd7;
-  --accent: #2757c4; --mapped: #2757c4; --image: #c7631a; --plain: #8b8f99; --right: #1a7f4b; --wrong: #c0322b;
+  --accent: #2757c4; --mapped: #2757c4; --image: #c7631a; --plain: #8b8f99; --right: #167344; --wrong: #c0322b;
   --right-bg: #e2f3e8; --wrong-bg: #fbe5e2; --code: #f2f0ea; }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #15171b; --card: #1d2026; --ink: #e8e6e1; --soft: #a0a5b0; --line: #32363f;
