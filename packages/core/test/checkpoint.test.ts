@@ -39,8 +39,8 @@ describe("folderCheckpoints", () => {
     });
     const controller = new AbortController();
     let steps = 0;
-    const progress = () => void (++steps === 10 && controller.abort());
-    const first = tinyRun({ ...parts(controller.signal), progress });
+    const onProgress = () => void (++steps === 10 && controller.abort());
+    const first = tinyRun({ ...parts(controller.signal), onProgress });
     await trainLoop(first.options).catch(() => undefined);
     // What a crash after the checkpoint would have left: later lines, one of them torn.
     appendFileSync(log, `${JSON.stringify({ kind: "epoch", epoch: 3, step: 12, loss: 1 })}\n{"kind":"ep`);

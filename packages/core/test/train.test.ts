@@ -52,10 +52,10 @@ describe.each(testBackends())("trainLoop on $name", ({ name, activate }) => {
       const checkpoints = memoryStore();
       const controller = new AbortController();
       let done = 0;
-      const progress = () => {
+      const onProgress = () => {
         if (++done === stopAt) controller.abort();
       };
-      const first = tinyRun({ checkpoints, signal: controller.signal, progress });
+      const first = tinyRun({ checkpoints, signal: controller.signal, onProgress });
       const error = await trainLoop(first.options).catch((each) => each);
       first.dispose();
       expect(isVillaError(error, "Aborted")).toBe(true);
@@ -75,8 +75,8 @@ describe.each(testBackends())("trainLoop on $name", ({ name, activate }) => {
   it("keeps memory flat over 1000 steps", async () => {
     const epochs = isSlow(name) ? 10 : 250;
     const counts: [tensors: number, bytes: number][] = [];
-    const progress = () => counts.push([tf.memory().numTensors, tf.memory().numBytes]);
-    const run = tinyRun({ progress, epochs, validate: () => 1 });
+    const onProgress = () => counts.push([tf.memory().numTensors, tf.memory().numBytes]);
+    const run = tinyRun({ onProgress, epochs, validate: () => 1 });
     await trainLoop(run.options);
     expect(counts.length).toBe(epochs * 4);
     expect(new Set(counts.slice(1).map(String)).size).toBe(1);
@@ -141,7 +141,7 @@ describe("trainLoop", () => {
     const updates: ProgressUpdate[] = [];
     const records: MetricsRecord[] = [];
     const metrics = { write: (record: MetricsRecord) => void records.push(record) };
-    const run = tinyRun({ epochs: 2, metrics, progress: (update) => updates.push(update) });
+    const run = tinyRun({ epochs: 2, metrics, onProgress: (update) => updates.push(update) });
     await trainLoop(run.options);
     expect(updates.map(({ task, done, total }) => `${task}: ${done}/${total}`)).toEqual(
       [1, 2].flatMap((epoch) => [1, 2, 3, 4].map((step) => `epoch ${epoch} of 2: ${step}/4`)),
@@ -191,7 +191,7 @@ describe("trainLoop", () => {
     const first = tinyRun({
       checkpoints,
       signal: controller.signal,
-      progress: ({ done }) => done === 3 && controller.abort(),
+      onProgress: ({ done }) => done === 3 && controller.abort(),
     });
     await trainLoop(first.options).catch(() => undefined);
     first.dispose();

@@ -60,9 +60,9 @@ const get = (routesInOrder: string[], options: Partial<Parameters<typeof downloa
   downloadFile({ urls: routesInOrder.map((route) => base + route), path, sha256, ...options });
 const left = (): string[] => (existsSync(join(path, "..")) ? readdirSync(join(path, "..")) : []);
 
-test("downloads, reports progress, and does nothing the second time", async () => {
+test("downloads, reports onProgress, and does nothing the second time", async () => {
   const updates: ProgressUpdate[] = [];
-  expect(await get(["/good"], { progress: (update) => updates.push(update) })).toBe(path);
+  expect(await get(["/good"], { onProgress: (update) => updates.push(update) })).toBe(path);
   expect(readFileSync(path).equals(content)).toBe(true);
   expect(updates.at(-1)).toEqual({
     task: "downloading file.bin",
@@ -143,7 +143,7 @@ describe("failures", () => {
 
   test("stopping on request keeps what is there", async () => {
     const stop = new AbortController();
-    const stopped = get(["/stalls"], { signal: stop.signal, progress: () => stop.abort() });
+    const stopped = get(["/stalls"], { signal: stop.signal, onProgress: () => stop.abort() });
     await expect(stopped).rejects.toMatchObject({ code: "Aborted" });
     expect(left()).toEqual(["file.bin.part"]);
     await expect(get(["/good"], { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "Aborted" });

@@ -59,9 +59,13 @@ export async function embedSplit<Image extends LabelledImage>(
   load: (image: Image) => Promise<Omit<RgbImage, "channels">>,
   {
     batchSize = 16,
-    progress,
+    onProgress,
     signal,
-  }: { batchSize?: number | undefined; progress?: ProgressListener | undefined; signal?: AbortSignal | undefined } = {},
+  }: {
+    batchSize?: number | undefined;
+    onProgress?: ProgressListener | undefined;
+    signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<Float32Array> {
   const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
   const result = new Float32Array(regions * ("embedDim" in encoder ? encoder.embedDim : encoder.dimension));
@@ -83,7 +87,7 @@ export async function embedSplit<Image extends LabelledImage>(
       offset += values.length;
     }
     start += pictures.length;
-    progress?.({ task: "embedding regions", done: start, total: images.length, unit: "images" });
+    onProgress?.({ task: "embedding regions", done: start, total: images.length, unit: "images" });
   }
   return result;
 }

@@ -63,7 +63,7 @@ export interface TrainContrastiveOptions {
   readonly metrics?: MetricsLog | undefined;
   /** Stored in each checkpoint, e.g. the configuration. */
   readonly extra?: Readonly<Record<string, unknown>> | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -82,7 +82,7 @@ export async function trainContrastive(
 ): Promise<TrainResult> {
   const checked = checkConfig(contrastiveSettingsSchema, options);
   const { learningRate, weightDecay, batchSize, microBatch, epochs, patience, seed, stepsPerEpoch } = checked;
-  const { checkpoints, resume, metrics, extra, progress, signal } = options;
+  const { checkpoints, resume, metrics, extra, onProgress, signal } = options;
   if (train.length === 0) throw new VillaError("Mismatch", "The training split has no image with a region-text pair.");
 
   const batches = {
@@ -128,7 +128,7 @@ export async function trainContrastive(
       resume,
       metrics,
       extra,
-      progress,
+      onProgress,
       signal,
     });
   } finally {

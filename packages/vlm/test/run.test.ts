@@ -202,13 +202,13 @@ test("the checkpoint of another run is refused, naming what differs; resume=neve
   // Stopped in its first epoch: the earlier results are whole, and the new run goes on with resume=auto.
   const files = await readdir(directory);
   const controller = new AbortController();
-  const progress = () => controller.abort();
-  const stopped = runStage2(config({ ...anew, pairs: "image" }), { progress, signal: controller.signal });
+  const onProgress = () => controller.abort();
+  const stopped = runStage2(config({ ...anew, pairs: "image" }), { onProgress, signal: controller.signal });
   expect(await refusal(stopped)).toMatch(/^Aborted/);
   expect(await readFile(lastCheckpoint)).toEqual(before);
   expect(await readdir(directory)).toEqual(files);
   const steps: number[] = [];
-  await runStage2(config({ ...anew, pairs: "image", resume: "auto" }), { progress: ({ done }) => steps.push(done) });
+  await runStage2(config({ ...anew, pairs: "image", resume: "auto" }), { onProgress: ({ done }) => steps.push(done) });
   expect(steps).toEqual([2, 3]);
   expect(await readFile(lastCheckpoint)).not.toEqual(before);
   expect(await readdir(join(folder, "checkpoints"))).not.toContain("other.new");
@@ -312,7 +312,7 @@ test("a vision transformer from a folder: its last block trained with SigLIP's l
   const onProgress = () => {
     if (++steps === 4) controller.abort();
   };
-  expect(await refusal(runStage2(again, { progress: onProgress, signal: controller.signal }))).toMatch(/^Aborted/);
+  expect(await refusal(runStage2(again, { onProgress, signal: controller.signal }))).toMatch(/^Aborted/);
   const resumed = await loadCheckpoint((await runStage2(again)).lastCheckpoint);
   expect(resumed.tensors).toEqual(tensors);
 });

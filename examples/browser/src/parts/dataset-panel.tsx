@@ -1,4 +1,4 @@
-import { sentences } from "@villa/data";
+import { storedSentences } from "@villa/data";
 import { useState } from "preact/hooks";
 import type { DatasetSettings, DatasetSummary, Picture } from "../laboratory/protocol.ts";
 import { Button, Choices, NumberField, RadioChips, Slider } from "./fields.tsx";
@@ -163,7 +163,7 @@ function Gallery({ dataset, pictures, image, select }: DatasetPanelProps & { rea
 
 /** A picture with its sentences and what is known of its regions. */
 function Details({ picture }: { readonly picture: Picture }) {
-  const parts = sentences(picture.text, { stops: "before-space" });
+  const parts = storedSentences(picture.text);
   return (
     <div class="details" data-test="details">
       <PictureView picture={picture} label={describePicture(picture)}>

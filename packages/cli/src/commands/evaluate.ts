@@ -189,7 +189,7 @@ function describe({
 async function embedShard(
   { dataDir, checkpoint, split, weights }: Flags,
   shard: Shard,
-  progress: ProgressListener,
+  onProgress: ProgressListener,
   signal: AbortSignal,
 ): Promise<{ embeddedImages: number }> {
   const { openDataset } = await import("@villa/data/node");
@@ -197,7 +197,7 @@ async function embedShard(
   const index = await RegionIndex.open(await openDataset(dataDir!), checkpoint!, split);
   const model = await openModel(checkpoint!, weights === undefined ? {} : { weights });
   try {
-    return { embeddedImages: await index.fill(model.image, { shard, progress, signal }) };
+    return { embeddedImages: await index.fill(model.image, { shard, onProgress, signal }) };
   } finally {
     model.dispose();
   }

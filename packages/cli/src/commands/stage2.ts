@@ -22,7 +22,7 @@ export const registerStage2: RegisterCommand = (program, context) => {
         const config = await resolveSettings(await stage2Settings(), overrides);
         const { runStage2 } = await import("@villa/vlm/node");
         return onBackend({ ...flags, terminal: context.terminal }, () =>
-          runStage2(config, { progress, signal: context.signal }),
+          runStage2(config, { onProgress: progress, signal: context.signal }),
         );
       },
       (result) => {

@@ -13,8 +13,16 @@ const ks = [1, 5, 10];
 export async function retrieval(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
   const { dataDir, checkpoint } = modelFlags(flags);
   const { split, weights, merge } = flags;
-  const { onProgress: progress, signal, withPage } = context;
-  const embedded = await embedForEvaluation({ dataDir, checkpoint, split, weights, indexed: merge, progress, signal });
+  const { onProgress, signal, withPage } = context;
+  const embedded = await embedForEvaluation({
+    dataDir,
+    checkpoint,
+    split,
+    weights,
+    indexed: merge,
+    onProgress,
+    signal,
+  });
   checkEmbeddings(embedded.input.regions, checkpoint);
   const examples = withPage ? (await import("./retrieval-page.ts")).examplesShown : undefined;
   const evaluation = await evaluateEmbedded(embedded, { split, examples });

@@ -88,12 +88,12 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
     )
     .finally(() => pool.close());
 
-  const judging: Omit<EvaluateOptions, "checkpoint"> = { dataDir, split: "test", progress: onProgress, signal };
+  const judging: Omit<EvaluateOptions, "checkpoint"> = { dataDir, split: "test", onProgress, signal };
   const models: TrainedModel[] = [];
   let parameters = 0;
   for (const pairs of ["mapping", "image"] as const) {
     const trained = await timeline.time(`Stage 2: train on ${describePairs[pairs]}`, where, () =>
-      runStage2(stage2For(sizes, pairs, { dataDir, checkpoints, seed }), { progress: onProgress, signal }),
+      runStage2(stage2For(sizes, pairs, { dataDir, checkpoints, seed }), { onProgress, signal }),
     );
     const evaluation = await timeline.time(`Evaluate that model`, where, () =>
       evaluateCheckpoint({ ...judging, checkpoint: trained.bestCheckpoint }),

@@ -35,7 +35,7 @@ export async function openRetrieval(options: RetrievalOptions): Promise<Retrieva
   const index = await RegionIndex.open(dataset, checkpoint, split);
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
-    await index.fill(model.image, { progress: onProgress, signal });
+    await index.fill(model.image, { onProgress, signal });
     return { dataset, model, index, sources: await readSources(dataDir) };
   } catch (error) {
     model.dispose();

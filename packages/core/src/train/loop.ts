@@ -54,7 +54,7 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
       const figures = { loss, learningRate: optimizer.learningRate, rate: pace.rate };
       const secondsLeft = pace.secondsLeft(epochs * perEpoch - done);
       const task = `epoch ${epoch} of ${epochs}`;
-      options.progress?.({
+      options.onProgress?.({
         task,
         done: step + 1,
         total: perEpoch,

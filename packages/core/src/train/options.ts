@@ -38,7 +38,7 @@ export interface TrainOptions {
   /** Stored in each checkpoint, e.g. the configuration. */
   readonly extra?: Readonly<Record<string, unknown>> | undefined;
   readonly metrics?: MetricsLog | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   /** Stops before the next step, saves, and throws `Aborted`. */
   readonly signal?: AbortSignal | undefined;
 }

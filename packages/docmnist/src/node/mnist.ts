@@ -86,7 +86,7 @@ export async function downloadMnist(options: MnistDownloadOptions = {}): Promise
       urls: mirrors.map((mirror) => new URL(name, mirror).href),
       path: join(directory, name),
       md5,
-      progress: options.onProgress,
+      onProgress: options.onProgress,
       signal: options.signal,
     });
   }

@@ -155,7 +155,7 @@ class ModelDownload {
         gitSha1: isGit ? found.hash : undefined,
         size: found.size,
         headers: this.#headers,
-        progress: this.#options.onProgress,
+        onProgress: this.#options.onProgress,
         signal: this.#options.signal,
         idleTimeout: this.#options.idleTimeout,
       });

@@ -78,7 +78,7 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
     // Hashed words are what these encoders come with, named or not.
     return { ...opened, textIdentity: opened.textSide?.family === "hashed" ? undefined : opened.textIdentity };
   }
-  const path = which === "clip-rn50" ? await downloadClipWeights({ progress: onProgress, signal }) : which;
+  const path = which === "clip-rn50" ? await downloadClipWeights({ onProgress, signal }) : which;
   if (await isCheckpoint(path)) return openCheckpoint(path, options);
   const files = await openEncoderFiles(path, { onProgress, signal });
   const image = await loadImageEncoder({ ...options, files });
@@ -118,7 +118,7 @@ export async function openTextTower(
   }
   if (textTowers[which] !== undefined && !isThere) return loadTextTower({ family: which, files });
   const path =
-    which === "clip-rn50" && !isThere ? await downloadClipWeights({ ...hub, progress: hub.onProgress }) : which;
+    which === "clip-rn50" && !isThere ? await downloadClipWeights({ ...hub, onProgress: hub.onProgress }) : which;
   if (await isCheckpoint(path))
     return openTextSide(modelDescription((await loadCheckpoint(path)).extra?.model, path).text);
   return loadTextTower({ files: await openEncoderFiles(path, hub) });

@@ -16,7 +16,7 @@ export interface DownloadClipOptions {
   /** Addresses to try, first to last. Default OpenAI's. */
   readonly urls?: readonly string[] | undefined;
   readonly sha256?: string | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -27,12 +27,12 @@ export interface DownloadClipOptions {
  * @throws VillaError `Network`, `ChecksumMismatch`, `FileSystem`, `Aborted`
  */
 export function downloadClipWeights(options: DownloadClipOptions = {}): Promise<string> {
-  const { directory = cacheDirectory(), urls = [rn50Url], sha256 = rn50Sha256, progress, signal } = options;
+  const { directory = cacheDirectory(), urls = [rn50Url], sha256 = rn50Sha256, onProgress, signal } = options;
   return downloadFile({
     urls,
     sha256,
     path: join(directory, "RN50.pt"),
-    progress,
+    onProgress,
     signal,
   });
 }

@@ -22,7 +22,7 @@ export interface EvaluateOptions {
   readonly indexed?: boolean | undefined;
   /** Also tell so many best regions of each attribute, and the best attributes of the regions of so many images. */
   readonly examples?: { readonly regions: number; readonly images: number } | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -159,7 +159,7 @@ type Embedded = { regions: Float32Array; attributes: Float32Array; dimension: nu
 type Rows = ReturnType<Dataset["rows"]>;
 
 async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows: Rows): Promise<Embedded> {
-  const { checkpoint, weights, indexed, split = "test", progress, signal } = options;
+  const { checkpoint, weights, indexed, split = "test", onProgress, signal } = options;
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
     const dimension = model.image.dimension;
@@ -170,7 +170,7 @@ async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows:
       return { regions: await index.regions(), attributes, dimension };
     }
     const regions = await embedSplit(model.image, rows, (row) => dataset.readImage(row), {
-      progress,
+      onProgress,
       signal,
     });
     return { regions, attributes, dimension };

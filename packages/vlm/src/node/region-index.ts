@@ -69,14 +69,14 @@ export class RegionIndex {
     encoder: ImageTower | ImageEncoder,
     {
       shard,
-      progress,
+      onProgress,
       signal,
-    }: { shard?: Shard | undefined; progress?: ProgressListener | undefined; signal?: AbortSignal | undefined } = {},
+    }: { shard?: Shard | undefined; onProgress?: ProgressListener | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<number> {
     const todo = await this.#store.claim(this.#parts.length, shard);
     const total = todo.reduce((sum, part) => sum + this.#parts[part]!.length, 0);
     let done = 0;
-    const report = () => progress?.({ task: "embedding regions", done, total, unit: "images" });
+    const report = () => onProgress?.({ task: "embedding regions", done, total, unit: "images" });
     if (todo.length > 0) report();
     for (const part of todo) {
       throwIfAborted(signal);

@@ -63,7 +63,7 @@ export async function openScorer(options: ScorerOptions): Promise<RegionScorer> 
     dimension,
     embedBoxes: (boxesOf) => {
       const images = rows.map((row) => ({ ...row, regionCoord: boxesOf(row) }));
-      return embedSplit(model.image, images, (row) => dataset.readImage(row), { progress: onProgress, signal });
+      return embedSplit(model.image, images, (row) => dataset.readImage(row), { onProgress, signal });
     },
     embedClasses: (prompts) => classEmbeddings(model.encodeText, { prompts, dimension }),
     embedTexts: async (texts) => {

@@ -13,7 +13,7 @@ import { readStage2Fingerprint, stage2Fingerprint } from "./stage2-fingerprint.t
 
 /** How {@link runStage2} runs. */
 export interface Stage2RunOptions {
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,7 +49,7 @@ export interface Stage2Result {
  */
 export async function runStage2(
   config: Stage2Config,
-  { progress, signal }: Stage2RunOptions = {},
+  { onProgress, signal }: Stage2RunOptions = {},
 ): Promise<Stage2Result> {
   const checked = stage2Config(config);
   const directory = join(checked.checkpointDir, checked.taskName);
@@ -78,7 +78,7 @@ export async function runStage2(
         resume: true,
         metrics: jsonlMetrics(join(run.current, metricsFile)),
         extra: { model: model.description, config: snakeCaseKeys(checked), fingerprint },
-        progress,
+        onProgress,
         signal,
       },
     );

@@ -23,7 +23,7 @@ export interface DownloadOptions {
   readonly size?: number | undefined;
   /** Sent with every request; fetch keeps an authorization from other hosts that it is redirected to. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly progress?: ProgressListener | undefined;
+  readonly onProgress?: ProgressListener | undefined;
   /** What progress and messages call the file. Default its name at `path`. */
   readonly name?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -77,7 +77,7 @@ export async function downloadFile(options: DownloadOptions): Promise<string> {
 }
 
 async function fetchInto(url: string, part: string, from: number, options: DownloadOptions): Promise<void> {
-  const { progress, signal, idleTimeout = 30_000, name = basename(options.path) } = options;
+  const { onProgress, signal, idleTimeout = 30_000, name = basename(options.path) } = options;
   const stop = new AbortController();
   const onAbort = () => stop.abort();
   signal?.addEventListener("abort", onAbort, { once: true });
@@ -111,7 +111,7 @@ async function fetchInto(url: string, part: string, from: number, options: Downl
           throw fileError(error, part, "write");
         });
         done += (chunk as Uint8Array).length;
-        progress?.({ task: `downloading ${name}`, done, total, unit: "bytes" });
+        onProgress?.({ task: `downloading ${name}`, done, total, unit: "bytes" });
         // What has more than it should is not ended by itself either.
         if (done > (total ?? done)) break;
       }
