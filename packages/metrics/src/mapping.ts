@@ -49,11 +49,13 @@ export function metricsFromCounts({ correct, assigned, truth }: MappingCounts): 
 }
 
 /** Counts of two sets of pairs together. */
-export const addCounts = (a: MappingCounts, b: MappingCounts): MappingCounts => ({
-  correct: a.correct + b.correct,
-  assigned: a.assigned + b.assigned,
-  truth: a.truth + b.truth,
-});
+export function addCounts(a: MappingCounts, b: MappingCounts): MappingCounts {
+  return {
+    correct: a.correct + b.correct,
+    assigned: a.assigned + b.assigned,
+    truth: a.truth + b.truth,
+  };
+}
 
 /** No pairs at all: where adding up begins. */
 export const noCounts: MappingCounts = { correct: 0, assigned: 0, truth: 0 };

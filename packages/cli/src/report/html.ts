@@ -13,4 +13,6 @@ const isNumeric = (cell: string | number | Markup | undefined): boolean =>
   typeof cell === "number" || (typeof cell === "string" && /^[-+−\d.,%±\s–]*$/.test(cell));
 
 /** "2026-11-24T03:45:10.123Z" → "2026-11-24 03:45" */
-export const minute = (time: string): string => time.slice(0, 16).replace("T", " ");
+export function minute(time: string): string {
+  return time.slice(0, 16).replace("T", " ");
+}

@@ -147,4 +147,6 @@ export function legend(series: readonly Pick<Series, "name" | "color" | "dashed"
 }
 
 /** Three decimals, as far as they say something. */
-export const epsilonText = (epsilon: number): string => String(Number(epsilon.toFixed(3)));
+export function epsilonText(epsilon: number): string {
+  return String(Number(epsilon.toFixed(3)));
+}

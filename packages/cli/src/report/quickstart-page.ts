@@ -18,7 +18,9 @@ export function renderReport(data: ReportData, pictures: ReportPictures): string
 }
 
 /** Fraction → "61.3 %". */
-export const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
+export function percent(fraction: number): string {
+  return `${(100 * fraction).toFixed(1)} %`;
+}
 
 export function headSection({ stage1, models, seconds }: ReportData): Markup {
   const test = stage1.splits.find(({ split }) => split === "test")?.report;

@@ -192,10 +192,14 @@ export const manifestFormat = 2;
 const partsFolder = "ingest";
 
 /** The part that a row of the table belongs to. */
-export const partOf = (row: number): number => Math.floor(row / itemsPerPart);
+export function partOf(row: number): number {
+  return Math.floor(row / itemsPerPart);
+}
 
 /** Parts of a table. */
-export const partCount = (rows: number): number => Math.ceil(rows / itemsPerPart);
+export function partCount(rows: number): number {
+  return Math.ceil(rows / itemsPerPart);
+}
 
 function conflict(out: string, differing: readonly string[]): VillaError {
   return new VillaError(

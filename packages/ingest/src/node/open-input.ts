@@ -132,7 +132,9 @@ async function firstValues(records: AsyncIterable<TableRecord>): Promise<TableRe
 export const minedFile = "mined-attributes.json";
 
 /** Where paths in the table begin. */
-export const imagesFolder = ({ images, table }: IngestOptions): string => images ?? dirname(table);
+export function imagesFolder({ images, table }: IngestOptions): string {
+  return images ?? dirname(table);
+}
 
 /** Better said once than for every row. */
 async function checkFolder(path: string): Promise<void> {

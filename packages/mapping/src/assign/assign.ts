@@ -25,8 +25,9 @@ export function largest(values: ArrayLike<number>): number {
 /** One ε for every attribute, or one of its own for each (index = attribute). */
 export type Epsilon = number | readonly number[];
 
-export const epsilonOf = (epsilon: Epsilon, attribute: number): number =>
-  typeof epsilon === "number" ? epsilon : epsilon[attribute]!;
+export function epsilonOf(epsilon: Epsilon, attribute: number): number {
+  return typeof epsilon === "number" ? epsilon : epsilon[attribute]!;
+}
 
 /** @throws VillaError InvalidArgument unless every ε is a number above 0 (at 0 even the best region is left out). */
 export function checkEpsilon(epsilon: Epsilon, attributes: number): void {

@@ -22,17 +22,23 @@ export interface HeadsOptions {
   readonly adapter: boolean;
 }
 
-export const parameterShape = (parameter: HeadParameter, dimension: number): number[] =>
-  parameter.endsWith("weight") ? [dimension, dimension] : [dimension];
+export function parameterShape(parameter: HeadParameter, dimension: number): number[] {
+  return parameter.endsWith("weight") ? [dimension, dimension] : [dimension];
+}
 
-export const parameterSize = (parameter: HeadParameter, dimension: number): number =>
-  parameter.endsWith("weight") ? dimension * dimension : dimension;
+export function parameterSize(parameter: HeadParameter, dimension: number): number {
+  return parameter.endsWith("weight") ? dimension * dimension : dimension;
+}
 
 /** Number of heads of a model: 1 when shared. */
-export const headCount = (oneProj: boolean, attributes: number): number => (oneProj ? 1 : attributes);
+export function headCount(oneProj: boolean, attributes: number): number {
+  return oneProj ? 1 : attributes;
+}
 
 /** The head that scores an attribute. */
-export const headOfAttribute = (oneProj: boolean, attribute: number): number => (oneProj ? 0 : attribute);
+export function headOfAttribute(oneProj: boolean, attribute: number): number {
+  return oneProj ? 0 : attribute;
+}
 
 /** Builds a head from one function per parameter. */
 export function headFrom(make: (parameter: HeadParameter) => Float32Array): HeadWeights {

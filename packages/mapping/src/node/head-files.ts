@@ -17,8 +17,9 @@ import type { HeadSource } from "../model/scores.ts";
 // merged by putting their files into one folder.
 
 /** Path of a head's checkpoint. */
-export const headFile = (folder: string, head: number): string =>
-  join(folder, `head-${String(head).padStart(5, "0")}.safetensors`);
+export function headFile(folder: string, head: number): string {
+  return join(folder, `head-${String(head).padStart(5, "0")}.safetensors`);
+}
 
 /** Writes a head's state so that a crash leaves the previous one or the new one. */
 export async function saveHeadState(

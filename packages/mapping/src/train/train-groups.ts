@@ -47,12 +47,12 @@ export const trainGroupInMemory: TrainGroup = async (task, { post, signal }) =>
   trainHeads({ ...task, ...reporting(post), signal });
 
 /** The callbacks of {@link trainHeads} as messages. */
-export const reporting = (
-  post: (message: TrainMessage) => void,
-): Pick<TrainHeadsOptions, "onStep" | "onHeadEpoch"> => ({
-  onStep: (heads) => post({ kind: "steps", heads }),
-  onHeadEpoch: (report) => post({ kind: "epoch", report }),
-});
+export function reporting(post: (message: TrainMessage) => void): Pick<TrainHeadsOptions, "onStep" | "onHeadEpoch"> {
+  return {
+    onStep: (heads) => post({ kind: "steps", heads }),
+    onHeadEpoch: (report) => post({ kind: "epoch", report }),
+  };
+}
 
 /**
  * Trains the heads of `options.heads` wave by wave, each wave spread over the workers (or in this thread). Heads are

@@ -18,13 +18,16 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
 }
 
 /** HTML from a source that is known to be safe, such as a chart. */
-export const trusted = (source: string): Markup => new Markup(source);
+export function trusted(source: string): Markup {
+  return new Markup(source);
+}
 
 /** A dataset's text as prose: "a red mug . a lid" becomes "a red mug. a lid." */
-export const asProse = (text: string): string =>
-  storedSentences(text)
+export function asProse(text: string): string {
+  return storedSentences(text)
     .map((sentence) => `${sentence}.`)
     .join(" ");
+}
 
 function render(part: Part): string {
   if (part instanceof Markup) return part.html;

@@ -47,7 +47,9 @@ export function regionFigure({ image, title, text, regions }: RegionFigure): Mar
 }
 
 /** For an `<img>`. */
-export const pngUrl = (png: Uint8Array): string => `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
+export function pngUrl(png: Uint8Array): string {
+  return `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
+}
 
 /** [3, height, width] bytes as [height, width, 4], opaque. */
 function rgba({ width, height, data }: RgbImage) {
