@@ -1,3 +1,5 @@
+import { checkBytes } from "./check-arguments.ts";
+
 /** What some other kinds of file begin with, and what to do about them. */
 const kinds: readonly { readonly start: string; readonly words: string }[] = [
   {
@@ -32,6 +34,7 @@ const kinds: readonly { readonly start: string; readonly words: string }[] = [
 
 /** Words for a file that is of another kind than its reader wants: ", but a Git LFS pointer, …". Empty when unknown. */
 export function otherKind(bytes: Uint8Array): string {
+  checkBytes(bytes);
   if (bytes.length === 0) return "; it is empty";
   const head = String.fromCharCode(...bytes.subarray(0, 64));
   const kind = kinds.find(({ start }) => head.toLowerCase().startsWith(start.toLowerCase()));

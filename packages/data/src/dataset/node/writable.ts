@@ -2,10 +2,12 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { checkText } from "../../formats/check-arguments.ts";
 import { fileError } from "./files.ts";
 
 /** Whether files can be written into a folder, found out by writing one; a folder that is missing is made. */
 export async function canWriteInto(folder: string): Promise<boolean> {
+  checkText(folder, "A folder");
   try {
     await mkdir(folder, { recursive: true });
     await writeProbe(folder);
@@ -21,6 +23,7 @@ export async function canWriteInto(folder: string): Promise<boolean> {
  * @throws VillaError `FileSystem` when nothing can be written into the folder
  */
 export async function requireWritable(folder: string): Promise<void> {
+  checkText(folder, "A folder");
   if (!existsSync(folder)) return;
   try {
     await writeProbe(folder);
