@@ -13,7 +13,7 @@ export interface CompiledGraph {
 
 /** What a TF.js backend implements beside its kernels when it can run ONNX graphs. */
 export interface GraphCompiler {
-  /** @param model an ONNX file with one float32 input and one float32 output */
+  /** Prepares a model to run as a whole. @param model an ONNX file with one float32 input and one float32 output */
   compileGraph(model: Uint8Array): CompiledGraph;
 }
 

@@ -12,12 +12,13 @@ export interface OptimizerState {
 
 /** Sets an optimiser's learning rate: before each step, after each epoch, or both. */
 export interface LearningRateSchedule<State = unknown> {
-  /** @param done steps of the run before the one that comes */
+  /** Sets the rate of the next step. @param done steps of the run before it */
   beforeStep?(done: number): void;
   /** Takes the (validation) loss of one more epoch. */
   step?(loss: number): void;
   /** For checkpoints; absent where the rate depends on the step alone. */
   state?(): State;
+  /** Goes on from a checkpoint. */
   loadState?(state: State): void;
 }
 

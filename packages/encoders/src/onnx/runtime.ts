@@ -3,7 +3,9 @@ import { VillaError } from "@villa/data";
 /** The part of `onnxruntime-node` and `onnxruntime-web` that is used here: give the module itself. */
 export interface OnnxRuntime {
   readonly InferenceSession: {
+    /** Loads a model from a file, or an address in browsers. */
     create(path: string): Promise<OnnxSession>;
+    /** Loads a model from the bytes of its file. */
     create(bytes: Uint8Array): Promise<OnnxSession>;
   };
   readonly Tensor: {
@@ -22,7 +24,9 @@ export interface OnnxTensor {
 /** A model that ONNX Runtime has loaded. */
 export interface OnnxSession {
   readonly inputMetadata: readonly OnnxValue[];
+  /** Runs the model: inputs by name in, outputs by name out. */
   run(feeds: Readonly<Record<string, OnnxTensor>>): Promise<Readonly<Record<string, OnnxTensor>>>;
+  /** Frees what the model holds. */
   release(): Promise<void>;
 }
 
@@ -50,6 +54,7 @@ export interface OnnxModel {
   readonly inputs: readonly OnnxValue[];
   /** @returns the outputs of float32 by name @throws VillaError `InvalidArgument` naming the shapes that do not fit */
   run(inputs: Readonly<Record<string, OnnxInput>>): Promise<ReadonlyMap<string, OnnxOutput>>;
+  /** Frees what the model holds. */
   dispose(): void;
 }
 

@@ -5,7 +5,7 @@ import { type HeadResult, trainHeads } from "../train/train-heads.ts";
 import { loadHeadState, saveHeadState } from "./head-files.ts";
 
 /**
- * URL of this module, for `tasks` of `Parallel`: workers load it and call {@link trainHeadsTask} by its name. A build puts
+ * URL of this module, for `tasks` of `Parallel`: workers load it and call `trainHeadsTask` by its name. A build puts
  * it beside whatever file this line ends up in.
  */
 export const mappingTasks: string = new URL(

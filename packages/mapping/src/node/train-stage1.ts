@@ -23,7 +23,7 @@ import {
 import { EpochLog } from "./stage1-log.ts";
 import { mappingTasks, trainGroupWithFiles } from "./tasks.ts";
 
-/** How {@link trainStage1} runs. */
+/** How a run of Stage 1 goes about it. */
 export interface Stage1RunOptions {
   /** Workers to spread the heads over, e.g. `createTaskPool()` of @villa/backend-node. Default: this thread. */
   readonly pool?: TaskPool | undefined;
