@@ -1,8 +1,11 @@
 import { VillaError } from "../errors.ts";
-import { describe } from "../formats/describe.ts";
+import { checkText } from "../formats/check-arguments.ts";
 
 /** A string, or an integer of at least 16 digits that is no part of another number. */
 const stringOrLongInteger = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
+
+/** Where a text may have such an integer: behind a point digits are decimals, of which files of boxes are full. */
+const longInteger = /(?<![\d.])\d{16}/;
 
 /**
  * Reads JSON as people's tools write it: a byte order mark is dropped, and an integer that a double cannot hold, such as
@@ -12,7 +15,7 @@ const stringOrLongInteger = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?!
  * @throws VillaError `InvalidArgument` unless `text` is a string; `InvalidFile`, which says so when the text has Python's NaN or Infinity
  */
 export function parseJson(text: string, name = "The text"): unknown {
-  if (typeof text !== "string") throw new VillaError("InvalidArgument", `JSON is a text, not ${describe(text)}.`);
+  checkText(text, "JSON");
   const json = text.startsWith("\ufeff") ? text.slice(1) : text;
   let value: unknown;
   try {
@@ -22,7 +25,7 @@ export function parseJson(text: string, name = "The text"): unknown {
     const why = foreign ? `holds ${foreign}, which JSON does not have; write null instead` : "is not valid JSON";
     throw new VillaError("InvalidFile", `${name} ${why}.`, { cause });
   }
-  if (!/\d{16}/.test(json)) return value;
+  if (!longInteger.test(json)) return value;
   return JSON.parse(
     json.replace(stringOrLongInteger, (part) =>
       part.startsWith('"') || Number.isSafeInteger(Number(part)) ? part : `"${part}"`,
