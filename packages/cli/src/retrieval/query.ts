@@ -1,5 +1,5 @@
 import { AttributeMentions, functionWords, proseSentences, type RgbImage, VillaError, wordsOf } from "@villa/data";
-import { withPath } from "@villa/data/node";
+import { type Dataset, withPath } from "@villa/data/node";
 import { parseRegionRule, ruledRegions } from "@villa/ingest";
 import { readPicture } from "@villa/ingest/node";
 import { embedSplit, SentenceEmbeddings } from "@villa/vlm";
@@ -87,12 +87,7 @@ async function answered(options: QueryOptions): Promise<QueryResult> {
     const query = await (picture ? pictureEmbedding(model, picture) : textEmbedding(model, sentences));
     const ranked = await rankRegions(index.parts(), query, { ...options, top: options.top ?? defaultTop });
     return {
-      hits: ranked.map((hit, i) => ({
-        ...asHit(hit, i),
-        ...sourceOf(sources.get(hit.row.imageId)),
-        text: hit.row.text,
-      })),
-      pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
+      ...(await answers(ranked, dataset, sources)),
       unknownWords: unknown,
     };
   } finally {
@@ -125,12 +120,7 @@ async function queryStage1(options: QueryOptions): Promise<QueryResult> {
   // One number a region is an embedding of one dimension.
   const ranked = await rankRegions([{ rows, regions: mean }], Float32Array.of(1), { ...options, top });
   return {
-    hits: ranked.map((hit, i) => ({
-      ...asHit(hit, i),
-      ...sourceOf(sources.get(hit.row.imageId)),
-      text: hit.row.text,
-    })),
-    pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
+    ...(await answers(ranked, dataset, sources)),
     unknownWords: [],
     attributes,
   };
@@ -189,6 +179,22 @@ function pictureRow({ width, height }: RgbImage, regionCoord: RankedRegion["row"
 
 function asHit({ row, region, score }: RankedRegion, i: number) {
   return { rank: i + 1, score: Number(score.toFixed(6)), imageId: row.imageId, box: row.regionCoord[region]! };
+}
+
+/** What both stages answer about a dataset's regions. */
+async function answers(
+  ranked: readonly RankedRegion[],
+  dataset: Dataset,
+  sources: ReadonlyMap<number, string>,
+): Promise<Pick<QueryResult, "hits" | "pictures">> {
+  return {
+    hits: ranked.map((hit, i) => ({
+      ...asHit(hit, i),
+      ...sourceOf(sources.get(hit.row.imageId)),
+      text: hit.row.text,
+    })),
+    pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
+  };
 }
 
 const sourceOf = (source: string | undefined) => (source === undefined ? {} : { source });
