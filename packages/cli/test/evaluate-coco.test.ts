@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { encodePng, RandomState } from "@villa/data";
 import { cocoNumberNames, lvisNumberNames } from "@villa/metrics";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { runVilla } from "../src/main.ts";
+import { villa as tried } from "./villa.ts";
 
 const colors = { red: [220, 30, 40], green: [30, 170, 60], blue: [40, 60, 220] } as const;
 const names = Object.keys(colors) as (keyof typeof colors)[];
@@ -86,17 +86,6 @@ async function villa(...words: readonly string[]) {
   const { code, out, err } = await tried(...words);
   expect(code, err).toBe(0);
   return out;
-}
-
-async function tried(...words: readonly string[]) {
-  const lines = { out: [] as string[], err: [] as string[] };
-  const terminal = {
-    out: (line: string) => lines.out.push(line),
-    err: (line: string) => lines.err.push(line),
-    interactive: false,
-  };
-  const code = await runVilla(words, terminal);
-  return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
 }
 
 const model = () => ["evaluate", "--task", "detection", "--data-dir", dataDir, "--checkpoint", checkpoint];

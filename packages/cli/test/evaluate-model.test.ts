@@ -8,7 +8,7 @@ import { writeDataset } from "@villa/docmnist/node";
 import { stage2Config } from "@villa/vlm";
 import { runStage2 } from "@villa/vlm/node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { runVilla } from "../src/main.ts";
+import { villa } from "./villa.ts";
 
 let folder = "";
 let dataDir = "";
@@ -43,17 +43,6 @@ beforeAll(async () => {
   await backend.dispose();
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-async function villa(...words: readonly string[]) {
-  const lines = { out: [] as string[], err: [] as string[] };
-  const terminal = {
-    out: (line: string) => lines.out.push(line),
-    err: (line: string) => lines.err.push(line),
-    interactive: false,
-  };
-  const code = await runVilla(words, terminal);
-  return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
-}
 
 /** Evaluates and returns the record. */
 async function evaluate(name: string, task: string, ...flags: readonly string[]) {

@@ -13,7 +13,7 @@ import { parseHTML } from "linkedom";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { onnxInterface } from "../src/export-model.ts";
 import { annotate, query } from "../src/index.ts";
-import { runVilla } from "../src/main.ts";
+import { villa } from "./villa.ts";
 
 let folder = "";
 let dataDir = "";
@@ -21,17 +21,6 @@ let dataDir = "";
 let checkpoint = "";
 /** The folder of a run of Stage 1. */
 let mapping = "";
-
-async function villa(...words: readonly string[]) {
-  const lines = { out: [] as string[], err: [] as string[] };
-  const terminal = {
-    out: (line: string) => lines.out.push(line),
-    err: (line: string) => lines.err.push(line),
-    interactive: false,
-  };
-  const code = await runVilla(words, terminal);
-  return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
-}
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "villa-retrieval-"));
