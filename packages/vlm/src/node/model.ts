@@ -8,7 +8,7 @@ import {
   type TextTower,
   type TowerDescription,
 } from "@villa/encoders";
-import { type ModelDescription, openEncoder, openTextTower, requireEncoder, type TextSide } from "@villa/encoders/node";
+import { type ModelDescription, openEncoder, openTextTower, type TextSide } from "@villa/encoders/node";
 import type { Stage2Config } from "../config.ts";
 import type { SentenceEncoder } from "../text-embeddings.ts";
 
@@ -53,7 +53,6 @@ export async function initialModel(config: Stage2Config): Promise<TrainableModel
     return trainable(image, await openTextTower("hashed", { dimension: embedDim, seed }), undefined);
   }
   const path = model.encoder ?? resolveWeights(model.weights!, config.dataDir);
-  requireEncoder(path);
   const { image, text, textSide } = await openEncoder(path, { trainable: true, textEncoder, seed });
   if (text) return trainable(image, text, textSide);
   return trainable(image, await openTextTower("hashed", { dimension: image.dimension, seed }), undefined);
