@@ -12,7 +12,7 @@ test("a table has no header without a name, and keys can scroll it", () => {
 
 test("a chart has one name, its own", () => {
   const charts = [
-    barChart("Regions", [{ label: "mug", bars: [{ value: 3, color: "var(--mapped)" }] }]),
+    barChart("Regions", [{ label: "mug", bars: [{ value: 0.03, color: "var(--mapped)" }] }]),
     heatmap("Confusion", {
       x: "truly has",
       y: "was given",

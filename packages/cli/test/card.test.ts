@@ -29,7 +29,7 @@ test("a histogram has a column for each value, or at most twelve of equal width"
 test("long names of attributes are cut in charts, and rare ones are not zero", () => {
   const bar = (label: string, value: number) => ({ label, bars: [{ value, color: "var(--mapped)" as const }] });
   const name = "small left-sided pleural effusion with atelectasis";
-  const chart = barChart("shares", [bar(name, 0.02), bar("edema", 0.3), bar("red", 7.4), bar("blue", 0)]);
+  const chart = barChart("shares", [bar(name, 0.0002), bar("edema", 0.003), bar("red", 0.074), bar("blue", 0)]);
   expect(chart).toContain("small left-sided pleural ef…");
   expect(chart).not.toContain(`>${name}<`);
   for (const text of ["&lt;0.1", "0.3", "7", "0"]) expect(chart).toContain(`>${text}</text>`);

@@ -86,7 +86,7 @@ test("means and sample deviations over seeds", () => {
     seed,
     averageComplexity: 5,
     images: 10,
-    mappingF1: 90,
+    mappingF1: 0.9,
     models: [
       {
         pairs: "image" as const,

@@ -7,19 +7,19 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { renderStage1Report, writeStage1Report } from "../src/report/stage1-page.ts";
 
 const report = (count: number): MappingReport => ({
-  precision: 60,
-  recall: 80,
-  f1: 68.57,
+  precision: 0.6,
+  recall: 0.8,
+  f1: 0.6857,
   attributes: Array.from({ length: count }, (_, a) => ({
     attribute: `<b>${a}</b>`,
     correct: 6,
     assigned: 10,
     truth: 8,
-    precision: 60,
-    recall: 75,
-    f1: a,
+    precision: 0.6,
+    recall: 0.75,
+    f1: a / 100,
   })),
-  sweep: [0.125, 0.2].map((epsilon) => ({ epsilon, precision: 60, recall: 80, f1: 68.57 })),
+  sweep: [0.125, 0.2].map((epsilon) => ({ epsilon, precision: 0.6, recall: 0.8, f1: 0.6857 })),
   confusion: Array.from({ length: count }, () => new Array<number>(count).fill(5)),
 });
 const history = [1, 2].map((epoch) => ({ epoch, loss: 3 / epoch, shares: [], validation: { loss: 2 } }));

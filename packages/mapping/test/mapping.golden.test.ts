@@ -45,11 +45,11 @@ test.each(cases)("$salt, epsilon $epsilon: assignment, sentences and metrics equ
     return regions;
   });
 
-  const { precision, recall, f1 } = golden;
-  expect(
-    mappingMetrics(
-      assigned,
-      golden.rows.map((row) => row.reg_to_attr),
-    ),
-  ).toEqual({ precision, recall, f1 });
+  const measured = mappingMetrics(
+    assigned,
+    golden.rows.map((row) => row.reg_to_attr),
+  );
+  for (const name of ["precision", "recall", "f1"] as const) {
+    expect(Math.abs(100 * measured[name] - golden[name]), `${name}: percent, two decimals`).toBeLessThan(0.0051);
+  }
 });

@@ -20,7 +20,7 @@ test("the README's example runs and maps well", async () => {
     await new Function("modules", `return (async () => {${body}})()`)(modules);
     const [loss, quality] = log.mock.calls[0]!;
     expect(loss).toBeLessThan(1);
-    expect(quality.f1).toBeGreaterThan(90);
+    expect(quality.f1).toBeGreaterThan(0.9);
   } finally {
     log.mockRestore();
   }

@@ -8,7 +8,7 @@ export interface MappingCounts {
   readonly truth: number;
 }
 
-/** Micro-averaged mapping quality in percent, rounded to two decimals. */
+/** Micro-averaged mapping quality, as fractions: 0 … 1. */
 export interface MappingMetrics {
   readonly precision: number;
   readonly recall: number;
@@ -42,10 +42,11 @@ export function countMapping<Attribute extends string | number>(
 
 /** Nothing assigned, or nothing true, counts as 0 rather than NaN. */
 export function metricsFromCounts({ correct, assigned, truth }: MappingCounts): MappingMetrics {
-  const precision = assigned === 0 ? 0 : (100 * correct) / assigned;
-  const recall = truth === 0 ? 0 : (100 * correct) / truth;
-  const f1 = correct === 0 ? 0 : (2 * precision * recall) / (precision + recall);
-  return { precision: round2(precision), recall: round2(recall), f1: round2(f1) };
+  return {
+    precision: assigned === 0 ? 0 : correct / assigned,
+    recall: truth === 0 ? 0 : correct / truth,
+    f1: correct === 0 ? 0 : (2 * correct) / (assigned + truth),
+  };
 }
 
 /** Counts of two sets of pairs together. */
@@ -59,5 +60,3 @@ export function addCounts(a: MappingCounts, b: MappingCounts): MappingCounts {
 
 /** No pairs at all: where adding up begins. */
 export const noCounts: MappingCounts = { correct: 0, assigned: 0, truth: 0 };
-
-const round2 = (value: number): number => Math.round(value * 100) / 100;

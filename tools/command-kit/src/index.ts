@@ -24,4 +24,4 @@ export { duration, type Progress, terminalProgress } from "./progress.ts";
 export { type ExitCode, type RunOptions, runProgram } from "./run.ts";
 export { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 export { openTerminal, processTerminal, type Terminal } from "./terminal.ts";
-export { byteSize, counted, listed, printable, table } from "./text.ts";
+export { byteSize, counted, listed, percent, printable, table } from "./text.ts";

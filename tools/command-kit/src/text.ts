@@ -30,6 +30,11 @@ export function byteSize(bytes: number): string {
   return `${(bytes / 1000 ** power).toFixed(1)} ${["", "kB", "MB", "GB"][power]}`;
 }
 
+/** 0.613 → "61.3": how fractions are shown. */
+export function percent(fraction: number, decimals = 1): string {
+  return (100 * fraction).toFixed(decimals);
+}
+
 /** "a", "a and b", "a, b and c". */
 export function listed(words: readonly string[], joint = "and"): string {
   if (words.length < 2) return words[0] ?? "";

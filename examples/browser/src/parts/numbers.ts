@@ -1,5 +1,5 @@
 /** A cosine, with a minus that is as wide as a digit. */
 export const cosine = (value: number): string => value.toFixed(2).replace("-", "−");
 
-/** A percentage that stays on one line. */
-export const percent = (value: number): string => `${value.toFixed(1)}\u00a0%`;
+/** A fraction as a percentage that stays on one line. */
+export const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)}\u00a0%`;

@@ -38,7 +38,7 @@ function sweepChart({ sweep, epsilon }: SweepChartData, width: number): Element 
   return lines(points, {
     width,
     x: { label: "ε", domain: [0, 1] },
-    y: { label: "%", domain: [0, 100] },
+    y: { label: "%", percent: true, domain: [0, 100] },
     colors: { precision: "var(--accent)", recall: "var(--second)", F1: "var(--third)" },
     marks: [Plot.ruleX([epsilon], { stroke: "currentColor", strokeDasharray: "3 3" })],
   });

@@ -134,7 +134,7 @@ function Figures({ epochs }: Pick<TrainingState, "epochs">) {
                 <th scope="row">{epoch}</th>
                 {[loss, validation?.loss, validation?.precision, validation?.recall, validation?.f1].map((value, i) => (
                   <td key={columns[i]}>
-                    {value !== undefined && <data value={value}>{value.toFixed(i < 2 ? 4 : 1)}</data>}
+                    {value !== undefined && <data value={value}>{i < 2 ? value.toFixed(4) : percent(value)}</data>}
                   </td>
                 ))}
               </tr>

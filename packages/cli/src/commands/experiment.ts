@@ -1,6 +1,7 @@
 import {
   type CommandContext,
   type CommonFlags,
+  percent,
   present,
   type RegisterCommand,
   table,
@@ -87,14 +88,14 @@ Examples:
         return runExperiment(experiment, options);
       },
       ({ summary, figure, json }) => {
-        const percent = ({ mean, deviation }: { mean: number; deviation: number }) =>
-          `${(100 * mean).toFixed(1)} ± ${(100 * deviation).toFixed(1)}`;
+        const spread = ({ mean, deviation }: { mean: number; deviation: number }) =>
+          `${percent(mean)} ± ${percent(deviation)}`;
         const columns = measures.flatMap(({ key, letter }) => pairModes.map((pairs) => ({ key, letter, pairs })));
         const rows = summary.map(({ averageComplexity, images, mappingF1, modes }) => [
           averageComplexity.toFixed(1),
           images,
-          mappingF1.mean.toFixed(1),
-          ...columns.map(({ key, pairs }) => percent(modes.find((mode) => mode.pairs === pairs)!.numbers[key]!)),
+          percent(mappingF1.mean),
+          ...columns.map(({ key, pairs }) => spread(modes.find((mode) => mode.pairs === pairs)!.numbers[key]!)),
         ]);
         const legend = measures.map(({ title, letter }) => `${title} (${letter})`).join(" and ");
         return [

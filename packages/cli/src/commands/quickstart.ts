@@ -1,6 +1,7 @@
 import {
   type CommonFlags,
   duration,
+  percent,
   present,
   type RegisterCommand,
   seedNumber,
@@ -46,10 +47,9 @@ Examples:
         }),
       ({ report, seconds, stage1, models }) => {
         const test = stage1.splits.find(({ split }) => split === "test")?.report;
-        const percent = (value = 0) => (100 * value).toFixed(1);
-        const [mapped, image] = models.map(({ evaluation }) => evaluation.textToRegion.rPrecision);
+        const [mapped = 0, image = 0] = models.map(({ evaluation }) => evaluation.textToRegion.rPrecision);
         return [
-          `Mapping: F1 ${test?.f1.toFixed(1)} on held-out images.`,
+          `Mapping: F1 ${percent(test?.f1 ?? 0)} % on held-out images.`,
           `Text → region retrieval, R-Precision: ${percent(mapped)} % with mapped regions, ${percent(image)} % with whole images.`,
           `Done in ${duration(seconds)}. The report: ${report}`,
         ].join("\n");

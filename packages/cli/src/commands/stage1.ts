@@ -13,7 +13,7 @@ import {
   withCommonFlags,
   withShardFlags,
 } from "@villa/command-kit";
-import { epsilonSplit, epsilonText } from "../report/mapping-section.ts";
+import { epsilonSplit, epsilonText, qualities } from "../report/mapping-section.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
 
@@ -140,15 +140,12 @@ function describe({
   const last = history.at(-1);
   if (last) lines.push(`${counted(history.length, "epoch")}, training loss ${last.loss.toFixed(4)}`);
   const judged = mappings.flatMap(({ split, images, report }) =>
-    report ? [[split, images, report.precision.toFixed(2), report.recall.toFixed(2), report.f1.toFixed(2)]] : [],
+    report ? [[split, images, ...qualities(report)]] : [],
   );
   if (judged.length > 0) lines.push("", table([["split", "images", "precision", "recall", "F1"], ...judged]));
   const swept = epsilonSplit(mappings);
   if (swept && swept.report.sweep.length > 0) {
-    const rows = swept.report.sweep.map(({ epsilon, precision, recall, f1 }) => [
-      epsilonText(epsilon),
-      ...[precision, recall, f1].map((n) => n.toFixed(2)),
-    ]);
+    const rows = swept.report.sweep.map((each) => [epsilonText(each.epsilon), ...qualities(each)]);
     lines.push("", table([[`epsilon, ${swept.split}`, "precision", "recall", "F1"], ...rows]));
   }
   if (typeof epsilon === "number") lines.push("", `epsilon ${epsilonText(epsilon)}`);

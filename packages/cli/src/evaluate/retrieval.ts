@@ -1,4 +1,4 @@
-import { table } from "@villa/command-kit";
+import { percent, table } from "@villa/command-kit";
 import { attributePrompts, sentences } from "@villa/data";
 import { imageTextRetrieval, type Observations, rankRows, type SampleNumbers, sampleMeasure } from "@villa/metrics";
 import { backendScores } from "@villa/vlm";
@@ -124,11 +124,10 @@ function imageTexts(flags: EvaluateFlags, context: TaskContext) {
 }
 
 function retrievalTables({ textToRegion, attributes, perAttribute, perGroup }: Evaluation): string[] {
-  const percent = (value: number) => (value * 100).toFixed(2);
-  const groups = perGroup.map(({ group, rPrecision }) => [group, rPrecision === null ? "" : percent(rPrecision)]);
+  const groups = perGroup.map(({ group, rPrecision }) => [group, rPrecision === null ? "" : percent(rPrecision, 2)]);
   const own = attributes.map((name, i) => {
     const each = perAttribute[i];
-    return [name, each?.regions ?? 0, each ? percent(each.rPrecision) : ""];
+    return [name, each?.regions ?? 0, each ? percent(each.rPrecision, 2) : ""];
   });
   return [
     `Text → region R-Precision in %, ${textToRegion.queries} attributes`,

@@ -117,7 +117,7 @@ export interface CellResult extends ExperimentCell {
   /** Average of the training split. */
   readonly averageComplexity: number;
   readonly images: number;
-  /** F1 of the mapping on the training split, in percent. */
+  /** F1 of the mapping on the training split, in 0 … 1. */
   readonly mappingF1: number;
   readonly models: readonly ModelResult[];
 }

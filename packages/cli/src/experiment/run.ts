@@ -114,7 +114,11 @@ function cellStore(folder: string, cells: readonly ExperimentCell[], settings: P
     extension: "json",
     name: (index) => `complexity-${cells[index]!.complexity}-seed-${cells[index]!.seed}`,
     encode: (result) => `${JSON.stringify(result, null, 1)}\n`,
-    decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as CellResult,
+    decode: (bytes) => {
+      const cell = JSON.parse(new TextDecoder().decode(bytes)) as CellResult;
+      // Cells of before 0.2 hold F1 in percent, which a fraction never exceeds.
+      return cell.mappingF1 > 1 ? { ...cell, mappingF1: cell.mappingF1 / 100 } : cell;
+    },
     settings,
     conflict: (_, differing) =>
       new VillaError(

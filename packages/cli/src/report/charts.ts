@@ -87,14 +87,15 @@ function yDomain(rows: readonly { readonly py: number }[], domain?: readonly [nu
 
 export interface BarRow {
   readonly label: string;
+  /** Values in 0 … 1. */
   readonly bars: readonly { readonly value: number; readonly color: SeriesColor }[];
 }
 
-/** Horizontal bars of percentages, one row a label, with the values written at their ends. */
+/** Horizontal bars of fractions, shown in percent, one row a label, with the values written at their ends. */
 export function barChart(description: string, rows: readonly BarRow[]): string {
   const perRow = Math.max(...rows.map(({ bars }) => bars.length));
   const bars = rows.flatMap(({ label, bars: own }) =>
-    own.map(({ value, color }, i) => ({ label, value, color, order: i, text: rounded(value) })),
+    own.map(({ value, color }, i) => ({ label, value: 100 * value, color, order: i, text: rounded(100 * value) })),
   );
   const step = perRow > 1 ? 15 : 20;
   const [barX, textX] = [

@@ -47,7 +47,7 @@ function countsSection(summary: IngestSummary): Markup {
   const { images: total, splits, sizes, distinctSizes, complexities, hasTruth } = summary;
   const bars = histogram(complexities, total).map(({ label, share }) => ({
     label,
-    bars: [{ value: 100 * share, color: "var(--mapped)" as const }],
+    bars: [{ value: share, color: "var(--mapped)" as const }],
   }));
   const what = hasTruth
     ? "region-attribute pairs"
@@ -69,7 +69,7 @@ function attributesSection(summary: IngestSummary): Markup {
   const frequent = [...attributes].sort((a, b) => b.images - a.images).slice(0, mostBars);
   const bars = frequent.map(({ name, images }) => ({
     label: name,
-    bars: [{ value: (100 * images) / total, color: "var(--mapped)" as const }],
+    bars: [{ value: images / total, color: "var(--mapped)" as const }],
   }));
   return html`<section id="attributes"><h2>Attributes</h2>
 <p>Share of the images whose text or row has each attribute${attributes.length > mostBars ? `; the ${mostBars} most frequent of ${attributes.length}` : ""}.</p>

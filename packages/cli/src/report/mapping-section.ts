@@ -1,4 +1,4 @@
-import { listed } from "@villa/command-kit";
+import { listed, percent } from "@villa/command-kit";
 import type { EpochSummary, Epsilon, EpsilonResult, MappingReport } from "@villa/mapping";
 import type { MappingMetrics } from "@villa/metrics";
 import { barCharts, heatmap, lineChart, type Series } from "./charts.ts";
@@ -39,11 +39,13 @@ function regionFigure({ png, imageId, truth, assigned }: MappedRegionPicture): M
 export function qualityTable(splits: readonly { readonly split: string; readonly report: MappingMetrics }[]): Markup {
   return dataTable(
     ["split", "precision", "recall", "F1"],
-    splits.map(({ split, report }) => [
-      split,
-      ...[report.precision, report.recall, report.f1].map((n) => n.toFixed(1)),
-    ]),
+    splits.map(({ split, report }) => [split, ...qualities(report, 1)]),
   );
+}
+
+/** Precision, recall and F1 as percentages. */
+export function qualities({ precision, recall, f1 }: MappingMetrics, decimals = 2): string[] {
+  return [precision, recall, f1].map((each) => percent(each, decimals));
 }
 
 /** Loss by epoch. */
@@ -71,7 +73,7 @@ export function epsilonSplit<Split extends { readonly split: string; readonly re
 
 /** Precision, recall and F1 over ε, with the ε that was used marked where it is one number. */
 export function tradeOffCard(sweep: readonly EpsilonResult[], split: string, epsilon?: Epsilon): Markup {
-  const of = (name: "precision" | "recall" | "f1") => sweep.map((each) => [each.epsilon, each[name]] as const);
+  const of = (name: "precision" | "recall" | "f1") => sweep.map((each) => [each.epsilon, 100 * each[name]] as const);
   const series: Series[] = [
     { name: "precision", color: "var(--image)", points: of("precision") },
     { name: "recall", color: "var(--right)", points: of("recall") },

@@ -1,4 +1,4 @@
-import { duration } from "@villa/command-kit";
+import { duration, percent } from "@villa/command-kit";
 import type { ReportData, ReportPictures } from "./data.ts";
 import { dataTable, html, type Markup, minute, selfContainedPage } from "./html.ts";
 import { mappingSection } from "./mapping-section.ts";
@@ -17,17 +17,12 @@ export function renderReport(data: ReportData, pictures: ReportPictures): string
   ]);
 }
 
-/** Fraction → "61.3 %". */
-export function percent(fraction: number): string {
-  return `${(100 * fraction).toFixed(1)} %`;
-}
-
 export function headSection({ stage1, models, seconds }: ReportData): Markup {
   const test = stage1.splits.find(({ split }) => split === "test")?.report;
   const retrieval = (pairs: "mapping" | "image") =>
-    percent(models.find((model) => model.pairs === pairs)?.evaluation.textToRegion.rPrecision ?? 0);
+    `${percent(models.find((model) => model.pairs === pairs)?.evaluation.textToRegion.rPrecision ?? 0)} %`;
   const figures = [
-    [test ? `${test.f1.toFixed(1)} %` : "–", "F1 of the region–attribute mapping on held-out images"],
+    [test ? `${percent(test.f1)} %` : "–", "F1 of the region–attribute mapping on held-out images"],
     [retrieval("mapping"), "retrieval R-Precision, trained on mapped regions"],
     [retrieval("image"), "the same model trained on whole image–text pairs"],
     [duration(seconds), "for the whole pipeline on this machine"],

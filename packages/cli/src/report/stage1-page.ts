@@ -10,6 +10,7 @@ import {
   epsilonSplit,
   epsilonText,
   lossCard,
+  qualities,
   qualityTable,
   tradeOffCard,
 } from "./mapping-section.ts";
@@ -61,10 +62,7 @@ export function renderStage1Report(run: Stage1Run, finished: string): string {
     swept
       ? html`<section><h2>ε, ${swept.split} split (%)</h2>${dataTable(
           ["ε", "precision", "recall", "F1"],
-          swept.report.sweep.map(({ epsilon: each, precision, recall, f1 }) => [
-            epsilonText(each),
-            ...[precision, recall, f1].map((n) => n.toFixed(1)),
-          ]),
+          swept.report.sweep.map((each) => [epsilonText(each.epsilon), ...qualities(each, 1)]),
         )}</section>`
       : html``,
     shown

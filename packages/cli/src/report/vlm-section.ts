@@ -1,3 +1,4 @@
+import { percent } from "@villa/command-kit";
 import type { Evaluation } from "@villa/vlm/node";
 import { barChart, barCharts, lineChart, type Series, type SeriesColor } from "./charts.ts";
 import type { ReportData, TrainedModel } from "./data.ts";
@@ -32,8 +33,7 @@ export function vlmSection({ models, untrained }: ReportData): Markup {
 }
 
 function qualityRow(name: string, { rPrecision, at }: Evaluation["textToRegion"]): string[] {
-  const text = (fraction: number) => (100 * fraction).toFixed(1);
-  return [name, text(rPrecision), ...at.flatMap(({ precision, recall }) => [text(precision), text(recall)])];
+  return [name, percent(rPrecision), ...at.flatMap(({ precision, recall }) => [percent(precision), percent(recall)])];
 }
 
 function lossCard(models: readonly TrainedModel[]): Markup {
@@ -67,7 +67,7 @@ function groupCard(models: readonly TrainedModel[], untrained: Evaluation): Mark
   ];
   const rows = untrained.perGroup.map(({ group }, i) => ({
     label: group,
-    bars: all.map(({ color, evaluation }) => ({ value: 100 * (evaluation.perGroup[i]?.rPrecision ?? 0), color })),
+    bars: all.map(({ color, evaluation }) => ({ value: evaluation.perGroup[i]?.rPrecision ?? 0, color })),
   }));
   return html`<div class="card"><h3>Text → region R-Precision by kind</h3>${legend(all)}${trusted(
     barChart("Text to region R-Precision for each group of attributes", rows),
@@ -81,7 +81,7 @@ function attributeBars(models: readonly TrainedModel[]): string[] {
     names.map((label, i) => ({
       label,
       bars: models.map(({ pairs, evaluation }) => ({
-        value: 100 * (evaluation.perAttribute[i]?.rPrecision ?? 0),
+        value: evaluation.perAttribute[i]?.rPrecision ?? 0,
         color: look[pairs].color,
       })),
     })),

@@ -31,11 +31,16 @@ async function run(): Promise<void> {
   });
   const start = performance.now();
   const { samples, precision, recall } = await learn((fraction) => {
-    status.textContent = `Training on ${backend.name}: ${(100 * fraction).toFixed(0)} %`;
+    status.textContent = `Training on ${backend.name}: ${percent(fraction)}`;
   });
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  status.textContent = `${samples.length} pictures in ${seconds} s on ${backend.name}: precision ${precision.toFixed(0)} %, recall ${recall.toFixed(0)} %.`;
+  status.textContent = `${samples.length} pictures in ${seconds} s on ${backend.name}: precision ${percent(precision)}, recall ${percent(recall)}.`;
   draw(montage(samples.slice(0, 6), { columns: 3 }));
+}
+
+/** 0.61 → "61 %" */
+function percent(fraction: number): string {
+  return `${(100 * fraction).toFixed(0)} %`;
 }
 
 /** Puts a picture onto the canvas. */
