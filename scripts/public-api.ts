@@ -14,6 +14,8 @@ export interface Entry {
   readonly name: string;
   readonly values: readonly string[];
   readonly types: readonly string[];
+  /** The code of its `@example`. */
+  readonly example: string;
 }
 
 /** Every entry that a package.json of packages/ names, by its sources. */
@@ -56,7 +58,14 @@ function exportsOf(file: string): Omit<Entry, "name"> {
       (isTypeOnly || statement.isTypeOnly ? types : values).push(name.text);
     }
   }
-  return { values: values.sort(), types: types.sort() };
+  return { values: values.sort(), types: types.sort(), example: exampleOf(source.text) };
+}
+
+/** The example that a module opens with; nothing where it opens with none. */
+function exampleOf(text: string): string {
+  const lines =
+    /^\/\*\*\n(?:(?! \*\/).*\n)*? \* @example\n((?: \*.*\n)*?) \*\n \* @module\n \*\//.exec(text)?.[1] ?? "";
+  return lines.replace(/^ \* ?/gm, "");
 }
 
 /** The page as it should be: the text around the lists as it is, the lists from the sources. */

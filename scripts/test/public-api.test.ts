@@ -17,15 +17,26 @@ test("there are entries of every kind", () => {
   for (const { name, values } of entries) expect(values.length, name).toBeGreaterThan(0);
 });
 
+test.each(entries)("$name opens with an example, which imports what there is", ({ name, example }) => {
+  const imports = [...example.matchAll(/import (?:\* as \w+|\{([^}]*)\}) from "(@villa\/[^"]+)"/g)].flatMap(
+    ([, names = "", from]) => names.split(",").map((each) => ({ from, name: each.replace("type ", "").trim() })),
+  );
+  expect(imports.map(({ from }) => from)).toContain(name);
+  for (const { from, name } of imports) {
+    const entry = entries.find((each) => each.name === from);
+    expect([...(entry?.values ?? []), ...(entry?.types ?? [])], from).toContain(name);
+  }
+});
+
 describe("a list that is out of date", () => {
   const page = (lists: string) => `before\n<!-- lists -->\n${lists}<!-- end -->\nafter`;
   test("is another text", () => {
     const [one, two] = [["a", "b"], ["a"]].map((values) =>
-      renewedPublicApiPage(page(""), [{ name: "@villa/x", values, types: ["T"] }]),
+      renewedPublicApiPage(page(""), [{ name: "@villa/x", values, types: ["T"], example: "" }]),
     );
     expect(one).toBe(page("\n### @villa/x\n\nValues:\n`a`\n`b`\n\nTypes:\n`T`\n\n"));
     expect(two).not.toBe(one);
-    expect(renewedPublicApiPage(two!, [{ name: "@villa/x", values: ["a", "b"], types: ["T"] }])).toBe(one);
+    expect(renewedPublicApiPage(two!, [{ name: "@villa/x", values: ["a", "b"], types: ["T"], example: "" }])).toBe(one);
   });
   test("needs its place", () => {
     expect(() => renewedPublicApiPage("nothing", [])).toThrow("no place for the lists");

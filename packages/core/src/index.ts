@@ -1,8 +1,28 @@
+/**
+ * What both stages stand on: backends, numerical operations, optimisers, settings and the training loop.
+ *
+ * @example
+ * import * as tf from "@tensorflow/tfjs-core";
+ * import { Adam, infoNCE, l2Normalize, linear, lossAndGradients, plainCpuBackend, useBackend } from "@villa/core";
+ *
+ * await useBackend({ candidates: [plainCpuBackend()] }); // or the candidates of @villa/backend-node
+ * const images = tf.randomNormal([16, 8]);
+ * const texts = l2Normalize(tf.randomNormal([16, 4]));
+ * const weight = tf.variable(tf.randomNormal([4, 8]));
+ * const parameters = new Map([["weight", weight]]);
+ * const optimizer = new Adam({ parameters, learningRate: 0.05 });
+ * const { loss, gradients } = await lossAndGradients(
+ *   () => infoNCE(l2Normalize(linear(images, weight)) as tf.Tensor2D, texts as tf.Tensor2D, { temperature: 0.07 }),
+ *   parameters,
+ * );
+ * optimizer.step(gradients);
+ *
+ * @module
+ */
 import "./ops/gradients/register.ts";
 
 export { type CompiledGraph, type GraphCompiler, graphCompiler } from "./backend/compiled-graph.ts";
 export { plainCpuBackend } from "./backend/cpu.ts";
-export { type FusedAttributes, type FusedKernelName, hasFused, runFused } from "./backend/fused.ts";
 export {
   type ActiveBackend,
   type BackendCandidate,
@@ -16,7 +36,7 @@ export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.t
 export { activateRepairedWasm } from "./backend/wasm/repair.ts";
 export { checkConfig, mergeSettings } from "./config/check.ts";
 export { describeSettings, type SettingDescription } from "./config/describe.ts";
-export { editDistance, nearestName } from "./config/nearest.ts";
+export { nearestName } from "./config/nearest.ts";
 export { type ConfigSchema, type ConfigValues, type ResolveConfigOptions, resolveConfig } from "./config/resolve.ts";
 export {
   filledText,
@@ -55,10 +75,10 @@ export { CosineSchedule, type CosineScheduleOptions } from "./optim/cosine.ts";
 export type { LearningRateSchedule, Optimizer, OptimizerState } from "./optim/optimizer.ts";
 export { ReduceLROnPlateau, type ReduceLROnPlateauOptions, type ReduceLROnPlateauState } from "./optim/plateau.ts";
 export { EarlyStopping, type EarlyStoppingState } from "./run/early-stopping.ts";
-export { type Fingerprint, fingerprintDifferences, fingerprintText, requireSameRun } from "./run/fingerprint.ts";
+export { type Fingerprint, fingerprintText } from "./run/fingerprint.ts";
 export type { MetricsLog, MetricsRecord } from "./run/metrics.ts";
-export { type BatchOptions, epochBatches, stepsPerEpoch } from "./train/batches.ts";
-export { type LossAndGradients, lossAndGradients, parameterGradients } from "./train/gradients.ts";
+export { type BatchOptions, stepsPerEpoch } from "./train/batches.ts";
+export { type LossAndGradients, lossAndGradients } from "./train/gradients.ts";
 export { trainLoop } from "./train/loop.ts";
 export { type ContrastiveMicroBatchOptions, contrastiveMicroBatch } from "./train/micro-batch.ts";
 export type {
@@ -70,9 +90,6 @@ export type {
 } from "./train/options.ts";
 export {
   type Checkpoint,
-  captureRun,
-  type RunParts,
   type RunPosition,
-  restoreRun,
   restoreVariables,
 } from "./train/state.ts";

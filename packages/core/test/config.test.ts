@@ -4,15 +4,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
-import {
-  checkConfig,
-  describeSettings,
-  editDistance,
-  resolveConfig,
-  setting,
-  settingGroup,
-  whole,
-} from "../src/index.ts";
+import { editDistance } from "../src/config/nearest.ts";
+import { checkConfig, describeSettings, resolveConfig, setting, settingGroup, whole } from "../src/index.ts";
 import { resolveConfigFiles } from "../src/node.ts";
 
 const schema = v.strictObject({

@@ -2,7 +2,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expectAllClose, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, describe, expect, it } from "vitest";
-import { batchNormTrain, conv2d, l2Normalize, linear, parameterGradients, plainCpuBackend } from "../src/index.ts";
+import { batchNormTrain, conv2d, l2Normalize, linear, plainCpuBackend } from "../src/index.ts";
+import { parameterGradients } from "../src/train/gradients.ts";
 
 const tensor = (name: string, shape: number[]) => tf.tensor(tensorValues(`grad:${name}`, shape), shape);
 

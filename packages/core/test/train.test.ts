@@ -3,14 +3,8 @@ import { isVillaError, type ProgressUpdate, RandomState } from "@villa/data";
 import { testBackends } from "@villa/testing/backends";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  type Checkpoint,
-  type CheckpointStore,
-  epochBatches,
-  type MetricsRecord,
-  plainCpuBackend,
-  trainLoop,
-} from "../src/index.ts";
+import { type Checkpoint, type CheckpointStore, type MetricsRecord, plainCpuBackend, trainLoop } from "../src/index.ts";
+import { epochBatches } from "../src/train/batches.ts";
 import { tinyRun } from "./tiny-run.ts";
 
 /** A store in memory that keeps JSON, as files do. */

@@ -1,3 +1,18 @@
+/**
+ * File formats (NumPy, pickle, torch, safetensors, Arrow, zip, images) and the dataset that is made of them.
+ *
+ * @example
+ * import { loadStateDict, readFeather, readNpz, saveTorch, writeFeather, writeNpz } from "@villa/data";
+ *
+ * const weights = { dtype: "float32" as const, shape: [2, 3], data: new Float32Array(6) };
+ * readNpz(writeNpz({ w: weights })).get("w"); // as np.load reads it
+ * const checkpoint = saveTorch({ epoch: 3, state_dict: { "layer.weight": weights } });
+ * loadStateDict(checkpoint).get("layer.weight"); // as torch.load reads it
+ * const table = await writeFeather([{ name: "id", type: "int64", values: [1, 2] }]);
+ * (await readFeather(table)).rows(); // as pandas.read_feather reads it
+ *
+ * @module
+ */
 export {
   type AnnotationWriter,
   type Box,

@@ -1,3 +1,16 @@
+/**
+ * Datasets and files on disk: open, stream, download, write without damage.
+ *
+ * @example
+ * import { openDataset } from "@villa/data/node";
+ *
+ * const dataset = await openDataset("data/docmnist_30000_15.2");
+ * for await (const { row, image } of dataset.samples("val")) {
+ *   console.log(row.text, image.width, image.height);
+ * }
+ *
+ * @module
+ */
 export { cacheDirectory } from "./dataset/node/cache.ts";
 export { type DownloadOptions, downloadFile, hashFile } from "./dataset/node/download.ts";
 export {

@@ -1,3 +1,16 @@
+/**
+ * DocMNIST (paper, section 4.1): pictures with many digits and a text about them, of a chosen complexity.
+ *
+ * @example
+ * import { encodePng, glyphDigits, montage, streamDocMnist } from "@villa/docmnist";
+ *
+ * const digits = { train: glyphDigits(1, 500) };
+ * const samples = [...streamDocMnist({ digits, attributeBudget: 200, targetSampleComplexity: 16 })];
+ * console.log(samples[0]?.text); // "the image is red . the digit appears to be two . …"
+ * const png = encodePng(montage(samples.slice(0, 6), { columns: 3 }));
+ *
+ * @module
+ */
 export { encodePng, type RgbaImage } from "@villa/data";
 export {
   type AttributeProbabilities,

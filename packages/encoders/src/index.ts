@@ -1,3 +1,17 @@
+/**
+ * Encoders of pictures, regions and texts: CLIP's towers, other vision transformers, BERT, ONNX graphs, or none at
+ * all.
+ *
+ * @example
+ * import { pixelsEncoder } from "@villa/encoders";
+ *
+ * const encoder = pixelsEncoder({ dimension: 256 }); // or openEncoder of @villa/encoders/node
+ * const image = { width: 84, height: 84, channels: 3, data: new Uint8Array(3 * 84 * 84) } as const;
+ * const regions = await encoder.encodeRegions([image], [[[0, 0, 28, 28], [10, 10, 60, 70]]]); // [2, 256]
+ * const texts = await encoder.encodeText(["the color is red"]); // [1, 256]
+ *
+ * @module
+ */
 export { checkNames, withoutWrapper } from "./check-weights.ts";
 export {
   type ClipEncoderOptions,

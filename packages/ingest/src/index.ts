@@ -1,3 +1,14 @@
+/**
+ * The rules by which a table becomes a dataset: attribute lists, regions, columns.
+ *
+ * @example
+ * import { parseAttributeFile, parseRegionRule } from "@villa/ingest";
+ *
+ * const vocabulary = parseAttributeFile('["mug", { "name": "red", "synonyms": ["crimson"] }]');
+ * const rule = parseRegionRule("grid:3x3"); // the regions of images without boxes
+ *
+ * @module
+ */
 export { defaultTemplates, parseAttributeFile, tableVocabulary } from "./attribute-file.ts";
 export { fitBox, parseRegionRule, type RegionRule, ruledRegions } from "./regions.ts";
 export {

@@ -1,3 +1,20 @@
+/**
+ * Own pictures and texts, as a table or a COCO file, into a dataset.
+ *
+ * @example
+ * import { ingestTable } from "@villa/ingest/node";
+ *
+ * const result = await ingestTable({
+ *   images: "photos",
+ *   table: "captions.csv", // columns image and text; box columns are found by their names
+ *   attributes: "words.json",
+ *   regions: "grid:3x3",
+ *   out: "data/mine",
+ * });
+ * console.log(result.images, result.attributes);
+ *
+ * @module
+ */
 export { type IngestSummary, problemsFile, sourcesFile } from "./node/assemble.ts";
 export {
   type ImageFormat,

@@ -10,8 +10,8 @@ import {
   epsilonSweep,
   mappingReport,
   type ScoredSplit,
-  shardOf,
 } from "../src/index.ts";
+import { shardOf } from "../src/train/parallel.ts";
 
 /** Scores that know something of the truth. */
 function split(salt: string, images = 25, attributes = 4): ScoredSplit {

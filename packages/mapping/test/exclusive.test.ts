@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type AttributeScores, assignRegions, excludeWithinGroups } from "../src/index.ts";
+import { excludeWithinGroups } from "../src/assign/exclusive.ts";
+import { type AttributeScores, assignRegions } from "../src/index.ts";
 
 const counts = Int32Array.of(3, 2);
 const scored = (images: number[], values: number[]): AttributeScores => ({

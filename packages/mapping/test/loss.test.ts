@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { attributeLoss } from "../src/index.ts";
+import { attributeLoss } from "../src/model/loss.ts";
 
 const cosine = fc.float({ min: -1, max: 1, noNaN: true });
 const problem = fc

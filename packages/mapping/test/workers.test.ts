@@ -8,7 +8,9 @@ import { readMappings } from "@villa/data";
 import { openDataset, readAttributeEmbeddings, readFileBytes } from "@villa/data/node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stage1Config, trainMapping } from "../src/index.ts";
-import { loadHeadState, loadSplits, mappingTasks, runStage1 } from "../src/node.ts";
+import { loadHeadState } from "../src/node/head-files.ts";
+import { loadSplits } from "../src/node/open-stage1.ts";
+import { mappingTasks, runStage1 } from "../src/node.ts";
 import { attributes, smallDataset, writeSmallDataset } from "./dataset.ts";
 
 const pool = createTaskPool({ threads: 2, backend: "cpu" });

@@ -2,6 +2,8 @@
  * Measures as pure functions: numbers in, numbers out.
  *
  * @example
+ * import { bootstrap, cocoEvaluation } from "@villa/metrics";
+ *
  * const truth = {
  *   images: [{ id: 1, width: 100, height: 100 }],
  *   categories: [{ id: 1, name: "mug" }],

@@ -1,3 +1,19 @@
+/**
+ * Stage 2, the vision-language model (paper, section 3.2): contrastive training on region-text pairs, and its uses.
+ *
+ * @example
+ * import { initModifiedResNet } from "@villa/encoders";
+ * import { type ContrastiveData, trainContrastive } from "@villa/vlm";
+ *
+ * // Trains a small tower on region-text pairs; `imagePairs` makes them.
+ * async function train(pairs: ContrastiveData) {
+ *   const tower = initModifiedResNet({ layers: [1, 1, 1, 1], width: 8, embedDim: 64, seed: 23 });
+ *   const { history } = await trainContrastive(tower, { train: pairs }, { batchSize: 32, epochs: 10 });
+ *   return { tower, history };
+ * }
+ *
+ * @module
+ */
 export { exportRegionEncoder } from "@villa/encoders";
 export { backendScores } from "./backend-scores.ts";
 export {
@@ -11,8 +27,7 @@ export { embedSplit, type LabelledImage, regionLabels } from "./evaluate.ts";
 export { type ContrastiveObjective, contrastiveObjective, type ObjectiveOptions } from "./objective.ts";
 export { type ImagePairs, imagePairs, type PairableImage, type PairMode } from "./pairs.ts";
 export { embedRegions } from "./region-encoder.ts";
-export { type Ranked, topAttributes, topRegions } from "./retrieval-examples.ts";
-export { contrastiveGradients, contrastiveLoss } from "./step.ts";
+export { contrastiveGradients } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./text-embeddings.ts";
 export { type ContrastiveData, type TrainContrastiveOptions, trainContrastive } from "./train.ts";
 export { type AttributeClass, attributeClasses, hasClass } from "./zero-shot/attribute-classes.ts";

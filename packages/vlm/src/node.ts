@@ -1,4 +1,16 @@
-export { type SplitPairs, splitPairs } from "./node/dataset-pairs.ts";
+/**
+ * Stage 2 from folder to folder: train, open, evaluate, export.
+ *
+ * @example
+ * import { stage2Config } from "@villa/vlm";
+ * import { evaluateCheckpoint, runStage2 } from "@villa/vlm/node";
+ *
+ * const { bestCheckpoint } = await runStage2(stage2Config({ dataDir: "data/mine", pairs: "mapping" }));
+ * const { textToRegion } = await evaluateCheckpoint({ dataDir: "data/mine", checkpoint: bestCheckpoint });
+ * console.log(textToRegion.rPrecision);
+ *
+ * @module
+ */
 export {
   type EmbeddedSplit,
   type EvaluateOptions,
@@ -12,9 +24,7 @@ export {
   vocabularyEmbeddings,
 } from "./node/evaluate-checkpoint.ts";
 export {
-  initialModel,
   openModel,
-  type TrainableModel,
   type VisionLanguageModel,
 } from "./node/model.ts";
 export { type IndexedPart, RegionIndex } from "./node/region-index.ts";

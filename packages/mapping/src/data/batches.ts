@@ -60,7 +60,7 @@ export function makeBatch(images: Int32Array, imageOffsets: Int32Array, imagePos
  *
  * Every worker computes the same order on its own, and a resumed run needs no generator state.
  */
-export function epochBatches(options: {
+export function mappingBatches(options: {
   readonly data: MappingData;
   readonly batchSize: number;
   readonly seed: number;

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { EarlyStopping } from "@villa/core";
 import { throwIfAborted } from "@villa/data";
-import { epochBatches, type MappingData } from "../data/batches.ts";
+import { type MappingData, mappingBatches } from "../data/batches.ts";
 import {
   type BestEpoch,
   type EarlyStoppingOptions,
@@ -86,7 +86,7 @@ export async function trainHeads(options: TrainHeadsOptions): Promise<HeadResult
     for (let epoch = 0; epoch < train.epochs; epoch++) {
       const due = runs.filter((run) => run.isDue(epoch));
       if (due.length === 0) continue;
-      const batches = epochBatches({ data, batchSize: train.batchSize, seed: train.seed, epoch });
+      const batches = mappingBatches({ data, batchSize: train.batchSize, seed: train.seed, epoch });
       for (const run of due) await run.epoch(batches);
     }
     await saver.finish();
