@@ -10,9 +10,8 @@ import {
   type Shard,
   saveTorch,
   type TensorData,
-  VillaError,
 } from "@villa/data";
-import { atomicWriteFile, type Dataset, openDataset, readFileBytes } from "@villa/data/node";
+import { atomicWriteFile, type Dataset, openDataset, readFileBytes, requireRows } from "@villa/data/node";
 import { pictureToPng, type TarSample, writeTarShard } from "@villa/ingest/node";
 import { imagePairs, type PairMode, SentenceEmbeddings } from "@villa/vlm";
 import { openModel } from "@villa/vlm/node";
@@ -98,12 +97,10 @@ interface PairedRow {
   readonly json: string;
 }
 
-async function pairedRows(dataset: Dataset, { split, pairs: mode, dataDir }: WebDatasetOptions): Promise<PairedRow[]> {
-  if (!dataset.splits.includes(split)) {
-    throw new VillaError("NotFound", `${dataDir} has no split "${split}"; it has ${dataset.splits.join(", ")}.`);
-  }
+async function pairedRows(dataset: Dataset, { split, pairs: mode }: WebDatasetOptions): Promise<PairedRow[]> {
+  const own = requireRows(dataset, split);
   const rows: readonly (ImageAnnotation | MappingAnnotation)[] =
-    mode === "mapping" ? await dataset.mappings(split) : dataset.rows(split);
+    mode === "mapping" ? await dataset.mappings(split) : own;
   const texts = datasetTexts(dataset.vocabulary);
   return rows.flatMap((row) => {
     const { boxes, sentences } = imagePairs(row, mode, { texts });

@@ -293,7 +293,7 @@ test.each([
     `[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": NaN}]`,
     /Detection 0 has the score NaN/,
   ],
-  ["a file that is no list", { detections: [] }, /is no list of detections/],
+  ["a file that is no list", { detections: [] }, /is not a list of detections/],
   ["a file that is cut off", "[{", /not JSON/],
   ["a box of three numbers", [{ ...detection, bbox: [1, 2, 3] }], /Detection 0 has no "bbox" of four numbers/],
 ])("%s is refused by name", async (_, detections, message) => {

@@ -35,7 +35,13 @@ export {
   replaceFolder,
   withPath,
 } from "./dataset/node/files.ts";
-export { type Dataset, datasetFiles, type OpenDatasetOptions, openDataset } from "./dataset/node/open-dataset.ts";
+export {
+  type Dataset,
+  datasetFiles,
+  type OpenDatasetOptions,
+  openDataset,
+  requireRows,
+} from "./dataset/node/open-dataset.ts";
 export {
   differingSettings,
   itemsPerPart,

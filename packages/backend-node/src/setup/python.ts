@@ -101,7 +101,7 @@ export async function installCudaLibraries(
 /**
  * Takes out of a wheel what the binding needs: about a quarter of its files.
  *
- * @throws VillaError `InvalidFile` when it is no wheel
+ * @throws VillaError `InvalidFile` when it is not a wheel
  */
 export async function unpackWheel(
   python: Python,

@@ -49,7 +49,7 @@ export function resultsOf(value: unknown, path: string): readonly CocoDetection[
   if (Array.isArray(value)) return value as CocoDetection[];
   throw new VillaError(
     "InvalidFile",
-    `${path} is no list of detections; COCO results are [{ "image_id", "category_id", "bbox", "score" }, …].`,
+    `${path} is not a list of detections; COCO results are [{ "image_id", "category_id", "bbox", "score" }, …].`,
   );
 }
 

@@ -143,7 +143,7 @@ async function listedIn(path: string): Promise<(string | number)[]> {
   if (path.endsWith(".json")) {
     const list = await readJsonFile(path);
     if (Array.isArray(list) && list.every((each) => typeof each === "string" || typeof each === "number")) return list;
-    throw new VillaError("InvalidFile", `${path} is no list of categories' names or ids.`);
+    throw new VillaError("InvalidFile", `${path} is not a list of categories' names or ids.`);
   }
   const text = new TextDecoder().decode(await readFileBytes(path));
   return text

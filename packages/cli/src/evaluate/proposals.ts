@@ -56,7 +56,7 @@ async function fileProposals(path: string, frames: readonly Frame[], known: Read
   if (!Array.isArray(list)) {
     throw new VillaError(
       "InvalidFile",
-      `${path} is no list of boxes: [{ "image_id", "bbox": [x, y, width, height] }, …].`,
+      `${path} is not a list of boxes: [{ "image_id", "bbox": [x, y, width, height] }, …].`,
     );
   }
   const place = new Map(frames.map(({ id }, i) => [id, i]));
@@ -68,7 +68,7 @@ async function fileProposals(path: string, frames: readonly Frame[], known: Read
     const isBox =
       Array.isArray(bbox) && bbox.length === 4 && bbox.every(Number.isFinite) && bbox[2] >= 0 && bbox[3] >= 0;
     if (typeof id !== "number" || !isBox) {
-      throw new VillaError("InvalidFile", `Entry ${i} of ${path} is no box of an image: ${JSON.stringify(entry)}.`);
+      throw new VillaError("InvalidFile", `Entry ${i} of ${path} is not a box of an image: ${JSON.stringify(entry)}.`);
     }
     if (!known.has(id)) {
       throw new VillaError("Mismatch", `Entry ${i} of ${path} is of image ${id}, which the dataset does not have.`);

@@ -118,7 +118,7 @@ export async function readRecord(path: string): Promise<EvaluationRecord> {
   if (record?.format === "villa-evaluation/1" && record.numbers && record.items && record.evidence) {
     return record as EvaluationRecord;
   }
-  throw new VillaError("InvalidFile", `${path} is no evaluation; give a folder that villa evaluate --out wrote.`);
+  throw new VillaError("InvalidFile", `${path} is not an evaluation; give a folder that villa evaluate --out wrote.`);
 }
 
 /** The folder of a record that {@link readRecord} reads. */

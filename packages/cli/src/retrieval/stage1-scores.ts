@@ -1,7 +1,14 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type ImageAnnotation, openSafetensors, openStateDict, VillaError } from "@villa/data";
-import { type Dataset, fileSource, openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
+import { type ImageAnnotation, openSafetensors, openStateDict } from "@villa/data";
+import {
+  type Dataset,
+  fileSource,
+  openDataset,
+  readAttributeEmbeddings,
+  readRegionEmbeddings,
+  requireRows,
+} from "@villa/data/node";
 import { scoreRegions } from "@villa/mapping";
 import { openModel } from "@villa/mapping/node";
 import { type RetrievalOptions, readSources } from "./open-retrieval.ts";
@@ -16,7 +23,7 @@ export async function isStage1Model(path: string): Promise<boolean> {
   }
   const source = await fileSource(path);
   for (const open of [openSafetensors, openStateDict]) {
-    // Neither opens what is no such file; who opens the model says what is wrong with it.
+    // Neither opens a file of another kind; who opens the model says what is wrong with it.
     const file = await open(source, { raw: true }).catch(() => undefined);
     if (file) return [...file.entries.keys()].some((name) => /(?:^|\.)pool\.\d+\.0\.weight$/.test(name));
   }
@@ -48,10 +55,7 @@ export async function scoreByStage1(
   choose: (dataset: Dataset, known: readonly string[]) => readonly string[] = (_, known) => known,
 ): Promise<Stage1Scores> {
   const dataset = await openDataset(dataDir);
-  const rows = dataset.rows(split);
-  if (rows.length === 0) {
-    throw new VillaError("NotFound", `${dataDir} has no split "${split}"; it has ${dataset.splits.join(", ")}.`);
-  }
+  const rows = requireRows(dataset, split);
   const { attributes: known, dimension, values: attributeEmbeddings } = await readAttributeEmbeddings(dataDir);
   const chosen = choose(dataset, known);
   const model = await openModel(checkpoint, { attributes: known, dimension, adapter: false });

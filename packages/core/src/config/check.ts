@@ -38,7 +38,7 @@ export function mergeSettings(base: object, over: object): Record<string, unknow
   return merged;
 }
 
-/** True for a group of settings: an object that is no list. */
+/** True for a group of settings: an object, not a list. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

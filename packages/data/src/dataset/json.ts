@@ -1,7 +1,7 @@
 import { VillaError } from "../errors.ts";
 import { checkText } from "../formats/check-arguments.ts";
 
-/** A string, or an integer of at least 16 digits that is no part of another number. */
+/** A string, or an integer of at least 16 digits that is not part of another number. */
 const stringOrLongInteger = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
 
 /** Where a text may have such an integer: behind a point digits are decimals, of which files of boxes are full. */

@@ -206,7 +206,7 @@ async function openCheckpoint(path: string, options: OpenEncoderOptions): Promis
 /**
  * The description in a checkpoint, also in the form that earlier versions wrote.
  *
- * @throws VillaError `InvalidFile` when it is no checkpoint of Stage 2
+ * @throws VillaError `InvalidFile` when it is not a checkpoint of Stage 2
  */
 export function modelDescription(model: unknown, path: string): ModelDescription {
   const known = (model ?? {}) as Partial<ModelDescription> & { vision?: Record<string, unknown> | undefined };

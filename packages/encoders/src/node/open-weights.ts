@@ -85,7 +85,7 @@ async function openShards(index: string): Promise<OpenFile> {
   for (const name of new Set(places.map(([, file]) => String(file)))) {
     // Names come from a download: they must not lead out of the folder.
     if (!/^[\w.-]+$/.test(name))
-      throw new VillaError("InvalidFile", `${index} names "${name}", which is no file's name.`);
+      throw new VillaError("InvalidFile", `${index} names "${name}", which is not a file name.`);
     const path = join(dirname(index), name);
     if (!existsSync(path)) {
       const held = places.filter(([, file]) => file === name).length;

@@ -67,7 +67,7 @@ export class DatasetSurvey {
   readonly #groups = new Map<string, string>();
   readonly #examples = new EvenSample<ImageAnnotation>(examplesListed);
 
-  /** @throws VillaError `InvalidFile` when a group crosses splits, or attributes are no attributes */
+  /** @throws VillaError `InvalidFile` when a group crosses splits, or the attributes are not valid */
   add({ rows, problems }: IngestedPart): void {
     const boxes = problems.filter(({ boxOnly }) => boxOnly).length;
     this.#skippedBoxes += boxes;

@@ -12,7 +12,7 @@ export interface MapRegionsOptions extends MappingData {
   readonly attributeEmbeddings: Float32Array;
   /** ε, or one for each attribute. Default 0.2. */
   readonly epsilon?: Epsilon | undefined;
-  /** Groups of attributes that exclude each other; see {@link excludeWithinGroups}. Default none, as in the reference. */
+  /** Groups of attributes of which a region has at most one. Default none, as in the reference. */
   readonly exclusive?: readonly (readonly number[])[] | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -22,7 +22,7 @@ export interface MapRegionsOptions extends MappingData {
  * Assigns each image's attributes to its regions (paper §3.2): those whose score exceeds the image's best minus ε.
  *
  * @returns `assigned`: image → region → attribute indices; `scores`, from which another ε can be applied at once
- * @throws VillaError as {@link checkMappingData}; InvalidArgument for an ε out of range
+ * @throws VillaError `Mismatch`, `NotFinite` for data that do not fit together; InvalidArgument for an ε out of range
  */
 export async function mapRegions(
   options: MapRegionsOptions,

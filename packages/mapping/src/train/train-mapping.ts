@@ -39,7 +39,7 @@ export interface TrainedMapping extends MappingModel {
  *
  * @example
  * const model = await trainMapping({ regions, counts, labels, attributeEmbeddings, epochs: 3, batchSize: 4 });
- * @throws VillaError as {@link checkMappingData}; `InvalidArgument` for options out of range and a batch larger than the
+ * @throws VillaError `Mismatch`, `NotFinite` for data that do not fit together; `InvalidArgument` for options out of range and a batch larger than the
  * data; `NotFinite` when the loss diverges; `Aborted` on the signal
  */
 export async function trainMapping(options: TrainMappingOptions): Promise<TrainedMapping> {

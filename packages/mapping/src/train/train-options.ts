@@ -39,7 +39,7 @@ const trainOptionsSchema = v.object({
 });
 
 /**
- * Checked options with the defaults filled in; what is no training option is left out.
+ * Checked options with the defaults filled in; other settings are left out.
  *
  * @throws VillaError `InvalidArgument` naming every option that is out of range
  */

@@ -37,7 +37,7 @@ export interface TopKAccuracy {
  * behind a better ones, the right one is among the first k with probability (k − a) / t, cut to 0 … 1. So the result does
  * not depend on the order of the classes, and a model that scores everything alike gets k / c.
  *
- * @throws VillaError `Mismatch` for sizes that do not fit, `InvalidArgument` for a label that is no class or a cut-off
+ * @throws VillaError `Mismatch` for sizes that do not fit, `InvalidArgument` for a label that is not a class or a cut-off
  * below 1, `NotFinite` for a score of NaN or infinity
  * @see Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, section 4.1 (top-5)
  */

@@ -25,7 +25,7 @@ export function readFederation(dataset: CocoDataset, truth: Truth): Federation {
     truth.imageIds.map((id) => {
       const list: unknown = images.get(id)?.[key];
       if (!Array.isArray(list)) {
-        throw new VillaError("InvalidFile", `Image ${id} has no list "${key}"; this is no LVIS annotation file.`);
+        throw new VillaError("InvalidFile", `Image ${id} has no list "${key}"; this is not an LVIS annotation file.`);
       }
       return new Set(list.flatMap((category: number) => places.get(category) ?? []));
     });
@@ -35,7 +35,7 @@ export function readFederation(dataset: CocoDataset, truth: Truth): Federation {
     frequencies: truth.categories.map(({ id, name }) => {
       const frequency = categories.get(id)?.frequency;
       if (frequency === "r" || frequency === "c" || frequency === "f") return frequency;
-      throw new VillaError("InvalidFile", `Category "${name}" has no "frequency" r, c or f; this is no LVIS file.`);
+      throw new VillaError("InvalidFile", `Category "${name}" has no "frequency" r, c or f; this is not an LVIS file.`);
     }),
   };
 }

@@ -20,7 +20,7 @@ export interface NmsOptions {
  *
  * @returns indices of the boxes that are kept, by descending score
  * @throws VillaError `Mismatch` for lists of different lengths, `NotFinite` for a score of NaN or infinity,
- * `InvalidArgument` for what is no box or threshold
+ * `InvalidArgument` for an invalid box or threshold
  * @see `torchvision.ops.nms` and `batched_nms`
  */
 export function nonMaximumSuppression({ boxes, scores, categories, threshold = 0.5 }: NmsOptions): number[] {

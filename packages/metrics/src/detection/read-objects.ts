@@ -29,7 +29,7 @@ export function readRecord(value: unknown, where: string): Record<string, unknow
 export function readId(value: unknown, where: string): number {
   if (typeof value === "number" && Number.isSafeInteger(value)) return value;
   if (typeof value === "number" && Number.isInteger(value)) {
-    const message = `${where} is ${value}, above 2^53, where neighbouring numbers are no longer told apart; renumber the file.`;
+    const message = `${where} is ${value}, above 2^53, where neighbouring numbers can no longer be told apart; renumber the file.`;
     throw new VillaError("InvalidFile", message);
   }
   throw new VillaError("InvalidFile", `${where} is ${JSON.stringify(value)}, not a whole number; renumber the file.`);

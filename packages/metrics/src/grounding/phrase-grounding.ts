@@ -50,7 +50,7 @@ export interface PhraseGrounding {
  * Ties: results are expectations over all orders of boxes with equal scores: recall the chance that a hit is among the first
  * k, the best box's values their mean over the boxes that share the highest score. A query without boxes counts as missed.
  *
- * @throws VillaError `InvalidArgument` for a query without truth or what is no box, `Mismatch` for scores of another
+ * @throws VillaError `InvalidArgument` for a query without truth or with an invalid box, `Mismatch` for scores of another
  * number, `NotFinite` for a score of NaN or infinity
  * @see Plummer et al., Flickr30k Entities, IJCV 2017 (merged boxes); Kamath et al., MDETR, ICCV 2021, section 4.2 (both)
  */

@@ -11,11 +11,14 @@ export interface ScoreMap {
   readonly truth: readonly Box[];
 }
 
-/** @throws VillaError `Mismatch` for scores that are no map, `InvalidArgument` for no truth or what is no box */
+/** @throws VillaError `Mismatch` for scores that do not form a map, `InvalidArgument` without truth or for an invalid box */
 export function checkMap({ scores, height, width, truth }: ScoreMap, where: string): void {
   const sides = Number.isInteger(height) && Number.isInteger(width) && height > 0 && width > 0;
   if (!sides || scores.length !== height * width) {
-    throw new VillaError("Mismatch", `${where} has ${scores.length} scores, which are no map of ${height} × ${width}.`);
+    throw new VillaError(
+      "Mismatch",
+      `${where} has ${scores.length} scores, which do not form a map of ${height} × ${width}.`,
+    );
   }
   if (truth.length === 0) throw new VillaError("InvalidArgument", `${where} has no true box; leave it out.`);
   truth.forEach((box, i) => {

@@ -3,14 +3,14 @@ import { type ImageSize, mergeRles, type Rle } from "./rle.ts";
 
 /** Points are rounded to this fraction of a pixel before lines are drawn between them. */
 const scale = 5;
-/** Larger coordinates would take minutes to walk along, and are no pixels. */
+/** Larger coordinates would take minutes to walk along, and are not pixels. */
 const farthest = 2 ** 24;
 
 /**
  * The mask of an object given as polygons: the union of what each covers.
  *
  * @param polygons each x, y, x, y, … in pixels
- * @throws VillaError `InvalidFile` for no polygon, fewer than two points, half a point, or numbers that are no coordinates
+ * @throws VillaError `InvalidFile` for no polygon, fewer than two points, half a point, or numbers that are not coordinates
  */
 export function polygonsRle(polygons: readonly (readonly number[])[], size: ImageSize): Rle {
   if (polygons.length === 0) {
@@ -96,7 +96,7 @@ function checkPoints(points: readonly number[]): void {
   }
   for (const value of points) {
     if (!(Math.abs(value) <= farthest)) {
-      throw new VillaError("InvalidFile", `A polygon has the coordinate ${value}, which is no place in an image.`);
+      throw new VillaError("InvalidFile", `A polygon has the coordinate ${value}, which is not a place in an image.`);
     }
   }
 }

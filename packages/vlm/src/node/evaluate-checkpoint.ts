@@ -1,5 +1,11 @@
 import { type AttributeVocabulary, attributeNames, type ProgressListener, VillaError } from "@villa/data";
-import { type Dataset, openDataset, readAttributeEmbeddings, readRegionEmbeddings } from "@villa/data/node";
+import {
+  type Dataset,
+  openDataset,
+  readAttributeEmbeddings,
+  readRegionEmbeddings,
+  requireRows,
+} from "@villa/data/node";
 import { attributeEmbeddings } from "@villa/encoders";
 import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "@villa/metrics";
 import { backendScores } from "../backend-scores.ts";
@@ -92,10 +98,7 @@ export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Eval
 export async function embedForEvaluation(options: EvaluateOptions): Promise<EmbeddedSplit> {
   const { dataDir, checkpoint, split = "test" } = options;
   const dataset = await openDataset(dataDir);
-  const rows = dataset.rows(split);
-  if (rows.length === 0) {
-    throw new VillaError("NotFound", `${dataDir} has no split "${split}"; it has ${dataset.splits.join(", ")}.`);
-  }
+  const rows = requireRows(dataset, split);
   const attributes = attributeNames(dataset.vocabulary);
   const labels = regionLabels(rows, attributes);
   const embedded =

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
-import { type ImageAnnotation, type ProgressListener, type Shard, throwIfAborted, VillaError } from "@villa/data";
+import { type ImageAnnotation, type ProgressListener, type Shard, throwIfAborted } from "@villa/data";
 import {
   annotationsFingerprint,
   cacheDirectory,
@@ -10,6 +10,7 @@ import {
   itemsPerPart,
   PartStore,
   regionPartFormat,
+  requireRows,
 } from "@villa/data/node";
 import type { ImageEncoder, ImageTower } from "@villa/encoders";
 import { embedSplit } from "../evaluate.ts";
@@ -46,13 +47,7 @@ export class RegionIndex {
    * @throws VillaError `NotFound` when the dataset has no such split
    */
   static async open(dataset: Dataset, checkpoint: string, split?: string): Promise<RegionIndex> {
-    const rows = dataset.rows(split);
-    if (rows.length === 0) {
-      throw new VillaError(
-        "NotFound",
-        `${dataset.directory} has no split "${split}"; it has ${dataset.splits.join(", ")}.`,
-      );
-    }
+    const rows = requireRows(dataset, split);
     const key = createHash("sha256")
       .update(await hashFile(checkpoint, "sha256"))
       .update(annotationsFingerprint(rows))

@@ -1,5 +1,5 @@
-import { type AttributeVocabulary, type ImageAnnotation, type ProgressListener, VillaError } from "@villa/data";
-import { type Dataset, openDataset } from "@villa/data/node";
+import type { AttributeVocabulary, ImageAnnotation, ProgressListener } from "@villa/data";
+import { type Dataset, openDataset, requireRows } from "@villa/data/node";
 import type { Box } from "@villa/metrics";
 import { backendScores } from "../backend-scores.ts";
 import { embedSplit } from "../evaluate.ts";
@@ -49,10 +49,7 @@ export interface RegionScorer {
 export async function openScorer(options: ScorerOptions): Promise<RegionScorer> {
   const { dataDir, checkpoint, split = "test", weights, onProgress, signal } = options;
   const dataset = await openDataset(dataDir);
-  const rows = dataset.rows(split);
-  if (rows.length === 0) {
-    throw new VillaError("NotFound", `${dataDir} has no split "${split}"; it has ${dataset.splits.join(", ")}.`);
-  }
+  const rows = requireRows(dataset, split);
   const model = await openModel(checkpoint, { weights });
   const dimension = model.image.dimension;
   const sentences = new SentenceEmbeddings(model.encodeText, dimension);

@@ -40,6 +40,18 @@ export interface Dataset {
   samples(split?: string): AsyncGenerator<{ row: ImageAnnotation; image: RgbImage }>;
 }
 
+/**
+ * The images of one split, in file order; all of them without a name.
+ *
+ * @throws VillaError `NotFound` when the dataset has no such split
+ */
+export function requireRows(dataset: Dataset, split?: string): ImageAnnotation[] {
+  const rows = dataset.rows(split);
+  if (rows.length > 0 || split === undefined) return rows;
+  const { directory, splits } = dataset;
+  throw new VillaError("NotFound", `${directory} has no split "${split}"; it has ${splits.join(", ")}.`);
+}
+
 /** Options of {@link openDataset}. */
 export interface OpenDatasetOptions {
   /**

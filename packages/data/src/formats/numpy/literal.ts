@@ -39,7 +39,7 @@ class Parser {
     if (character === "[") return this.#items("]", depth).values;
     if (character === "(") {
       const { values, hasComma } = this.#items(")", depth);
-      // Parentheses around one value without a comma are no tuple.
+      // Parentheses around one value without a comma are not a tuple.
       return values.length === 1 && !hasComma ? values[0]! : values;
     }
     return this.#scalar();

@@ -126,7 +126,7 @@ function sizeOf({ width, height }: Entry): { width: number; height: number } | u
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
 
-/** An id as a text. @returns undefined for what is no id */
+/** An id as a text. @returns undefined for anything that is not an id */
 function idOf(value: unknown): string | undefined {
   if (typeof value === "number") return `${value}`;
   return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined;
