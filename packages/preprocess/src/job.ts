@@ -18,7 +18,7 @@ import {
   replaceFolder,
 } from "@villa/data/node";
 import type { Encoder } from "@villa/encoders";
-import { version } from "./version.ts";
+import packageJson from "../package.json" with { type: "json" };
 
 /** A run of images that is computed, written and skipped on resuming as a whole. */
 export interface Part {
@@ -142,7 +142,7 @@ function makeManifest(dataset: Dataset, encoder: Encoder, weights: string | unde
       fingerprint: annotationsFingerprint(annotations),
       vocabulary: createHash("sha256").update(formatVocabulary(vocabulary)).digest("hex"),
     },
-    version,
+    version: packageJson.version,
   };
 }
 

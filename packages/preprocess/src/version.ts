@@ -1,2 +1,0 @@
-/** Written into manifests. */
-export const version = "0.1.0";
