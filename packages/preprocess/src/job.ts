@@ -28,6 +28,9 @@ export interface Part {
   readonly to: number;
 }
 
+/** Where an encoder's weights came from. */
+type EncoderOrigin = Pick<EmbeddingManifest["encoder"], "weights" | "revision">;
+
 /**
  * The folder of region embeddings while they are being made: `region_embs/parts/` holds one file per finished part, and
  * for which dataset and encoder they are. Embeddings that are to be replaced stay until all new ones are there, which are
@@ -40,11 +43,11 @@ export class EmbeddingJob {
   readonly #target: string;
   #folder: string;
 
-  constructor(dataset: Dataset, encoder: Encoder, weights: string | undefined) {
+  constructor(dataset: Dataset, encoder: Encoder, origin: EncoderOrigin) {
     this.#dataDirectory = dataset.directory;
     this.#target = join(dataset.directory, embeddingFiles.regions);
     this.#folder = this.#target;
-    this.manifest = makeManifest(dataset, encoder, weights);
+    this.manifest = makeManifest(dataset, encoder, origin);
     const images = dataset.annotations.length;
     this.parts = Array.from({ length: Math.ceil(images / itemsPerPart) }, (_, index) => ({
       index,
@@ -126,7 +129,7 @@ export class EmbeddingJob {
   }
 }
 
-function makeManifest(dataset: Dataset, encoder: Encoder, weights: string | undefined): EmbeddingManifest {
+function makeManifest(dataset: Dataset, encoder: Encoder, origin: EncoderOrigin): EmbeddingManifest {
   const { annotations, vocabulary } = dataset;
   return {
     format: 1,
@@ -134,7 +137,7 @@ function makeManifest(dataset: Dataset, encoder: Encoder, weights: string | unde
       name: encoder.name,
       dimension: encoder.dimension,
       options: encoder.options,
-      weights,
+      ...origin,
     },
     dataset: {
       images: annotations.length,

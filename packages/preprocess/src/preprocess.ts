@@ -20,6 +20,8 @@ export interface PreprocessOptions {
   readonly encoder: Encoder;
   /** sha256 of the encoder's weights file, for the manifest. */
   readonly weights?: string | undefined;
+  /** Revision on the hub that the encoder was downloaded from, for the manifest. */
+  readonly revision?: string | undefined;
   /**
    * Computes only this share of the images and leaves the rest to other processes. When all shards are through, a run
    * without `shard` joins their parts; the result equals that of a single run.
@@ -60,7 +62,7 @@ export interface PreprocessResult {
  *   embeddings in its folder, `NotFinite` when the encoder fails, `Aborted`
  */
 export async function preprocessDataset(options: PreprocessOptions): Promise<PreprocessResult> {
-  const { dataDirectory, encoder, weights, shard, overwrite = false, signal } = options;
+  const { dataDirectory, encoder, weights, revision, shard, overwrite = false, signal } = options;
   const started = performance.now();
   if (shard) checkShard(shard);
   if ((shard || options.mergeOnly) && overwrite) {
@@ -73,7 +75,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
   const dataset = await openDataset(dataDirectory);
   const { annotations } = dataset;
   if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDirectory} has no images.`);
-  const job = new EmbeddingJob(dataset, encoder, weights);
+  const job = new EmbeddingJob(dataset, encoder, { weights, revision });
   let complete = await job.begin(overwrite);
   let encoded = 0;
   if (!complete) {

@@ -77,7 +77,7 @@ Examples:
           const { requireEncoder } = await import("@villa/encoders/node");
           requireEncoder(flags.weights ?? flags.encoder);
           await openDataset(flags.dataDir); // a wrong folder is found before the weights are downloaded
-          const { encoder, weights } = await makeEncoder(flags, progress, context.signal);
+          const { encoder, weights, revision } = await makeEncoder(flags, progress, context.signal);
           try {
             const result = await preprocessDataset({
               dataDirectory: flags.dataDir,
@@ -86,6 +86,7 @@ Examples:
               onProgress: progress,
               signal: context.signal,
               weights,
+              revision,
               shard,
               mergeOnly: flags.merge,
               overwrite: flags.overwrite,
@@ -116,10 +117,11 @@ async function makeEncoder(
   const { regions, context, imageSize, textEncoder, dimension, seed } = flags;
   const which = flags.weights ?? flags.encoder;
   const options = { regions, context, imageSize, textEncoder, dimension, seed, onProgress, signal };
-  const { image, text, textIdentity, weights } = await openEncoder(which, options).catch((cause: unknown): never => {
+  const opened = await openEncoder(which, options).catch((cause: unknown): never => {
     if (!isVillaError(cause, "Network")) throw cause;
     throw new VillaError("Network", `${cause.message} With --encoder pixels nothing is downloaded.`, { cause });
   });
+  const { image, text, textIdentity, weights, revision } = opened;
   try {
     if (!text) {
       throw new VillaError(
@@ -127,7 +129,7 @@ async function makeEncoder(
         `${which} holds no text encoder; name one with --text-encoder: hashed, or a model's folder.`,
       );
     }
-    return { encoder: joinEncoders(image, text, textIdentity), weights };
+    return { encoder: joinEncoders(image, text, textIdentity), weights, revision };
   } catch (error) {
     image.dispose();
     text?.dispose();

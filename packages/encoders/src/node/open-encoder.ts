@@ -45,6 +45,8 @@ export interface OpenedEncoder {
   readonly textIdentity?: Readonly<Record<string, string>> | undefined;
   /** sha256 of the weights, for the manifest. */
   readonly weights?: string | undefined;
+  /** Revision on the hub, where the files came from there; for the manifest. */
+  readonly revision?: string | undefined;
 }
 
 /** A text tower as checkpoints remember it: its description, and where its files were. */
@@ -84,7 +86,7 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
   const image = await loadImageEncoder({ ...options, files });
   try {
     const opened = await withText(image, textEncoder, { source: path, files, seed, onProgress, signal });
-    return { ...opened, weights: await weightsHash(path, files) };
+    return { ...opened, weights: await weightsHash(path, files), revision: files.revision };
   } catch (error) {
     image.dispose();
     throw error;

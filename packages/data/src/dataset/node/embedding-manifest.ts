@@ -17,6 +17,8 @@ export interface EmbeddingManifest {
     readonly options: Readonly<Record<string, string | number | boolean>>;
     /** sha256 of the weights file. */
     readonly weights?: string | undefined;
+    /** Revision on the hub that the encoder was downloaded from. */
+    readonly revision?: string | undefined;
   };
   readonly dataset: {
     readonly images: number;
