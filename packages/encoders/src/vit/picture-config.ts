@@ -1,7 +1,7 @@
 import { VillaError } from "@villa/data";
 import { clipPixels } from "../clip/modified-resnet.ts";
 import type { EncoderFiles } from "../files.ts";
-import type { PictureInput, PixelStatistics } from "../regions/picture-input.ts";
+import { type PictureInput, type PixelStatistics, plainPixels } from "../regions/picture-input.ts";
 import type { VitConfig } from "./config.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -37,10 +37,13 @@ export async function readPictureInput(
   const config = (await readPictureConfig(files)) ?? {};
   const openClip = ((await files.json("open_clip_config.json"))?.preprocess_cfg ?? {}) as Json;
   const family = families[naming];
-  const statistics: PixelStatistics = {
-    mean: triple(config.image_mean ?? openClip.mean, family.mean, files.label),
-    deviation: triple(config.image_std ?? openClip.std, family.deviation, files.label),
-  };
+  const statistics: PixelStatistics =
+    config.do_normalize === false
+      ? plainPixels
+      : {
+          mean: triple(config.image_mean ?? openClip.mean, family.mean, files.label),
+          deviation: triple(config.image_std ?? openClip.std, family.deviation, files.label),
+        };
   const square = [imageSize, imageSize] as const;
   const squash = naming.startsWith("siglip") || openClip.resize_mode === "squash";
   const crops = config.do_center_crop ?? !squash;
@@ -51,9 +54,19 @@ export async function readPictureInput(
       resize: resizeOf(config.size) ?? (squash ? square : imageSize),
       crop: crops ? (pairOf(config.crop_size) ?? square) : undefined,
     },
-    resample: config.resample === 2 || openClip.interpolation === "bilinear" ? "bilinear" : "bicubic",
+    resample: resampleOf(config.resample ?? openClip.interpolation ?? "bicubic", files.label),
     smallest: patchSize,
   };
+}
+
+/** Pillow's number of a filter, or OpenCLIP's name; OpenCLIP's "random" is for training and bicubic otherwise. */
+function resampleOf(value: unknown, label: string): PictureInput["resample"] {
+  if (value === 2 || value === "bilinear") return "bilinear";
+  if (value === 3 || value === "bicubic" || value === "random") return "bicubic";
+  throw new VillaError(
+    "Unsupported",
+    `${label} scales pictures by Pillow's filter ${String(value)}; known are bilinear (2) and bicubic (3).`,
+  );
 }
 
 /** A number is the shorter side; height and width are both. */
