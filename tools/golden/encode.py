@@ -14,24 +14,16 @@ from pathlib import Path
 
 sys.modules["torchvision"] = None  # the processors' Pillow versions, whatever is installed
 
-import numpy as np
 import torch
 import transformers
-from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast, SiglipConfig
 from transformers import SiglipImageProcessorPil, SiglipModel
 
-from named_values import fill_by_name, rounded, unit
+from named_values import fill_by_name, picture, rounded
 from tiny_tokenizers import clip_bpe, unigram
 
 TEXTS = ["The image shows a three.", "a small right pleural effusion, no pneumothorax", "two brown dogs"]
 WIDTH, HEIGHT = 50, 37
-
-
-def picture(name):
-    """A noisy picture [height, width, 3] from its name, as `bytes` of tools/testing/unit.ts makes its planes."""
-    planes = np.floor((unit(name, 3 * HEIGHT * WIDTH) + 1) * 128).reshape(3, HEIGHT, WIDTH)
-    return Image.fromarray(planes.transpose(1, 2, 0).astype(np.uint8))
 
 
 def sizes(config, **more):
@@ -75,7 +67,7 @@ def case(kind, model, tokenizer, processor, special, longest):
     tokens = fast(TEXTS, padding=padding, max_length=longest, truncation=True, return_tensors="pt")
     mask = {} if kind == "siglip" else {"attention_mask": tokens["attention_mask"]}
     with torch.no_grad():
-        pixels = processor(picture(f"{salt}:picture"), return_tensors="pt")["pixel_values"]
+        pixels = processor(picture(f"{salt}:picture", WIDTH, HEIGHT), return_tensors="pt")["pixel_values"]
         image = pooled(model.get_image_features(pixel_values=pixels))
         texts = pooled(model.get_text_features(input_ids=tokens["input_ids"], **mask))
     return {

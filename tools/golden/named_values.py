@@ -23,6 +23,14 @@ def values(name, shape, scale=1.0):
     return (unit(name, math.prod(shape)).reshape(shape) * scale).astype(np.float32)
 
 
+def picture(name, width, height):
+    """Noise from a name as a Pillow picture; its planes are `bytes` of tools/testing/unit.ts."""
+    from PIL import Image
+
+    planes = np.clip(np.floor((unit(name, 3 * height * width) + 1) * 128), 0, 255).reshape(3, height, width)
+    return Image.fromarray(planes.transpose(1, 2, 0).astype(np.uint8))
+
+
 NORM = re.compile(r"(LayerNorm|layer_?norm\w*|ln_\w+|norm\w*)\.(weight|bias)$")
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from transformers import BitImageProcessorPil, CLIPImageProcessorPil, SiglipImageProcessorPil
 
-from named_values import summary, unit
+from named_values import picture, summary
 
 SEED = sys.argv[2] if len(sys.argv) > 2 else "pictures"
 SIZES = [(50, 37), (37, 50), (224, 224), (301, 199), (7, 400)]  # width, height
@@ -37,10 +37,8 @@ PROCESSORS = [
 ]
 
 
-def picture(width, height):
-    """As `bytes` of tools/testing/unit.ts makes its planes."""
-    planes = np.floor((unit(f"{SEED}:{width}x{height}", 3 * height * width) + 1) * 128).reshape(3, height, width)
-    return Image.fromarray(np.clip(planes, 0, 255).transpose(1, 2, 0).astype(np.uint8))
+def noise(width, height):
+    return picture(f"{SEED}:{width}x{height}", width, height)
 
 
 def planes_hash(image):
@@ -48,7 +46,7 @@ def planes_hash(image):
 
 
 scaled = [
-    {"from": [w, h], "to": list(target), "resample": name, "sha256": planes_hash(picture(w, h).resize(target, how))}
+    {"from": [w, h], "to": list(target), "resample": name, "sha256": planes_hash(noise(w, h).resize(target, how))}
     for w, h in SIZES
     for target in TARGETS
     for name, how in FILTERS.items()
@@ -60,7 +58,7 @@ for naming, kind, settings in PROCESSORS:
     for width, height in SIZES:
         if width < 20:
             continue
-        pixels = processor(picture(width, height), return_tensors="np")["pixel_values"][0]
+        pixels = processor(noise(width, height), return_tensors="np")["pixel_values"][0]
         processed.append(
             {"naming": naming, "config": config, "from": [width, height], "shape": list(pixels.shape), "pixels": summary(pixels)}
         )

@@ -25,7 +25,8 @@ interface Features {
   readonly texts: number[][];
 }
 
-const { cases } = golden().json<{ cases: FolderCase[] }>("encode.json");
+const { json } = golden();
+const cases = ["encode.json", "encode_open_clip.json"].flatMap((file) => json<{ cases: FolderCase[] }>(file).cases);
 
 let root = "";
 let picture = "";
@@ -37,7 +38,8 @@ beforeAll(async () => {
     for (const [name, contents] of Object.entries(files)) {
       await writeFile(join(root, kind, name), JSON.stringify(contents));
     }
-    await writeFile(join(root, kind, "model.safetensors"), writeSafetensors(namedTransformer(salt, shapes)));
+    const weights = "open_clip_config.json" in files ? "open_clip_model.safetensors" : "model.safetensors";
+    await writeFile(join(root, kind, weights), writeSafetensors(namedTransformer(salt, shapes)));
     const { width, height } = picture;
     const pixels = { width, height, channels: 3 as const, data: bytes(picture.name, 3 * width * height) };
     await writeFile(join(root, `${kind}.png`), await pictureToPng(pixels));

@@ -80,7 +80,7 @@ export class ModifiedResNet implements ImageTower {
   /** Regions see the image as it is, as the original has it; whole images and crops as CLIP was trained. */
   get input(): PictureInput {
     const side = this.config.gridSize * 32;
-    const whole = { ...clipPixels, resize: side, crop: [side, side] as const };
+    const whole = { ...clipPixels, resize: side, crop: [side, side] as const, cropRounds: "even" as const };
     return { regions: plainPixels, whole, resample: "bicubic", smallest: 16 };
   }
 

@@ -22,6 +22,8 @@ export interface PictureInput {
     readonly resize: number | readonly [width: number, height: number];
     /** Then cut from the middle. */
     readonly crop?: readonly [width: number, height: number] | undefined;
+    /** Half a pixel beside the middle: `down` as transformers' processors round it (default), `even` as torchvision. */
+    readonly cropRounds?: "down" | "even" | undefined;
   };
   readonly resample: Resample;
   /** The smallest side that an image may have, in pixels. */
@@ -77,7 +79,7 @@ export function wholeInput(input: PictureInput, images: readonly Picture[]): tf.
   const prepared = images.map((image) => {
     checkPicture(image, 1);
     const scaled = resizeImage(image, { ...targetSize(image, whole.resize), resample });
-    return whole.crop ? centreCrop(scaled, whole.crop) : scaled;
+    return whole.crop ? centreCrop(scaled, whole.crop, whole.cropRounds) : scaled;
   });
   return imageTensor(prepared, whole);
 }
@@ -130,8 +132,13 @@ function targetSize({ width, height }: Picture, resize: PictureInput["whole"]["r
 }
 
 /** The middle of a picture; what lies outside of it is black. */
-function centreCrop({ width, height, data }: Picture, [toWidth, toHeight]: readonly [number, number]): Picture {
-  const [left, top] = [Math.floor((width - toWidth) / 2), Math.floor((height - toHeight) / 2)];
+function centreCrop(
+  { width, height, data }: Picture,
+  [toWidth, toHeight]: readonly [number, number],
+  rounds: PictureInput["whole"]["cropRounds"],
+): Picture {
+  const half = (rest: number) => (rounds === "even" && rest % 4 === 3 ? Math.ceil(rest / 2) : Math.floor(rest / 2));
+  const [left, top] = [half(width - toWidth), half(height - toHeight)];
   const out = new Uint8Array(3 * toWidth * toHeight);
   const [from, to] = [Math.max(0, -left), Math.min(toWidth, width - left)];
   for (let plane = 0; plane < 3; plane++) {

@@ -34,7 +34,8 @@ export async function readPictureInput(
   files: EncoderFiles,
   { naming, imageSize, patchSize }: Pick<VitConfig, "imageSize" | "patchSize"> & { readonly naming: PictureFamily },
 ): Promise<PictureInput> {
-  const config = (await readPictureConfig(files)) ?? {};
+  const own = await readPictureConfig(files);
+  const config = own ?? {};
   const openClip = ((await files.json("open_clip_config.json"))?.preprocess_cfg ?? {}) as Json;
   const family = families[naming];
   const statistics: PixelStatistics =
@@ -53,6 +54,8 @@ export async function readPictureInput(
       ...statistics,
       resize: resizeOf(config.size) ?? (squash ? square : imageSize),
       crop: crops ? (pairOf(config.crop_size) ?? square) : undefined,
+      // OpenAI's and OpenCLIP's own preprocessing is torchvision's.
+      cropRounds: own === undefined && naming.startsWith("open-clip") ? "even" : "down",
     },
     resample: resampleOf(config.resample ?? openClip.interpolation ?? "bicubic", files.label),
     smallest: patchSize,
