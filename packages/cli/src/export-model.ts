@@ -2,7 +2,7 @@ import { appendFile, mkdir, rename, rm } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { attributeNames, VillaError, writeNpy } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
-import { exportModel, openModel, vocabularyEmbeddings } from "@villa/vlm/node";
+import { type ExportedTower, exportModel, openModel, vocabularyEmbeddings } from "@villa/vlm/node";
 
 /** What {@link exportForUse} writes. */
 export interface ExportOptions {
@@ -16,14 +16,23 @@ export interface ExportOptions {
   readonly weights?: string | undefined;
 }
 
-/** What goes in and comes out, as the ONNX file's own metadata, the README beside it and `--help` say it. */
-export const onnxInterface = {
-  images:
-    "float32 [batch, 3, height, width]: RGB from 0 to 1 (bytes divided by 255), no mean subtracted and no deviation divided by; any height and width",
-  boxes: "float32 [regions, 4]: x0, y0, x1, y1 in pixels of the image",
-  image_index: "int64 [regions]: which image of the batch each box belongs to, from 0",
-  embeddings: "float32 [regions, d]: L2-normalised; their similarity to a text or attribute is the dot product",
-} as const;
+/**
+ * What goes in and comes out, as the ONNX file's own metadata, the README beside it and `--help` say it.
+ *
+ * @param imageSize side of the square to which images have to be scaled; undefined where they may have any size
+ */
+export function onnxInterface(imageSize: number | undefined) {
+  const plain = "RGB from 0 to 1 (bytes divided by 255), no mean subtracted and no deviation divided by";
+  return {
+    images:
+      imageSize === undefined
+        ? `float32 [batch, 3, height, width]: ${plain}; any height and width`
+        : `float32 [batch, 3, ${imageSize}, ${imageSize}]: ${plain}; scaled to that size, whatever their shape was`,
+    boxes: `float32 [regions, 4]: x0, y0, x1, y1 in pixels of the ${imageSize === undefined ? "" : "scaled "}image`,
+    image_index: "int64 [regions]: which image of the batch each box belongs to, from 0",
+    embeddings: "float32 [regions, d]: L2-normalised; their similarity to a text or attribute is the dot product",
+  };
+}
 
 /**
  * Writes a trained model for programs that have nothing of this one.
@@ -53,22 +62,25 @@ export async function exportForUse({ checkpoint, out, dataDir, weights }: Export
   }
   await mkdir(out, { recursive: true });
   const path = (name: string) => join(out, name);
-  await writeTower(checkpoint, path("encoder.onnx"));
+  const { imageSize } = await writeTower(checkpoint, path("encoder.onnx"));
   const shape = [names.length, vectors.length / names.length];
   await atomicWriteFile(path("attributes.npy"), writeNpy({ dtype: "float32", shape, data: vectors }));
   await atomicWriteFile(path("attributes.json"), `${JSON.stringify(names, null, 1)}\n`);
-  await atomicWriteFile(path("README.md"), readme(model.text.family, shape));
+  await atomicWriteFile(path("README.md"), readme({ textFamily: model.text.family, shape, imageSize }));
   return ["README.md", "encoder.onnx", "attributes.npy", "attributes.json"].map(path);
 }
 
-async function writeTower(checkpoint: string, out: string): Promise<void> {
+async function writeTower(checkpoint: string, out: string): Promise<ExportedTower> {
   if (extname(out).toLowerCase() !== ".onnx") return exportModel(checkpoint, out);
   const partial = `${out}.partial.onnx`;
   try {
-    await exportModel(checkpoint, partial);
+    const exported = await exportModel(checkpoint, partial);
     // Of a protobuf message, what is appended is merged: metadata can follow a graph that is written already.
-    for (const [key, value] of Object.entries(onnxInterface)) await appendFile(partial, metadataEntry(key, value));
+    for (const [key, value] of Object.entries(onnxInterface(exported.imageSize))) {
+      await appendFile(partial, metadataEntry(key, value));
+    }
     await rename(partial, out);
+    return exported;
   } finally {
     await rm(partial, { force: true });
   }
@@ -86,11 +98,25 @@ function varint(value: number): number[] {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
 }
 
-function readme(textFamily: string, [count, dimension]: readonly number[]): string {
+interface Described {
+  readonly textFamily: string;
+  /** Of the attributes' embeddings. */
+  readonly shape: readonly number[];
+  readonly imageSize: number | undefined;
+}
+
+function readme({ textFamily, shape: [count, dimension], imageSize }: Described): string {
   const texts =
     textFamily === "hashed"
       ? "Texts were hashed words, which this model knows only as far as its training texts had them."
       : `Other texts need the model's frozen text side (${textFamily}): \`villa encode --text\` gives their vectors.`;
+  const picture = 'Image.open("photo.jpg").convert("RGB")';
+  const open =
+    imageSize === undefined
+      ? `picture, scale = ${picture}, np.ones(4, dtype=np.float32)`
+      : `photo = ${picture}
+picture = photo.resize((${imageSize}, ${imageSize}), Image.BICUBIC)
+scale = np.tile(np.float32(${imageSize}) / np.array(photo.size, dtype=np.float32), 2)`;
   return `# A model of ViLLA
 
 | file | holds |
@@ -101,7 +127,7 @@ function readme(textFamily: string, [count, dimension]: readonly number[]): stri
 
 What the encoder takes and gives, also in the file's metadata:
 
-${Object.entries(onnxInterface)
+${Object.entries(onnxInterface(imageSize))
   .map(([name, meaning]) => `- \`${name}\`: ${meaning}`)
   .join("\n")}
 
@@ -111,8 +137,9 @@ ${texts}
 import json, numpy as np, onnxruntime
 from PIL import Image
 
-image = np.asarray(Image.open("photo.jpg").convert("RGB"), dtype=np.float32).transpose(2, 0, 1)[None] / 255
-boxes = np.array([[0, 0, 100, 80]], dtype=np.float32)
+${open}
+image = np.asarray(picture, dtype=np.float32).transpose(2, 0, 1)[None] / 255
+boxes = np.array([[0, 0, 100, 80]], dtype=np.float32) * scale
 session = onnxruntime.InferenceSession("encoder.onnx")
 (regions,) = session.run(None, {"images": image, "boxes": boxes, "image_index": np.zeros(len(boxes), dtype=np.int64)})
 scores = regions @ np.load("attributes.npy").T

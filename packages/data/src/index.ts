@@ -60,6 +60,7 @@ export {
   type FeatherWriter,
   writeFeather,
 } from "./formats/feather/write.ts";
+export { float32ToFloat16 } from "./formats/half.ts";
 export { decodeImage } from "./formats/image/decode.ts";
 export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
 export type { RgbImage } from "./formats/image/rgb-image.ts";

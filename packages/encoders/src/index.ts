@@ -45,7 +45,9 @@ export {
 export { TextTransformer } from "./clip/text-transformer.ts";
 export { attributeEmbeddings, type Encoder, joinEncoders } from "./encoder.ts";
 export { type EncoderFiles, memoryWeights, type TensorHeader, type WeightSource, weightsAlone } from "./files.ts";
+export { type DualModel, exportDualModel } from "./onnx/dual-graph.ts";
 export { exportRegionEncoder } from "./onnx/export-region-encoder.ts";
+export type { OnnxPrecision } from "./onnx/graph.ts";
 export {
   type OnnxFiles,
   type OnnxInput,
@@ -57,6 +59,9 @@ export {
   type OnnxValue,
   openOnnxModel,
 } from "./onnx/runtime.ts";
+export { exportTextModel } from "./onnx/text-graph.ts";
+export type { GraphWeights } from "./onnx/transformer-layers.ts";
+export { exportVisionModel, exportVisionRegionEncoder, type OnnxExportOptions } from "./onnx/vision-graph.ts";
 export { pixelsEncoder } from "./pixels-encoder.ts";
 export { cropRegion } from "./regions/crop-region.ts";
 export { groupRegions, type Regions } from "./regions/group-regions.ts";

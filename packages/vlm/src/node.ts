@@ -23,10 +23,11 @@ export {
   type RetrievalExamples,
   vocabularyEmbeddings,
 } from "./node/evaluate-checkpoint.ts";
+export { type ExportedTower, exportModel } from "./node/export-model.ts";
 export {
   openModel,
   type VisionLanguageModel,
 } from "./node/model.ts";
 export { type IndexedPart, RegionIndex } from "./node/region-index.ts";
 export { openScorer, type RegionScorer, type ScorerOptions } from "./node/region-scorer.ts";
-export { exportModel, runStage2, type Stage2Result, type Stage2RunOptions } from "./node/run-stage2.ts";
+export { runStage2, type Stage2Result, type Stage2RunOptions } from "./node/run-stage2.ts";

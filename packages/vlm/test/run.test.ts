@@ -14,11 +14,13 @@ import {
   writeSparseCoo,
 } from "@villa/data";
 import { vitParameterShapes } from "@villa/encoders";
-import { tensorValues } from "@villa/testing";
+import { expectAllClose, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
+import { InferenceSession, Tensor } from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Stage2Config, type Stage2Settings, stage2Config } from "../src/config.ts";
-import { evaluateCheckpoint, exportModel, runStage2 } from "../src/node.ts";
+import { embedSplit } from "../src/index.ts";
+import { evaluateCheckpoint, exportModel, openModel, runStage2 } from "../src/node.ts";
 
 const side = 32;
 const colours = ["red", "green", "blue"];
@@ -304,6 +306,26 @@ test("a vision transformer from a folder: its last block trained with SigLIP's l
   expect([scale, bias]).not.toEqual([Math.fround(Math.log(10)), -10]);
   expect(scale).toBeCloseTo(Math.log(10), 1);
   expect(await evaluateCheckpoint({ dataDir, checkpoint: whole.lastCheckpoint })).toMatchObject({ images: 2 });
+
+  // As ONNX it embeds regions as it does here.
+  const exported = join(folder, "vit.onnx");
+  expect(await exportModel(whole.lastCheckpoint, exported)).toEqual({ imageSize: side });
+  const session = await InferenceSession.create(exported);
+  const rows = annotations().slice(0, 1);
+  const { embeddings } = await session.run({
+    images: new Tensor(
+      "float32",
+      Float32Array.from(pixels(rows[0]!), (byte) => byte / 255),
+      [1, 3, side, side],
+    ),
+    boxes: new Tensor("float32", rows[0]!.regionCoord.flat(), [2, 4]),
+    image_index: new Tensor("int64", [0n, 0n], [2]),
+  });
+  const model = await openModel(whole.lastCheckpoint);
+  const picture = { width: side, height: side, channels: 3 as const, data: pixels(rows[0]!) };
+  const ours = await embedSplit(model.image, rows, async () => picture);
+  model.dispose();
+  expectAllClose(embeddings!.data as Float32Array, ours, { rtol: 1e-3, atol: 1e-5 });
 
   // Stopped in the second epoch and called again, it ends with the same weights.
   const controller = new AbortController();

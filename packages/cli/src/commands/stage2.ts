@@ -54,8 +54,9 @@ export const registerStage2: RegisterCommand = (program, context) => {
       "after",
       `
 The ONNX file takes and gives, as its own metadata say too:
-  images       float32 [batch, 3, height, width]: RGB from 0 to 1, no mean or deviation; any size
-  boxes        float32 [regions, 4]: x0, y0, x1, y1 in pixels
+  images       float32 [batch, 3, height, width]: RGB from 0 to 1, no mean or deviation; any size,
+               of a vision transformer scaled to its square
+  boxes        float32 [regions, 4]: x0, y0, x1, y1 in pixels of these images
   image_index  int64 [regions]: which image of the batch each box belongs to
   embeddings   float32 [regions, d]: L2-normalised
 A folder holds encoder.onnx, the attributes' embeddings (attributes.npy, attributes.json) and a README.md.

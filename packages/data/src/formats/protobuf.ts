@@ -31,9 +31,14 @@ export class ProtobufWriter {
     return this.bytes(field, new TextEncoder().encode(value));
   }
 
+  /** Length of the message so far. */
+  get byteLength(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  }
+
   /** The message's bytes. */
   finish(): Uint8Array {
-    const out = new Uint8Array(this.#chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
+    const out = new Uint8Array(this.byteLength);
     let at = 0;
     for (const chunk of this.#chunks) {
       out.set(chunk, at);

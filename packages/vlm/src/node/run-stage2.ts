@@ -1,14 +1,13 @@
 import { join } from "node:path";
 import { type EpochResult, snakeCaseKeys } from "@villa/core";
 import { folderCheckpoints, jsonlMetrics, RunFolder, readMetrics } from "@villa/core/node";
-import { type ProgressListener, saveTorch, VillaError } from "@villa/data";
-import { atomicWriteFile, openDataset } from "@villa/data/node";
-import { exportRegionEncoder, ModifiedResNet } from "@villa/encoders";
+import type { ProgressListener } from "@villa/data";
+import { openDataset } from "@villa/data/node";
 import { contrastiveSettings, type Stage2Config, stage2Config } from "../config.ts";
 import { SentenceEmbeddings } from "../text-embeddings.ts";
 import { trainContrastive } from "../train.ts";
 import { splitPairs } from "./dataset-pairs.ts";
-import { initialModel, openModel } from "./model.ts";
+import { initialModel } from "./model.ts";
 import { readStage2Fingerprint, stage2Fingerprint } from "./stage2-fingerprint.ts";
 
 /** How {@link runStage2} runs. */
@@ -110,35 +109,4 @@ async function epochsOf(metrics: string): Promise<EpochResult[]> {
     improved,
     validationLoss,
   }));
-}
-
-/**
- * Writes a trained image tower for use elsewhere: `.onnx` (images and boxes in, embeddings out), or `.pth`: a torch state
- * dict with the original's names.
- *
- * @throws VillaError `InvalidArgument` for another ending; as the file readers
- */
-export async function exportModel(checkpoint: string, path: string): Promise<void> {
-  if (!/\.(onnx|pth|pt|pkl)$/i.test(path)) {
-    throw new VillaError("InvalidArgument", `The exported file must end in .onnx or .pth, not "${path}".`);
-  }
-  const model = await openModel(checkpoint);
-  try {
-    const { tower } = model.image;
-    if (!tower) throw new VillaError("InvalidArgument", `${checkpoint} holds no image tower that can be exported.`);
-    const stateDict = await tower.stateDict();
-    const isOnnx = /\.onnx$/i.test(path);
-    if (isOnnx && !(tower instanceof ModifiedResNet)) {
-      throw new VillaError(
-        "Unsupported",
-        "Only CLIP ResNets are exported to ONNX so far; give a name that ends in .pth.",
-      );
-    }
-    await atomicWriteFile(
-      path,
-      isOnnx ? exportRegionEncoder(stateDict, (tower as ModifiedResNet).config) : saveTorch(stateDict),
-    );
-  } finally {
-    model.dispose();
-  }
 }

@@ -1,0 +1,44 @@
+import type { TowerDescription } from "../tower.ts";
+import type { VitConfig } from "../vit/config.ts";
+import { OnnxGraph } from "./graph.ts";
+import { addText } from "./text-graph.ts";
+import { type GraphWeights, TransformerLayers } from "./transformer-layers.ts";
+import { addVision, type OnnxExportOptions } from "./vision-graph.ts";
+
+/** A pair of towers: what {@link exportDualModel} joins. */
+export interface DualModel {
+  readonly image: { readonly weights: GraphWeights; readonly config: VitConfig };
+  readonly text: TowerDescription & { readonly weights: GraphWeights };
+  /** Natural logarithm of what cosines are multiplied with. */
+  readonly logitScale: number;
+  /** Added after that. Default 0. */
+  readonly logitBias?: number | undefined;
+}
+
+/**
+ * Both towers as one ONNX file, as transformers.js's `CLIPModel` and `SiglipModel` have it.
+ *
+ * Inputs: `input_ids` int64 [texts, tokens] and `pixel_values` float32 [images, 3, side, side]. Outputs, all float32:
+ * `logits_per_image` [images, texts], `logits_per_text`, and the L2-normalised `text_embeds` and `image_embeds`.
+ *
+ * @throws VillaError as `exportVisionModel` and `exportTextModel`
+ */
+export function exportDualModel(
+  { image, text, logitScale, logitBias = 0 }: DualModel,
+  { precision }: OnnxExportOptions = {},
+): Uint8Array {
+  const graph = new OnnxGraph(precision);
+  const ofText = addText(new TransformerLayers(graph, text.weights), text);
+  const layers = new TransformerLayers(graph, image.weights);
+  const ofImage = addVision(layers, image.config);
+  const [texts, images] = [ofText.pooled, ofImage.pooled].map((rows) => layers.normalized(rows)) as [string, string];
+  const cosines = graph.node("MatMul", [texts, graph.node("Transpose", [images], { perm: [1, 0] })]);
+  const scaled = graph.node("Mul", [cosines, graph.scalar(Math.exp(logitScale))]);
+  const perText = graph.node("Add", [scaled, graph.scalar(logitBias)]);
+  const perImage = graph.node("Transpose", [perText], { perm: [1, 0] });
+  graph.realOutput(perImage, "logits_per_image", ["images", "texts"]);
+  graph.realOutput(perText, "logits_per_text", ["texts", "images"]);
+  graph.realOutput(texts, "text_embeds", ["texts", ofText.embedDim]);
+  graph.realOutput(images, "image_embeds", ["images", image.config.embedDim]);
+  return graph.finish("villa-model");
+}
