@@ -21,6 +21,7 @@ export {
   type MappingAnnotation,
   readAnnotations,
   readMappings,
+  regionMasks,
   writeAnnotations,
 } from "./dataset/annotations.ts";
 export { parseJson } from "./dataset/json.ts";
@@ -65,6 +66,19 @@ export { decodeImage } from "./formats/image/decode.ts";
 export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
 export type { RgbImage } from "./formats/image/rgb-image.ts";
 export type { ReadLimits } from "./formats/limits.ts";
+export { polygonsRle } from "./formats/mask/polygon-rle.ts";
+export {
+  decodeRle,
+  encodeRle,
+  type ImageSize,
+  mergeRles,
+  type Rle,
+  resizeRle,
+  rleArea,
+  rleBox,
+} from "./formats/mask/rle.ts";
+export { formatRleString, parseRleString } from "./formats/mask/rle-string.ts";
+export { parseSegmentation } from "./formats/mask/segmentation.ts";
 export type {
   ComplexArray,
   NpyArray,

@@ -4,7 +4,10 @@ import {
   attributeNames,
   attributePrompts,
   createAnnotationWriter,
+  decodeRle,
   docMnistVocabulary,
+  encodeRle,
+  formatRleString,
   formatVocabulary,
   type ImageAnnotation,
   type MappingAnnotation,
@@ -12,6 +15,7 @@ import {
   readAnnotations,
   readFeather,
   readMappings,
+  regionMasks,
   writeAnnotations,
   writeFeather,
 } from "../src/index.ts";
@@ -232,5 +236,36 @@ describe("attribute vocabulary", () => {
       code: "InvalidFile",
       message: expect.stringContaining(reason),
     });
+  });
+});
+
+describe("masks of regions", () => {
+  const size = { height: 84, width: 84 };
+  const inside = Uint8Array.from({ length: 84 * 84 }, (_, i) => (i % 84 < 20 && i % 3 === 0 ? 1 : 0));
+  const counts = formatRleString(encodeRle(inside, size));
+
+  test("are stored with the dataset, also where the first rows have none", async () => {
+    const masked = { ...row, imageId: 8, regionMasks: [counts, null] };
+    const writer = await createAnnotationWriter({ masks: true });
+    const parts = [writer.append([row]), writer.append([masked]), writer.finish()];
+    for (const bytes of [Buffer.concat(parts), await writeAnnotations([row, masked])]) {
+      const [without, read] = await readAnnotations(bytes);
+      expect(without).toEqual(row);
+      expect(read).toEqual(masked);
+      expect(regionMasks(without!)).toBeUndefined();
+      const [mask, none] = regionMasks(read!)!;
+      expect(none).toBeNull();
+      expect(decodeRle(mask!)).toEqual(inside);
+    }
+  });
+
+  test.each([
+    [[counts], "does not hold a mask or null for 2 regions"],
+    [[counts, 7], "does not hold a mask or null for 2 regions"],
+    [[null, "0"], "The runs of a mask of 84 × 84 add up to 0 pixels"],
+    [[null, "é"], "are not compressed run lengths of a COCO mask"],
+  ])("that are %j are refused", async (masks, message) => {
+    const bad = { ...row, regionMasks: masks as (string | null)[] };
+    await expect(writeAnnotations([bad])).rejects.toThrow(message);
   });
 });

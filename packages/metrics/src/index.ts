@@ -19,6 +19,17 @@
  * @module
  */
 export {
+  decodeRle,
+  encodeRle,
+  formatRleString,
+  type ImageSize,
+  parseRleString,
+  polygonsRle,
+  type Rle,
+  rleArea,
+  rleBox,
+} from "@villa/data";
+export {
   type BootstrapOptions,
   bootstrap,
   type Interval,
@@ -103,9 +114,6 @@ export {
   metricsFromCounts,
   noCounts,
 } from "./mapping.ts";
-export { polygonsRle } from "./mask/polygon-rle.ts";
-export { decodeRle, encodeRle, type ImageSize, type Rle, rleArea, rleBox } from "./mask/rle.ts";
-export { formatRleString, parseRleString } from "./mask/rle-string.ts";
 export {
   type ImageTextOptions,
   type ImageTextRetrieval,

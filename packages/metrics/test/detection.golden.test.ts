@@ -1,10 +1,18 @@
 import { createHash } from "node:crypto";
 import { golden } from "@villa/testing";
 import { describe, expect, test } from "vitest";
-import { type CocoDataset, type CocoDetection, cocoEvaluation, type IouType, lvisEvaluation } from "../src/index.ts";
-import { polygonsRle } from "../src/mask/polygon-rle.ts";
-import { rleArea, rleBox } from "../src/mask/rle.ts";
-import { formatRleString, parseRleString } from "../src/mask/rle-string.ts";
+import {
+  type CocoDataset,
+  type CocoDetection,
+  cocoEvaluation,
+  formatRleString,
+  type IouType,
+  lvisEvaluation,
+  parseRleString,
+  polygonsRle,
+  rleArea,
+  rleBox,
+} from "../src/index.ts";
 
 /** Random problems with the answers of pycocotools and lvis-api, by `tools/golden/detection.py`. */
 interface DetectionGolden {

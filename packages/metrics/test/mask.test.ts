@@ -1,4 +1,4 @@
-import { isVillaError } from "@villa/data";
+import { isVillaError, mergeRles } from "@villa/data";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -12,7 +12,6 @@ import {
   rleBox,
 } from "../src/index.ts";
 import { MaskStore } from "../src/mask/mask-store.ts";
-import { mergeRles } from "../src/mask/rle.ts";
 
 const sizes = fc.record({ height: fc.integer({ min: 1, max: 6 }), width: fc.integer({ min: 1, max: 6 }) });
 const pixels = ({ height, width }: ImageSize) =>

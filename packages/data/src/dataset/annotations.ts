@@ -10,6 +10,8 @@ import {
   writeFeather,
 } from "../formats/feather/write.ts";
 import type { ReadLimits } from "../formats/limits.ts";
+import type { Rle } from "../formats/mask/rle.ts";
+import { parseRleString } from "../formats/mask/rle-string.ts";
 
 /** Corners of a region in pixels, x to the right and y down: upper left, lower right. */
 export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
@@ -22,6 +24,11 @@ export interface ImageAnnotation {
   /** Relative to the dataset folder; absolute in files made by the original. */
   readonly imageFilepath: string;
   readonly regionCoord: readonly Box[];
+  /**
+   * Each region's mask of the size of the image, as COCO's compressed run lengths; null for a region that is its box.
+   * {@link regionMasks} reads them.
+   */
+  readonly regionMasks?: readonly (string | null)[] | undefined;
   readonly numRegions: number;
   /** "train", "val", "test" or whatever else the dataset uses. */
   readonly split: string;
@@ -58,6 +65,7 @@ const columns: readonly {
   { name: "image_size", key: "imageSize", type: { list: "int64" }, required: true },
   { name: "image_filepath", key: "imageFilepath", type: "string", required: true },
   { name: "region_coord", key: "regionCoord", type: { list: { list: "int64" } }, required: true },
+  { name: "region_masks", key: "regionMasks", type: { list: "string" } },
   { name: "num_regions", key: "numRegions", type: "int64" },
   { name: "split", key: "split", type: "string", required: true },
   { name: "text", key: "text", type: "string", required: true },
@@ -99,6 +107,20 @@ export async function writeAnnotations(
   return writeFeather(toColumns(rows, presentColumns(rows)), options);
 }
 
+/**
+ * The masks of an image's regions.
+ *
+ * @returns one for each region, or null for a region that is its box; undefined where the image has no masks
+ * @throws VillaError `InvalidFile` for run lengths that are not those of a mask of the image's size
+ */
+export function regionMasks(row: Pick<ImageAnnotation, "imageSize" | "regionMasks">): (Rle | null)[] | undefined {
+  checkObject(row, "A row of annotations");
+  const { imageSize, regionMasks: masks } = row;
+  checkList(imageSize, "The size of an image");
+  const [height, width] = imageSize;
+  return masks?.map((counts) => (counts === null ? null : parseRleString(counts, { height, width })));
+}
+
 /** Writes annotations piece by piece; `append` and `finish` return bytes to be added to the file. */
 export interface AnnotationWriter {
   /** Adds rows. */
@@ -109,19 +131,23 @@ export interface AnnotationWriter {
 
 /**
  * An {@link AnnotationWriter}. The first rows decide which of the optional columns there are; `truth` makes room for
- * `regToAttr` in rows that come later.
+ * `regToAttr`, and `masks` for `regionMasks`, in rows that come later.
  */
 export async function createAnnotationWriter(
-  settings: FeatherWriteOptions & { readonly truth?: boolean | undefined } = {},
+  settings: FeatherWriteOptions & { readonly truth?: boolean | undefined; readonly masks?: boolean | undefined } = {},
 ): Promise<AnnotationWriter> {
   checkObject(settings, "The options of createAnnotationWriter");
-  const { truth = false, ...options } = settings;
+  const { truth = false, masks = false, ...options } = settings;
+  const later: (keyof MappingAnnotation)[] = [
+    ...(truth ? ["regToAttr" as const] : []),
+    ...(masks ? ["regionMasks" as const] : []),
+  ];
   const writer = await createFeatherWriter(options);
   let present: typeof columns | undefined;
   return {
     append(rows) {
       checkRows(rows);
-      present ??= presentColumns(rows, truth);
+      present ??= presentColumns(rows, later);
       return writer.append(toColumns(rows, present));
     },
     finish() {
@@ -134,10 +160,12 @@ export async function createAnnotationWriter(
   };
 }
 
-function presentColumns(rows: readonly Row[], truth = false): typeof columns {
-  const [first] = rows;
-  const always = new Set<keyof MappingAnnotation>(truth ? ["numRegions", "regToAttr"] : ["numRegions"]);
-  const present = columns.filter(({ key, required }) => required || always.has(key) || first?.[key] !== undefined);
+/** @param later optional columns that the first row need not have */
+function presentColumns(rows: readonly Row[], later: readonly (keyof MappingAnnotation)[] = []): typeof columns {
+  const always = new Set<keyof MappingAnnotation>(["numRegions", ...later]);
+  const present = columns.filter(
+    ({ key, required }) => required || always.has(key) || rows.some((row) => row[key] !== undefined),
+  );
   // Whole pixels, as the Python implementation has them, unless the dataset measures finer.
   const whole = rows.every(({ regionCoord = [] }) => regionCoord.every((box) => box.every(Number.isInteger)));
   if (whole) return present;
@@ -205,6 +233,7 @@ function checkRow(row: Row, index: number, code: "InvalidFile" | "InvalidArgumen
     const valid = Array.isArray(labels) && labels.every((label) => label === null || typeof label === "string");
     if (!valid || labels.length !== regions) fail(`${key} does not label ${regions} regions`);
   }
+  checkMasks(row, regions, fail);
   for (const key of ["regToAttr", "assignedAttributes"] as const) {
     const lists: unknown = row[key];
     if (lists === undefined) continue;
@@ -214,6 +243,17 @@ function checkRow(row: Row, index: number, code: "InvalidFile" | "InvalidArgumen
   }
   if (row.assignedText !== undefined && !(isTexts(row.assignedText) && row.assignedText.length === regions)) {
     fail(`assignedText is not one text for each of ${regions} regions`);
+  }
+}
+
+function checkMasks({ regionMasks: masks, imageSize }: Row, regions: number, fail: (why: string) => never): void {
+  if (masks === undefined) return;
+  const isList = Array.isArray(masks) && masks.every((mask) => mask === null || typeof mask === "string");
+  if (!isList || masks.length !== regions) fail(`region_masks does not hold a mask or null for ${regions} regions`);
+  try {
+    regionMasks({ imageSize: imageSize!, regionMasks: masks });
+  } catch (error) {
+    fail(`region_masks cannot be read: ${(error as Error).message.replace(/\.$/, "")}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ImageSize } from "../mask/rle.ts";
+import type { ImageSize } from "@villa/data";
 import type { DetectionWarning } from "./coco-format.ts";
 
 /** Boxes with the images they are of. */

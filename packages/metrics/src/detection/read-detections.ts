@@ -1,7 +1,5 @@
-import { VillaError } from "@villa/data";
+import { type ImageSize, polygonsRle, type Rle, rleArea, rleBox, VillaError } from "@villa/data";
 import { MaskStore } from "../mask/mask-store.ts";
-import { polygonsRle } from "../mask/polygon-rle.ts";
-import { type ImageSize, type Rle, rleArea, rleBox } from "../mask/rle.ts";
 import { boxWarnings } from "./box-warnings.ts";
 import type { CocoDetection, DetectionWarning, IouType } from "./coco-format.ts";
 import { type ObjectColumns, readBox, readMask, readRecord } from "./read-objects.ts";

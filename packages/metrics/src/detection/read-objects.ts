@@ -1,8 +1,5 @@
-import { VillaError } from "@villa/data";
+import { type ImageSize, parseSegmentation, type Rle, VillaError } from "@villa/data";
 import type { MaskStore } from "../mask/mask-store.ts";
-import { polygonsRle } from "../mask/polygon-rle.ts";
-import type { ImageSize, Rle } from "../mask/rle.ts";
-import { parseRleCounts, parseRleString } from "../mask/rle-string.ts";
 
 /** True objects or detections, one an entry of every array. */
 export interface ObjectColumns {
@@ -57,19 +54,7 @@ export function readBox(value: unknown, { boxes, i, where }: { boxes: Float64Arr
  */
 export function readMask(value: unknown, { size, where }: { size: ImageSize | undefined; where: string }): Rle {
   try {
-    if (Array.isArray(value)) return polygonsRle(value, countable(knownSize(size)));
-    const { counts, size: stated } = readRecord(value, "It");
-    if (!Array.isArray(stated) || stated.length !== 2 || !stated.every(isSide)) {
-      throw new VillaError("InvalidFile", `The "size" ${JSON.stringify(stated)} is not [height, width].`);
-    }
-    const own = countable({ height: Number(stated[0]), width: Number(stated[1]) });
-    if (size && (own.height !== size.height || own.width !== size.width)) {
-      const sizes = `${own.height} × ${own.width}, but its image ${size.height} × ${size.width}`;
-      throw new VillaError("Mismatch", `The mask is ${sizes} pixels (height × width).`);
-    }
-    if (typeof counts === "string") return parseRleString(counts, own);
-    if (Array.isArray(counts)) return parseRleCounts(counts, own);
-    throw new VillaError("InvalidFile", 'It has no "counts".');
+    return parseSegmentation(value, size);
   } catch (cause) {
     if (!(cause instanceof VillaError)) throw cause;
     throw new VillaError(cause.code, `The segmentation of ${where} cannot be read: ${cause.message}`, { cause });
@@ -79,18 +64,4 @@ export function readMask(value: unknown, { size, where }: { size: ImageSize | un
 /** True for the side of an image: whole, positive, and no more than slides of a microscope have. */
 export function isSide(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 2 ** 24;
-}
-
-function knownSize(size: ImageSize | undefined): ImageSize {
-  if (size) return size;
-  throw new VillaError("InvalidFile", 'Polygons need the "width" and "height" of their image, which are not given.');
-}
-
-/** Run lengths are of 32 bits. */
-function countable(size: ImageSize): ImageSize {
-  if (size.height * size.width <= 0xffffffff) return size;
-  throw new VillaError(
-    "Unsupported",
-    `An image of ${size.height} × ${size.width} has too many pixels for run lengths.`,
-  );
 }

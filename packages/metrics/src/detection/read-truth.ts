@@ -1,6 +1,5 @@
-import { VillaError } from "@villa/data";
+import { type ImageSize, rleArea, rleBox, VillaError } from "@villa/data";
 import { MaskStore } from "../mask/mask-store.ts";
-import { type ImageSize, rleArea, rleBox } from "../mask/rle.ts";
 import { boxWarnings } from "./box-warnings.ts";
 import type { CocoDataset, DetectionWarning, IouType } from "./coco-format.ts";
 import { isSide, type ObjectColumns, readBox, readId, readMask, readRecord } from "./read-objects.ts";

@@ -1,4 +1,4 @@
-import { type Rle, rleArea, rleBox } from "./rle.ts";
+import { type Rle, rleArea, rleBox } from "@villa/data";
 
 /**
  * Many masks in few arrays, so that hundreds of thousands of them cost little more than their run lengths.

@@ -32,12 +32,13 @@ export interface EmbeddingManifest {
   readonly version: string;
 }
 
-/** sha256 over what embeddings depend on: every image's id, size, boxes and text, in order. */
+/** sha256 over what embeddings depend on: every image's id, size, boxes, text and masks if there are any, in order. */
 export function annotationsFingerprint(annotations: readonly ImageAnnotation[]): string {
   checkList(annotations, "Annotations", isObject);
   const hash = createHash("sha256");
-  for (const { imageId, imageSize, regionCoord, text } of annotations) {
-    hash.update(`${JSON.stringify([imageId, imageSize, regionCoord, text])}\n`);
+  for (const { imageId, imageSize, regionCoord, text, regionMasks } of annotations) {
+    const own = [imageId, imageSize, regionCoord, text];
+    hash.update(`${JSON.stringify(regionMasks ? [...own, regionMasks] : own)}\n`);
   }
   return hash.digest("hex");
 }

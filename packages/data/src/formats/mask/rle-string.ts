@@ -1,5 +1,6 @@
-import { VillaError } from "@villa/data";
-import type { ImageSize, Rle } from "./rle.ts";
+import { VillaError } from "../../errors.ts";
+import { checkText } from "../check-arguments.ts";
+import { checkCounts, checkSize, type ImageSize, type Rle } from "./rle.ts";
 
 /**
  * Reads COCO's compressed run lengths: characters `0` … `o`, each of five bits and a bit that says whether more follow,
@@ -7,7 +8,10 @@ import type { ImageSize, Rle } from "./rle.ts";
  *
  * @throws VillaError `InvalidFile` for other characters, an end within a number, or lengths that are not the mask's
  */
-export function parseRleString(text: string, { height, width }: ImageSize): Rle {
+export function parseRleString(text: string, size: ImageSize): Rle {
+  checkText(text, "Compressed run lengths");
+  checkSize(size);
+  const { height, width } = size;
   const counts = new Uint32Array(text.length);
   let length = 0;
   let total = 0;
@@ -36,7 +40,9 @@ export function parseRleString(text: string, { height, width }: ImageSize): Rle 
 }
 
 /** COCO's compressed run lengths, as `pycocotools.mask.encode` writes them. */
-export function formatRleString({ counts }: Rle): string {
+export function formatRleString(rle: Rle): string {
+  checkCounts(rle);
+  const { counts } = rle;
   let text = "";
   for (let i = 0; i < counts.length; i++) {
     let value = counts[i]! - (i > 2 ? counts[i - 2]! : 0);

@@ -1,5 +1,6 @@
-import { VillaError } from "@villa/data";
-import { type ImageSize, mergeRles, type Rle } from "./rle.ts";
+import { VillaError } from "../../errors.ts";
+import { checkList } from "../check-arguments.ts";
+import { checkSize, type ImageSize, mergeRles, type Rle } from "./rle.ts";
 
 /** Points are rounded to this fraction of a pixel before lines are drawn between them. */
 const scale = 5;
@@ -13,6 +14,8 @@ const farthest = 2 ** 24;
  * @throws VillaError `InvalidFile` for no polygon, fewer than two points, half a point, or numbers that are not coordinates
  */
 export function polygonsRle(polygons: readonly (readonly number[])[], size: ImageSize): Rle {
+  checkList(polygons, "The polygons of a segmentation");
+  checkSize(size);
   if (polygons.length === 0) {
     throw new VillaError("InvalidFile", "A segmentation has no polygon; give at least one, or run lengths.");
   }

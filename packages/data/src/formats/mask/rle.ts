@@ -1,4 +1,6 @@
-import { VillaError } from "@villa/data";
+import { VillaError } from "../../errors.ts";
+import { checkList, checkObject, isObject } from "../check-arguments.ts";
+import { describe } from "../describe.ts";
 
 /** Height and width of an image, in pixels. */
 export interface ImageSize {
@@ -16,7 +18,12 @@ export interface Rle extends ImageSize {
 }
 
 /** The mask's runs. @param mask [height, width] row-major, any value but 0 is inside */
-export function encodeRle(mask: ArrayLike<number>, { height, width }: ImageSize): Rle {
+export function encodeRle(mask: ArrayLike<number>, size: ImageSize): Rle {
+  checkSize(size);
+  const { height, width } = size;
+  if (!isObject(mask) && !Array.isArray(mask)) {
+    throw new VillaError("InvalidArgument", `A mask must be a list of pixels, not ${describe(mask)}.`);
+  }
   if (mask.length !== height * width) {
     throw new VillaError(
       "Mismatch",
@@ -41,7 +48,9 @@ export function encodeRle(mask: ArrayLike<number>, { height, width }: ImageSize)
 }
 
 /** The mask of some runs. @returns [height, width] row-major, 0 or 1 */
-export function decodeRle({ height, width, counts }: Rle): Uint8Array {
+export function decodeRle(rle: Rle): Uint8Array {
+  checkRle(rle);
+  const { height, width, counts } = rle;
   const mask = new Uint8Array(height * width);
   let start = 0;
   for (let i = 0; i < counts.length; i++) {
@@ -52,8 +61,30 @@ export function decodeRle({ height, width, counts }: Rle): Uint8Array {
   return mask;
 }
 
+/**
+ * A mask in the pixels of an enlarged or shrunken image: each pixel has the value at its centre.
+ *
+ * A mask of thin or small parts may lose all of them when it is shrunk.
+ */
+export function resizeRle(mask: Rle, size: ImageSize): Rle {
+  checkRle(mask);
+  checkSize(size);
+  const { height, width } = size;
+  if (height === mask.height && width === mask.width) return mask;
+  const from = decodeRle(mask);
+  const to = new Uint8Array(height * width);
+  const places = Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * mask.width) / width));
+  for (let y = 0; y < height; y++) {
+    const line = Math.floor(((y + 0.5) * mask.height) / height) * mask.width;
+    for (let x = 0; x < width; x++) to[y * width + x] = from[line + places[x]!]!;
+  }
+  return encodeRle(to, { height, width });
+}
+
 /** Pixels inside. */
-export function rleArea({ counts }: { readonly counts: ArrayLike<number> }): number {
+export function rleArea(rle: { readonly counts: ArrayLike<number> }): number {
+  checkCounts(rle);
+  const { counts } = rle;
   let area = 0;
   for (let i = 1; i < counts.length; i += 2) area += counts[i]!;
   return area;
@@ -65,7 +96,9 @@ export function rleArea({ counts }: { readonly counts: ArrayLike<number> }): num
  * A mask whose only runs of ones are empty gets the box that `maskApi` computes with unsigned integers: at the lower right
  * corner, with sides that wrapped around. It overlaps nothing.
  */
-export function rleBox({ height, width, counts }: Rle): [x: number, y: number, width: number, height: number] {
+export function rleBox(rle: Rle): [x: number, y: number, width: number, height: number] {
+  checkRle(rle);
+  const { height, width, counts } = rle;
   const runs = counts.length - (counts.length % 2);
   if (runs === 0) return [0, 0, 0, 0];
   let [left, top, right, bottom] = [width, height, 0, 0];
@@ -95,6 +128,8 @@ export function rleBox({ height, width, counts }: Rle): [x: number, y: number, w
  * @throws VillaError `Mismatch` for masks of different sizes, `InvalidArgument` for none
  */
 export function mergeRles(masks: readonly Rle[]): Rle {
+  checkList(masks, "The masks to merge", isObject);
+  for (const mask of masks) checkRle(mask);
   const [first, ...others] = masks;
   if (!first) throw new VillaError("InvalidArgument", "The union of no masks has no size; give at least one.");
   return others.reduce(unionOfTwo, first);
@@ -129,4 +164,25 @@ function unionOfTwo(a: Rle, b: Rle): Rle {
   }
   counts.push(run);
   return { height: a.height, width: a.width, counts: Uint32Array.from(counts) };
+}
+
+/** @throws VillaError `InvalidArgument` for what is no height and width */
+export function checkSize(size: ImageSize): void {
+  checkObject(size, "The size of a mask");
+  for (const side of [size.height, size.width]) {
+    if (Number.isSafeInteger(side) && side >= 0) continue;
+    throw new VillaError("InvalidArgument", `The sides of a mask must be whole numbers, not ${describe(side)}.`);
+  }
+}
+
+/** @throws VillaError `InvalidArgument` for what has no run lengths */
+export function checkCounts(rle: { readonly counts: ArrayLike<number> }): void {
+  checkObject(rle, "A mask");
+  if (ArrayBuffer.isView(rle.counts) || Array.isArray(rle.counts)) return;
+  throw new VillaError("InvalidArgument", `The run lengths of a mask must be a list, not ${describe(rle.counts)}.`);
+}
+
+function checkRle(rle: Rle): void {
+  checkCounts(rle);
+  checkSize(rle);
 }
