@@ -64,6 +64,7 @@ export {
 export { float32ToFloat16 } from "./formats/half.ts";
 export { decodeImage } from "./formats/image/decode.ts";
 export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
+export { decodeLabelMap, type LabelMap } from "./formats/image/label-map.ts";
 export type { RgbImage } from "./formats/image/rgb-image.ts";
 export type { ReadLimits } from "./formats/limits.ts";
 export { polygonsRle } from "./formats/mask/polygon-rle.ts";

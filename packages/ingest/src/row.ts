@@ -12,9 +12,16 @@ export interface TableRow {
   readonly bytes?: Uint8Array | undefined;
   /** Sentences joined with " . ". */
   readonly text: string;
-  readonly boxes?: readonly Box[] | undefined;
+  /** A region without one has a mask. */
+  readonly boxes?: readonly (Box | undefined)[] | undefined;
   /** What errors call each box, with its numbers as the table has them. */
   readonly boxNames?: readonly string[] | undefined;
+  /** Of each box: COCO's polygons or run lengths, the path of a PNG, or nothing. */
+  readonly masks?: readonly unknown[] | undefined;
+  /** Path of a PNG whose labels are the regions; a row has this or boxes. */
+  readonly labelMap?: string | undefined;
+  /** By the label of the region. */
+  readonly labelAttributes?: Readonly<Record<string, readonly string[]>> | undefined;
   /** Of each box. */
   readonly regionAttributes?: readonly (readonly string[])[] | undefined;
   readonly attributes?: readonly string[] | undefined;
@@ -23,7 +30,17 @@ export interface TableRow {
 }
 
 /** What a row may hold. */
-export type ColumnName = "id" | "image" | "text" | "boxes" | "region_attributes" | "attributes" | "split" | "group";
+export type ColumnName =
+  | "id"
+  | "image"
+  | "text"
+  | "boxes"
+  | "masks"
+  | "label_map"
+  | "region_attributes"
+  | "attributes"
+  | "split"
+  | "group";
 
 /** Which column of the table holds what; those that are not named have the names above. */
 export type TableColumns = Readonly<Partial<Record<ColumnName, string | undefined>>>;
@@ -68,8 +85,12 @@ export function parseRow(
   if (text !== undefined && typeof text !== "string") fail("its text is a list or a number, not words");
   const sentences = text === undefined ? "" : joinSentences(proseSentences(text));
   if (sentences === "") fail("its text is empty");
-  const regions = parseBoxes(cell("boxes"), boxFormat, onBadBox);
-  const regionAttributes = attributesOfRegions(cell("region_attributes"), regions);
+  const regions = parseBoxes(withMasks(cell("boxes"), cell("masks")), boxFormat, onBadBox);
+  const labelMap = word("label_map");
+  if (labelMap !== undefined && regions) fail("it has both a label map and boxes or masks; give one of them");
+  const truth = cell("region_attributes");
+  const labelAttributes = labelMap === undefined ? undefined : attributesOfLabels(truth);
+  const regionAttributes = labelMap === undefined ? attributesOfRegions(truth, regions) : undefined;
   const attributes = cell("attributes");
   const [id, split, group] = [word("id"), word("split"), word("group")];
   // Left alone, it could fall into another split than the rest of its group.
@@ -82,6 +103,9 @@ export function parseRow(
     id,
     boxes: regions?.boxes.map(({ box }) => box),
     boxNames: regions?.boxes.map(({ name }) => name),
+    masks: regions?.boxes.some(({ mask }) => mask !== undefined) ? regions.boxes.map(({ mask }) => mask) : undefined,
+    labelMap,
+    labelAttributes,
     regionAttributes,
     attributes: attributes !== undefined ? distinct(words(attributes, "attributes")) : undefined,
     split: split !== undefined ? (splitAliases.get(split.toLowerCase()) ?? split) : undefined,
@@ -156,7 +180,9 @@ export class BadBox {
 interface ParsedBox {
   /** What errors call it: with its numbers as the table has them. */
   readonly name: string;
-  readonly box: Box;
+  /** Absent where the mask says where the region is. */
+  readonly box: Box | undefined;
+  readonly mask: unknown;
   readonly attributes: unknown;
   /** Its place in the list. */
   readonly at: number;
@@ -168,7 +194,25 @@ interface ParsedBoxes {
   readonly listed: number;
 }
 
-/** Boxes, or `{ box, attributes }` of each, or COCO's annotations. */
+/** The list of boxes with the column of masks put into it. */
+function withMasks(boxes: unknown, masks: unknown): unknown {
+  const isPaths = typeof masks === "string" && !masks.trim().startsWith("[");
+  const list = isPaths ? words(masks, "masks") : fromJson(masks, "masks");
+  if (list === undefined) return boxes;
+  if (!isList(list)) fail("its masks are not a list");
+  const all = [...list];
+  const own = fromJson(boxes, "boxes");
+  if (own !== undefined && !isList(own)) fail("its boxes are not a list");
+  const items = own === undefined ? all.map(() => undefined) : [...own];
+  if (items.length !== all.length) fail(`it has ${items.length} boxes but ${all.length} masks`);
+  return items.map((item, i) => {
+    if (isList(item)) return { box: item, mask: all[i] };
+    const isBox = (typeof item === "object" && !(item instanceof BadBox)) || item === undefined;
+    return isBox ? { ...item, mask: all[i] } : item;
+  });
+}
+
+/** Boxes, or `{ box, mask, attributes }` of each, or COCO's annotations. */
 function parseBoxes(
   value: unknown,
   format: BoxFormat,
@@ -195,10 +239,20 @@ function parseBoxes(
 
 function parseBox(item: unknown, at: number, format: BoxFormat): ParsedBox {
   if (item instanceof BadBox) fail(item.problem);
-  const { id, box, bbox, attributes } = (isList(item) ? { box: item } : (item ?? {})) as Record<string, unknown>;
+  const {
+    id,
+    box,
+    bbox,
+    mask: segmentation,
+    attributes,
+  } = (isList(item) ? { box: item } : (item ?? {})) as Record<string, unknown>;
   const isAnnotation = typeof id === "number" || typeof id === "string";
   const label = isAnnotation ? `annotation ${id}` : `box ${at}`;
   const given = box ?? bbox;
+  const mask = segmentation ?? undefined;
+  if (mask !== undefined && (given === undefined || given === null)) {
+    return { name: isAnnotation ? label : `mask ${at}`, box: undefined, mask, attributes, at };
+  }
   const numbers = isList(given) ? Array.from(given, numberOf) : [];
   if (numbers.length !== 4 || !numbers.every(Number.isFinite)) {
     fail(isAnnotation ? `the bbox of ${label} is not four numbers` : `${label} is not four numbers`);
@@ -208,10 +262,10 @@ function parseBox(item: unknown, at: number, format: BoxFormat): ParsedBox {
   if (format === "xywh") {
     if (!(third > 0)) fail(`${name} has the width ${third}`);
     if (!(fourth > 0)) fail(`${name} has the height ${fourth}`);
-    return { name, box: [x, y, x + third, y + fourth], attributes, at };
+    return { name, box: [x, y, x + third, y + fourth], mask, attributes, at };
   }
   if (!(x < third && y < fourth)) fail(`${name} is empty or has its corners swapped; boxes are ${format}`);
-  return { name, box: [x, y, third, fourth], attributes, at };
+  return { name, box: [x, y, third, fourth], mask, attributes, at };
 }
 
 /** Of a number, or the text of one; nothing else becomes 0 or 1. */
@@ -238,6 +292,18 @@ function attributesOfRegions(column: unknown, regions: ParsedBoxes | undefined):
     fail(`${regions!.boxes[differing]!.name} has the attributes "${first}", but its region attributes are "${second}"`);
   }
   return kept;
+}
+
+/** The true attributes of the regions of a label map: `{ "3": ["lung"], … }`. */
+function attributesOfLabels(column: unknown): Record<string, string[]> | undefined {
+  const value = fromJson(column, "region attributes");
+  if (value === undefined) return undefined;
+  if (typeof value !== "object" || value === null || isList(value)) {
+    fail('its region attributes do not go by label, as in {"3": ["lung"]}');
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([label, own]) => [label, distinct(words(own, "region attributes"))]),
+  );
 }
 
 /** @param boxes how many the row lists */

@@ -125,7 +125,7 @@ test.each([
   ["the height 0", { bbox: [3.5, 4, 10, 0] }, "row 0 (a.png): annotation 6, bbox [3.5, 4, 10, 0], has the height 0"],
   ["a width below 0", { bbox: [3, 4, -2, 5] }, "row 0 (a.png): annotation 6, bbox [3, 4, -2, 5], has the width -2"],
   ["three numbers", { bbox: [3, 4, 2] }, "row 0 (a.png): the bbox of annotation 6 is not four numbers"],
-  ["no box", { bbox: undefined }, "row 0 (a.png): annotation 6 has neither a bbox nor a caption"],
+  ["no box", { bbox: undefined }, "row 0 (a.png): annotation 6 has neither a bbox, a segmentation nor a caption"],
   [
     "a box outside",
     { bbox: [30, 4, 20, 5] },

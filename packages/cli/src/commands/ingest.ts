@@ -139,7 +139,18 @@ function withImageFlags(command: Command): void {
 
 /** `image=file,text=report` */
 function columnNames(text: string): Record<string, string> {
-  const known = ["id", "image", "text", "boxes", "region_attributes", "attributes", "split", "group"];
+  const known = [
+    "id",
+    "image",
+    "text",
+    "boxes",
+    "masks",
+    "label_map",
+    "region_attributes",
+    "attributes",
+    "split",
+    "group",
+  ];
   const pairs = text.split(",").map((pair) => pair.split("=").map((word) => word.trim()));
   const bad = pairs.find(([name, column, ...rest]) => !known.includes(name ?? "") || !column || rest.length > 0);
   if (bad) throw new InvalidArgumentError(`Give NAME=COLUMN pairs of ${known.join(", ")}, not "${bad.join("=")}".`);

@@ -73,7 +73,7 @@ export async function assemble(
     await atomicWriteFile(join(directory, problemsFile), problemLines(eachPart()));
   const manifest = { format: manifestFormat, settings: options.settings, rows, summary };
   await atomicWriteFile(join(directory, manifestFile), `${JSON.stringify(manifest, null, 1)}\n`);
-  await atomicWriteFile(join(directory, datasetFiles.annotations), annotations(eachPart(), survey.someTruth));
+  await atomicWriteFile(join(directory, datasetFiles.annotations), annotations(eachPart(), survey));
   await job.replace();
   await job.finish();
   return summary;
@@ -96,8 +96,8 @@ async function* eachBatch(parts: Parts): AsyncGenerator<readonly IngestedRow[]> 
   if (batch.length > 0) yield batch;
 }
 
-async function* annotations(parts: Parts, truth: boolean): AsyncGenerator<Uint8Array> {
-  const writer = await createAnnotationWriter({ truth });
+async function* annotations(parts: Parts, { someTruth, someMasks }: DatasetSurvey): AsyncGenerator<Uint8Array> {
+  const writer = await createAnnotationWriter({ truth: someTruth, masks: someMasks });
   for await (const rows of eachBatch(parts)) yield writer.append(rows.map(({ annotation }) => annotation));
   yield writer.finish();
 }

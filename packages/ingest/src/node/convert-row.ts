@@ -3,13 +3,18 @@ import {
   type AttributeVocabulary,
   attributeNames,
   type Box,
+  encodeRle,
+  formatRleString,
   isVillaError,
+  type Rle,
+  resizeRle,
+  rleArea,
   VillaError,
 } from "@villa/data";
 import { fitBox, type RegionRule, ruledRegions } from "../regions.ts";
-import type { TableRow } from "../row.ts";
 import { forwardSlashes, type StoredImage } from "./images.ts";
 import type { IngestedRow } from "./job.ts";
+import type { MaskedRow } from "./masks.ts";
 import { hashSplit, type SplitShares } from "./split.ts";
 
 export interface ConvertOptions {
@@ -28,7 +33,7 @@ export interface ConvertOptions {
  * @throws VillaError `InvalidFile`
  */
 export function convertRow(
-  row: TableRow,
+  row: MaskedRow,
   image: StoredImage,
   options: ConvertOptions,
   onBadBox: (problem: string) => void,
@@ -50,6 +55,7 @@ export function convertRow(
   }
   if (kept.length === 0) throw new VillaError("InvalidFile", problems[0]!);
   for (const problem of problems) onBadBox(problem);
+  const masks = row.masks && kept.map((region, i) => storedMask(row.masks![region], stored, regionCoord[i]!));
   const finder = options.attributes;
   const { regionAttributes } = row;
   const regToAttr =
@@ -60,6 +66,7 @@ export function convertRow(
       imageSize: [stored.height, stored.width],
       imageFilepath: image.path,
       regionCoord,
+      regionMasks: masks?.some((mask) => mask !== null) ? masks : undefined,
       numRegions: regionCoord.length,
       split: row.split ?? hashSplit(row.group ?? row.id ?? row.image, options.shares, options.seed),
       text: row.text,
@@ -70,6 +77,19 @@ export function convertRow(
     id: row.id,
     group: row.group,
   };
+}
+
+/** A mask in the pixels of the stored picture; the pixels of its box where it is too fine to be seen there. */
+function storedMask(mask: Rle | undefined, stored: Size, box: Box): string | null {
+  if (!mask) return null;
+  const resized = resizeRle(mask, stored);
+  return formatRleString(rleArea(resized) > 0 ? resized : boxMask(box, stored));
+}
+
+function boxMask([x0, y0, x1, y1]: Box, size: Size): Rle {
+  const pixels = new Uint8Array(size.height * size.width);
+  for (let y = y0; y < y1; y++) pixels.fill(1, y * size.width + x0, y * size.width + x1);
+  return encodeRle(pixels, size);
 }
 
 /**
@@ -96,7 +116,7 @@ interface Size {
 }
 
 function attributesOf(
-  { attributes, text }: TableRow,
+  { attributes, text }: MaskedRow,
   finder: AttributeFinder | undefined,
   regToAttr: readonly (readonly string[])[] | undefined,
 ): readonly string[] {

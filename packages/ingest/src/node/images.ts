@@ -51,7 +51,7 @@ export async function storeImage(
   id: number,
   options: ImageOptions,
 ): Promise<StoredImage> {
-  const input = source.bytes ?? pathOf(source.image, source.folder);
+  const input = source.bytes ?? pathInside(source.image, source.folder);
   const picture = await decodePicture(input, options);
   const { width, height } = picture;
   const write = async (extension: string, contents: Uint8Array): Promise<StoredImage> => {
@@ -76,13 +76,13 @@ export function forwardSlashes(path: string): string {
 }
 
 /** A table made elsewhere should not reach what its reader did not give it. */
-function pathOf(image: string, folder: string): string {
+export function pathInside(image: string, folder: string): string {
   if (isAbsolute(image)) return image;
   const slashed = forwardSlashes(image);
   if (/^\.\.(?:[\\/]|$)/.test(normalize(slashed))) {
     throw new VillaError(
       "InvalidFile",
-      "its image lies outside of --images; give a folder that holds all, or absolute paths",
+      "its file lies outside of --images; give a folder that holds all, or absolute paths",
     );
   }
   // Other systems than Windows allow a backslash in a name.

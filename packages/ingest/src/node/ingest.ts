@@ -14,6 +14,7 @@ import {
   partOf,
   type RowProblem,
 } from "./job.ts";
+import { readMasks } from "./masks.ts";
 import { type IngestInput, imagesFolder, minedFile, openInput } from "./open-input.ts";
 import type { IngestOptions } from "./options.ts";
 import type { TableRecord } from "./table/table-format.ts";
@@ -170,8 +171,9 @@ async function ingestRow(
       format: image?.format ?? "png",
     });
     if (record.size) checkSize(record.size, stored, image?.autoOrient ?? false);
+    const masked = await readMasks(parsed, { size: stored.source, folder: imagesFolder(options), onBadBox });
     return {
-      row: convertRow(parsed, stored, convert, onBadBox),
+      row: convertRow(masked, stored, convert, onBadBox),
       problems: badBoxes.map((problem) => ({ row: record.number, image: parsed.image, problem, boxOnly: true })),
     };
   } catch (error) {

@@ -43,6 +43,8 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
     "image",
     "text",
     "boxes",
+    "masks",
+    "label_map",
     "region_attributes",
     "attributes",
     "split",
@@ -184,7 +186,7 @@ async function readProposals(path: string, format: BoxFormat = "xyxy"): Promise<
   const boxes = entries.map(([name, own]): [string, readonly Box[]] => {
     try {
       const row = parseRow({ image: name, text: name, boxes: own }, 0, { boxFormat: format });
-      return [name, row.boxes ?? []];
+      return [name, row.boxes?.filter((box) => box !== undefined) ?? []];
     } catch (error) {
       throw new VillaError("InvalidFile", `${path}: "${name}": ${(error as Error).message}.`);
     }

@@ -57,6 +57,8 @@ export class DatasetSurvey {
   images = 0;
   /** Whether any row tells the true attributes of its regions. */
   someTruth = false;
+  /** Whether any region has a mask. */
+  someMasks = false;
   #allTruth = true;
   #withoutAttributes = 0;
   #skippedRows = 0;
@@ -113,6 +115,7 @@ export class DatasetSurvey {
     const [height, width] = annotation.imageSize;
     this.images++;
     this.someTruth ||= regToAttr !== undefined;
+    this.someMasks ||= annotation.regionMasks !== undefined;
     this.#allTruth &&= regToAttr !== undefined;
     if (attributes.length === 0) this.#withoutAttributes++;
     tally(this.#sizes, `${width}x${height}`);

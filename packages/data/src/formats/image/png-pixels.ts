@@ -54,6 +54,65 @@ function rowBytes({ depth, samples }: PngHeader, width: number): number {
   return Math.ceil((width * samples * depth) / 8);
 }
 
+/** @throws VillaError `InvalidFile` where pixels are places in a palette that is not there */
+export function checkPalette({ indexed }: PngHeader, palette: Uint8Array | undefined): void {
+  if (indexed && (!palette || palette.length === 0 || palette.length % 3 !== 0 || palette.length > 768)) {
+    throw damaged("it has no palette");
+  }
+}
+
+/** Undoes the filters of a pass in place and hands on its rows. Returns where the next pass begins. */
+function eachRow(
+  header: PngHeader,
+  raw: Uint8Array,
+  { start, pass, spread }: { start: number; pass: PngPass; spread: (row: Uint8Array, j: number) => void },
+): number {
+  const length = rowBytes(header, pass.width);
+  const pixelBytes = Math.max(1, (header.samples * header.depth) >> 3);
+  let previous = new Uint8Array(length);
+  let at = start;
+  for (let j = 0; j < pass.height; j++) {
+    const row = raw.subarray(at + 1, at + 1 + length);
+    unfilter(raw[at]!, row, previous, pixelBytes);
+    spread(row, j);
+    previous = row as Uint8Array<ArrayBuffer>;
+    at += 1 + length;
+  }
+  return at;
+}
+
+/** Puts filtered rows into a label map. */
+export class PngLabels {
+  /** [height, width] */
+  readonly values: Uint32Array;
+  readonly #header: PngHeader;
+
+  constructor(header: PngHeader) {
+    this.#header = header;
+    this.values = new Uint32Array(header.width * header.height);
+  }
+
+  /** Undoes the filters of a pass in place and spreads its samples. Returns where the next pass begins. */
+  addPass(raw: Uint8Array, start: number, pass: PngPass): number {
+    return eachRow(this.#header, raw, { start, pass, spread: (row, j) => this.#spread(row, pass, j) });
+  }
+
+  #spread(row: Uint8Array, { x0, y0, dx, dy, width: count }: PngPass, j: number): void {
+    const { width, depth, samples } = this.#header;
+    const step = (samples * depth) >> 3;
+    let to = (y0 + j * dy) * width + x0;
+    for (let i = 0; i < count; i++, to += dx) {
+      const from = i * step;
+      if (depth < 8) {
+        const bit = i * depth;
+        this.values[to] = (row[bit >> 3]! >> (8 - depth - (bit & 7))) & ((1 << depth) - 1);
+      } else if (depth === 16) this.values[to] = (row[from]! << 8) | row[from + 1]!;
+      else if (samples < 3) this.values[to] = row[from]!;
+      else this.values[to] = row[from]! | (row[from + 1]! << 8) | (row[from + 2]! << 16);
+    }
+  }
+}
+
 /** Puts filtered rows into an RGB image. */
 export class PngPixels {
   /** [3, height, width] */
@@ -62,9 +121,6 @@ export class PngPixels {
   readonly #palette: Uint8Array | undefined;
 
   constructor(header: PngHeader, palette: Uint8Array | undefined) {
-    if (header.indexed && (!palette || palette.length === 0 || palette.length % 3 !== 0 || palette.length > 768)) {
-      throw damaged("it has no palette");
-    }
     this.#header = header;
     this.#palette = header.indexed ? palette : undefined;
     this.rgb = new Uint8Array(3 * header.width * header.height);
@@ -72,19 +128,7 @@ export class PngPixels {
 
   /** Undoes the filters of a pass in place and spreads its pixels. Returns where the next pass begins. */
   addPass(raw: Uint8Array, start: number, pass: PngPass): number {
-    const { depth, samples } = this.#header;
-    const length = rowBytes(this.#header, pass.width);
-    const pixelBytes = Math.max(1, (samples * depth) >> 3);
-    let previous = new Uint8Array(length);
-    let at = start;
-    for (let j = 0; j < pass.height; j++) {
-      const row = raw.subarray(at + 1, at + 1 + length);
-      unfilter(raw[at]!, row, previous, pixelBytes);
-      this.#spread(row, pass, j);
-      previous = row as Uint8Array<ArrayBuffer>;
-      at += 1 + length;
-    }
-    return at;
+    return eachRow(this.#header, raw, { start, pass, spread: (row, j) => this.#spread(row, pass, j) });
   }
 
   #spread(row: Uint8Array, { x0, y0, dx, dy, width: count }: PngPass, j: number): void {

@@ -2,7 +2,8 @@ import { VillaError } from "../../errors.ts";
 import type { Allowance } from "../limits.ts";
 import { crc32 } from "../zip/crc32.ts";
 import { adler32, inflateExactly } from "../zip/inflate.ts";
-import { type PngHeader, PngPixels, pngPasses, rawSize } from "./png-pixels.ts";
+import type { LabelMap } from "./label-map.ts";
+import { checkPalette, type PngHeader, PngLabels, PngPixels, pngPasses, rawSize } from "./png-pixels.ts";
 import type { RgbImage } from "./rgb-image.ts";
 
 // Portable Network Graphics, https://www.w3.org/TR/png-3/
@@ -27,6 +28,16 @@ const depthsOfType: ReadonlyMap<number, readonly number[]> = new Map([
 
 /** Every kind of PNG. Only the image itself is decompressed, no profiles or texts. @see decodeImage */
 export function decodePng(bytes: Uint8Array, allowance: Allowance): RgbImage {
+  const { header, palette, raw } = readRaw(bytes, allowance, 3);
+  const { width, height } = header;
+  const pixels = new PngPixels(header, palette);
+  let at = 0;
+  for (const pass of pngPasses(header)) at = pixels.addPass(raw, at, pass);
+  return { width, height, channels: 3, data: pixels.rgb };
+}
+
+/** The filtered rows. @param perPixel bytes of the result */
+function readRaw(bytes: Uint8Array, allowance: Allowance, perPixel: number) {
   if (bytes.length < 33 || signature.some((byte, i) => bytes[i] !== byte)) throw damaged("it is truncated");
   // The size is at a fixed place: an absurd one is refused before anything else is looked at.
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -34,13 +45,23 @@ export function decodePng(bytes: Uint8Array, allowance: Allowance): RgbImage {
   const { header, palette, compressed } = readChunks(bytes, allowance);
   const { width, height } = header;
   const size = rawSize(header);
-  allowance.take(size + 3 * width * height, "The image");
+  allowance.take(size + perPixel * width * height, "The image");
   allowance.work(4 * width * height, "The image");
-  const pixels = new PngPixels(header, palette);
-  const raw = inflateZlib(compressed, size);
+  checkPalette(header, palette);
+  return { header, palette, raw: inflateZlib(compressed, size) };
+}
+
+/** Samples as they are stored. @see decodeLabelMap */
+export function decodePngLabels(bytes: Uint8Array, allowance: Allowance): LabelMap {
+  const { header, raw } = readRaw(bytes, allowance, 4);
+  const { width, height, depth, samples } = header;
+  if (samples >= 3 && depth !== 8) {
+    throw new VillaError("Unsupported", "A label map in colours must have 8 bits a channel; save it as one of grey.");
+  }
+  const labels = new PngLabels(header);
   let at = 0;
-  for (const pass of pngPasses(header)) at = pixels.addPass(raw, at, pass);
-  return { width, height, channels: 3, data: pixels.rgb };
+  for (const pass of pngPasses(header)) at = labels.addPass(raw, at, pass);
+  return { width, height, labels: labels.values };
 }
 
 interface Chunks {

@@ -59,7 +59,9 @@ function cocoRecords(path: string, value: unknown): TableRecord[] {
     const captions = own.flatMap(({ caption }) => (typeof caption === "string" ? [caption] : []));
     const text =
       image.text ?? image.caption ?? joinSentences(captions.map((caption) => caption.trim().replace(/\.$/, "")));
-    const regions = own.filter(({ bbox, caption }) => isGiven(bbox) || !isGiven(caption));
+    const regions = own.filter(
+      ({ bbox, segmentation, caption }) => isGiven(bbox) || isGiven(segmentation) || !isGiven(caption),
+    );
     const boxes = regions.map((annotation) => region(annotation, label(annotation), { names, knowsTruth }));
     return {
       number,
@@ -84,11 +86,15 @@ function cocoRecords(path: string, value: unknown): TableRecord[] {
 
 /** An annotation as a box with its true attributes, or what is wrong with it. */
 function region(
-  { bbox, category_id, attributes }: Entry,
+  { bbox, segmentation, category_id, attributes }: Entry,
   label: string,
   { names, knowsTruth }: { names: ReadonlyMap<string, string>; knowsTruth: boolean },
 ): unknown {
-  if (!isGiven(bbox)) return new BadBox(`annotation ${label} has neither a bbox nor a caption`);
+  // Tools write an empty list where there are boxes alone.
+  const mask = Array.isArray(segmentation) && segmentation.length === 0 ? undefined : (segmentation ?? undefined);
+  if (!isGiven(bbox) && mask === undefined) {
+    return new BadBox(`annotation ${label} has neither a bbox, a segmentation nor a caption`);
+  }
   const category = idOf(category_id);
   if (isGiven(category_id) && (category === undefined || !names.has(category))) {
     return new BadBox(
@@ -100,7 +106,7 @@ function region(
     return new BadBox(`annotation ${label} has neither a category_id nor attributes`);
   }
   const own = category === undefined ? others : [names.get(category), ...others];
-  return { id: label, bbox, attributes: knowsTruth ? own : undefined };
+  return { id: label, bbox, mask, attributes: knowsTruth ? own : undefined };
 }
 
 /** Names by id. @throws VillaError `InvalidFile` for categories that cannot be told apart, or have no name */
