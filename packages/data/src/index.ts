@@ -33,12 +33,19 @@ export {
 export { checkShard, ownsPart, parseShard, type Shard, shardFromEnvironment } from "./dataset/shard.ts";
 export { type DatasetTexts, datasetTexts, originalTexts } from "./dataset/texts/dataset-texts.ts";
 export { AttributeMentions } from "./dataset/texts/mentions.ts";
-export { proseSentences, storedSentences } from "./dataset/texts/prose-sentences.ts";
+export {
+  isEnglish,
+  type ProseOptions,
+  proseSentences,
+  type SentencedText,
+  storedSentences,
+} from "./dataset/texts/prose-sentences.ts";
 export {
   functionWords,
   joinSentences,
   type SentenceOptions,
   sentences,
+  splitJoined,
   wordsOf,
 } from "./dataset/texts/sentences.ts";
 export {

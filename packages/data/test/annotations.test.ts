@@ -76,6 +76,17 @@ describe("annotations", () => {
     ]);
   });
 
+  test("sentences are a column of lists behind the text", async () => {
+    const rows = [
+      { ...bare, sentences: ["the color is red", "3.5 cm"] },
+      { ...bare, sentences: [] },
+    ];
+    const bytes = await writeAnnotations(rows);
+    const { columnNames } = await readFeather(bytes);
+    expect(columnNames.indexOf("sentences")).toBe(columnNames.indexOf("text") + 1);
+    expect(await readAnnotations(bytes)).toEqual(rows);
+  });
+
   test("datasets without ground truth have only the columns they need", async () => {
     const bytes = await writeAnnotations([bare]);
     expect((await readFeather(bytes)).columnNames).not.toContain("reg_to_attr");
@@ -149,6 +160,8 @@ describe("annotations", () => {
     ["too few labels", { colorLabel: ["red"] }, "colorLabel does not label 2 regions"],
     ["too few truths", { regToAttr: [["zero"]] }, "regToAttr does not list the attributes of 2 regions"],
     ["too few assignments", { assignedText: ["x"] }, "assignedText is not one text for each of 2 regions"],
+    ["sentences that are none", { sentences: [1] }, "sentences is not a list of texts"],
+    ["a sentence that would come apart", { sentences: ["a . b"] }, 'the sentence "a . b" holds " . "'],
     ["attributes that are no words", { attributes: [null] }, "attributes is not a list of words"],
   ])("%s is refused, naming the row", async (_, change, reason) => {
     const bad = { ...row, ...change } as ImageAnnotation;

@@ -43,6 +43,38 @@ test("at least 98 of 100 sentences that were taken apart by hand come out right"
   expect(Math.abs(pieces - count)).toBeLessThanOrEqual(0.02 * count);
 });
 
+describe("other languages than English", () => {
+  test.each([
+    [
+      "de",
+      "Kein Erguss, z. B. links. Am 3. Mai 3,5 cm. Dr. Müller: o. B.\n\n- Kein Pneu\n- Stauung?",
+      ["Kein Erguss, z. B. links", "Am 3. Mai 3,5 cm", "Dr. Müller: o. B", "Kein Pneu", "Stauung"],
+    ],
+    ["fr", "M. Dupont a 3.5 cm. Pas d'épanchement ! Fin", ["M. Dupont a 3.5 cm", "Pas d'épanchement", "Fin"]],
+    ["ja", "胸水なし。心拡大あり。", ["胸水なし", "心拡大あり"]],
+    ["es", "¿Hay derrame? No hay. A . b", ["¿Hay derrame", "No hay", "A", "b"]],
+  ])("%s", (language, prose, parts) => {
+    expect(proseSentences(prose, { language })).toEqual(parts);
+  });
+
+  test("what is no language is refused", () => {
+    const error = expect.objectContaining({
+      code: "InvalidArgument",
+      message: expect.stringContaining("en, de or pt-BR"),
+    });
+    expect(() => proseSentences("a", { language: "x" })).toThrow(error);
+  });
+});
+
+test("sentences that a row keeps are taken as they are", () => {
+  const vocabulary = { mentions: "words", groups: [{ name: "", attributes: ["mug"], templates: ["{}"] }] } as const;
+  const row = { text: "Ein Becher, z. B. a mug . b", sentences: ["Ein Becher, z. B. a mug", "b"] };
+  for (const texts of [datasetTexts(vocabulary), originalTexts]) {
+    expect(texts.sentences(row)).toEqual(row.sentences);
+    expect(texts.about(row, "mug")).toEqual(row.sentences.slice(0, 1));
+  }
+});
+
 test("what was taken apart and joined comes apart as it was", () => {
   const vocabulary: AttributeVocabulary = { mentions: "words", groups: [] };
   for (const [prose] of written) {

@@ -1,7 +1,22 @@
-import { type AttributeGroup, AttributeMentions, type AttributeVocabulary, parseJson, VillaError } from "@villa/data";
+import {
+  type AttributeGroup,
+  AttributeMentions,
+  type AttributeVocabulary,
+  isEnglish,
+  parseJson,
+  VillaError,
+} from "@villa/data";
 
 /** Sentences about attributes of which nothing more is known. */
 export const defaultTemplates: readonly string[] = ["{}", "there is {}", "a picture of {}", "it shows {}"];
+
+/** How texts are read for attributes, whatever these are. */
+export interface TextRules {
+  /** Whether mentions such as "no lid" count as none. Default: true in English, the only language whose denials are known. */
+  readonly negation?: boolean | undefined;
+  /** Of the texts, as a BCP 47 tag. Default "en". */
+  readonly language?: string | undefined;
+}
 
 /**
  * Reads a file of attributes. Either a list, each entry a word or `{ name, synonyms?, templates? }`, or groups as in a
@@ -10,11 +25,14 @@ export const defaultTemplates: readonly string[] = ["{}", "there is {}", "a pict
  * `{ "groups": [{ "name": "colour", "templates": ["the colour is {}"], "attributes": ["red", { "name": "grey",
  * "synonyms": ["gray", "silver"] }] }] }`
  *
- * @param negation whether mentions such as "no lid" count as none
+ * @param rules come before those that a dataset's attributes.json has
  * @throws VillaError `InvalidFile` saying which entry is wrong
  */
-export function parseAttributeFile(json: string, { negation = true } = {}): AttributeVocabulary {
+export function parseAttributeFile(json: string, rules: TextRules = {}): AttributeVocabulary {
   const value = parseJson(json, "The file of attributes");
+  const own = isRecord(value) ? value : {};
+  const language = rules.language ?? (typeof own.language === "string" ? own.language : undefined);
+  const negation = rules.negation ?? isEnglish(language);
   const sources = Array.isArray(value)
     ? [{ name: "attribute", attributes: value }]
     : isRecord(value)
@@ -38,14 +56,18 @@ export function parseAttributeFile(json: string, { negation = true } = {}): Attr
     seen.set(name.toLowerCase(), name);
   }
   if (names.length === 0) throw new VillaError("InvalidFile", "The file of attributes names none.");
-  const vocabulary: AttributeVocabulary = { mentions: negation ? "words" : "words-negated-too", groups };
+  const vocabulary: AttributeVocabulary = {
+    mentions: negation ? "words" : "words-negated-too",
+    language: isEnglish(language) ? undefined : language,
+    groups,
+  };
   new AttributeMentions(vocabulary); // refuses names without a word
   return vocabulary;
 }
 
 /** A vocabulary of the attributes that a table has. */
-export function tableVocabulary(names: readonly string[], { negation = true } = {}): AttributeVocabulary {
-  return parseAttributeFile(JSON.stringify(names), { negation });
+export function tableVocabulary(names: readonly string[], rules: TextRules = {}): AttributeVocabulary {
+  return parseAttributeFile(JSON.stringify(names), rules);
 }
 
 /** One group, and one for each attribute that has templates of its own. */

@@ -9,7 +9,7 @@
  *
  * @module
  */
-export { defaultTemplates, parseAttributeFile, tableVocabulary } from "./attribute-file.ts";
+export { defaultTemplates, parseAttributeFile, type TextRules, tableVocabulary } from "./attribute-file.ts";
 export { fitBox, parseRegionRule, type RegionRule, ruledRegions } from "./regions.ts";
 export {
   type BoxFormat,

@@ -10,8 +10,9 @@ export interface TableRow {
   readonly image: string;
   /** The image file itself, where a Parquet table holds it. */
   readonly bytes?: Uint8Array | undefined;
-  /** Sentences joined with " . ". */
+  /** The sentences joined with " . ". */
   readonly text: string;
+  readonly sentences: readonly string[];
   /** A region without one has a mask. */
   readonly boxes?: readonly (Box | undefined)[] | undefined;
   /** What errors call each box, with its numbers as the table has them. */
@@ -52,6 +53,8 @@ export type BoxFormat = "xyxy" | "xywh";
 export interface RowOptions {
   readonly columns?: TableColumns | undefined;
   readonly boxFormat?: BoxFormat | undefined;
+  /** Of the texts, as `proseSentences` takes it. Default "en". */
+  readonly language?: string | undefined;
   /** Hears what is wrong with a box, which is then left out; the row itself is refused when no box remains. */
   readonly onBadBox?: ((problem: string) => void) | undefined;
 }
@@ -64,7 +67,7 @@ export interface RowOptions {
 export function parseRow(
   record: Readonly<Record<string, unknown>>,
   number: number,
-  { columns = {}, boxFormat = "xyxy", onBadBox }: RowOptions = {},
+  { columns = {}, boxFormat = "xyxy", language, onBadBox }: RowOptions = {},
 ): TableRow {
   const cell = (name: ColumnName): unknown => {
     const column = columns[name] ?? name;
@@ -81,10 +84,8 @@ export function parseRow(
     return text === "" ? undefined : text;
   };
   const { image, bytes } = imageOf(cell("image"), number);
-  const text = cell("text");
-  if (text !== undefined && typeof text !== "string") fail("its text is a list or a number, not words");
-  const sentences = text === undefined ? "" : joinSentences(proseSentences(text));
-  if (sentences === "") fail("its text is empty");
+  const sentences = textsOf(cell("text")).flatMap((text) => proseSentences(text, { language }));
+  if (sentences.length === 0) fail("its text is empty");
   const regions = parseBoxes(withMasks(cell("boxes"), cell("masks")), boxFormat, onBadBox);
   const labelMap = word("label_map");
   if (labelMap !== undefined && regions) fail("it has both a label map and boxes or masks; give one of them");
@@ -98,7 +99,8 @@ export function parseRow(
   return {
     number,
     image,
-    text: sentences,
+    text: joinSentences(sentences),
+    sentences,
     bytes,
     id,
     boxes: regions?.boxes.map(({ box }) => box),
@@ -111,6 +113,14 @@ export function parseRow(
     split: split !== undefined ? (splitAliases.get(split.toLowerCase()) ?? split) : undefined,
     group,
   };
+}
+
+/** One text, or several of the same image, such as its captions. */
+function textsOf(value: unknown): readonly string[] {
+  if (value === undefined) return [];
+  const texts = Array.isArray(value) ? value : [value];
+  if (!texts.every((text) => typeof text === "string")) fail("its text is neither words nor a list of texts");
+  return texts;
 }
 
 const splitAliases: ReadonlyMap<string, string> = new Map([

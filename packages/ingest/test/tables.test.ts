@@ -53,6 +53,28 @@ test("JSONL", async () => {
   expect(await rowsOf(folder, table)).toEqual(expected);
 });
 
+test("sentences are stored as they were taken apart, of one text or of several, in the language that is named", async () => {
+  const folder = await TestFolder.make();
+  const table = await folder.jsonl([
+    { image: "a.png", text: "Ein roter Becher, z. B. links. Am 3. Mai: kein lid." },
+    { image: "b.png", text: ["A lid. 3.5 cm", "red"] },
+  ]);
+  const attributes = await folder.attributes(["red", "lid"]);
+  await folder.ingest(table, { attributes, language: "de" });
+  const { annotations, vocabulary } = await openDataset(folder.file("data"));
+  expect(annotations.map(({ sentences }) => sentences)).toEqual([
+    ["Ein roter Becher, z. B. links", "Am 3. Mai: kein lid"],
+    ["A lid", "3.5 cm", "red"],
+  ]);
+  expect(annotations[1]!.text).toBe("A lid . 3.5 cm . red");
+  // Denials are known in English alone.
+  expect(annotations[0]!.attributes).toEqual(["lid"]);
+  expect(vocabulary).toMatchObject({ mentions: "words-negated-too", language: "de" });
+  await expect(folder.ingest(table, { mine: 3, language: "de", out: folder.file("x") })).rejects.toThrow(
+    "English alone",
+  );
+});
+
 test("CSV with quotes, other column names, a byte order mark and Windows line ends", async () => {
   const folder = await TestFolder.make();
   const table = await folder.write(

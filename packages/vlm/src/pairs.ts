@@ -1,4 +1,4 @@
-import { type Box, type DatasetTexts, originalTexts, VillaError } from "@villa/data";
+import { type Box, type DatasetTexts, originalTexts, splitJoined, VillaError } from "@villa/data";
 
 /**
  * Which region-text pairs an image contributes:
@@ -15,6 +15,8 @@ export interface PairableImage {
   readonly imageSize: readonly [number, number];
   readonly regionCoord: readonly Box[];
   readonly text: string;
+  /** The text's sentences, where the dataset keeps them. */
+  readonly sentences?: readonly string[] | undefined;
   /** Sentences of each region, joined by periods; "" = none. Needed by `mapping`. */
   readonly assignedText?: readonly string[] | undefined;
   /** True attributes of each region. Needed by `oracle`. */
@@ -55,11 +57,11 @@ export function imagePairs(
     });
   }
   const [height, width] = image.imageSize;
-  add([0, 0, width - 1, height - 1], texts.sentences(image.text));
+  add([0, 0, width - 1, height - 1], texts.sentences(image));
   return { boxes, sentences };
 }
 
-function regionSentences(image: PairableImage, mode: "mapping" | "oracle", texts: DatasetTexts): string[][] {
+function regionSentences(image: PairableImage, mode: "mapping" | "oracle", texts: DatasetTexts): (readonly string[])[] {
   const source = mode === "mapping" ? image.assignedText : image.regToAttr;
   if (source?.length !== image.regionCoord.length) {
     const column = mode === "mapping" ? "assigned_text" : "reg_to_attr";
@@ -69,9 +71,14 @@ function regionSentences(image: PairableImage, mode: "mapping" | "oracle", texts
       `Image ${image.imageId}: the column ${column}, which pairs=${mode} needs, ${found}.`,
     );
   }
-  if (mode === "mapping") return image.assignedText!.map((text) => texts.sentences(text));
+  if (mode === "mapping") return image.assignedText!.map((text) => assignedSentences(image, text, texts));
   return image.regToAttr!.map((attributes) => {
-    const own = attributes.flatMap((attribute) => texts.about(image.text, attribute)[0] ?? []);
+    const own = attributes.flatMap((attribute) => texts.about(image, attribute)[0] ?? []);
     return [...new Set(own)];
   });
+}
+
+/** Sentences that a dataset keeps are joined to a region's text as they are; others are taken apart again. */
+function assignedSentences({ sentences }: PairableImage, text: string, texts: DatasetTexts): readonly string[] {
+  return sentences === undefined ? texts.sentences(text) : splitJoined(text);
 }

@@ -11,6 +11,13 @@ interface MappingCase {
 const image = { imageId: 7, imageSize: [84, 84] as const };
 const box = [0, 0, 28, 28] as const;
 
+test("sentences that a row keeps pair as they are, in the whole text and in what regions were given", () => {
+  const sentences = ["Ein Becher, z. B. rot", "3.5 cm hoch"];
+  const text = sentences.join(" . ");
+  const row = { ...image, regionCoord: [box], sentences, text, assignedText: [sentences[1]!] };
+  expect(imagePairs(row, "mapping").sentences).toEqual([[sentences[1]], sentences]);
+});
+
 describe("DocMNIST", () => {
   const rows = golden()
     .json<MappingCase[]>("mapping.json")

@@ -52,6 +52,7 @@ export async function pictureOf(dataset: Dataset, image: number): Promise<Pictur
     reduction,
     boxes: row.regionCoord,
     text: row.text,
+    sentences: row.sentences,
     truth: row.regToAttr,
     attributes: inVocabularyOrder(row.attributes, dataset.vocabulary),
   };

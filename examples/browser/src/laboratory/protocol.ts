@@ -45,6 +45,8 @@ export interface Picture {
   /** True attributes of each region, where they are known. */
   readonly truth?: readonly (readonly string[])[] | undefined;
   readonly text: string;
+  /** Of the text, where the dataset keeps them. */
+  readonly sentences?: readonly string[] | undefined;
   /** Attributes that the text mentions. */
   readonly attributes: readonly string[];
 }

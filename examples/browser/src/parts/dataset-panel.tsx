@@ -163,7 +163,7 @@ function Gallery({ dataset, pictures, image, select }: DatasetPanelProps & { rea
 
 /** A picture with its sentences and what is known of its regions. */
 function Details({ picture }: { readonly picture: Picture }) {
-  const parts = storedSentences(picture.text);
+  const parts = storedSentences(picture);
   return (
     <div class="details" data-test="details">
       <PictureView picture={picture} label={describePicture(picture)}>

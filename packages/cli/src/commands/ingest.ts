@@ -11,6 +11,7 @@ import {
   withCommonFlags,
   withShardFlags,
 } from "@villa/command-kit";
+import { isEnglish } from "@villa/data";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { trainNote } from "../report/data-card.ts";
 
@@ -25,6 +26,7 @@ interface IngestFlags extends CommonFlags, ShardFlags {
   readonly attributes?: string | undefined;
   readonly mine?: number | undefined;
   readonly negation: boolean;
+  readonly language?: string | undefined;
   readonly columns?: Record<string, string> | undefined;
   readonly groupBy?: string | undefined;
   readonly boxFormat: "xyxy" | "xywh";
@@ -77,11 +79,12 @@ Examples:
             "regions",
             "attributes",
             "mine",
-            "negation",
+            "language",
             "boxFormat",
             "clipBoxes",
           ]),
           ...given(flags, ["seed", "encoding", "limit", "skipBad", "overwrite"]),
+          negation: flags.negation ? undefined : false,
           columns: { ...flags.columns, group: flags.groupBy ?? flags.columns?.group },
           split: parseSplitShares(flags.split),
           image: { format: flags.imageFormat, ...given(flags, ["maxSide", "autoOrient"]) },
@@ -95,7 +98,7 @@ Examples:
         const { examples: _, ...counts } = result;
         return { ...counts, card: await writeDataCard(result.directory, result) };
       },
-      describe,
+      (result) => describe(result, flags),
     ),
   );
 };
@@ -116,7 +119,8 @@ function withRowFlags(command: Command): void {
       "look for the n most frequent noun phrases and adjectives instead, and list them for review",
       wholeNumber,
     )
-    .option("--no-negation", 'count mentions such as "no lid" too')
+    .option("--no-negation", 'count mentions such as "no lid" too (in English; in other languages all count)')
+    .option("--language <tag>", "of the texts, e.g. de: where sentences end (default: en)")
     .option("--split <shares>", "of rows without a split", "train=0.8,val=0.1,test=0.1")
     .option("--group-by <column>", "rows that agree in this column fall into the same split, e.g. patient")
     .option("--seed <n>", "seed of the random split", seedNumber, 23)
@@ -165,7 +169,10 @@ function given<Flags extends object, Key extends keyof Flags>(flags: Flags, keys
 
 type Printed = Omit<Extract<IngestResult, { complete: true }>, "examples"> & { readonly card: string };
 
-function describe(result: Printed | Extract<IngestResult, { complete: false }>): string {
+function describe(
+  result: Printed | Extract<IngestResult, { complete: false }>,
+  { language, negation }: Pick<IngestFlags, "language" | "negation">,
+): string {
   const { directory, rows } = result;
   if (!result.complete)
     return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
@@ -180,6 +187,7 @@ function describe(result: Printed | Extract<IngestResult, { complete: false }>):
     ...(skippedRows > 0 ? ["", `Left out: ${skippedRows} of ${rows} rows; problems.jsonl says why.`] : []),
     ...(skippedBoxes > 0 ? ["", `Left out: ${counted(skippedBoxes, "box", "boxes")}; problems.jsonl says why.`] : []),
     ...(note === undefined ? [] : ["", `Warning: ${note}`]),
+    ...(negation && !isEnglish(language) ? ["", "Denials are known in English alone: every mention counts."] : []),
     "",
     `Data card: ${card}`,
   ].join("\n");

@@ -1,5 +1,5 @@
 import { table } from "@villa/command-kit";
-import { RandomState, sentences, VillaError } from "@villa/data";
+import { datasetTexts, RandomState, VillaError } from "@villa/data";
 import { fineGrainedAccuracy, hardNegatives, sampleMeasure } from "@villa/metrics";
 import { classPrompts } from "@villa/vlm";
 import type { RegionScorer } from "@villa/vlm/node";
@@ -33,6 +33,7 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
     const regions = await scorer.embedBoxes((row) => row.regionCoord);
     const texts = [...new Set(choices.flatMap((choice) => choice.texts))];
     const place = new Map(texts.map((text, i) => [text, i]));
+    const { sentences } = datasetTexts(scorer.dataset.vocabulary);
     const embedded = await scorer.embedTexts(texts.map((text) => sentences(text)));
     const cosine = (box: number, text: string): number => {
       const [r, t] = [box * dimension, place.get(text)! * dimension];

@@ -1,5 +1,5 @@
 import { percent, table } from "@villa/command-kit";
-import { attributePrompts, sentences } from "@villa/data";
+import { attributePrompts, datasetTexts } from "@villa/data";
 import { imageTextRetrieval, type Observations, rankRows, type SampleNumbers, sampleMeasure } from "@villa/metrics";
 import { backendScores } from "@villa/vlm";
 import { type EmbeddedSplit, type Evaluation, embedForEvaluation, evaluateEmbedded } from "@villa/vlm/node";
@@ -102,10 +102,11 @@ async function regionChance(embedded: EmbeddedSplit): Promise<Record<string, num
 function imageTexts(flags: EvaluateFlags, context: TaskContext) {
   return withScorer(flags, context, async (scorer) => {
     const { rows } = scorer;
-    const told = rows.flatMap(({ text }, i) => (sentences(text).length > 0 ? [i] : []));
+    const { sentences } = datasetTexts(scorer.dataset.vocabulary);
+    const told = rows.flatMap((row, i) => (sentences(row).length > 0 ? [i] : []));
     if (told.length === 0) return undefined;
     const whole = await scorer.embedBoxes(({ imageSize: [height, width] }) => [[0, 0, width - 1, height - 1]]);
-    const texts = await scorer.embedTexts(told.map((i) => sentences(rows[i]!.text)));
+    const texts = await scorer.embedTexts(told.map((i) => sentences(rows[i]!)));
     const embeddings = { regions: texts, attributes: whole, dimension: scorer.dimension };
     const products = backendScores(embeddings);
     const scores = (start: number, count: number) => products({ start, count }, { start: 0, count: told.length });

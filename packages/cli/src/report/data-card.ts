@@ -100,7 +100,7 @@ async function example(directory: string, row: ImageAnnotation): Promise<Markup>
   const image = await withPath(path, async () => decodeImage(await readFileBytes(path)));
   const source = pngUrl(thumbnail(image, row.regionCoord, 320));
   const chips = row.attributes.map((name) => html`<span class="chip right">${name}</span>`);
-  return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${asProse(row.text)}<div class="chips">${chips}</div></figcaption></figure>`;
+  return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${asProse(row)}<div class="chips">${chips}</div></figcaption></figure>`;
 }
 
 /** Names that are listed; a vocabulary may have thousands. */

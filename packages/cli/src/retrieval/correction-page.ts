@@ -1,5 +1,5 @@
 import { html, type Markup, regionFigure, selfContainedPage, trusted } from "@villa/command-kit";
-import type { ImageAnnotation } from "@villa/data";
+import { type ImageAnnotation, storedSentences } from "@villa/data";
 import type { Annotating, RegionAnnotation } from "./annotate.ts";
 
 /**
@@ -22,7 +22,7 @@ export async function* correctionPage(
     const figure = regionFigure({
       image: await dataset.readImage(row),
       title: `image ${row.imageId}`,
-      text: row.text,
+      text: row,
       regions: row.regionCoord.map((box, region) => ({
         box,
         label: String(region + 1),
@@ -34,8 +34,9 @@ export async function* correctionPage(
     );
   }
   const folder = dataset.directory;
-  const table = shown.map(({ imageId, imageFilepath, text, split, regionCoord }) => {
-    return { id: String(imageId), image: imageFilepath, text, split, boxes: regionCoord };
+  const table = shown.map((row) => {
+    const { imageId, imageFilepath, split, regionCoord } = row;
+    return { id: String(imageId), image: imageFilepath, text: storedSentences(row), split, boxes: regionCoord };
   });
   const body = [
     html`<h1>What do these regions show?</h1>

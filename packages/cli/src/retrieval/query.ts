@@ -70,12 +70,11 @@ async function answered(options: QueryOptions): Promise<QueryResult> {
     throw new VillaError("InvalidArgument", "Give --text, --image or both.");
   }
   // What is wrong with the question is said before a dataset is embedded.
-  const sentences = text === undefined ? [] : proseSentences(text);
-  if (text !== undefined && sentences.length === 0) {
+  if (text !== undefined && proseSentences(text).length === 0) {
     throw new VillaError("InvalidArgument", "--text has no word.");
   }
   if (await isStage1Model(options.checkpoint)) return queryStage1(options);
-  if (text !== undefined && image !== undefined) return queryPicture(options, sentences, image);
+  if (text !== undefined && image !== undefined) return queryPicture(options, proseSentences(text), image);
   if (dataDir === undefined) {
     throw new VillaError("InvalidArgument", "Give --data-dir: the dataset whose regions are ranked.");
   }
@@ -84,7 +83,10 @@ async function answered(options: QueryOptions): Promise<QueryResult> {
   try {
     const unknown = model.text.family === "hashed" ? unknownWords(text ?? "", dataset.annotations) : [];
     requireKnownWord(text, unknown);
-    const query = await (picture ? pictureEmbedding(model, picture) : textEmbedding(model, sentences));
+    const { language } = dataset.vocabulary;
+    const query = await (picture
+      ? pictureEmbedding(model, picture)
+      : textEmbedding(model, proseSentences(text ?? "", { language })));
     const ranked = await rankRegions(index.parts(), query, { ...options, top: options.top ?? defaultTop });
     return {
       ...(await answers(ranked, dataset, sources)),

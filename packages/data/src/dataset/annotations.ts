@@ -12,6 +12,7 @@ import {
 import type { ReadLimits } from "../formats/limits.ts";
 import type { Rle } from "../formats/mask/rle.ts";
 import { parseRleString } from "../formats/mask/rle-string.ts";
+import { sentenceSeparator } from "./texts/sentences.ts";
 
 /** Corners of a region in pixels, x to the right and y down: upper left, lower right. */
 export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
@@ -33,6 +34,11 @@ export interface ImageAnnotation {
   /** "train", "val", "test" or whatever else the dataset uses. */
   readonly split: string;
   readonly text: string;
+  /**
+   * The text, taken apart once, by `villa ingest`. Files of the original have no such column: their texts are taken apart
+   * by the original's rule. `datasetTexts` tells them apart.
+   */
+  readonly sentences?: readonly string[] | undefined;
   /** DocMNIST's labels, one per region. */
   readonly digitLabel?: readonly (string | null)[] | undefined;
   readonly colorLabel?: readonly (string | null)[] | undefined;
@@ -69,6 +75,7 @@ const columns: readonly {
   { name: "num_regions", key: "numRegions", type: "int64" },
   { name: "split", key: "split", type: "string", required: true },
   { name: "text", key: "text", type: "string", required: true },
+  { name: "sentences", key: "sentences", type: { list: "string" } },
   { name: "digit_label", key: "digitLabel", type: { list: "string" } },
   { name: "color_label", key: "colorLabel", type: { list: "string" } },
   { name: "shape_label", key: "shapeLabel", type: { list: "string" } },
@@ -218,6 +225,11 @@ function checkRow(row: Row, index: number, code: "InvalidFile" | "InvalidArgumen
   // Splits become names of files.
   if (/[/\\\0]/.test(split)) fail(`split is ${quote(split)}, which cannot be part of a file's name`);
   if (typeof text !== "string") fail("text is missing");
+  if (row.sentences !== undefined && !isTexts(row.sentences)) fail("sentences is not a list of texts");
+  const joined = row.sentences?.find((sentence) => sentence.includes(sentenceSeparator));
+  if (joined !== undefined) {
+    fail(`the sentence ${quote(joined)} holds "${sentenceSeparator}", which stands between two sentences`);
+  }
   if (!isTexts(attributes)) fail("attributes is not a list of words");
   if (!Array.isArray(regionCoord)) fail("region_coord is not a list of boxes");
   for (const box of regionCoord) {

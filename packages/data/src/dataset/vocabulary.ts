@@ -21,6 +21,8 @@ export interface AttributeVocabulary {
    * attribute wherever it follows a space, as in the original.
    */
   readonly mentions?: "words" | "words-negated-too" | undefined;
+  /** Of the texts, as a BCP 47 tag. Absent: English. */
+  readonly language?: string | undefined;
 }
 
 /**
@@ -99,7 +101,7 @@ export function attributePrompts(vocabulary: AttributeVocabulary): AttributeProm
 
 /**
  * Reads `attributes.json`: `{ "groups": [{ "name", "attributes": […], "templates": […] }] }`, a
- * group's `synonyms` and `mentions` if there are any. Other keys are ignored.
+ * group's `synonyms`, `mentions` and `language` if there are any. Other keys are ignored.
  *
  * @throws VillaError `InvalidFile` saying which part is wrong
  */
@@ -111,16 +113,20 @@ export function parseVocabulary(json: string): AttributeVocabulary {
   } catch (cause) {
     throw new VillaError("InvalidFile", "attributes.json is not valid JSON.", { cause });
   }
-  const { groups, mentions } = (value ?? {}) as { groups?: unknown; mentions?: unknown };
+  const { groups, mentions, language } = (value ?? {}) as Record<string, unknown>;
   if (!Array.isArray(groups) || groups.length === 0) {
     throw new VillaError("InvalidFile", 'attributes.json has no list of "groups".');
   }
   if (mentions !== undefined && mentions !== "words" && mentions !== "words-negated-too") {
     throw new VillaError("InvalidFile", 'attributes.json: "mentions" is neither "words" nor "words-negated-too".');
   }
+  if (language !== undefined && typeof language !== "string") {
+    throw new VillaError("InvalidFile", 'attributes.json: "language" is not a text such as "en".');
+  }
   const seen = new Set<string>();
   return {
     mentions,
+    language,
     groups: groups.map((group: Partial<AttributeGroup> | null, i) => {
       const { name, attributes, templates, synonyms } = group ?? {};
       const where = `group ${typeof name === "string" ? quote(name) : i + 1}`;
@@ -157,8 +163,8 @@ export function parseVocabulary(json: string): AttributeVocabulary {
 /** The text of `attributes.json`. */
 export function formatVocabulary(vocabulary: AttributeVocabulary): string {
   checkVocabulary(vocabulary);
-  const { groups, mentions } = vocabulary;
-  return `${JSON.stringify({ version: 1, mentions, groups }, null, 2)}\n`;
+  const { groups, mentions, language } = vocabulary;
+  return `${JSON.stringify({ version: 1, mentions, language, groups }, null, 2)}\n`;
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -9,7 +9,7 @@ import {
   VillaError,
 } from "@villa/data";
 import { atomicWriteFile, datasetFiles, type PartSettings } from "@villa/data/node";
-import { tableVocabulary } from "../attribute-file.ts";
+import { type TextRules, tableVocabulary } from "../attribute-file.ts";
 import { type IngestedPart, type IngestedRow, type IngestJob, manifestFile, manifestFormat, partCount } from "./job.ts";
 import { type DatasetFigures, DatasetSurvey } from "./survey.ts";
 
@@ -38,7 +38,8 @@ export async function assemble(
   rows: number,
   options: {
     readonly vocabulary: AttributeVocabulary | undefined;
-    readonly negation: boolean;
+    /** For a vocabulary of the table's own attributes. */
+    readonly rules: TextRules;
     readonly settings: PartSettings;
     readonly onProgress?: ProgressListener | undefined;
   },
@@ -57,8 +58,7 @@ export async function assemble(
   const survey = new DatasetSurvey();
   for await (const part of eachPart()) survey.add(part);
   if (survey.images === 0) throw new VillaError("InvalidFile", `None of the table's ${rows} rows became an image.`);
-  const vocabulary =
-    options.vocabulary ?? tableVocabulary([...survey.attributes.keys()], { negation: options.negation });
+  const vocabulary = options.vocabulary ?? tableVocabulary([...survey.attributes.keys()], options.rules);
   const known = attributeNames(vocabulary);
   const count = (name: string) => survey.attributes.get(name) ?? { images: 0, trainImages: 0 };
   const summary: IngestSummary = {

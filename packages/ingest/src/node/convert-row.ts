@@ -70,6 +70,7 @@ export function convertRow(
       numRegions: regionCoord.length,
       split: row.split ?? hashSplit(row.group ?? row.id ?? row.image, options.shares, options.seed),
       text: row.text,
+      sentences: row.sentences,
       regToAttr,
       attributes: attributesOf(row, finder, regToAttr),
     },
@@ -116,12 +117,12 @@ interface Size {
 }
 
 function attributesOf(
-  { attributes, text }: MaskedRow,
+  { attributes, sentences }: MaskedRow,
   finder: AttributeFinder | undefined,
   regToAttr: readonly (readonly string[])[] | undefined,
 ): readonly string[] {
   if (attributes) return finder?.canonical(attributes) ?? attributes;
-  if (finder) return finder.find(text);
+  if (finder) return finder.find(sentences);
   if (regToAttr) return [...new Set(regToAttr.flat())];
   throw new VillaError(
     "InvalidFile",
@@ -144,8 +145,9 @@ export class AttributeFinder {
     for (const name of attributeNames(vocabulary)) this.#names.set(name.toLowerCase(), name);
   }
 
-  find(text: string): string[] {
-    return this.#mentions.find(text);
+  find(sentences: readonly string[]): string[] {
+    // A clause ends with its line.
+    return this.#mentions.find(sentences.join("\n"));
   }
 
   /** The vocabulary's names of given attributes. @throws VillaError `InvalidFile` for one that it does not have */

@@ -68,14 +68,14 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
 }
 
 async function work(job: IngestJob, input: IngestInput, options: IngestOptions): Promise<IngestResult> {
-  const { out: directory, shard, mergeOnly = false, skipBad = false, negation = true, onProgress } = options;
+  const { out: directory, shard, mergeOnly = false, skipBad = false, onProgress } = options;
   const { directory: making } = job;
   if (input.mined) await atomicWriteFile(join(making, minedFile), `${JSON.stringify(input.mined, null, 1)}\n`);
   const rows = mergeOnly ? await job.requireShards(skipBad) : await ingestRows(job, input, options);
   if (shard && !mergeOnly) return { directory, rows, complete: false };
   const summary = await assemble(job, rows, {
     vocabulary: input.vocabulary,
-    negation,
+    rules: input.rules,
     settings: input.settings,
     onProgress,
   });
@@ -152,9 +152,10 @@ interface RowResult {
 async function ingestRow(
   directory: string,
   record: TableRecord,
-  { table, convert }: IngestInput,
+  input: IngestInput,
   options: IngestOptions,
 ): Promise<RowResult> {
+  const { table, convert } = input;
   const { columns, boxFormat, image = {}, store = storeImage } = options;
   let row: TableRow | undefined;
   const badBoxes: string[] = [];
@@ -164,7 +165,12 @@ async function ingestRow(
   try {
     if (record.problem) throw record.problem;
     const format = table.format.boxFormat ?? boxFormat;
-    const parsed = parseRow(record.values, record.number, { columns, boxFormat: format, onBadBox });
+    const parsed = parseRow(record.values, record.number, {
+      columns,
+      boxFormat: format,
+      language: input.rules.language,
+      onBadBox,
+    });
     row = parsed;
     const stored: StoredImage = await store({ ...parsed, folder: imagesFolder(options) }, directory, parsed.number, {
       ...image,

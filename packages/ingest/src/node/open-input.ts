@@ -4,13 +4,14 @@ import { dirname } from "node:path";
 import {
   type AttributeVocabulary,
   type Box,
+  isEnglish,
   isVillaError,
   joinSentences,
   proseSentences,
   VillaError,
 } from "@villa/data";
 import { type PartSettings, readFileBytes, withPath } from "@villa/data/node";
-import { parseAttributeFile } from "../attribute-file.ts";
+import { parseAttributeFile, type TextRules } from "../attribute-file.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
 import { type BoxFormat, type ColumnName, parseRow } from "../row.ts";
 import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
@@ -26,13 +27,14 @@ export interface IngestInput {
   readonly table: Table;
   readonly vocabulary: AttributeVocabulary | undefined;
   readonly mined: readonly MinedAttribute[] | undefined;
+  readonly rules: TextRules;
   readonly convert: ConvertOptions;
   readonly settings: PartSettings;
 }
 
 /** @throws VillaError for whatever is wrong with the table as a whole, or with the files beside it */
 export async function openInput(options: IngestOptions): Promise<IngestInput> {
-  const { regions = "grid:3x3", negation = true, seed = 23, clipBoxes = false, limit = null } = options;
+  const { regions = "grid:3x3", language, seed = 23, clipBoxes = false, limit = null } = options;
   const shares: SplitShares = options.split ?? [
     ["train", 0.8],
     ["val", 0.1],
@@ -61,16 +63,23 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
   if (options.attributes !== undefined && options.mine !== undefined) {
     throw new VillaError("InvalidArgument", "Give either a file of attributes or --mine, not both.");
   }
+  const rules: TextRules = { language, negation: options.negation };
+  proseSentences("", { language }); // refuses what is no language
+  if (options.mine !== undefined && !isEnglish(language)) {
+    throw new VillaError("InvalidArgument", "--mine finds phrases in English alone; give a file of attributes.");
+  }
   const mined = options.mine === undefined ? undefined : await mineTable(table, options, options.mine);
   const vocabulary =
     options.attributes === undefined
-      ? mined && parseAttributeFile(JSON.stringify(mined), { negation })
-      : await readAttributes(options.attributes, negation);
+      ? mined && parseAttributeFile(JSON.stringify(mined), rules)
+      : await readAttributes(options.attributes, rules);
   const image = { format: "png", maxSide: null, autoOrient: false, ...options.image };
   return {
     table,
     vocabulary,
     mined,
+    // A dataset's attributes.json says what its texts are.
+    rules: { ...rules, language: language ?? vocabulary?.language },
     convert: {
       regions: rule,
       clipBoxes,
@@ -86,7 +95,8 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
       image,
       limit,
       seed,
-      negation,
+      negation: options.negation ?? null,
+      language: language ?? null,
       encoding: options.encoding ?? "utf-8",
       split: shares,
       attributes: vocabulary ?? null,
@@ -158,7 +168,8 @@ async function mineTable(
       if (number >= limit) break;
       const text = values?.[columns.text ?? "text"];
       onProgress?.({ task: "mining phrases", done: Math.min(number + 1, total), total, unit: "texts" });
-      if (typeof text === "string") yield joinSentences(proseSentences(text));
+      const parts: unknown[] = Array.isArray(text) ? text : [text];
+      yield joinSentences(parts.flatMap((part) => (typeof part === "string" ? proseSentences(part) : [])));
     }
   };
   const mined = await mineAttributes(texts(), count);
@@ -167,9 +178,9 @@ async function mineTable(
   return mined;
 }
 
-async function readAttributes(path: string, negation: boolean): Promise<AttributeVocabulary> {
+async function readAttributes(path: string, rules: TextRules): Promise<AttributeVocabulary> {
   const bytes = await readFileBytes(path);
-  return withPath(path, () => parseAttributeFile(decodeUtf8(path, bytes), { negation }));
+  return withPath(path, () => parseAttributeFile(decodeUtf8(path, bytes), rules));
 }
 
 /** `{ "<image or id>": [[x0, y0, x1, y1], …] }` */

@@ -24,8 +24,10 @@ export interface IngestOptions {
    * for review, and can be edited and given as `attributes`.
    */
   readonly mine?: number | undefined;
-  /** Default true: mentions such as "no lid" are none. */
+  /** Whether mentions such as "no lid" are none. Default: true in English, the only language whose denials are known. */
   readonly negation?: boolean | undefined;
+  /** Of the texts, as a BCP 47 tag such as "de": how sentences end. Default "en". */
+  readonly language?: string | undefined;
   /** Default: PNG at full size. */
   readonly image?: Partial<ImageOptions> | undefined;
   /** Shares of the splits of rows that name none. Default train 0.8, val 0.1, test 0.1. */

@@ -1,4 +1,4 @@
-import { type DatasetTexts, joinSentences, originalTexts, type RandomState } from "@villa/data";
+import { type DatasetTexts, joinSentences, originalTexts, type RandomState, type SentencedText } from "@villa/data";
 
 /**
  * Text of every region: one sentence per assigned attribute, joined with " . ".
@@ -6,12 +6,13 @@ import { type DatasetTexts, joinSentences, originalTexts, type RandomState } fro
  * Each attribute gets one sentence per image, drawn at random from the admissible ones, so all regions of an image that
  * share an attribute share its sentence. An attribute that no sentence mentions adds nothing.
  *
+ * @param text a text, or a row with its sentences
  * @param assigned region → attribute names
  * @param attributes the image's attributes, in the order of its annotation
  * @param texts which sentences may stand for an attribute; `datasetTexts` of `@villa/data` gives the rule of a dataset
  */
 export function regionTexts(
-  text: string,
+  text: string | SentencedText,
   attributes: readonly string[],
   assigned: readonly (readonly string[])[],
   random: RandomState,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { storedSentences } from "@villa/data";
+import { type SentencedText, storedSentences } from "@villa/data";
 import { style } from "./style.ts";
 
 /** A piece of HTML; strings put into one are escaped. */
@@ -22,9 +22,9 @@ export function trusted(source: string): Markup {
   return new Markup(source);
 }
 
-/** A dataset's text as prose: "a red mug . a lid" becomes "a red mug. a lid." */
-export function asProse(text: string): string {
-  return storedSentences(text)
+/** The text of a dataset's row as prose: "a red mug . a lid" becomes "a red mug. a lid." */
+export function asProse(source: string | SentencedText): string {
+  return storedSentences(source)
     .map((sentence) => `${sentence}.`)
     .join(" ");
 }

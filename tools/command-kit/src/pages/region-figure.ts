@@ -1,4 +1,4 @@
-import { encodePng, type RgbImage } from "@villa/data";
+import { encodePng, type RgbImage, type SentencedText } from "@villa/data";
 import { asProse, html, type Markup } from "./markup.ts";
 import { shrunk } from "./shrink.ts";
 
@@ -16,7 +16,7 @@ export interface RegionFigure {
   readonly image: RgbImage;
   readonly title: string;
   /** The text that belongs to the picture, as the dataset has it. */
-  readonly text?: string | undefined;
+  readonly text?: string | SentencedText | undefined;
   readonly regions: readonly FigureRegion[];
 }
 
@@ -40,10 +40,11 @@ export function regionFigure({ image, title, text, regions }: RegionFigure): Mar
     const wide = size * (0.5 + 0.62 * label.length);
     return html`<g class="box${i % boxColors}"><rect class="halo" ${rect}/><rect class="edge" ${rect}/><rect class="tag" x="${x0}" y="${y0}" width="${wide.toFixed(2)}" height="${(1.25 * size).toFixed(2)}"/><text x="${(x0 + wide / 2).toFixed(2)}" y="${(y0 + 0.98 * size).toFixed(2)}" font-size="${size.toFixed(2)}">${label}</text></g>`;
   });
+  const prose = text === undefined ? "" : asProse(text);
   const notes = regions.map(
     ({ label, notes: own }, i) => html`<li><b class="tag box${i % boxColors}">${label}</b> ${own}</li>`,
   );
-  return html`<figure class="picture"><svg viewBox="${view}" role="img" aria-label="${title}, with ${regions.length} ${regions.length === 1 ? "region" : "regions"}"><image${side <= pixelArt ? html` class="pixels"` : ""} href="${pngUrl(encodePng(rgba(picture)))}" width="${width}" height="${height}" preserveAspectRatio="none"/>${boxes}</svg><figcaption><b>${title}</b>${text === undefined || text === "" ? "" : html`<p>${asProse(text)}</p>`}<ul>${notes}</ul></figcaption></figure>`;
+  return html`<figure class="picture"><svg viewBox="${view}" role="img" aria-label="${title}, with ${regions.length} ${regions.length === 1 ? "region" : "regions"}"><image${side <= pixelArt ? html` class="pixels"` : ""} href="${pngUrl(encodePng(rgba(picture)))}" width="${width}" height="${height}" preserveAspectRatio="none"/>${boxes}</svg><figcaption><b>${title}</b>${prose === "" ? "" : html`<p>${prose}</p>`}<ul>${notes}</ul></figcaption></figure>`;
 }
 
 /** For an `<img>`. */

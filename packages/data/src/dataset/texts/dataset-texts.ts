@@ -1,14 +1,17 @@
 import { type AttributeVocabulary, checkVocabulary } from "../vocabulary.ts";
 import { AttributeMentions } from "./mentions.ts";
-import { storedSentences } from "./prose-sentences.ts";
+import { type SentencedText, storedSentences } from "./prose-sentences.ts";
 import { sentences } from "./sentences.ts";
 
-/** How the texts of a dataset are read: one rule for the mapping, for oracle pairs, for queries and reports. */
+/**
+ * How the texts of a dataset are read: one rule for the mapping, for oracle pairs, for evaluation, queries and reports.
+ * Where a row has sentences they are taken as they are; a mere text is taken apart.
+ */
 export interface DatasetTexts {
   /** The sentences of a text. */
-  sentences(text: string): string[];
+  sentences(source: string | SentencedText): readonly string[];
   /** Those sentences of a text that are about an attribute, and may stand for it. */
-  about(text: string, attribute: string): string[];
+  about(source: string | SentencedText, attribute: string): string[];
 }
 
 /**
@@ -18,17 +21,21 @@ export interface DatasetTexts {
  * @see ViLLA paper, section 3.2
  */
 export const originalTexts: DatasetTexts = {
-  sentences: (text) => sentences(text),
-  about(text, attribute) {
+  sentences(source) {
+    if (typeof source === "string") return sentences(source);
+    return source.sentences ?? sentences(source.text);
+  },
+  about(source, attribute) {
     const needle = ` ${attribute.toLowerCase()}`;
-    return sentences(text, { longerThan: 3 }).filter((sentence) => sentence.toLowerCase().includes(needle));
+    const parts = originalTexts.sentences(source).filter(({ length }) => length > 3);
+    return parts.filter((sentence) => sentence.toLowerCase().includes(needle));
   },
 };
 
 /**
  * The rule of a dataset. Where the vocabulary says how texts mention their attributes, a sentence is about those that it
- * mentions as whole words, by name or synonym, and does not deny. Such texts were taken apart once, by
- * {@link proseSentences}, and come apart again as they were put together. Otherwise {@link originalTexts}.
+ * mentions as whole words, by name or synonym, and does not deny. A text without sentences of its own comes apart as it
+ * was put together by an ingestion of before they were kept. Otherwise {@link originalTexts}.
  *
  * @example datasetTexts(vocabulary).about("A scarlet mug . no lid", "red") // ["A scarlet mug"], with that synonym
  */
@@ -37,14 +44,14 @@ export function datasetTexts(vocabulary: AttributeVocabulary): DatasetTexts {
   if (vocabulary.mentions === undefined) return originalTexts;
   const mentions = new AttributeMentions(vocabulary);
   // All attributes of an image ask about the same text.
-  let known: { text: string; parts: { sentence: string; found: readonly string[] }[] } | undefined;
+  let known: { source: unknown; parts: { sentence: string; found: readonly string[] }[] } | undefined;
   return {
     sentences: storedSentences,
-    about(text, attribute) {
-      if (known?.text !== text) {
+    about(source, attribute) {
+      if (known?.source !== source) {
         known = {
-          text,
-          parts: storedSentences(text).map((sentence) => ({ sentence, found: mentions.find(sentence) })),
+          source,
+          parts: storedSentences(source).map((sentence) => ({ sentence, found: mentions.find(sentence) })),
         };
       }
       return known.parts.filter(({ found }) => found.includes(attribute)).map(({ sentence }) => sentence);

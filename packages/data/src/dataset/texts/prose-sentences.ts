@@ -1,4 +1,6 @@
-import { checkText } from "../../formats/check-arguments.ts";
+import { VillaError } from "../../errors.ts";
+import { checkObject, checkText } from "../../formats/check-arguments.ts";
+import { quote } from "../../formats/describe.ts";
 import { sentenceSeparator } from "./sentences.ts";
 
 /** Never the end of a sentence: a name follows. */
@@ -45,21 +47,49 @@ const sectionName = /^\s*\p{Lu}[\p{Lu} ]{2,40}:/u;
  * at a line break before a capital letter where the line had room for the next word; other line breaks are white space,
  * since reports are often wrapped. Pieces without a letter or digit are dropped. Takes time in proportion to the text.
  *
- * Sentences taken apart once stay whole when they are taken apart again. English abbreviations only.
+ * Sentences taken apart once stay whole when they are taken apart again.
+ *
+ * These abbreviations are English. In other languages the platform's `Intl.Segmenter` says where a sentence of a block ends,
+ * except behind a single letter ("z. B."), a title, or a number before the name of a month ("am 3. Mai"); a platform
+ * without it splits as in English.
  *
  * @example proseSentences("Approx. 3.5 cm, e.g. a nodule. No edema") // ["Approx. 3.5 cm, e.g. a nodule", "No edema"]
+ * @throws VillaError `InvalidArgument` for a language that is not one
  */
-export function proseSentences(prose: string): string[] {
+export function proseSentences(prose: string, options: ProseOptions = {}): string[] {
   checkText(prose, "A text");
+  checkObject(options, "The options of proseSentences");
+  const rule = foreignRule(options.language ?? "en");
   return blocksOf(prose)
-    .flatMap(sentencesOfBlock)
+    .flatMap((block) => (rule ? foreignSentences(block, rule) : sentencesOfBlock(block)))
     .filter((sentence) => /[\p{L}\p{N}]/u.test(sentence));
 }
 
-/** The sentences of a text that a dataset keeps: taken apart once, and joined by `joinSentences`. */
-export function storedSentences(text: string): string[] {
+/** How {@link proseSentences} takes a text apart. */
+export interface ProseOptions {
+  /** Of the text, as a BCP 47 tag such as "de" or "pt-BR". Default "en". */
+  readonly language?: string | undefined;
+}
+
+/** Whether a language is English, whose abbreviations, inflections and denials are known here. */
+export function isEnglish(language: string | undefined): boolean {
+  return language === undefined || /^en(?:-|$)/i.test(language);
+}
+
+/** A row's text, and its sentences where the dataset keeps them. */
+export interface SentencedText {
+  readonly text: string;
+  readonly sentences?: readonly string[] | undefined;
+}
+
+/**
+ * The sentences that a dataset keeps of a text. A row without any, of an ingestion of before they were kept, comes apart
+ * as it was joined by `joinSentences`.
+ */
+export function storedSentences(source: string | SentencedText): readonly string[] {
+  const { text, sentences }: SentencedText = typeof source === "string" ? { text: source } : source;
   checkText(text, "A text");
-  return text.split(sentenceSeparator).flatMap(proseSentences);
+  return sentences ?? text.split(sentenceSeparator).flatMap((part) => proseSentences(part));
 }
 
 /** Stretches of a text that no sentence reaches beyond. */
@@ -172,4 +202,67 @@ function endsSentence(
     return !(last === "" || /^\p{Lu}/u.test(last));
   }
   return true;
+}
+
+/** How the sentences of a language other than English end. */
+interface ForeignRule {
+  readonly segmenter: Intl.Segmenter;
+  /** Names of the months, in lower case. */
+  readonly months: ReadonlySet<string>;
+}
+
+const foreignRules = new Map<string, ForeignRule | undefined>();
+
+/** @returns undefined for English, and where the platform knows no sentences */
+function foreignRule(language: string): ForeignRule | undefined {
+  if (foreignRules.has(language)) return foreignRules.get(language);
+  const rule = isEnglish(language) ? undefined : makeForeignRule(language);
+  foreignRules.set(language, rule);
+  return rule;
+}
+
+function makeForeignRule(language: string): ForeignRule | undefined {
+  try {
+    if (Intl.Segmenter === undefined) return undefined;
+    if (Intl.Segmenter.supportedLocalesOf([language]).length === 0) throw new RangeError("not known");
+    const format = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", timeZone: "UTC" });
+    const months = Array.from({ length: 12 }, (_, month) => {
+      const parts = format.formatToParts(new Date(Date.UTC(2000, month, 3)));
+      return parts.find(({ type }) => type === "month")?.value.toLowerCase() ?? "";
+    });
+    return { segmenter: new Intl.Segmenter(language, { granularity: "sentence" }), months: new Set(months) };
+  } catch (cause) {
+    throw new VillaError(
+      "InvalidArgument",
+      `The language ${quote(language)} is not known here; give a tag such as en, de or pt-BR.`,
+      { cause },
+    );
+  }
+}
+
+function foreignSentences(block: string, { segmenter, months }: ForeignRule): string[] {
+  const pieces = block
+    .split(sentenceSeparator)
+    .flatMap((part) => Array.from(segmenter.segment(part), ({ segment }) => segment.trim()))
+    .filter((piece) => piece !== "");
+  const found: string[] = [];
+  pieces.forEach((piece, i) => {
+    const before = pieces[i - 1];
+    if (before !== undefined && goesOn(before, piece, months)) found.push(`${found.pop()} ${piece}`);
+    else found.push(piece);
+  });
+  return found.map((sentence) => {
+    const words = sentence.replace(bullet, "").trim().split(/\s+/);
+    const mark = endMark(words.at(-1)!);
+    return [...words.slice(0, -1), ...(mark ? [mark.stem + mark.closers] : words.slice(-1))].join(" ").trim();
+  });
+}
+
+/** Whether a full stop does not end its sentence. */
+function goesOn(before: string, after: string, months: ReadonlySet<string>): boolean {
+  const word = /([\p{L}\p{N}]+)\.$/u.exec(before)?.[1];
+  if (word === undefined) return false;
+  if (/^\p{L}$/u.test(word) || titles.has(word.toLowerCase())) return true;
+  const [next = ""] = /^\p{L}+/u.exec(after) ?? [];
+  return (/^\d+$/.test(word) && months.has(next.toLowerCase())) || (leading.has(word.toLowerCase()) && next !== "");
 }

@@ -30,6 +30,12 @@ export function joinSentences(parts: readonly string[]): string {
   return parts.join(sentenceSeparator);
 }
 
+/** The sentences of a text that {@link joinSentences} has made. */
+export function splitJoined(text: string): string[] {
+  checkText(text, "A text");
+  return text === "" ? [] : text.split(sentenceSeparator);
+}
+
 /**
  * Words that occur in every sentence and tell nothing about it. Embeddings of hashed words give them less weight, and
  * nobody need be told that a question has them.

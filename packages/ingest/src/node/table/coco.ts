@@ -1,4 +1,4 @@
-import { joinSentences, VillaError } from "@villa/data";
+import { VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
 import { BadBox } from "../../row.ts";
 import { parseJsonFile } from "./json-file.ts";
@@ -57,8 +57,7 @@ function cocoRecords(path: string, value: unknown): TableRecord[] {
     }
     const own = byImage.get(id) ?? [];
     const captions = own.flatMap(({ caption }) => (typeof caption === "string" ? [caption] : []));
-    const text =
-      image.text ?? image.caption ?? joinSentences(captions.map((caption) => caption.trim().replace(/\.$/, "")));
+    const text = image.text ?? image.caption ?? captions;
     const regions = own.filter(
       ({ bbox, segmentation, caption }) => isGiven(bbox) || isGiven(segmentation) || !isGiven(caption),
     );
