@@ -1,6 +1,7 @@
 // Builds the whole site into site/dist, offline: the laboratory, the gallery, the pages, then VitePress; fails on a link
 // that is dead. --no-gallery leaves the gallery's results out, which take minutes.
 import { execFileSync } from "node:child_process";
+import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { deadLinks } from "./check-links.ts";
 import { makeExhibits, writeGallery } from "./gallery.ts";
@@ -30,6 +31,9 @@ if (!process.argv.includes("--no-gallery")) {
   makeExhibits(join(site, "content/public"));
   writeGallery(join(site, "content"));
 }
+// Copies of released versions, which the workflow puts there, go along.
+const copies = join(site, "versions");
+if (existsSync(copies)) cpSync(copies, join(site, "content/public"), { recursive: true });
 run("vitepress/bin/vitepress.js", site, "build", ".");
 
 const dead = deadLinks(join(site, "dist"), process.env.SITE_BASE);

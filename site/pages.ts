@@ -3,6 +3,30 @@
 /** Where files of the repository that are no pages are shown. */
 export const repository = "https://github.com/villa-ts/villa/blob/main";
 
+/** Where the newest version of the site is, for the copies of older ones. */
+export const home = "https://villa-ts.github.io/villa/";
+
+/**
+ * The menu of versions: the newest, and the copies of released ones that are kept beside it as v0.1.0/ and so on.
+ *
+ * @param base where this build lies; that of a copy ends in its version
+ * @param copies folder names of the copies
+ */
+export function versionMenu(version: string, base: string, copies: readonly string[]): VersionLink[] {
+  const releases = { text: "Changes", link: "https://github.com/villa-ts/villa/releases" };
+  if (base.endsWith(`/v${version}/`)) return [{ text: "Newest version", link: home }, releases];
+  const newestFirst = [...copies].sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
+  // A copy is a site of its own: the browser has to load it.
+  return [...newestFirst.map((name) => ({ text: name, link: `/${name}/`, target: "_self" })), releases];
+}
+
+/** An entry of {@link versionMenu}, as VitePress takes it. */
+export interface VersionLink {
+  readonly text: string;
+  readonly link: string;
+  readonly target?: string | undefined;
+}
+
 /** Sections of the side bar: [title of the section, [title, file of the repository, page]…]. */
 export const sections: readonly (readonly [
   title: string,

@@ -1,11 +1,11 @@
 // The site's pages: links that were turned lead to pages or into the repository.
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { deadLinks } from "../../site/check-links.ts";
 import { exhibits, galleryPage } from "../../site/gallery.ts";
-import { repository, sections } from "../../site/pages.ts";
+import { home, repository, sections, versionMenu } from "../../site/pages.ts";
 import { allPages, mendAnchors, turnLinks } from "../../site/prepare.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -73,4 +73,21 @@ test("anchors of the API reference are those of its headings", () => {
   const links = "[a](#state-1) [b](#twice-1) [c](#twice-2) [d](#name-2) [e](#other-1)";
   const page = `### State\n\n### Twice\n\n### twice()\n\n### Name-2\n\n${links}\n`;
   expect(mendAnchors(page)).toContain("[a](#state) [b](#twice-1) [c](#twice) [d](#name-2) [e](#other-1)");
+});
+
+test("the menu of versions leads to the copies, newest first, and from a copy to the newest", () => {
+  const links = (...menu: Parameters<typeof versionMenu>) => versionMenu(...menu).map(({ link }) => link);
+  const releases = "https://github.com/villa-ts/villa/releases";
+  expect(links("0.10.0", "/villa/", ["v0.9.0", "v0.10.0"])).toEqual(["/v0.10.0/", "/v0.9.0/", releases]);
+  expect(links("0.9.0", "/villa/v0.9.0/", [])).toEqual([home, releases]);
+});
+
+test("no page opens an HTML element, which VitePress would want closed: in text write \\<, or `code`", () => {
+  const opened = [...allPages().keys()].flatMap((file) => {
+    const text = readFileSync(join(root, file), "utf8")
+      .replace(/^```[\s\S]*?^```/gm, "")
+      .replace(/`[^`\n]*`/g, "");
+    return [...text.matchAll(/(?<!\\)<[a-zA-Z/][^>\n]*/g)].map(([element]) => `${file}: ${element}`);
+  });
+  expect(opened).toEqual([]);
 });

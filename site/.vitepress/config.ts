@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { defineConfig } from "vitepress";
-import { sections } from "../pages.ts";
+import { sections, versionMenu } from "../pages.ts";
 import { allPages } from "../prepare.ts";
 
 interface Link {
@@ -16,6 +16,9 @@ const { version } = JSON.parse(readFileSync(new URL("../../packages/cli/package.
   version: string;
 };
 
+const base = process.env.SITE_BASE ?? "/";
+const copies = new URL("../versions", import.meta.url);
+
 export default defineConfig({
   title: "ViLLA",
   description: "Fine-grained vision-language learning in TypeScript",
@@ -23,8 +26,8 @@ export default defineConfig({
   srcDir: "content",
   outDir: "dist",
   // Where the site lies below its host's root: SITE_BASE=/villa/ for project pages.
-  base: process.env.SITE_BASE ?? "/",
-  head: [["link", { rel: "icon", href: `${process.env.SITE_BASE ?? "/"}icon.svg` }]],
+  base,
+  head: [["link", { rel: "icon", href: `${base}icon.svg` }]],
   cleanUrls: true,
   // The laboratory and the gallery's results are pages of their own, made beside these; build.ts checks their links.
   ignoreDeadLinks: [/^\.\/lab\/index/, /^\.\/gallery\//],
@@ -51,10 +54,7 @@ export default defineConfig({
       { text: "Laboratory", link: "/laboratory" },
       {
         text: `Version ${version}`,
-        items: [
-          { text: "Changes", link: "https://github.com/villa-ts/villa/releases" },
-          { text: "Other versions", link: "https://github.com/villa-ts/villa/tags" },
-        ],
+        items: versionMenu(version, base, existsSync(copies) ? readdirSync(copies) : []),
       },
     ],
     sidebar: {
