@@ -40,7 +40,9 @@ const mistaken: readonly (readonly unknown[])[] = [
 export interface NonsenseOptions {
   /** Functions that any argument is right for: predicates, containers, those that need none. */
   readonly takesAnything?: readonly string[] | undefined;
-  /** Functions that are not called, since even nonsense would make them act: download, write. */
+  /** Functions that need no argument and then act: start threads, download. They only get what they have to refuse. */
+  readonly acts?: readonly string[] | undefined;
+  /** Functions that are not called at all. */
   readonly skip?: readonly string[] | undefined;
 }
 
@@ -53,7 +55,7 @@ export interface NonsenseOptions {
 export function testNonsense(
   name: string,
   entry: Readonly<Record<string, unknown>>,
-  { takesAnything = [], skip = [] }: NonsenseOptions = {},
+  { takesAnything = [], acts = [], skip = [] }: NonsenseOptions = {},
 ): void {
   const functions = Object.entries(entry).filter(
     (pair): pair is [string, (...args: unknown[]) => unknown] =>
@@ -72,7 +74,7 @@ export function testNonsense(
       const refusal = await outcome(callee, [never, never, never]);
       if (!takesAnything.includes(name)) expect(refusal, "a symbol is taken as an argument").toBeInstanceOf(Error);
       expect.soft(refusal, "three symbols").toSatisfy(isFine);
-      for (const args of mistaken) {
+      for (const args of acts.includes(name) ? mistaken.filter(([first]) => isNoOptions(first)) : mistaken) {
         expect.soft(await outcome(callee, args), `(${args.map(words).join(", ")})`).toSatisfy(isFine);
       }
     });
@@ -95,6 +97,11 @@ async function outcome(callee: (...args: unknown[]) => unknown, args: readonly u
 /** Generators begin their work when they are asked for the first item. */
 function isIterator(value: unknown): value is AsyncIterator<unknown> {
   return typeof value === "object" && value !== null && "next" in value && typeof value.next === "function";
+}
+
+/** Whether a value cannot pass for options that all have defaults. */
+function isNoOptions(value: unknown): boolean {
+  return value !== undefined && (typeof value !== "object" || value === null || Array.isArray(value));
 }
 
 function isFine(error: unknown): boolean {

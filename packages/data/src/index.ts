@@ -59,6 +59,7 @@ export {
   parseVocabulary,
 } from "./dataset/vocabulary.ts";
 export { isVillaError, throwIfAborted, VillaError, type VillaErrorCode } from "./errors.ts";
+export { type ArgumentRule, checkArgument } from "./formats/check-arguments.ts";
 export { type FeatherTable, readFeather } from "./formats/feather/read.ts";
 export {
   createFeatherWriter,
