@@ -1,4 +1,4 @@
-import { type Box, VillaError } from "@villa/data";
+import { type Box, checkArgument, VillaError } from "@villa/data";
 
 export type { Box };
 
@@ -9,6 +9,13 @@ export function boxArea([x0, y0, x1, y1]: Box): number {
 
 /** Intersection over union, 0 where there is no overlap. Coordinates are real numbers: no extra pixel. */
 export function boxIou(a: Box, b: Box): number {
+  checkArgument("a", a, "numbers");
+  checkArgument("b", b, "numbers");
+  return overlapOf(a, b);
+}
+
+/** {@link boxIou} of boxes that are known to be some, for inner loops. */
+export function overlapOf(a: Box, b: Box): number {
   const common = boxArea([Math.max(a[0], b[0]), Math.max(a[1], b[1]), Math.min(a[2], b[2]), Math.min(a[3], b[3])]);
   return common === 0 ? 0 : common / (boxArea(a) + boxArea(b) - common);
 }

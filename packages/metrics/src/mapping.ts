@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 /** Counts behind micro-averaged precision and recall; they add up over attributes, images and shards. */
 export interface MappingCounts {
   /** (region, attribute) pairs assigned and true. */
@@ -20,6 +21,9 @@ export function mappingMetrics<Attribute extends string | number>(
   assigned: readonly (readonly (readonly Attribute[])[])[],
   truth: readonly (readonly (readonly Attribute[])[])[],
 ): MappingMetrics {
+  checkArgument("assigned", assigned, [[["text | number"]]]);
+  checkArgument("truth", truth, [[["text | number"]]]);
+
   return metricsFromCounts(countMapping(assigned, truth));
 }
 
@@ -28,6 +32,9 @@ export function countMapping<Attribute extends string | number>(
   assigned: readonly (readonly (readonly Attribute[])[])[],
   truth: readonly (readonly (readonly Attribute[])[])[],
 ): MappingCounts {
+  checkArgument("assigned", assigned, [[["text | number"]]]);
+  checkArgument("truth", truth, [[["text | number"]]]);
+
   const counts = { correct: 0, assigned: 0, truth: 0 };
   truth.forEach((regions, image) => {
     regions.forEach((attributes, region) => {
@@ -41,7 +48,9 @@ export function countMapping<Attribute extends string | number>(
 }
 
 /** Nothing assigned, or nothing true, counts as 0 rather than NaN. */
-export function metricsFromCounts({ correct, assigned, truth }: MappingCounts): MappingMetrics {
+export function metricsFromCounts(counts: MappingCounts): MappingMetrics {
+  checkArgument("counts", counts, { correct: "number", assigned: "number", truth: "number" });
+  const { correct, assigned, truth } = counts;
   return {
     precision: assigned === 0 ? 0 : correct / assigned,
     recall: truth === 0 ? 0 : correct / truth,
@@ -51,6 +60,9 @@ export function metricsFromCounts({ correct, assigned, truth }: MappingCounts): 
 
 /** Counts of two sets of pairs together. */
 export function addCounts(a: MappingCounts, b: MappingCounts): MappingCounts {
+  checkArgument("a", a, { correct: "number", assigned: "number", truth: "number" });
+  checkArgument("b", b, { correct: "number", assigned: "number", truth: "number" });
+
   return {
     correct: a.correct + b.correct,
     assigned: a.assigned + b.assigned,

@@ -1,4 +1,4 @@
-import { type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
+import { checkArgument, type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
 import { bootstrapSamples, quantile, type ResamplingOptions } from "./resample.ts";
 
 /** Named numbers of a sample; NaN where it has none. */
@@ -42,6 +42,18 @@ export interface Interval {
  * const { AP } = await bootstrap({ items: images.length, measure: resample }); // { value, low, high }
  */
 export async function bootstrap(options: BootstrapOptions): Promise<Record<string, Interval>> {
+  checkArgument("options", options, {
+    measure: "function",
+    "level?": "number",
+    "interval?": "'percentile' | 'centred'",
+    "onProgress?": "function",
+    "signal?": "object",
+    items: "count",
+    "groups?": ["text | number"],
+    "resamples?": "count",
+    "seed?": "number",
+  });
+
   const { measure, level = 0.95, interval = "percentile" } = options;
   checkLevel(level);
   const whole = measure(everyItem(options.items));

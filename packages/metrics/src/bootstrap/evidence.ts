@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { SampleNumbers } from "./bootstrap.ts";
 
 /** Values behind a mean: each of one item, of which a bootstrap draws. */
@@ -47,6 +47,8 @@ export interface Evidence {
  * @throws VillaError `Mismatch` for columns of different lengths or an item that is none
  */
 export function sampleMeasure(evidence: Evidence): (sample: ArrayLike<number>) => SampleNumbers {
+  checkArgument("evidence", evidence, { items: "count", means: "object", "rankings?": ["object"] });
+
   const { items, means, rankings = [] } = evidence;
   for (const [name, { item, value, stratum = value }] of Object.entries(means)) {
     if (item.length !== value.length || stratum.length !== value.length) throw unequal(name);

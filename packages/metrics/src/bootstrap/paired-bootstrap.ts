@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import {
   type BootstrapOptions,
   checkLevel,
@@ -37,6 +38,19 @@ export interface PairedDifference {
  * @see Koehn, Statistical Significance Tests for Machine Translation Evaluation, EMNLP 2004, section 4
  */
 export async function pairedBootstrap(options: PairedBootstrapOptions): Promise<Record<string, PairedDifference>> {
+  checkArgument("options", options, {
+    measureA: "function",
+    measureB: "function",
+    "level?": "number",
+    "interval?": "'percentile' | 'centred'",
+    "onProgress?": "function",
+    "signal?": "object",
+    items: "count",
+    "groups?": ["text | number"],
+    "resamples?": "count",
+    "seed?": "number",
+  });
+
   const { measureA, measureB, level = 0.95 } = options;
   checkLevel(level);
   const every = everyItem(options.items);

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { checkScores } from "./top-k.ts";
 
 /** Scores of several labels, each of which an example may have or not. */
@@ -35,7 +35,10 @@ export interface LabelAuroc {
  * `NotFinite` for a score of NaN or infinity
  * @see Hanley and McNeil, The meaning and use of the area under a ROC curve, Radiology 1982
  */
-export function auroc({ scores, labels, labelCount }: LabelScores): LabelAuroc {
+export function auroc(input: LabelScores): LabelAuroc {
+  checkArgument("input", input, { scores: "numbers", labels: "numbers", labelCount: "count" });
+  const { scores, labels, labelCount } = input;
+
   const examples = labels.length / (labelCount || 1);
   if (!Number.isInteger(examples)) {
     throw new VillaError("Mismatch", `${labels.length} values of "labels" do not form rows of ${labelCount}.`);

@@ -1,4 +1,4 @@
-import { RandomState, VillaError } from "@villa/data";
+import { checkArgument, RandomState, VillaError } from "@villa/data";
 
 /** What {@link balancedSample} draws from. */
 export interface BalancedSampleOptions {
@@ -30,6 +30,14 @@ export interface LabelSample {
  * @see Huang et al., GLoRIA, ICCV 2021, section 4.1
  */
 export function balancedSample(options: BalancedSampleOptions): LabelSample[] {
+  checkArgument("options", options, {
+    labels: "numbers",
+    names: ["text"],
+    perLabel: "count",
+    seed: "number",
+    "exclusive?": "boolean",
+  });
+
   const { labels, names, perLabel, seed, exclusive = true } = options;
   const examples = labels.length / (names.length || 1);
   if (names.length === 0 || !Number.isInteger(examples)) {

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 
 /** Scores of every class for every example, with the class that is right. */
 export interface ClassScores {
@@ -41,7 +41,10 @@ export interface TopKAccuracy {
  * below 1, `NotFinite` for a score of NaN or infinity
  * @see Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, section 4.1 (top-5)
  */
-export function topKAccuracy({ scores, labels, classes, ks = [1, 5] }: ClassScores): TopKAccuracy {
+export function topKAccuracy(input: ClassScores): TopKAccuracy {
+  checkArgument("input", input, { scores: "numbers", labels: "numbers", classes: "count", "ks?": "numbers" });
+  const { scores, labels, classes, ks = [1, 5] } = input;
+
   const examples = labels.length;
   checkScores(scores, examples, classes);
   for (const k of ks) {

@@ -1,4 +1,4 @@
-import type { ImageSize } from "@villa/data";
+import { checkArgument, type ImageSize } from "@villa/data";
 import type { DetectionWarning } from "./coco-format.ts";
 
 /** Boxes with the images they are of. */
@@ -20,7 +20,10 @@ const tolerance = 1;
  * Warns when more than half of the boxes leave their images, or some have a negative side: corners (x0, y0, x1, y1) given as
  * x, y, width, height look like that. Images of unknown size do not count.
  */
-export function boxWarnings({ count, boxes, image, sizes, of }: PlacedBoxes): DetectionWarning[] {
+export function boxWarnings(input: PlacedBoxes): DetectionWarning[] {
+  checkArgument("input", input, { count: "count", boxes: "numbers", image: "numbers", sizes: "list", of: "text" });
+  const { count, boxes, image, sizes, of } = input;
+
   let known = 0;
   let leaving = 0;
   let fitting = 0;

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { CategoryResult } from "./evaluation.ts";
 import { meanNumbers, type Numbers } from "./summary.ts";
 
@@ -18,6 +18,9 @@ export function categorySplits<Split extends string, Name extends string>(
   perCategory: readonly CategoryResult<Name>[],
   splits: Readonly<Record<Split, readonly number[]>>,
 ): Record<Split, Numbers<Name>> {
+  checkArgument("perCategory", perCategory, [{ id: "number", name: "text", numbers: "object" }]);
+  checkArgument("splits", splits, "object");
+
   const byId = new Map(perCategory.map((category) => [category.id, category.numbers]));
   const names = Object.keys(perCategory[0]?.numbers ?? {}) as Name[];
   const part = (split: Split): Numbers<Name> => {

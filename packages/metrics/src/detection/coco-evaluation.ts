@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import {
   type DetectionEvaluation,
   type DetectionInput,
@@ -63,6 +63,14 @@ export type CocoEvaluation = DetectionEvaluation<CocoNumberName, CocoNumberName>
  * @see Lin et al., Microsoft COCO, ECCV 2014, and https://cocodataset.org/#detection-eval
  */
 export function cocoEvaluation(options: CocoOptions): CocoEvaluation {
+  checkArgument("options", options, {
+    "thresholds?": "numbers",
+    "maxDetections?": "numbers",
+    "classAgnostic?": "boolean",
+    "iouType?": "'bbox' | 'segm'",
+    "unknownCategories?": "'refuse' | 'ignore'",
+  });
+
   const { thresholds = iouThresholds, maxDetections = [1, 10, 100], classAgnostic = false } = options;
   checkThresholds(thresholds);
   checkLimits(maxDetections);

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import {
   type DetectionEvaluation,
   type DetectionInput,
@@ -57,6 +57,12 @@ export type LvisEvaluation = DetectionEvaluation<LvisCategoryNumberName, LvisNum
  * @see Gupta et al., LVIS, CVPR 2019, section 3
  */
 export function lvisEvaluation(options: LvisOptions): LvisEvaluation {
+  checkArgument("options", options, {
+    "maxDetections?": "number",
+    "iouType?": "'bbox' | 'segm'",
+    "unknownCategories?": "'refuse' | 'ignore'",
+  });
+
   const { maxDetections = 300 } = options;
   if (!(Number.isInteger(maxDetections) && maxDetections > 0)) {
     throw new VillaError("InvalidArgument", `The limit of detections is a whole number above 0, not ${maxDetections}.`);

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import { type Box, boxIou } from "../box.ts";
 import type { CocoDataset, CocoDetection } from "./coco-format.ts";
 import type { DetectionDetails } from "./evaluation.ts";
@@ -42,7 +43,14 @@ const leastOverlap = 0.1;
  *
  * @see Bolya et al., TIDE: A General Toolbox for Identifying Object Detection Errors, ECCV 2020, section 2.2
  */
-export function detectionMistakes({ truth, detections, evaluation }: MistakesInput): DetectionMistake[] {
+export function detectionMistakes(input: MistakesInput): DetectionMistake[] {
+  checkArgument("input", input, {
+    truth: { images: ["object"], annotations: ["object"], categories: ["object"] },
+    detections: ["object"],
+    evaluation: { found: "numbers", unjudged: "bytes", boxes: "numbers", truthBoxes: "numbers" },
+  });
+  const { truth, detections, evaluation } = input;
+
   const objects = new Map<number, number[]>();
   truth.annotations.forEach(({ image_id, iscrowd }, a) => {
     if (iscrowd) return;

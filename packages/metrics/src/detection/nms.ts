@@ -1,5 +1,5 @@
-import { type Box, VillaError } from "@villa/data";
-import { boxIou, checkBox } from "../box.ts";
+import { type Box, checkArgument, VillaError } from "@villa/data";
+import { checkBox, overlapOf } from "../box.ts";
 
 /** Boxes that compete. */
 export interface NmsOptions {
@@ -23,7 +23,15 @@ export interface NmsOptions {
  * `InvalidArgument` for an invalid box or threshold
  * @see `torchvision.ops.nms` and `batched_nms`
  */
-export function nonMaximumSuppression({ boxes, scores, categories, threshold = 0.5 }: NmsOptions): number[] {
+export function nonMaximumSuppression(options: NmsOptions): number[] {
+  checkArgument("options", options, {
+    boxes: ["numbers"],
+    scores: "numbers",
+    "categories?": "numbers",
+    "threshold?": "number",
+  });
+  const { boxes, scores, categories, threshold = 0.5 } = options;
+
   const count = boxes.length;
   if (scores.length !== count || (categories && categories.length !== count)) {
     throw new VillaError("Mismatch", `${count} boxes need as many scores and categories; there are ${scores.length}.`);
@@ -42,7 +50,7 @@ export function nonMaximumSuppression({ boxes, scores, categories, threshold = 0
     const category = categories?.[i] ?? 0;
     const better = rivals.get(category) ?? [];
     rivals.set(category, better);
-    if (better.some((box) => boxIou(box, boxes[i]!) > threshold)) continue;
+    if (better.some((box) => overlapOf(box, boxes[i]!) > threshold)) continue;
     better.push(boxes[i]!);
     kept.push(i);
   }

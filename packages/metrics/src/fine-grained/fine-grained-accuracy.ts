@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { expectedAmong, meanOf } from "../ties.ts";
 
 /** How often the true description wins, as fractions. */
@@ -21,6 +21,8 @@ export interface FineGrainedAccuracy {
  * @see Bianchi et al., The devil is in the fine-grained details (FG-OVD), CVPR 2024, section 3
  */
 export function fineGrainedAccuracy(choices: readonly ArrayLike<number>[]): FineGrainedAccuracy {
+  checkArgument("choices", choices, ["numbers"]);
+
   const hits = Float64Array.from(choices, (scores, c) => {
     if (scores.length < 2) {
       throw new VillaError("InvalidArgument", `Choice ${c} has no negative: give the true description's score first.`);

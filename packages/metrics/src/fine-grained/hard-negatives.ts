@@ -1,4 +1,4 @@
-import { AttributeMentions, type AttributeVocabulary, type RandomState, VillaError } from "@villa/data";
+import { AttributeMentions, type AttributeVocabulary, checkArgument, type RandomState, VillaError } from "@villa/data";
 import { type MentionedTerm, mentionedTerms } from "./mentioned-terms.ts";
 
 /** What {@link hardNegatives} changes. */
@@ -38,6 +38,15 @@ interface Swap {
  * @see Bianchi et al., FG-OVD, CVPR 2024, section 3 (one, two or three attributes replaced: hard, medium, easy)
  */
 export function hardNegatives(options: HardNegativeOptions): HardNegative[] {
+  checkArgument("options", options, {
+    text: "text",
+    vocabulary: { groups: ["object"], "mentions?": "'words' | 'words-negated-too'" },
+    "attributes?": ["text"],
+    count: "count",
+    "swaps?": "count",
+    random: { randint: "function", sample: "function" },
+  });
+
   const { text, vocabulary, count, swaps = 1, random } = options;
   for (const [name, value] of Object.entries({ count, swaps })) {
     if (!(Number.isInteger(value) && value > 0)) {

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import { boxHolds } from "../box.ts";
 import { meanOf } from "../ties.ts";
 import { checkMap, pixelCentre, type ScoreMap } from "./score-map.ts";
@@ -23,6 +24,8 @@ export interface ContrastToNoise {
  * section 4.2
  */
 export function contrastToNoise(maps: readonly ScoreMap[]): ContrastToNoise {
+  checkArgument("maps", maps, [{ scores: "numbers", height: "count", width: "count", truth: ["numbers"] }]);
+
   const perMap = Float64Array.from(maps, (map, m) => {
     checkMap(map, `Map ${m}`);
     const inside: number[] = [];

@@ -1,5 +1,5 @@
-import { type Box, VillaError } from "@villa/data";
-import { boxHolds, boxIou, checkBox } from "../box.ts";
+import { type Box, checkArgument, VillaError } from "@villa/data";
+import { boxHolds, checkBox, overlapOf } from "../box.ts";
 import { expectedHit, meanOf } from "../ties.ts";
 
 /** A phrase, the boxes that a model offers for it, and where it truly is. */
@@ -55,6 +55,13 @@ export interface PhraseGrounding {
  * @see Plummer et al., Flickr30k Entities, IJCV 2017 (merged boxes); Kamath et al., MDETR, ICCV 2021, section 4.2 (both)
  */
 export function phraseGrounding(queries: readonly GroundingQuery[], options: GroundingOptions): PhraseGrounding {
+  checkArgument("queries", queries, [{ boxes: ["numbers"], scores: "numbers", truth: ["numbers"] }]);
+  checkArgument("options", options, {
+    protocol: "'any-box' | 'merged-boxes'",
+    "ks?": "numbers",
+    "threshold?": "number",
+  });
+
   const { protocol, ks = [1, 5, 10], threshold = 0.5 } = options;
   const hits = new Float64Array(queries.length * ks.length);
   const ious = new Float64Array(queries.length);
@@ -62,7 +69,7 @@ export function phraseGrounding(queries: readonly GroundingQuery[], options: Gro
   queries.forEach((query, q) => {
     checkQuery(query, q);
     const truth = protocol === "any-box" ? query.truth : [enclosing(query.truth)];
-    const overlaps = query.boxes.map((box) => Math.max(...truth.map((target) => boxIou(box, target))));
+    const overlaps = query.boxes.map((box) => Math.max(...truth.map((target) => overlapOf(box, target))));
     const found = overlaps.map((overlap) => overlap >= threshold);
     ks.forEach((k, j) => {
       hits[q * ks.length + j] = expectedHit(query.scores, found, k);

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { boxHolds } from "../box.ts";
 import { meanOf } from "../ties.ts";
 import { checkMap, pixelCentre, type ScoreMap } from "./score-map.ts";
@@ -31,6 +31,9 @@ export interface PointingOptions {
  * @see Zhang et al., Top-down Neural Attention by Excitation Backprop, ECCV 2016, section 4.1
  */
 export function pointingGame(maps: readonly ScoreMap[], options: PointingOptions = {}): PointingGame {
+  checkArgument("maps", maps, [{ scores: "numbers", height: "count", width: "count", truth: ["numbers"] }]);
+  checkArgument("options?", options, { "tolerance?": "number", "groups?": ["text | number"] });
+
   const { tolerance = 0, groups } = options;
   if (groups && groups.length !== maps.length) {
     throw new VillaError("Mismatch", `${maps.length} maps need as many groups, not ${groups.length}.`);

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { expectedAmong, meanOf } from "../ties.ts";
 
 /** Scores of some images with all texts: [count, texts] row-major. */
@@ -47,6 +47,14 @@ export interface ImageTextRetrieval {
  * @see Karpathy and Fei-Fei, Deep Visual-Semantic Alignments, CVPR 2015, section 4.1
  */
 export async function imageTextRetrieval(options: ImageTextOptions): Promise<ImageTextRetrieval> {
+  checkArgument("options", options, {
+    images: "count",
+    imageOf: "numbers",
+    scores: "numbers | function",
+    "blockSize?": "count",
+    "ks?": "numbers",
+  });
+
   const { images, imageOf, ks = [1, 5, 10] } = options;
   const texts = imageOf.length;
   for (let t = 0; t < texts; t++) {

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import { FloatSorter } from "./float-sorter.ts";
 
 /** Precision and recall of a ranking at one cut-off, as fractions in 0 … 1. */
@@ -96,6 +97,8 @@ export function rankRows(options: {
   readonly columns: number;
   readonly ks?: readonly number[] | undefined;
 }): RowQuality {
+  checkArgument("options", options, { scores: "numbers", labels: "bytes", columns: "count", "ks?": "numbers" });
+
   const { scores, labels, columns, ks = [1, 5, 10] } = options;
   const rows = scores.length / columns;
   const empty = () => new Float64Array(rows).fill(Number.NaN);

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { RankingAverage, type RankingQuality } from "./ranking.ts";
 
 /** Retrieval in both directions. */
@@ -57,6 +57,8 @@ const blockScores = 2 ** 24;
  * @see ViLLA paper, section 4 (retrieval on DocMNIST)
  */
 export async function retrievalMetrics(input: RetrievalInput): Promise<RetrievalMetrics> {
+  checkArgument("input", input, { labels: "bytes", regions: "numbers", attributes: "numbers", dimension: "count" });
+
   const { regions, attributes, labels, dimension, ks = [1, 5, 10], scores: scoresOf = dotProducts(input) } = input;
   const regionCount = rowsOf(regions, dimension, "regions");
   const attributeCount = rowsOf(attributes, dimension, "attributes");
