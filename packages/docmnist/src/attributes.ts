@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { type ArgumentRule, checkArgument, VillaError } from "@villa/data";
 import type { OutlineKind } from "./outline.ts";
 
 /** A digit class: the label it has in the digit files and the word for it. */
@@ -101,6 +101,17 @@ export function largestRegionComplexity(attributes: DocMnistAttributes): number 
   return attributes.shapes.length > 0 ? 4 : 2;
 }
 
+/** What {@link DocMnistAttributes} have to be. */
+export const docMnistAttributeRule = {
+  digits: ["object"],
+  colors: ["object"],
+  shapes: ["object"],
+  sizes: ["object"],
+  allowNoShape: "boolean",
+  templates: { digit: ["text"], color: ["text"], shape: ["text"], size: ["text"] },
+  probabilities: { "digits?": "numbers", "colors?": "numbers", "shapes?": "numbers", "sizes?": "numbers" },
+} satisfies ArgumentRule;
+
 /**
  * The attribute vocabulary in the order that embeddings and models use: digits, colours, shapes, sizes. Shapes are listed
  * with rectangle before circle, as the reference does, then the others.
@@ -108,6 +119,8 @@ export function largestRegionComplexity(attributes: DocMnistAttributes): number 
 export function attributeVocabulary(attributes: DocMnistAttributes = docMnistAttributes): {
   groups: { name: string; attributes: string[]; templates: string[] }[];
 } {
+  checkArgument("attributes?", attributes, docMnistAttributeRule);
+
   const rank = (shape: ShapeAttribute): number => outlineRank.indexOf(shape.outline);
   const shapes = [...attributes.shapes].sort((a, b) => rank(a) - rank(b));
   const group = (name: keyof SentenceTemplates, items: readonly { name: string }[]) => ({

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 
 /** Side of a digit picture and of a grid cell, in pixels. */
 export const cellSize = 28;
@@ -58,6 +58,9 @@ export interface IdxArray {
  * @throws VillaError `InvalidFile` when it is something else, truncated, or longer than it says
  */
 export function parseIdx(bytes: Uint8Array, name = "The IDX file"): IdxArray {
+  checkArgument("bytes", bytes, "bytes");
+  checkArgument("name?", name, "text");
+
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const isIdx = bytes.length >= 4 && bytes[0] === 0 && bytes[1] === 0 && bytes[2] === 8 && bytes[3]! >= 1;
   if (!isIdx) throw new VillaError("InvalidFile", `${name} is not an IDX file of unsigned bytes (wrong magic number).`);
@@ -85,6 +88,10 @@ export function parseDigits(
   labels: Uint8Array,
   names: { readonly images: string; readonly labels: string } = { images: "The image file", labels: "The label file" },
 ): DigitSet {
+  checkArgument("images", images, "bytes");
+  checkArgument("labels", labels, "bytes");
+  checkArgument("names?", names, { images: "text", labels: "text" });
+
   const pictures = parseIdx(images, names.images);
   const classes = parseIdx(labels, names.labels);
   if (pictures.shape.length !== 3 || pictures.shape[1] !== cellSize || pictures.shape[2] !== cellSize) {

@@ -1,5 +1,18 @@
-import { type ProgressListener, RandomState, throwIfAborted, VillaError } from "@villa/data";
-import { checkAttributes, type DocMnistAttributes, docMnistAttributes, largestRegionComplexity } from "./attributes.ts";
+import {
+  type ArgumentRule,
+  checkArgument,
+  type ProgressListener,
+  RandomState,
+  throwIfAborted,
+  VillaError,
+} from "@villa/data";
+import {
+  checkAttributes,
+  type DocMnistAttributes,
+  docMnistAttributeRule,
+  docMnistAttributes,
+  largestRegionComplexity,
+} from "./attributes.ts";
 import { cellSize, checkDigits, type DigitSet, type DigitSource, indicesWithLabels } from "./digits.ts";
 import type { DocMnistSample, SplitName } from "./sample.ts";
 import { SampleBuilder } from "./sample-builder.ts";
@@ -46,6 +59,22 @@ export function generateDocMnist(options: DocMnistOptions): DocMnistDataset {
   return dataset;
 }
 
+/** What {@link DocMnistOptions} have to be. */
+export const docMnistOptions = {
+  digits: { train: "object", "test?": "object" },
+  attributeBudget: "number",
+  targetSampleComplexity: "number",
+  "valAttributeBudget?": "number",
+  "testAttributeBudget?": "number",
+  "seed?": "number",
+  "random?": { shuffle: "function" },
+  "attributes?": docMnistAttributeRule,
+  "gridSize?": "number",
+  "reuseImage?": "boolean",
+  "onProgress?": "function",
+  "signal?": "object",
+} satisfies ArgumentRule;
+
 /**
  * Generates a dataset one image at a time: train, then val, then test. Nothing is kept, so memory does not grow with the
  * budget. Each sample's image is the caller's, unless `reuseImage` is set.
@@ -55,6 +84,8 @@ export function generateDocMnist(options: DocMnistOptions): DocMnistDataset {
  * @see ViLLA paper, section 3.1, "DocMNIST"
  */
 export function streamDocMnist(options: DocMnistOptions): Generator<DocMnistSample, void, undefined> {
+  checkArgument("options", options, docMnistOptions);
+
   checkOptions(options); // here and not in the generator function, so that a mistake shows at the call
   return generate(options);
 }

@@ -1,4 +1,4 @@
-import { RandomState, VillaError } from "@villa/data";
+import { checkArgument, RandomState, VillaError } from "@villa/data";
 import { cellSize, type DigitSet, type DigitSource } from "./digits.ts";
 import { digitSkeletons, type Stroke, type StrokePoint } from "./strokes.ts";
 
@@ -22,6 +22,10 @@ const pointsPerSegment = 8;
  * @param count how many; classes appear in random order
  */
 export function glyphDigits(seed: number, count: number, options: GlyphOptions = {}): DigitSet {
+  checkArgument("seed", seed, "number");
+  checkArgument("count", count, "count");
+  checkArgument("options?", options, { "labels?": "numbers" });
+
   if (!Number.isInteger(count) || count < 0) {
     throw new VillaError("InvalidArgument", `The number of digits must be a whole number of at least 0, not ${count}.`);
   }
@@ -79,6 +83,9 @@ export interface GlyphSourceOptions extends GlyphOptions {
  * @param seed of the dataset
  */
 export function glyphSource(seed: number, options: GlyphSourceOptions = {}): DigitSource {
+  checkArgument("seed", seed, "number");
+  checkArgument("options?", options, { "train?": "number", "test?": "number", "labels?": "numbers" });
+
   const { train = 5000, test = 0, labels } = options;
   // Other seeds than the dataset's: its draws must not repeat the glyphs' own.
   const digits = { train: glyphDigits((seed ^ 0x5eed_0001) >>> 0, train, { labels }) };

@@ -1,4 +1,4 @@
-import { crc32, VillaError } from "@villa/data";
+import { checkArgument, crc32, VillaError } from "@villa/data";
 import { CoordinateDeflater } from "./coordinate-deflate.ts";
 
 /**
@@ -21,6 +21,9 @@ export class ImageFileEncoder {
    * @throws VillaError `InvalidArgument`
    */
   constructor(width: number, height: number) {
+    checkArgument("width", width, "count");
+    checkArgument("height", height, "count");
+
     const isSide = (side: number): boolean => Number.isInteger(side) && side >= 1 && side <= 256;
     if (!isSide(width) || !isSide(height)) {
       throw new VillaError(

@@ -1,4 +1,4 @@
-import { type Box, type RgbaImage, VillaError } from "@villa/data";
+import { type Box, checkArgument, type RgbaImage, VillaError } from "@villa/data";
 import { Canvas, type Rgb } from "./canvas.ts";
 import { characterSize, wrapText } from "./font.ts";
 
@@ -71,6 +71,16 @@ const frames: readonly Rgb[] = [
  * @example await writeFile("sample.png", encodePng(renderSample(sample)));
  */
 export function renderSample(sample: RenderableSample, options: RenderOptions = {}): RgbaImage {
+  checkArgument("sample", sample, {
+    width: "count",
+    height: "count",
+    image: "bytes",
+    regions: ["object"],
+    text: "text",
+    "id?": "number",
+  });
+  checkArgument("options?", options, { "scale?": "number", "boxes?": "boolean", "captions?": "boolean" });
+
   const { scale = 4, boxes = true, captions = true } = options;
   if (!Number.isInteger(scale) || scale < 1 || scale > 16) {
     throw new VillaError("InvalidArgument", `The scale must be a whole number between 1 and 16, not ${scale}.`);
@@ -110,6 +120,14 @@ export function renderSample(sample: RenderableSample, options: RenderOptions = 
  * @throws VillaError `InvalidArgument` without samples
  */
 export function montage(samples: Iterable<RenderableSample>, options: MontageOptions = {}): RgbaImage {
+  checkArgument("samples", samples, "iterable");
+  checkArgument("options?", options, {
+    "columns?": "count",
+    "scale?": "number",
+    "boxes?": "boolean",
+    "captions?": "boolean",
+  });
+
   const all = [...samples];
   const pictures = all.map((sample) => renderSample(sample, options));
   if (pictures.length === 0) throw new VillaError("InvalidArgument", "A montage needs at least one sample.");

@@ -1,4 +1,5 @@
 import type { Box, ImageAnnotation } from "@villa/data";
+import { checkArgument } from "@villa/data";
 
 /** The parts of a dataset. Train and val draw from disjoint training digits, test from the test digits. */
 export type SplitName = "train" | "val" | "test";
@@ -37,11 +38,25 @@ export interface DocMnistSample {
 
 /** Where a dataset folder keeps the image of a sample, relative to the folder. */
 export function imageFilepath(id: number): string {
+  checkArgument("id", id, "number");
+
   return `images/${id}.npz`;
 }
 
 /** The sample as a row of `annotations.feather`. */
 export function sampleAnnotation(sample: DocMnistSample): ImageAnnotation {
+  checkArgument("sample", sample, {
+    id: "number",
+    split: "'train' | 'val' | 'test'",
+    width: "count",
+    height: "count",
+    image: "bytes",
+    regions: ["object"],
+    sentences: ["text"],
+    text: "text",
+    sampleComplexity: "number",
+  });
+
   const { id, width, height, regions, split, text } = sample;
   return {
     imageId: id,

@@ -7,6 +7,7 @@ import {
   withCommonFlags,
   wordList,
 } from "@villa/command-kit";
+import { checkArgument } from "@villa/data";
 import { InvalidArgumentError } from "commander";
 import { digestDataset } from "../node/digest.ts";
 import { visualizeDataset } from "../node/visualize.ts";
@@ -38,6 +39,8 @@ interface VisualizeFlags extends CommonFlags {
 
 /** `docmnist visualize`: draws images of a dataset. */
 export const registerVisualize: RegisterCommand = (program, context) => {
+  checkArgument("program", program, { command: "function" });
+  checkArgument("context", context, "object");
   const command = program
     .command("visualize")
     .description("draw images of a dataset with their regions and text, and what a mapping assigned")

@@ -1,4 +1,5 @@
 import { type ExitCode, impliedCommand, type RegisterCommand, runProgram, type Terminal } from "@villa/command-kit";
+import { checkArgument } from "@villa/data";
 import { Command } from "commander";
 import { registerGenerate, usualCall } from "./generate.ts";
 import { registerDigest, registerVisualize } from "./inspect.ts";
@@ -9,6 +10,8 @@ const commands: readonly RegisterCommand[] = [registerGenerate, registerDigest, 
 
 /** Adds `docmnist` with its commands to a program, such as `villa`. */
 export const registerDocmnist: RegisterCommand = (program, context) => {
+  checkArgument("program", program, { command: "function" });
+  checkArgument("context", context, "object");
   const docmnist = program
     .command("docmnist")
     .description("generate a DocMNIST dataset, or look at one (flags alone mean generate)");
@@ -20,9 +23,20 @@ export const registerDocmnist: RegisterCommand = (program, context) => {
  * The `docmnist` command.
  *
  * @param argv arguments after the command's name; flags alone are those of `generate`
- * @returns exit code: 0 done, 1 failed, 2 called wrongly; never throws
+ * @returns exit code: 0 done, 1 failed, 2 called wrongly
+ * @throws VillaError `InvalidArgument` for arguments that are no texts; nothing else
  */
 export async function runDocmnist(argv: readonly string[], terminal?: Terminal): Promise<ExitCode> {
+  checkArgument("argv", argv, ["text"]);
+  checkArgument("terminal?", terminal, {
+    out: "function",
+    err: "function",
+    interactive: "boolean",
+    "columns?": "count",
+    "status?": "function",
+    "flush?": "function",
+  });
+
   const program = new Command("docmnist").description(
     "DocMNIST: image-text data with controlled complexity, generated bit for bit. Flags alone mean generate.",
   );

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { type ProgressListener, VillaError } from "@villa/data";
+import { checkArgument, type ProgressListener, VillaError } from "@villa/data";
 import { cacheDirectory, downloadFile, readFileBytes } from "@villa/data/node";
 import { type DigitSet, type DigitSource, parseDigits } from "../digits.ts";
 
@@ -42,6 +42,8 @@ const largestFile = 256 * 2 ** 20;
  * @throws VillaError `NotFound`, `InvalidFile`, `Mismatch`
  */
 export async function loadMnist(directory: string): Promise<MnistDigits> {
+  checkArgument("directory", directory, "text");
+
   const isFolder = await stat(directory).then(
     (stats) => stats.isDirectory(),
     () => false,
@@ -80,6 +82,14 @@ export interface MnistDownloadOptions {
  * @throws VillaError `Network`, `ChecksumMismatch`, `FileSystem`, `Aborted`
  */
 export async function downloadMnist(options: MnistDownloadOptions = {}): Promise<string> {
+  checkArgument("options?", options, {
+    "directory?": "text",
+    "mirrors?": ["text"],
+    "files?": ["object"],
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   const { directory = join(cacheDirectory(), "mnist"), mirrors = mnistMirrors, files = mnistFiles } = options;
   for (const { name, md5 } of files) {
     await downloadFile({

@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { shrunk } from "@villa/command-kit";
 import {
+  checkArgument,
   encodePng,
   type ImageAnnotation,
   type MappingAnnotation,
@@ -35,6 +36,15 @@ export interface VisualizeOptions {
  * @throws VillaError `InvalidArgument`, `NotFound`, `InvalidFile`, `FileSystem`
  */
 export async function visualizeDataset(options: VisualizeOptions): Promise<number[]> {
+  checkArgument("options", options, {
+    directory: "text",
+    "imageIds?": "numbers",
+    "count?": "count",
+    "mapping?": "text",
+    out: "text",
+    "scale?": "number",
+  });
+
   const type = extname(options.out).toLowerCase();
   if (type !== ".png" && type !== ".html") {
     throw new VillaError("InvalidArgument", `The output file must end in .png or .html, not "${options.out}".`);

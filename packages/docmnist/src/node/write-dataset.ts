@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { mkdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { createAnnotationWriter, formatVocabulary, type ImageAnnotation, VillaError } from "@villa/data";
+import { checkArgument, createAnnotationWriter, formatVocabulary, type ImageAnnotation, VillaError } from "@villa/data";
 import { datasetFiles, fileError } from "@villa/data/node";
 import { attributeVocabulary } from "../attributes.ts";
-import { type DocMnistOptions, streamDocMnist } from "../generate.ts";
+import { type DocMnistOptions, docMnistOptions, streamDocMnist } from "../generate.ts";
 import { ImageFileEncoder } from "../image-file.ts";
 import type { SplitName } from "../sample.ts";
 import { imageFilepath, sampleAnnotation } from "../sample.ts";
@@ -44,6 +44,8 @@ const rowsPerBatch = 2048;
  * @throws VillaError `AlreadyExists`, `InvalidArgument`, `Mismatch`, `FileSystem`, `Aborted`
  */
 export async function writeDataset(options: WriteDatasetOptions): Promise<WrittenDataset> {
+  checkArgument("options", options, { ...docMnistOptions, "out?": "text", "name?": "text", "overwrite?": "boolean" });
+
   const parent = resolve(options.out ?? "data");
   const samples = streamDocMnist({ ...options, reuseImage: true });
   if (options.name !== undefined) checkTarget(join(parent, options.name), options.overwrite);
