@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 
 /** Attributes of a fused kernel: plain numbers, flags, words and lists of numbers. */
 export type FusedAttributes = Record<string, number | boolean | string | number[]>;
@@ -48,6 +49,10 @@ export function runFused(
   inputs: Record<string, tf.Tensor>,
   attributes: FusedAttributes = {},
 ): tf.Tensor[] | undefined {
+  checkArgument("name", name, "text");
+  checkArgument("inputs", inputs, "object");
+  checkArgument("attributes?", attributes, "object");
+
   if (!hasFused(name)) return undefined;
   const outputs: tf.Tensor | tf.Tensor[] = tf.engine().runKernel(name, inputs, attributes);
   return Array.isArray(outputs) ? outputs : [outputs];
@@ -55,5 +60,7 @@ export function runFused(
 
 /** True when the current backend registers the fused kernel. */
 export function hasFused(name: FusedKernelName): boolean {
+  checkArgument("name", name, "text");
+
   return Boolean(tf.getKernel(name, tf.getBackend()));
 }

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 
 /** What a probe found: the backend can run here, or the sentence that says why it cannot. */
 export type BackendProbe =
@@ -53,7 +53,10 @@ export interface UseBackendOptions {
  * @throws VillaError `InvalidArgument` when no candidate has the forced name; `BackendUnavailable` with the reason when
  * the forced one, or every one, cannot run.
  */
-export async function useBackend({ candidates, name }: UseBackendOptions): Promise<ActiveBackend> {
+export async function useBackend(options: UseBackendOptions): Promise<ActiveBackend> {
+  checkArgument("options", options, { candidates: ["object"], "name?": "text" });
+  const { candidates, name } = options;
+
   const wanted = name ?? requestedByEnvironment();
   if (wanted === undefined || wanted === "auto") return firstAvailable(candidates);
   const candidate = candidates.find((each) => each.name === wanted);
@@ -82,8 +85,21 @@ export interface BackendReport {
  */
 export async function probeBackends(
   candidates: readonly BackendCandidate[],
-  { forced }: { readonly forced?: string | undefined } = {},
+  options: { readonly forced?: string | undefined } = {},
 ): Promise<BackendReport[]> {
+  checkArgument("candidates", candidates, [
+    {
+      name: "text",
+      device: "'gpu' | 'cpu'",
+      probe: "function",
+      activate: "function",
+      "lost?": "function",
+      "dispose?": "function",
+    },
+  ]);
+  checkArgument("options?", options, { "forced?": "text" });
+  const { forced } = options;
+
   const reports: BackendReport[] = [];
   for (const candidate of candidates) {
     const { name, device } = candidate;

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import * as v from "valibot";
 
 /**
@@ -12,6 +12,9 @@ export function checkConfig<Schema extends v.GenericSchema>(
   values: unknown,
   spell: (path: string) => string = (path) => path,
 ): v.InferOutput<Schema> {
+  checkArgument("schema", schema, { "~run": "function" });
+  checkArgument("spell?", spell, "function");
+
   const result = v.safeParse(schema, values);
   if (result.success) return result.output;
   const sentences = result.issues.map((issue) => {
@@ -30,6 +33,9 @@ export function checkConfig<Schema extends v.GenericSchema>(
  * mergeSettings({ epochs: 10, optimizer: { lr: 1e-3, weightDecay: 0 } }, { optimizer: { lr: 1e-4 } });
  */
 export function mergeSettings(base: object, over: object): Record<string, unknown> {
+  checkArgument("base", base, "object");
+  checkArgument("over", over, "object");
+
   const merged: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const below = Object.hasOwn(merged, key) ? merged[key] : undefined;

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { checkArgument } from "@villa/data";
 import { fileError } from "@villa/data/node";
 import type * as v from "valibot";
 import { type ResolveConfigOptions, resolveConfig } from "./resolve.ts";
@@ -11,6 +12,12 @@ import { type ResolveConfigOptions, resolveConfig } from "./resolve.ts";
 export function resolveConfigFiles<Schema extends v.GenericSchema>(
   options: Omit<ResolveConfigOptions<Schema>, "readFile">,
 ): v.InferOutput<Schema> {
+  checkArgument("options", options, {
+    schema: { "~run": "function" },
+    "experiments?": "object",
+    "overrides?": ["text"],
+  });
+
   return resolveConfig({ ...options, readFile: readTextIfPresent });
 }
 

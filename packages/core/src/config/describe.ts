@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import type * as v from "valibot";
 import { schemaPaths } from "./schema-paths.ts";
 import { snakeCase } from "./spelling.ts";
@@ -14,6 +15,8 @@ export interface SettingDescription {
 
 /** Every setting of a schema, in its order. */
 export function describeSettings(schema: v.GenericSchema): SettingDescription[] {
+  checkArgument("schema", schema, { "~run": "function" });
+
   return schemaPaths(schema)
     .filter(({ isGroup }) => !isGroup)
     .map(({ path, fallback, help }) => ({

@@ -1,5 +1,9 @@
+import { checkArgument } from "@villa/data";
 /** Number of single-letter edits between two words. */
 export function editDistance(a: string, b: string): number {
+  checkArgument("a", a, "text");
+  checkArgument("b", b, "text");
+
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
@@ -16,6 +20,9 @@ export function editDistance(a: string, b: string): number {
  * `temp` finds `loss.temp`.
  */
 export function nearestName(wrong: string, valid: readonly string[]): string | undefined {
+  checkArgument("wrong", wrong, "text");
+  checkArgument("valid", valid, ["text"]);
+
   const plain = (name: string) => name.toLowerCase().replace(/[_-]/g, "");
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;

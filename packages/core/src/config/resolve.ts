@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type * as v from "valibot";
 import { parse as parseYaml } from "yaml";
 import { checkConfig, isRecord } from "./check.ts";
@@ -38,6 +38,13 @@ export interface ResolveConfigOptions<Schema extends v.GenericSchema> {
 export function resolveConfig<Schema extends v.GenericSchema>(
   options: ResolveConfigOptions<Schema>,
 ): v.InferOutput<Schema> {
+  checkArgument("options", options, {
+    schema: { "~run": "function" },
+    "experiments?": "object",
+    "overrides?": ["text"],
+    "readFile?": "function",
+  });
+
   const paths = schemaPaths(options.schema);
   const assignments = (options.overrides ?? []).map(splitAssignment);
   const values: Record<string, unknown> = {};

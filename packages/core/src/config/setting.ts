@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import * as v from "valibot";
 
 /** A schema that a missing value passes too, as its default. */
@@ -16,8 +17,13 @@ export function setting<Input, Output>(
   rule: v.GenericSchema<Input, Output>,
   fallback: NoInfer<Input>,
   help: string,
-  { shortName }: { readonly shortName?: string | undefined } = {},
+  options: { readonly shortName?: string | undefined } = {},
 ): Setting<Input, Output> {
+  checkArgument("rule", rule, { "~run": "function" });
+  checkArgument("help", help, "text");
+  checkArgument("options?", options, { "shortName?": "text" });
+  const { shortName } = options;
+
   return v.optional(described(rule, help, shortName), fallback) as Setting<Input, Output>;
 }
 
@@ -26,6 +32,9 @@ export function requiredSetting<Input, Output>(
   rule: v.GenericSchema<Input, Output>,
   help: string,
 ): v.GenericSchema<Input, Output> {
+  checkArgument("rule", rule, { "~run": "function" });
+  checkArgument("help", help, "text");
+
   return described(rule, help, undefined);
 }
 
@@ -36,6 +45,8 @@ export function settingGroup<const Entries extends v.ObjectEntries>(
   v.StrictObjectSchema<Entries, undefined>,
   () => v.InferInput<v.StrictObjectSchema<Entries, undefined>>
 > {
+  checkArgument("entries", entries, "object");
+
   return v.optional(v.strictObject(entries), () => ({}) as v.InferInput<v.StrictObjectSchema<Entries, undefined>>);
 }
 
@@ -51,6 +62,9 @@ export function notNegative(): v.GenericSchema<number> {
 
 /** A whole number of at least `least`. */
 export function whole(least: number, most: number = Number.MAX_SAFE_INTEGER): v.GenericSchema<number> {
+  checkArgument("least", least, "number");
+  checkArgument("most?", most, "number");
+
   return v.pipe(v.number(), v.safeInteger(), v.minValue(least), v.maxValue(most));
 }
 
@@ -61,6 +75,8 @@ export function filledText(): v.GenericSchema<string> {
 
 /** A list, or a list as an override writes it: "0.05,0.1". Words that are not numbers stay words. */
 export function listOf<Item>(item: v.GenericSchema<Item>): v.GenericSchema<string | number | readonly Item[], Item[]> {
+  checkArgument("item", item, { "~run": "function" });
+
   const list = v.pipe(
     v.union([v.string(), v.number(), v.array(v.unknown())]),
     v.transform((value) => (Array.isArray(value) ? value : String(value).split(",").map(word))),

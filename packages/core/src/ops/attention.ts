@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
 
 /** How {@link attention} splits its rows. */
@@ -28,6 +29,11 @@ export function attention(
   value: tf.Tensor2D,
   options: AttentionOptions,
 ): tf.Tensor2D {
+  checkArgument("query", query, "tensor2");
+  checkArgument("key", key, "tensor2");
+  checkArgument("value", value, "tensor2");
+  checkArgument("options", options, { count: "count", heads: "count", "mask?": "tensor4" });
+
   const { mask } = options;
   const attend = tf.customGrad((...args) => {
     const [query, key, value, save] = args as unknown as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D, tf.GradSaveFunc];

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
 
 /**
@@ -11,6 +11,9 @@ import { runFused } from "../backend/fused.ts";
  * @throws VillaError `Mismatch` when the window is larger than the image
  */
 export function avgPool2d(x: tf.Tensor4D, size: number): tf.Tensor4D {
+  checkArgument("x", x, "tensor4");
+  checkArgument("size", size, "count");
+
   const [, height, width] = x.shape;
   if (size === 1) return tf.clone(x);
   if (height < size || width < size) {

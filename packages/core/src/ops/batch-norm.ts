@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
 import { sumRows } from "./reduce.ts";
 
@@ -31,6 +31,17 @@ export interface BatchNormTrainOptions extends BatchNormParameters {
  * @throws VillaError `Mismatch` when a channel has a single value (its variance is undefined), as torch does
  */
 export function batchNormTrain<T extends tf.Tensor>(x: T, options: BatchNormTrainOptions): T {
+  checkArgument("x", x, "tensor");
+  checkArgument("options", options, {
+    "runningMean?": "tensor",
+    "runningVar?": "tensor",
+    "momentum?": "number",
+    gamma: "tensor",
+    beta: "tensor",
+    "eps?": "number",
+    "relu?": "boolean",
+  });
+
   const { gamma, beta, runningMean, runningVar, momentum = 0.1, eps = 1e-5, relu = false } = options;
   const channels = gamma.size;
   const rows = x.size / channels;
@@ -68,6 +79,16 @@ export function batchNormInference<T extends tf.Tensor>(
   x: T,
   options: BatchNormParameters & { readonly runningMean: tf.Tensor; readonly runningVar: tf.Tensor },
 ): T {
+  checkArgument("x", x, "tensor");
+  checkArgument("options", options, {
+    gamma: "tensor",
+    beta: "tensor",
+    "eps?": "number",
+    "relu?": "boolean",
+    runningMean: "tensor",
+    runningVar: "tensor",
+  });
+
   const { gamma, beta, runningMean, runningVar, eps = 1e-5, relu = false } = options;
   const channels = gamma.size;
   const apply = tf.customGrad((...args) => {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 
 /** Settings of {@link conv2d}. */
 export interface Conv2dOptions {
@@ -14,11 +15,12 @@ export interface Conv2dOptions {
  * @param filter [kh, kw, I, O] (HWIO; a torch weight is OIHW)
  * @returns [B, ⌊(H + 2·padding - kh)/stride⌋ + 1, …, O]
  */
-export function conv2d(
-  x: tf.Tensor4D,
-  filter: tf.Tensor4D | tf.Variable,
-  { stride = 1, padding = 0 }: Conv2dOptions = {},
-): tf.Tensor4D {
+export function conv2d(x: tf.Tensor4D, filter: tf.Tensor4D | tf.Variable, options: Conv2dOptions = {}): tf.Tensor4D {
+  checkArgument("x", x, "tensor4");
+  checkArgument("filter", filter, "tensor");
+  checkArgument("options?", options, { "stride?": "count", "padding?": "number" });
+  const { stride = 1, padding = 0 } = options;
+
   const [kernelHeight, kernelWidth, inputs, outputs] = filter.shape as [number, number, number, number];
   const [batch, height, width] = x.shape;
   if (kernelHeight === 1 && kernelWidth === 1 && stride === 1 && padding === 0) {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 
 /**
  * Rows of a table by their numbers, differentiable.
@@ -11,6 +12,9 @@ import * as tf from "@tensorflow/tfjs-core";
  * @returns [rows, W]
  */
 export function embedding(table: tf.Tensor2D | tf.Variable, rows: ArrayLike<number>): tf.Tensor2D {
+  checkArgument("table", table, "tensor");
+  checkArgument("rows", rows, "numbers");
+
   const [size, width] = table.shape as [number, number];
   const look = tf.customGrad((input) => {
     const value = tf.gather(input as tf.Tensor2D, tf.tensor1d(Int32Array.from(rows), "int32"));

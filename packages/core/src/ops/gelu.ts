@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
 
 /**
@@ -13,6 +14,9 @@ export type GeluKind = "gelu" | "gelu_tanh" | "quick_gelu";
  * @param x any shape, float32
  */
 export function gelu<T extends tf.Tensor>(x: T, kind: GeluKind = "gelu"): T {
+  checkArgument("x", x, "tensor");
+  checkArgument("kind?", kind, "'gelu' | 'gelu_tanh' | 'quick_gelu'");
+
   const activate = tf.customGrad((input, save) => {
     const x = input as tf.Tensor;
     (save as tf.GradSaveFunc)([x]);

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 
 /**
  * Symmetric InfoNCE over matching rows: ½ cross-entropy image→text + ½ text→image, the mean over rows.
@@ -16,8 +16,13 @@ import { VillaError } from "@villa/data";
 export function infoNCE(
   imageEmbeddings: tf.Tensor2D,
   textEmbeddings: tf.Tensor2D,
-  { temperature }: { readonly temperature: number | tf.Scalar },
+  options: { readonly temperature: number | tf.Scalar },
 ): tf.Scalar {
+  checkArgument("imageEmbeddings", imageEmbeddings, "tensor2");
+  checkArgument("textEmbeddings", textEmbeddings, "tensor2");
+  checkArgument("options", options, { temperature: "number | tensor" });
+  const { temperature } = options;
+
   requireMatchingRows(imageEmbeddings, textEmbeddings, "infoNCE");
   const scale = typeof temperature === "number" ? 1 / temperature : tf.reciprocal(temperature);
   const logits = tf.mul(tf.matMul(imageEmbeddings, textEmbeddings, false, true), scale) as tf.Tensor2D; // [R, R]

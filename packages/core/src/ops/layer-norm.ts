@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
 import { sumRows } from "./reduce.ts";
 
@@ -14,6 +15,11 @@ import { sumRows } from "./reduce.ts";
  * @returns x's shape
  */
 export function layerNorm<T extends tf.Tensor>(x: T, gamma: tf.Tensor, beta: tf.Tensor, epsilon = 1e-5): T {
+  checkArgument("x", x, "tensor");
+  checkArgument("gamma", gamma, "tensor");
+  checkArgument("beta", beta, "tensor");
+  checkArgument("epsilon?", epsilon, "number");
+
   const channels = x.shape.at(-1)!;
   const normalize = tf.customGrad((...args) => {
     const [x, gamma, beta, save] = args as unknown as [tf.Tensor2D, tf.Tensor1D, tf.Tensor1D, tf.GradSaveFunc];

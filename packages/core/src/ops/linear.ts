@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 
 /**
  * x · weightᵀ + bias, with the weight as torch stores it.
@@ -9,6 +10,10 @@ import * as tf from "@tensorflow/tfjs-core";
  * @returns [..., out]
  */
 export function linear(x: tf.Tensor, weight: tf.Tensor2D | tf.Variable, bias?: tf.Tensor1D | tf.Variable): tf.Tensor {
+  checkArgument("x", x, "tensor");
+  checkArgument("weight", weight, "tensor");
+  checkArgument("bias?", bias, "tensor");
+
   const [outputs, inputs] = weight.shape as [number, number];
   const rows = tf.reshape(x, [-1, inputs]); // [..., in] -> [N, in]
   const product = tf.matMul(rows, weight as tf.Tensor2D, false, true); // [N, out]

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 
 /**
  * x / max(‖x‖₂, eps) along an axis, as torch's `F.normalize`.
@@ -8,6 +9,10 @@ import * as tf from "@tensorflow/tfjs-core";
  * @param x any shape, float32
  */
 export function l2Normalize<T extends tf.Tensor>(x: T, axis = -1, eps = 1e-12): T {
+  checkArgument("x", x, "tensor");
+  checkArgument("axis?", axis, "number");
+  checkArgument("eps?", eps, "number");
+
   const along = axis < 0 ? x.rank + axis : axis;
   const normalize = tf.customGrad((input, save) => {
     const x = input as tf.Tensor;
@@ -32,6 +37,10 @@ export function l2Normalize<T extends tf.Tensor>(x: T, axis = -1, eps = 1e-12): 
  * @returns x's shape without the axis (or with a 1 there when `keepDims`)
  */
 export function logSumExp(x: tf.Tensor, axis = -1, keepDims = false): tf.Tensor {
+  checkArgument("x", x, "tensor");
+  checkArgument("axis?", axis, "number");
+  checkArgument("keepDims?", keepDims, "boolean");
+
   const along = axis < 0 ? x.rank + axis : axis;
   const reduced = x.shape.filter((_, index) => index !== along);
   const reduce = tf.customGrad((input, save) => {

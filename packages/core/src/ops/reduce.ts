@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
 
 /**
@@ -8,6 +9,8 @@ import { runFused } from "../backend/fused.ts";
  * Records no gradient of its own kernel; use it in backward passes and inside `tf.customGrad`.
  */
 export function sumRows(x: tf.Tensor): tf.Tensor1D {
+  checkArgument("x", x, "tensor");
+
   const channels = x.shape.at(-1) ?? 1;
   const rows = channels === 0 ? 0 : x.size / channels;
   return tf.tidy(() => {

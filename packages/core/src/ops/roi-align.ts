@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { denseRoiProduct, separableRoiProduct } from "./roi-products.ts";
 
 /** Settings of {@link roiAlign}; the defaults are those of ViLLA. */
@@ -36,6 +36,17 @@ export function roiAlign(
   imageIndex: ArrayLike<number>,
   options: RoiAlignOptions,
 ): tf.Tensor4D {
+  checkArgument("features", features, "tensor4");
+  checkArgument("boxes", boxes, "numbers");
+  checkArgument("imageIndex", imageIndex, "numbers");
+  checkArgument("options", options, {
+    "outputSize?": "count",
+    spatialScale: "number",
+    "samplingRatio?": "count",
+    "aligned?": "boolean",
+    "pool?": "number",
+  });
+
   const [batch, height, width] = features.shape;
   return prepareRoiAlign(boxes, imageIndex, [batch, height, width], options)(features);
 }
@@ -49,9 +60,22 @@ export function roiAlign(
 export function prepareRoiAlign(
   boxes: ArrayLike<number>,
   imageIndex: ArrayLike<number>,
-  [batch, height, width]: readonly [batch: number, height: number, width: number],
-  { outputSize = 14, spatialScale, samplingRatio = 0, aligned = true, pool = 1 }: RoiAlignOptions,
+  sizes: readonly [batch: number, height: number, width: number],
+  options: RoiAlignOptions,
 ): (features: tf.Tensor4D) => tf.Tensor4D {
+  checkArgument("boxes", boxes, "numbers");
+  checkArgument("imageIndex", imageIndex, "numbers");
+  checkArgument("sizes", sizes, "numbers");
+  checkArgument("options", options, {
+    "outputSize?": "count",
+    spatialScale: "number",
+    "samplingRatio?": "count",
+    "aligned?": "boolean",
+    "pool?": "number",
+  });
+  const [batch, height, width] = sizes;
+  const { outputSize = 14, spatialScale, samplingRatio = 0, aligned = true, pool = 1 } = options;
+
   if (outputSize % pool !== 0) {
     throw new VillaError("InvalidArgument", `A pool of ${pool} does not divide roiAlign's ${outputSize} bins.`);
   }

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 /** How regions are sampled; see torchvision's `roi_align`. */
 export interface RoiGeometry {
   readonly outputSize: number;
@@ -26,6 +27,17 @@ const f32 = Math.fround;
  * @returns [outputSize / pool, length] row-major; all zero for a region of no extent
  */
 export function roiAxisWeights(low: number, high: number, length: number, geometry: RoiGeometry): Float64Array {
+  checkArgument("low", low, "number");
+  checkArgument("high", high, "number");
+  checkArgument("length", length, "count");
+  checkArgument("geometry", geometry, {
+    outputSize: "count",
+    spatialScale: "number",
+    samplingRatio: "count",
+    aligned: "boolean",
+    pool: "number",
+  });
+
   const { outputSize, samplingRatio, aligned, pool } = geometry;
   const scale = f32(geometry.spatialScale);
   const offset = aligned ? 0.5 : 0;

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 import { requireMatchingRows } from "./info-nce.ts";
 
 /**
@@ -17,8 +18,13 @@ import { requireMatchingRows } from "./info-nce.ts";
 export function sigmoidLoss(
   imageEmbeddings: tf.Tensor2D,
   textEmbeddings: tf.Tensor2D,
-  { temperature, bias }: { readonly temperature: number | tf.Scalar; readonly bias: number | tf.Scalar },
+  options: { readonly temperature: number | tf.Scalar; readonly bias: number | tf.Scalar },
 ): tf.Scalar {
+  checkArgument("imageEmbeddings", imageEmbeddings, "tensor2");
+  checkArgument("textEmbeddings", textEmbeddings, "tensor2");
+  checkArgument("options", options, { temperature: "number | tensor", bias: "number | tensor" });
+  const { temperature, bias } = options;
+
   requireMatchingRows(imageEmbeddings, textEmbeddings, "sigmoidLoss");
   const products = tf.matMul(imageEmbeddings, textEmbeddings, false, true); // [R, R]
   return signedCrossEntropy(tf.add(tf.div(products, temperature), bias) as tf.Tensor2D);

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { runFused } from "../backend/fused.ts";
 import { readTensor, toTensor } from "../ops/tensor-data.ts";
 import type { Optimizer, OptimizerState } from "./optimizer.ts";
@@ -43,6 +43,14 @@ abstract class AdamFamily implements Optimizer {
   readonly #moments = new Map<string, Moments>();
 
   constructor(options: AdamOptions, decoupled: boolean) {
+    checkArgument("options", options, {
+      parameters: "Map",
+      learningRate: "number",
+      "betas?": "numbers",
+      "adamEpsilon?": "number",
+      "weightDecay?": "number",
+      "withoutDecay?": "Set",
+    });
     this.learningRate = options.learningRate;
     this.#parameters = options.parameters;
     this.#betas = options.betas ?? adamDefaults.betas;
@@ -153,7 +161,8 @@ export class Adam extends AdamFamily {
 /** Adam with decoupled decay (0.01 by default), equal to `torch.optim.AdamW`: Stage 1's optimiser. */
 export class AdamW extends AdamFamily {
   constructor(options: AdamOptions) {
-    super({ ...options, weightDecay: options.weightDecay ?? adamDefaults.decoupledWeightDecay }, true);
+    // What is no object is refused by the family.
+    super({ ...options, weightDecay: options?.weightDecay ?? adamDefaults.decoupledWeightDecay }, true);
   }
 }
 

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { LearningRateSchedule } from "./optimizer.ts";
 
 /** Settings of {@link CosineSchedule}. */
@@ -22,7 +22,14 @@ export class CosineSchedule implements LearningRateSchedule {
   readonly #totalSteps: number;
 
   /** @throws VillaError `InvalidArgument` when the warm-up takes all of the steps */
-  constructor({ optimizer, warmupSteps = 0, totalSteps }: CosineScheduleOptions) {
+  constructor(options: CosineScheduleOptions) {
+    checkArgument("options", options, {
+      optimizer: { learningRate: "number" },
+      "warmupSteps?": "number",
+      totalSteps: "number",
+    });
+    const { optimizer, warmupSteps = 0, totalSteps } = options;
+
     if (!(warmupSteps >= 0 && warmupSteps < totalSteps)) {
       throw new VillaError(
         "InvalidArgument",

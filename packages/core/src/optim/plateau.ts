@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { LearningRateSchedule } from "./optimizer.ts";
 
 /** Settings of {@link ReduceLROnPlateau}. */
@@ -31,13 +31,16 @@ export class ReduceLROnPlateau implements LearningRateSchedule<ReduceLROnPlateau
   #best = Number.POSITIVE_INFINITY;
   #badEpochs = 0;
 
-  constructor({
-    optimizer,
-    factor = 0.5,
-    patience = 1,
-    threshold = 0.005,
-    minimumLearningRate = 0,
-  }: ReduceLROnPlateauOptions) {
+  constructor(options: ReduceLROnPlateauOptions) {
+    checkArgument("options", options, {
+      optimizer: { learningRate: "number" },
+      "factor?": "number",
+      "patience?": "number",
+      "threshold?": "number",
+      "minimumLearningRate?": "number",
+    });
+    const { optimizer, factor = 0.5, patience = 1, threshold = 0.005, minimumLearningRate = 0 } = options;
+
     if (!(factor > 0 && factor < 1)) {
       throw new VillaError("InvalidArgument", `The plateau factor must lie between 0 and 1; got ${factor}.`);
     }

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 /** What {@link EarlyStopping} remembers, for checkpoints. */
 export interface EarlyStoppingState {
   /** Null stands for "none yet". */
@@ -16,6 +17,8 @@ export class EarlyStopping {
 
   /** @param patience epochs without improvement after which to stop; Infinity never stops */
   constructor(patience = Number.POSITIVE_INFINITY) {
+    checkArgument("patience?", patience, "number");
+
     this.#patience = patience;
   }
 

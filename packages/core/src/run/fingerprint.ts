@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { snakeCaseKeys } from "../config/spelling.ts";
 
 /** What decides a run's numbers, by the name that a message gives it. Members that are undefined decide nothing. */
@@ -6,11 +6,16 @@ export type Fingerprint = Readonly<Record<string, string | undefined>>;
 
 /** A group of settings as a fingerprint holds it. Files compare these texts, so their form must not change. */
 export function fingerprintText(settings: object): string {
+  checkArgument("settings", settings, "object");
+
   return JSON.stringify(snakeCaseKeys(settings));
 }
 
 /** Names of the members in which two runs differ. */
 export function fingerprintDifferences(one: Fingerprint, other: Fingerprint): string[] {
+  checkArgument("one", one, "object");
+  checkArgument("other", other, "object");
+
   return Object.keys({ ...one, ...other }).filter((key) => one[key] !== other[key]);
 }
 
@@ -21,6 +26,10 @@ export function fingerprintDifferences(one: Fingerprint, other: Fingerprint): st
  * @throws VillaError `Mismatch` naming what differs
  */
 export function requireSameRun(folder: string, found: Fingerprint, own: Fingerprint): void {
+  checkArgument("folder", folder, "text");
+  checkArgument("found", found, "object");
+  checkArgument("own", own, "object");
+
   const differences = fingerprintDifferences(found, own);
   if (differences.length === 0) return;
   const verb = differences.length === 1 ? "differs" : "differ";

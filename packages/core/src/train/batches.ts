@@ -1,4 +1,4 @@
-import { type RandomState, VillaError } from "@villa/data";
+import { checkArgument, type RandomState, VillaError } from "@villa/data";
 
 /** How examples are put into batches. */
 export interface BatchOptions {
@@ -17,6 +17,14 @@ export interface BatchOptions {
  * @throws VillaError `InvalidArgument` when there is none
  */
 export function stepsPerEpoch(options: Omit<BatchOptions, "random">): number {
+  checkArgument("options", options, {
+    examples: "number",
+    batchSize: "count",
+    "dropLast?": "boolean",
+    "shuffle?": "boolean",
+    "stepsPerEpoch?": "number",
+  });
+
   const steps = options.stepsPerEpoch ?? stepsPerPass(options);
   if (Number.isSafeInteger(steps) && steps >= 1 && stepsPerPass(options) >= 1) return steps;
   throw new VillaError("InvalidArgument", `An epoch cannot have ${steps} steps; give a whole number of at least 1.`);
@@ -24,6 +32,15 @@ export function stepsPerEpoch(options: Omit<BatchOptions, "random">): number {
 
 /** The batches of one epoch, as indices of examples. Draws one permutation a pass when shuffling. */
 export function epochBatches(options: BatchOptions): Int32Array[] {
+  checkArgument("options", options, {
+    examples: "number",
+    batchSize: "count",
+    "dropLast?": "boolean",
+    "shuffle?": "boolean",
+    "stepsPerEpoch?": "number",
+    random: { permutation: "function" },
+  });
+
   const { examples, batchSize, shuffle = true, random } = options;
   const steps = stepsPerEpoch(options);
   const perPass = stepsPerPass(options);

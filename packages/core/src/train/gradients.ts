@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 import { releaseTapeInBackwardPass } from "./release.ts";
 
 /** A loss and the gradients by parameter name. The receiver disposes the gradients. */
@@ -17,6 +18,9 @@ export async function lossAndGradients(
   objective: () => tf.Tensor,
   parameters: ReadonlyMap<string, tf.Variable>,
 ): Promise<LossAndGradients> {
+  checkArgument("objective", objective, "function");
+  checkArgument("parameters", parameters, "Map");
+
   const { value, gradients } = parameterGradients(objective, parameters);
   const loss = (await value.data())[0]!;
   value.dispose();
@@ -28,6 +32,9 @@ export function parameterGradients(
   objective: () => tf.Tensor,
   parameters: ReadonlyMap<string, tf.Variable>,
 ): { readonly value: tf.Scalar; readonly gradients: Record<string, tf.Tensor> } {
+  checkArgument("objective", objective, "function");
+  checkArgument("parameters", parameters, "Map");
+
   const recorded = () => {
     const value = objective() as tf.Scalar;
     releaseTapeInBackwardPass();

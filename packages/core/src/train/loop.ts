@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { isVillaError, throwIfAborted, VillaError } from "@villa/data";
+import { checkArgument, isVillaError, throwIfAborted, VillaError } from "@villa/data";
 import { EarlyStopping } from "../run/early-stopping.ts";
 import { epochBatches, stepsPerEpoch } from "./batches.ts";
 import type { EpochResult, TrainOptions, TrainResult } from "./options.ts";
@@ -15,6 +15,35 @@ import { captureRun, type RunParts, type RunPosition, restoreRun } from "./state
  *   checkpoint to resume from belongs to another run
  */
 export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
+  checkArgument("options", options, {
+    examples: "number",
+    batchSize: "count",
+    epochs: "count",
+    "dropLast?": "boolean",
+    "shuffle?": "boolean",
+    "stepsPerEpoch?": "number",
+    random: { getState: "function", setState: "function" },
+    optimizer: {
+      learningRate: "number",
+      step: "function",
+      state: "function",
+      loadState: "function",
+      dispose: "function",
+    },
+    variables: "Map",
+    step: "function",
+    "validate?": "function",
+    "scheduler?": { "beforeStep?": "function", "step?": "function", "state?": "function", "loadState?": "function" },
+    "patience?": "number",
+    "checkpoints?": { saveLast: "function", markBest: "function", loadLast: "function" },
+    "checkpointEverySteps?": "number",
+    "resume?": "boolean",
+    "extra?": "object",
+    "metrics?": { write: "function", "rewind?": "function" },
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   const { optimizer, random, epochs, scheduler, checkpoints, metrics, signal } = options;
   const perEpoch = stepsPerEpoch(options);
   const stopping = new EarlyStopping(options.patience);

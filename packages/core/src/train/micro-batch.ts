@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { type LossAndGradients, parameterGradients } from "./gradients.ts";
 
 /** What {@link contrastiveMicroBatch} needs to know of a model and its loss. */
@@ -31,13 +31,18 @@ export interface ContrastiveMicroBatchOptions<Chunk> {
  *
  * @see Gao et al., Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup (2021)
  */
-export async function contrastiveMicroBatch<Chunk>({
-  chunks,
-  embed,
-  loss,
-  parameters,
-  lossParameters = new Map(),
-}: ContrastiveMicroBatchOptions<Chunk>): Promise<LossAndGradients> {
+export async function contrastiveMicroBatch<Chunk>(
+  options: ContrastiveMicroBatchOptions<Chunk>,
+): Promise<LossAndGradients> {
+  checkArgument("options", options, {
+    chunks: "list",
+    embed: "function",
+    loss: "function",
+    parameters: "Map",
+    "lossParameters?": "Map",
+  });
+  const { chunks, embed, loss, parameters, lossParameters = new Map() } = options;
+
   if (chunks.length === 0) throw new VillaError("InvalidArgument", "A contrastive batch needs at least one chunk.");
   if (chunks.length === 1) {
     const all = new Map([...parameters, ...lossParameters]);

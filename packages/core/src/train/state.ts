@@ -1,5 +1,12 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import { type RandomState, type RandomStateSnapshot, type TensorData, VillaError } from "@villa/data";
+import {
+  type ArgumentRule,
+  checkArgument,
+  type RandomState,
+  type RandomStateSnapshot,
+  type TensorData,
+  VillaError,
+} from "@villa/data";
 import { readTensor, toTensor } from "../ops/tensor-data.ts";
 import type { LearningRateSchedule, Optimizer } from "../optim/optimizer.ts";
 import type { ReduceLROnPlateauState } from "../optim/plateau.ts";
@@ -43,12 +50,36 @@ export interface RunParts {
   readonly random: RandomState;
 }
 
+const runParts: ArgumentRule = {
+  variables: "Map",
+  optimizer: {
+    learningRate: "number",
+    step: "function",
+    state: "function",
+    loadState: "function",
+    dispose: "function",
+  },
+  "scheduler?": "object",
+  stopping: { stopped: "boolean", state: "function", loadState: "function" },
+  random: { getState: "function", setState: "function" },
+};
+
 /** Copies everything that changes into a checkpoint. */
 export async function captureRun(
   parts: RunParts,
   progress: Pick<RunPosition, "epoch" | "step" | "lossSum" | "epochRandom" | "stoppedEarly">,
   extra?: Readonly<Record<string, unknown>>,
 ): Promise<Checkpoint> {
+  checkArgument("parts", parts, runParts);
+  checkArgument("progress", progress, {
+    epoch: "count",
+    step: "count",
+    lossSum: "number",
+    epochRandom: { algorithm: "'MT19937'", key: "numbers", pos: "number", gauss: "null | number" },
+    stoppedEarly: "boolean",
+  });
+  checkArgument("extra?", extra, "object");
+
   const tensors = new Map<string, TensorData>();
   for (const [name, variable] of parts.variables) tensors.set(`model.${name}`, await readTensor(variable));
   const optimizer = await parts.optimizer.state();
@@ -72,7 +103,26 @@ export async function captureRun(
  *
  * @throws VillaError `Mismatch` when it belongs to another model; nothing has been changed then
  */
-export function restoreRun(parts: RunParts, { tensors, position }: Checkpoint): void {
+export function restoreRun(parts: RunParts, checkpoint: Checkpoint): void {
+  checkArgument("parts", parts, runParts);
+  checkArgument("checkpoint", checkpoint, {
+    tensors: "Map",
+    position: {
+      epoch: "count",
+      step: "count",
+      lossSum: "number",
+      epochRandom: "object",
+      random: "object",
+      learningRate: "number",
+      optimizerSteps: "object",
+      scheduler: "null | object",
+      stopping: "object",
+      stoppedEarly: "boolean",
+    },
+    "extra?": "object",
+  });
+  const { tensors, position } = checkpoint;
+
   restoreVariables(parts.variables, tensors);
   const moments = [...tensors].filter(([name]) => name.startsWith("optimizer."));
   parts.optimizer.loadState({
@@ -94,6 +144,9 @@ export function restoreVariables(
   variables: ReadonlyMap<string, tf.Variable>,
   tensors: ReadonlyMap<string, TensorData>,
 ): void {
+  checkArgument("variables", variables, "Map");
+  checkArgument("tensors", tensors, "Map");
+
   for (const [name, variable] of variables) {
     const shape = tensors.get(`model.${name}`)?.shape;
     if (shape?.length !== variable.rank || shape.some((side, axis) => side !== variable.shape[axis])) {

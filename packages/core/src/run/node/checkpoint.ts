@@ -1,6 +1,13 @@
 import { copyFile, link, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isVillaError, openSafetensors, readSafetensors, VillaError, writeSafetensors } from "@villa/data";
+import {
+  checkArgument,
+  isVillaError,
+  openSafetensors,
+  readSafetensors,
+  VillaError,
+  writeSafetensors,
+} from "@villa/data";
 import { atomicWriteFile, fileError, fileSource, readFileBytes, withPath } from "@villa/data/node";
 import type { CheckpointStore } from "../../train/options.ts";
 import type { Checkpoint, RunPosition } from "../../train/state.ts";
@@ -19,6 +26,24 @@ const format = "2";
  * @throws VillaError `FileSystem` when the disk is full or may not be written; the previous checkpoint is intact then
  */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  checkArgument("path", path, "text");
+  checkArgument("checkpoint", checkpoint, {
+    tensors: "Map",
+    position: {
+      epoch: "count",
+      step: "count",
+      lossSum: "number",
+      epochRandom: "object",
+      random: "object",
+      learningRate: "number",
+      optimizerSteps: "object",
+      scheduler: "null | object",
+      stopping: "object",
+      stoppedEarly: "boolean",
+    },
+    "extra?": "object",
+  });
+
   const { tensors, position, extra = {} } = checkpoint;
   const metadata = {
     "villa.format": format,
@@ -59,6 +84,8 @@ export async function readCheckpointExtra(path: string): Promise<Readonly<Record
 export function folderCheckpoints(
   folder: string,
 ): CheckpointStore & { readonly lastPath: string; readonly bestPath: string } {
+  checkArgument("folder", folder, "text");
+
   const lastPath = join(folder, "last.safetensors");
   const bestPath = join(folder, "best.safetensors");
   return {

@@ -1,5 +1,6 @@
 import { appendFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { checkArgument } from "@villa/data";
 import { atomicWriteFile, fileError } from "@villa/data/node";
 import type { MetricsLog, MetricsRecord } from "../metrics.ts";
 
@@ -20,6 +21,8 @@ export interface MetricsFile extends MetricsLog {
  * from, so that each epoch is there once; a half line that a crash left is dropped as well.
  */
 export function jsonlMetrics(path: string): MetricsFile {
+  checkArgument("path", path, "text");
+
   return {
     write: (record) => {
       const line: MetricsLine = { ...record, time: new Date().toISOString() };
@@ -42,6 +45,8 @@ export function jsonlMetrics(path: string): MetricsFile {
  * @throws VillaError `FileSystem` when the file is there but cannot be read
  */
 export async function readMetrics(path: string): Promise<MetricsLine[]> {
+  checkArgument("path", path, "text");
+
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "";
     throw fileError(error, path, "read");

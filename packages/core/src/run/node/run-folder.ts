@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { checkArgument } from "@villa/data";
 import { fileError, folderBeside } from "@villa/data/node";
 import { type Fingerprint, fingerprintDifferences, requireSameRun } from "../fingerprint.ts";
 
@@ -28,7 +29,17 @@ export class RunFolder {
   readonly #results: readonly string[];
   #current: string;
 
-  private constructor({ directory, results }: RunFolderOptions, current: string) {
+  private constructor(options: RunFolderOptions, current: string) {
+    checkArgument("options", options, {
+      directory: "text",
+      resume: "'auto' | 'never'",
+      fingerprint: "object",
+      results: ["text"],
+      readFingerprint: "function",
+    });
+    checkArgument("current", current, "text");
+    const { directory, results } = options;
+
     this.directory = directory;
     this.#results = results;
     this.#current = current;
