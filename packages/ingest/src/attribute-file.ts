@@ -2,6 +2,7 @@ import {
   type AttributeGroup,
   AttributeMentions,
   type AttributeVocabulary,
+  checkArgument,
   isEnglish,
   parseJson,
   VillaError,
@@ -29,6 +30,9 @@ export interface TextRules {
  * @throws VillaError `InvalidFile` saying which entry is wrong
  */
 export function parseAttributeFile(json: string, rules: TextRules = {}): AttributeVocabulary {
+  checkArgument("json", json, "text");
+  checkArgument("rules?", rules, { "negation?": "boolean", "language?": "text" });
+
   const value = parseJson(json, "The file of attributes");
   const own = isRecord(value) ? value : {};
   const language = rules.language ?? (typeof own.language === "string" ? own.language : undefined);
@@ -67,6 +71,7 @@ export function parseAttributeFile(json: string, rules: TextRules = {}): Attribu
 
 /** A vocabulary of the attributes that a table has. */
 export function tableVocabulary(names: readonly string[], rules: TextRules = {}): AttributeVocabulary {
+  checkArgument("names", names, ["text"]);
   return parseAttributeFile(JSON.stringify(names), rules);
 }
 

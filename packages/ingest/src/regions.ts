@@ -1,4 +1,4 @@
-import { type Box, VillaError } from "@villa/data";
+import { type Box, checkArgument, VillaError } from "@villa/data";
 
 /** Regions of images whose rows have no boxes. */
 export type RegionRule =
@@ -9,6 +9,8 @@ export type RegionRule =
 
 /** Reads `full` or `grid:3x3` (columns × rows). @returns undefined for anything else, such as the name of a file */
 export function parseRegionRule(text: string): RegionRule | undefined {
+  checkArgument("text", text, "text");
+
   if (text === "full") return { kind: "full" };
   const match = /^grid:(\d+)[x×](\d+)$/.exec(text);
   if (!match) return undefined;
@@ -27,6 +29,10 @@ export function ruledRegions(
   size: { readonly width: number; readonly height: number },
   names: readonly (string | undefined)[],
 ): readonly Box[] {
+  checkArgument("rule", rule, "object");
+  checkArgument("size", size, { width: "count", height: "count" });
+  checkArgument("names", names, "list");
+
   const { width, height } = size;
   if (rule.kind === "full") return [[0, 0, width, height]];
   if (rule.kind === "proposals") {
@@ -64,11 +70,16 @@ const tolerance = 1;
  * @param clip cuts off what reaches over the edge instead of refusing
  * @throws VillaError `InvalidFile` when the box is outside of the image
  */
-export function fitBox(
-  box: Box,
-  name: string,
-  { source, stored, clip }: { source: Size; stored: Size; clip: boolean },
-): Box {
+export function fitBox(box: Box, name: string, options: { source: Size; stored: Size; clip: boolean }): Box {
+  checkArgument("box", box, "numbers");
+  checkArgument("name", name, "text");
+  checkArgument("options", options, {
+    source: { width: "count", height: "count" },
+    stored: { width: "count", height: "count" },
+    clip: "boolean",
+  });
+  const { source, stored, clip } = options;
+
   const [x0, y0, x1, y1] = box;
   const reaches = Math.max(-x0, -y0, x1 - source.width, y1 - source.height);
   const isOutside = Math.min(x1, y1, source.width - x0, source.height - y0) <= 0;

@@ -1,4 +1,4 @@
-import { type Box, isVillaError, joinSentences, proseSentences, VillaError } from "@villa/data";
+import { type Box, checkArgument, isVillaError, joinSentences, proseSentences, VillaError } from "@villa/data";
 
 /** What a table tells about an image, checked as far as that is possible without its pixels. */
 export interface TableRow {
@@ -67,8 +67,29 @@ export interface RowOptions {
 export function parseRow(
   record: Readonly<Record<string, unknown>>,
   number: number,
-  { columns = {}, boxFormat = "xyxy", language, onBadBox }: RowOptions = {},
+  options: RowOptions = {},
 ): TableRow {
+  checkArgument("record", record, "object");
+  checkArgument("number", number, "number");
+  checkArgument("options?", options, {
+    "columns?": {
+      "id?": "text",
+      "image?": "text",
+      "text?": "text",
+      "boxes?": "text",
+      "masks?": "text",
+      "label_map?": "text",
+      "region_attributes?": "text",
+      "attributes?": "text",
+      "split?": "text",
+      "group?": "text",
+    },
+    "boxFormat?": "'xyxy' | 'xywh'",
+    "language?": "text",
+    "onBadBox?": "function",
+  });
+  const { columns = {}, boxFormat = "xyxy", language, onBadBox } = options;
+
   const cell = (name: ColumnName): unknown => {
     const column = columns[name] ?? name;
     // A table may leave out a column called "constructor".

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
-import { isVillaError, otherKind, type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
+import { checkArgument, isVillaError, otherKind, type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
 import { atomicWriteFile, readFileBytes } from "@villa/data/node";
 import type { Metadata, Sharp } from "sharp";
 
@@ -51,6 +51,15 @@ export async function storeImage(
   id: number,
   options: ImageOptions,
 ): Promise<StoredImage> {
+  checkArgument("source", source, { image: "text", "bytes?": "bytes", folder: "text" });
+  checkArgument("dataset", dataset, "text");
+  checkArgument("id", id, "number");
+  checkArgument("options", options, {
+    format: "'png' | 'npz' | 'keep'",
+    "maxSide?": "number",
+    "autoOrient?": "boolean",
+  });
+
   const input = source.bytes ?? pathInside(source.image, source.folder);
   const picture = await decodePicture(input, options);
   const { width, height } = picture;
@@ -96,12 +105,17 @@ export function pathInside(image: string, folder: string): string {
  * @throws VillaError `InvalidFile`
  */
 export async function readPicture(path: string): Promise<RgbImage> {
+  checkArgument("path", path, "text");
+
   const { width, height, pixels } = await decodePicture(path, {}, path);
   return { width, height, channels: 3, data: planes(pixels) };
 }
 
 /** [3, height, width] bytes as a PNG file. */
-export async function pictureToPng({ width, height, data }: RgbImage): Promise<Uint8Array> {
+export async function pictureToPng(image: RgbImage): Promise<Uint8Array> {
+  checkArgument("image", image, { width: "count", height: "count", channels: "count", data: "bytes" });
+  const { width, height, data } = image;
+
   const { default: sharp } = await import("sharp");
   const area = width * height;
   const interleaved = new Uint8Array(3 * area);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { isVillaError, ownsPart, throwIfAborted, VillaError } from "@villa/data";
+import { checkArgument, isVillaError, ownsPart, throwIfAborted, VillaError } from "@villa/data";
 import { atomicWriteFile, itemsPerPart, readFileBytes } from "@villa/data/node";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
@@ -45,6 +45,40 @@ const mostProblems = 1000;
  *   `InvalidArgument`, `AlreadyExists`, `Mismatch` when shards are missing, `NotFound`, `FileSystem`, `Aborted`
  */
 export async function ingestTable(options: IngestOptions): Promise<IngestResult> {
+  checkArgument("options", options, {
+    "images?": "text",
+    table: "text",
+    out: "text",
+    "columns?": {
+      "id?": "text",
+      "image?": "text",
+      "text?": "text",
+      "boxes?": "text",
+      "region_attributes?": "text",
+      "attributes?": "text",
+      "split?": "text",
+      "group?": "text",
+    },
+    "boxFormat?": "'xyxy' | 'xywh'",
+    "clipBoxes?": "boolean",
+    "regions?": "text",
+    "attributes?": "text",
+    "mine?": "number",
+    "negation?": "boolean",
+    "image?": { "format?": "'png' | 'npz' | 'keep'", "maxSide?": "number", "autoOrient?": "boolean" },
+    "split?": ["list"],
+    "seed?": "number",
+    "encoding?": "text",
+    "limit?": "count",
+    "skipBad?": "boolean",
+    "shard?": { index: "number", count: "count" },
+    "mergeOnly?": "boolean",
+    "overwrite?": "boolean",
+    "onProgress?": "function",
+    "signal?": "object",
+    "store?": "function",
+  });
+
   const { out, shard, overwrite = false } = options;
   throwIfAborted(options.signal);
   if ((shard || options.mergeOnly) && overwrite) {
@@ -233,7 +267,10 @@ function described(problems: readonly RowProblem[]): string {
 }
 
 /** "row 3 (a.jpg): its text is empty" */
-export function describeProblem({ row, image, problem }: RowProblem): string {
+export function describeProblem(input: RowProblem): string {
+  checkArgument("input", input, { row: "number", "image?": "text", problem: "text", "boxOnly?": "boolean" });
+  const { row, image, problem } = input;
+
   return `row ${row}${image === undefined ? "" : ` (${image})`}: ${problem}`;
 }
 

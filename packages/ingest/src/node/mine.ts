@@ -1,4 +1,4 @@
-import { AttributeMentions, storedSentences } from "@villa/data";
+import { AttributeMentions, checkArgument, storedSentences } from "@villa/data";
 import { defaultTemplates } from "../attribute-file.ts";
 
 /** A phrase that many texts have, as an entry of a file of attributes. */
@@ -28,6 +28,9 @@ export async function mineAttributes(
   texts: AsyncIterable<string> | Iterable<string>,
   count: number,
 ): Promise<MinedAttribute[]> {
+  checkArgument("texts", texts, "iterable");
+  checkArgument("count", count, "count");
+
   const { default: nlp } = await import("compromise");
   const phrases = new Map<string, { texts: number; forms: Set<string>; example: string }>();
   const singular = new Map<string, string>();

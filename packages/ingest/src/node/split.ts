@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 
 const usualSplits = ["train", "val", "test"];
 
@@ -12,6 +12,8 @@ export type SplitShares = readonly (readonly [name: string, share: number])[];
  * @throws VillaError `InvalidArgument`
  */
 export function parseSplitShares(text: string): SplitShares {
+  checkArgument("text", text, "text");
+
   const shares = text.split(",").map((part): [string, number] => {
     const [name = "", share = ""] = part.split("=");
     return [name.trim(), share.trim() === "" ? Number.NaN : Number(share)];
@@ -38,6 +40,10 @@ export function parseSplitShares(text: string): SplitShares {
  * table, and the same key falls into the same split tomorrow.
  */
 export function hashSplit(key: string, shares: SplitShares, seed: number): string {
+  checkArgument("key", key, "text");
+  checkArgument("shares", shares, ["list"]);
+  checkArgument("seed", seed, "number");
+
   const bytes = createHash("sha256").update(`${seed}:${key}`).digest();
   const place = bytes.readUIntBE(0, 6) / 2 ** 48;
   let end = 0;

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { throwIfAborted } from "@villa/data";
+import { checkArgument, throwIfAborted } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import type { Pack } from "tar-stream";
 
@@ -21,8 +21,13 @@ export interface TarSample {
 export async function writeTarShard(
   path: string,
   samples: AsyncIterable<TarSample> | Iterable<TarSample>,
-  { signal }: { signal?: AbortSignal | undefined } = {},
+  options: { signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
+  checkArgument("path", path, "text");
+  checkArgument("samples", samples, "iterable");
+  checkArgument("options?", options, { "signal?": "object" });
+  const { signal } = options;
+
   const { pack: createPack } = await import("tar-stream");
   const pack = createPack();
   const filling = fill(pack, samples, signal).catch((error: Error) => pack.destroy(error));
