@@ -64,7 +64,7 @@ export type { GraphWeights } from "./onnx/transformer-layers.ts";
 export { exportVisionModel, exportVisionRegionEncoder, type OnnxExportOptions } from "./onnx/vision-graph.ts";
 export { pixelsEncoder } from "./pixels-encoder.ts";
 export { cropRegion } from "./regions/crop-region.ts";
-export { groupRegions, type Regions } from "./regions/group-regions.ts";
+export { groupRegions, type ImageMasks, type RegionMask, type Regions } from "./regions/group-regions.ts";
 export {
   imageTensor,
   type PictureInput,

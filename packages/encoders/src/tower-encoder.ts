@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Box, type RgbImage, VillaError } from "@villa/data";
 import { cropRegion } from "./regions/crop-region.ts";
-import { checkBoxes } from "./regions/group-regions.ts";
+import { checkBoxes, checkMasks, type ImageMasks } from "./regions/group-regions.ts";
 import { regionInput, wholeInput } from "./regions/picture-input.ts";
 import type { ImageEncoder, ImageTower, RegionOptions } from "./tower.ts";
 
@@ -46,14 +46,15 @@ export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEnc
     options: { regions, ...options, ...(context > 0 ? { context } : {}) },
     tower: "parameters" in tower ? tower : undefined,
     encodeImages: (images) => encodeWhole(tower, images, pixelsPerBatch),
-    async encodeRegions(images, boxes) {
+    async encodeRegions(images, boxes, { masks } = {}) {
       checkBoxes(images, boxes);
+      checkMasks(images, boxes, masks);
       if (regions === "crop") return encodeCrops(tower, images, boxes, { context, regionsPerBatch });
       for (const image of images) checkSize(image, tower, largestImage);
       const embed = regions === "mask" ? tower.maskEmbeddings!.bind(tower) : tower.regionEmbeddings.bind(tower);
       const result = new Rows(boxes, tower.embedDim);
       for (const batch of sameSizeBatches(tower, images, boxes, pixelsPerBatch)) {
-        await encodeBatch(tower, embed, { images, boxes, batch, result, regionsPerBatch });
+        await encodeBatch(tower, embed, { images, boxes, masks, batch, result, regionsPerBatch });
       }
       return result.values;
     },
@@ -64,6 +65,7 @@ export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEnc
 interface Batch {
   readonly images: readonly RgbImage[];
   readonly boxes: readonly (readonly Box[])[];
+  readonly masks: ImageMasks | undefined;
   /** Which of them. */
   readonly batch: readonly number[];
   readonly result: Rows;
@@ -73,12 +75,13 @@ interface Batch {
 async function encodeBatch(
   tower: FrozenTower,
   embed: ImageTower["regionEmbeddings"],
-  { images, boxes, batch, result, regionsPerBatch }: Batch,
+  { images, boxes, masks, batch, result, regionsPerBatch }: Batch,
 ): Promise<void> {
   const input = regionInput(
     tower.input,
     batch.map((image) => images[image]!),
     batch.map((image) => boxes[image]!),
+    masks && batch.map((image) => masks[image]),
   );
   const features = await used(input.images, (images) => tower.features(images));
   try {
@@ -87,11 +90,12 @@ async function encodeBatch(
     const step = Math.ceil(refs.length / Math.ceil(refs.length / regionsPerBatch));
     for (let from = 0; from < refs.length; from += step) {
       const to = Math.min(refs.length, from + step);
-      const { boxes: all, imageIndex, imageWidth } = input.regions;
+      const { boxes: all, imageIndex, imageWidth, masks: ofRegions } = input.regions;
       const part = {
         boxes: Array.prototype.slice.call(all, from * 4, to * 4) as number[],
         imageIndex: Array.prototype.slice.call(imageIndex, from, to) as number[],
         imageWidth,
+        masks: ofRegions?.slice(from, to),
       };
       const rows = await take(embed(features, part));
       refs.slice(from, to).forEach(({ image, region }, i) => {

@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Box, RgbImage, TensorData } from "@villa/data";
 import type { EncoderFiles } from "./files.ts";
-import type { Regions } from "./regions/group-regions.ts";
+import type { ImageMasks, Regions } from "./regions/group-regions.ts";
 import type { PictureInput } from "./regions/picture-input.ts";
 
 /** Sizes and settings as JSON. */
@@ -73,8 +73,16 @@ export interface ImageEncoder {
    * @returns [images, dimension], not normalised
    */
   encodeImages(images: readonly RgbImage[]): Promise<Float32Array>;
-  /** @param boxes each image's regions @returns [R, dimension], image after image, not normalised */
-  encodeRegions(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]): Promise<Float32Array>;
+  /**
+   * @param boxes each image's regions
+   * @param options `masks` of the regions, of the sizes of the images; only `regions: "mask"` looks at them
+   * @returns [R, dimension], image after image, not normalised
+   */
+  encodeRegions(
+    images: readonly RgbImage[],
+    boxes: readonly (readonly Box[])[],
+    options?: { readonly masks?: ImageMasks | undefined },
+  ): Promise<Float32Array>;
   /** Frees what it holds on the backend. */
   dispose(): void;
 }
@@ -94,7 +102,8 @@ export interface RegionOptions {
   /**
    * `roi-align` (the paper's): the whole image runs through the tower once, and regions are cut from its feature map.
    * `crop`: every region is cut from the image and encoded as an image of its own; slower by the number of regions and
-   * blind to their surroundings. `mask`: the mean of the patch tokens that a region covers. Default `roi-align`.
+   * blind to their surroundings. `mask`: the mean of the patch tokens that a region's mask covers, or its box where it has
+   * none. Default `roi-align`.
    */
   readonly regions?: "roi-align" | "crop" | "mask" | undefined;
   /** `crop`: what is added on each side, as a share of the region's own side. Default 0. */

@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { type Box, type RgbImage, type TensorData, writeSafetensors } from "@villa/data";
+import { type Box, encodeRle, type RgbImage, type TensorData, writeSafetensors } from "@villa/data";
 import { bytes, expectAllClose, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -70,6 +70,51 @@ test("a folder gives vectors of pictures of any size, and of regions in all thre
   expectAllClose(rows[2]!, rows[0]!, { rtol: 1e-4, atol: 1e-4 });
   expect(rows[1]).not.toEqual(rows[0]);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+/** The pixels of some boxes. */
+function maskOf({ width, height }: RgbImage, inside: readonly Box[]) {
+  const pixels = new Uint8Array(width * height);
+  for (const [x0, y0, x1, y1] of inside) {
+    for (let y = y0; y < y1; y++) pixels.fill(1, y * width + x0, y * width + x1);
+  }
+  return encodeRle(pixels, { width, height });
+}
+
+test("a mask pools the patches that it covers, each by the share that it covers", async () => {
+  const { image } = await openEncoder(folder, { regions: "mask" });
+  const [wide, square] = pictures as [RgbImage, RgbImage];
+  const patches: Box[] = [
+    [0, 0, 8, 8],
+    [16, 24, 24, 32],
+  ];
+  const half: Box = [24, 0, 28, 8];
+  const parts = await image.encodeRegions([square], [[...patches, half]]);
+  const whole: Box = [0, 0, 32, 32];
+  const boxed = await image.encodeRegions([square, wide], [[whole], [[5, 5, 25, 40]]]);
+  const masked = await image.encodeRegions([square, wide, square], [[whole, whole], [[0, 0, 50, 40]], [whole]], {
+    masks: [[maskOf(square, patches), maskOf(square, [...patches, half])], [maskOf(wide, [[5, 5, 25, 40]])], undefined],
+  });
+  const row = (values: Float32Array, i: number) => [...values.subarray(16 * i, 16 * i + 16)];
+  const [a, b, c] = [0, 1, 2].map((i) => row(parts, i)) as [number[], number[], number[]];
+  const close = { rtol: 1e-4, atol: 1e-5 };
+  expectAllClose(
+    row(masked, 0),
+    a.map((value, i) => (value + b[i]!) / 2),
+    close,
+  );
+  expectAllClose(
+    row(masked, 1),
+    a.map((value, i) => (value + b[i]! + c[i]! / 2) / 2.5),
+    close,
+  );
+  expectAllClose(row(masked, 2), row(boxed, 1), close); // a mask that is a box, on a picture that is scaled
+  expectAllClose(row(masked, 3), row(boxed, 0), close); // without a mask the box counts
+  const short = image.encodeRegions([square], [[whole]], { masks: [[]] });
+  await expect(short).rejects.toThrow("Image 0 has 1 boxes but 0 masks.");
+  const other = image.encodeRegions([square], [[whole]], { masks: [[maskOf(wide, patches)]] });
+  await expect(other).rejects.toThrow("A mask of 50 × 40 pixels cannot be of an image of 32 × 32.");
+  image.dispose();
 });
 
 test("a mismatch, an image smaller than a patch and an unknown architecture are refused with what was found", async () => {

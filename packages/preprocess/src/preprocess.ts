@@ -3,6 +3,7 @@ import {
   checkShard,
   type ImageAnnotation,
   type ProgressListener,
+  regionMasks,
   type Shard,
   throwIfAborted,
   VillaError,
@@ -150,6 +151,7 @@ async function encodeParts(
       const embeddings = await encoder.encodeRegions(
         pixels,
         rows.map((row) => row.regionCoord),
+        { masks: rows.map(regionMasks) },
       );
       await writing;
       writing = job.store.write(part.index, splitByImage(embeddings, rows, part, encoder));

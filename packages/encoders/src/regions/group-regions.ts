@@ -1,4 +1,14 @@
-import { type Box, type RgbImage, VillaError } from "@villa/data";
+import { type Box, type RgbImage, type Rle, VillaError } from "@villa/data";
+
+/** A region's mask, and how it lies on the images. */
+export interface RegionMask {
+  readonly rle: Rle;
+  /** Width and height of one of its pixels in pixels of the image that the boxes refer to. */
+  readonly pixel: readonly [width: number, height: number];
+}
+
+/** Masks of images' regions: `masks[i][j]` is that of region j of image i, null for one that is its box. */
+export type ImageMasks = readonly (readonly (Rle | null)[] | undefined)[];
 
 /** Regions of a batch of images. */
 export interface Regions {
@@ -8,6 +18,8 @@ export interface Regions {
   readonly imageIndex: ArrayLike<number>;
   /** Width in pixels of the images the boxes refer to: RoIAlign's scale is feature width / image width. */
   readonly imageWidth: number;
+  /** [R] null for a region that is its box; absent where all are. Only means over masks look at them. */
+  readonly masks?: readonly (RegionMask | null)[] | undefined;
 }
 
 /** Regions of image after image. `boxes[i]` are image i's. */
@@ -26,13 +38,15 @@ export function groupRegions(boxes: readonly (readonly (readonly number[])[])[],
  *
  * @throws VillaError `InvalidArgument`
  */
-export function checkRegions({ boxes, imageIndex, imageWidth }: Regions, images: number): void {
+export function checkRegions({ boxes, imageIndex, imageWidth, masks }: Regions, images: number): void {
   const fail = (message: string) => {
     throw new VillaError("InvalidArgument", message);
   };
   if (boxes.length !== imageIndex.length * 4) {
     fail(`${imageIndex.length} regions need ${imageIndex.length * 4} box coordinates, not ${boxes.length}.`);
   }
+  if (masks && masks.length !== imageIndex.length)
+    fail(`${imageIndex.length} regions came with ${masks.length} masks.`);
   if (!(imageWidth > 0)) fail(`imageWidth must be positive, not ${imageWidth}.`);
   for (let region = 0; region < imageIndex.length; region++) {
     const image = imageIndex[region]!;
@@ -59,6 +73,34 @@ export function checkBoxes(images: readonly RgbImage[], boxes: readonly (readonl
     throw new VillaError(
       "InvalidArgument",
       `The box [${box.join(", ")}] is not x0, y0, x1, y1 of a region with an area.`,
+    );
+  });
+}
+
+/**
+ * Checks that masks are of the sizes of their images, one for each box or none at all.
+ *
+ * @throws VillaError `InvalidArgument`
+ */
+export function checkMasks(
+  images: readonly RgbImage[],
+  boxes: readonly (readonly Box[])[],
+  masks: ImageMasks | undefined,
+): void {
+  masks?.forEach((own, image) => {
+    if (!own) return;
+    const { width, height } = images[image] ?? {};
+    if (own.length !== boxes[image]?.length) {
+      throw new VillaError(
+        "InvalidArgument",
+        `Image ${image} has ${boxes[image]?.length} boxes but ${own.length} masks.`,
+      );
+    }
+    const other = own.find((mask) => mask !== null && (mask.width !== width || mask.height !== height));
+    if (!other) return;
+    throw new VillaError(
+      "InvalidArgument",
+      `A mask of ${other.width} × ${other.height} pixels cannot be of an image of ${width} × ${height}.`,
     );
   });
 }

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { roiAlign } from "@villa/core";
-import { checkRegions, type Regions } from "./group-regions.ts";
+import { checkRegions, type RegionMask, type Regions } from "./group-regions.ts";
 
 /**
  * RoIAlign with one bin a region, on a map of patch tokens.
@@ -18,7 +18,7 @@ export function alignPatches(features: tf.Tensor4D, regions: Regions): tf.Tensor
 }
 
 /**
- * The mean of a map's patches, each weighted by the share of it that the region covers.
+ * The mean of a map's patches, each weighted by the share of it that the region covers: its mask, or its box without one.
  *
  * @param features [B, rows, columns, width]
  * @returns [R, width]
@@ -40,28 +40,62 @@ export function averagePatches(features: tf.Tensor4D, regions: Regions): tf.Tens
  * @returns [R, batch · rows · columns]; all zero for a region outside of its image
  */
 function coverage(
-  { boxes, imageIndex, imageWidth }: Regions,
+  { boxes, imageIndex, imageWidth, masks }: Regions,
   [batch, rows, columns]: readonly [number, number, number],
 ): Float32Array {
   const cells = rows * columns;
   const scale = columns / imageWidth;
   const out = new Float32Array(imageIndex.length * batch * cells);
   for (let region = 0; region < imageIndex.length; region++) {
-    const [x0, y0, x1, y1] = [0, 1, 2, 3].map((side) => boxes[region * 4 + side]! * scale);
     const shares = new Float64Array(cells);
-    let sum = 0;
-    for (let y = 0; y < rows; y++) {
-      for (let x = 0; x < columns; x++) {
-        const share = overlap(y, y0!, y1!) * overlap(x, x0!, x1!);
-        shares[y * columns + x] = share;
-        sum += share;
-      }
+    const mask = masks?.[region];
+    if (mask) addMask(shares, mask, { scale, rows, columns });
+    else {
+      const [x0, y0, x1, y1] = [0, 1, 2, 3].map((side) => boxes[region * 4 + side]! * scale);
+      addBox(shares, [x0!, y0!, x1!, y1!], { rows, columns });
     }
+    const sum = shares.reduce((total, share) => total + share, 0);
     if (sum === 0) continue;
     const to = (region * batch + imageIndex[region]!) * cells;
     for (let cell = 0; cell < cells; cell++) out[to + cell] = shares[cell]! / sum;
   }
   return out;
+}
+
+interface Grid {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Adds what of each cell a rectangle covers, its corners in cells. */
+function addBox(
+  shares: Float64Array,
+  [x0, y0, x1, y1]: readonly [number, number, number, number],
+  { rows, columns }: Grid,
+): void {
+  for (let y = Math.max(0, Math.floor(y0)); y < Math.min(rows, Math.ceil(y1)); y++) {
+    for (let x = Math.max(0, Math.floor(x0)); x < Math.min(columns, Math.ceil(x1)); x++) {
+      shares[y * columns + x]! += overlap(y, y0, y1) * overlap(x, x0, x1);
+    }
+  }
+}
+
+/** Adds what of each cell a mask covers, column after column of its pixels, as its run lengths go. */
+function addMask(shares: Float64Array, { rle, pixel }: RegionMask, { scale, ...grid }: Grid & { scale: number }): void {
+  const { height, counts } = rle;
+  const [across, down] = [pixel[0] * scale, pixel[1] * scale];
+  let start = 0;
+  for (const [i, count] of counts.entries()) {
+    const end = start + count;
+    for (let from = start; i % 2 === 1 && from < end; ) {
+      const x = Math.floor(from / height);
+      const to = Math.min(end, (x + 1) * height);
+      const [top, bottom] = [from - x * height, to - x * height];
+      addBox(shares, [x * across, top * down, (x + 1) * across, bottom * down], grid);
+      from = to;
+    }
+    start = end;
+  }
 }
 
 /** Length of what [from, to] and the cell [at, at + 1] share. */

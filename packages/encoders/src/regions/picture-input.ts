@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Box, type RgbImage, VillaError } from "@villa/data";
-import { groupRegions, type Regions } from "./group-regions.ts";
+import { groupRegions, type ImageMasks, type RegionMask, type Regions } from "./group-regions.ts";
 import { type Resample, resizeImage } from "./resize.ts";
 
 /** Mean and deviation of each colour, of values 0 … 1. */
@@ -48,6 +48,7 @@ export const plainInput: PictureInput = {
  *
  * @param images of one size, unless the tower scales all to one
  * @param boxes each picture's, in its own pixels
+ * @param masks of the boxes, of the sizes of the pictures
  * @returns images [B, h, w, 3]; the caller disposes them
  * @throws VillaError `InvalidArgument` for a picture that is too small, `Mismatch` for pictures of different sizes
  */
@@ -55,18 +56,35 @@ export function regionInput(
   input: PictureInput,
   images: readonly Picture[],
   boxes: readonly (readonly (Box | readonly number[])[])[],
+  masks?: ImageMasks | undefined,
 ): { readonly images: tf.Tensor4D; readonly regions: Regions } {
   for (const image of images) checkPicture(image, input.smallest);
   const { size } = input.regions;
   if (size === undefined) {
-    return { images: imageTensor(images, input.regions), regions: groupRegions(boxes, images[0]?.width ?? 1) };
+    const regions = groupRegions(boxes, images[0]?.width ?? 1);
+    const own = masks && placedMasks(boxes, masks, () => [1, 1]);
+    return { images: imageTensor(images, input.regions), regions: { ...regions, masks: own } };
   }
   const scaled = images.map((image) => resizeImage(image, { width: size, height: size, resample: input.resample }));
   const fitted = boxes.map((own, i) => {
     const [x, y] = [size / images[i]!.width, size / images[i]!.height];
     return own.map(([x0, y0, x1, y1]) => [x0! * x, y0! * y, x1! * x, y1! * y]);
   });
-  return { images: imageTensor(scaled, input.regions), regions: groupRegions(fitted, size) };
+  const own = masks && placedMasks(boxes, masks, (i) => [size / images[i]!.width, size / images[i]!.height]);
+  return { images: imageTensor(scaled, input.regions), regions: { ...groupRegions(fitted, size), masks: own } };
+}
+
+function placedMasks(
+  boxes: readonly (readonly unknown[])[],
+  masks: ImageMasks,
+  pixel: (image: number) => RegionMask["pixel"],
+): (RegionMask | null)[] {
+  return boxes.flatMap((own, i) =>
+    own.map((_, region) => {
+      const rle = masks[i]?.[region];
+      return rle ? { rle, pixel: pixel(i) } : null;
+    }),
+  );
 }
 
 /**
