@@ -12,7 +12,7 @@ export default defineConfig(
   villaBuild(
     { index: "src/index.ts", node: "src/node.ts" },
     {
-      noExternal: ["apache-arrow", "fast-png", "fzstd"],
+      noExternal: ["apache-arrow", "fast-png", "fzstd", "wink-porter2-stemmer"],
       esbuildOptions(options) {
         options.alias = { ...options.alias, "apache-arrow": arrow };
       },

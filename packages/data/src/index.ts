@@ -32,7 +32,7 @@ export {
 } from "./dataset/region-file.ts";
 export { checkShard, ownsPart, parseShard, type Shard, shardFromEnvironment } from "./dataset/shard.ts";
 export { type DatasetTexts, datasetTexts, originalTexts } from "./dataset/texts/dataset-texts.ts";
-export { AttributeMentions } from "./dataset/texts/mentions.ts";
+export { AttributeMentions, type MentionState } from "./dataset/texts/mentions.ts";
 export {
   isEnglish,
   type ProseOptions,
@@ -40,6 +40,7 @@ export {
   type SentencedText,
   storedSentences,
 } from "./dataset/texts/prose-sentences.ts";
+export { reportSections } from "./dataset/texts/report-sections.ts";
 export {
   functionWords,
   joinSentences,
@@ -57,6 +58,7 @@ export {
   docMnistVocabulary,
   formatVocabulary,
   parseVocabulary,
+  type UncertainChoice,
 } from "./dataset/vocabulary.ts";
 export { isVillaError, throwIfAborted, VillaError, type VillaErrorCode } from "./errors.ts";
 export { type ArgumentRule, checkArgument } from "./formats/check-arguments.ts";

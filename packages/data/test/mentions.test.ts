@@ -102,6 +102,145 @@ describe("negation", () => {
   });
 });
 
+describe("uncertainty", () => {
+  const states = (text: string) => Object.fromEntries(new AttributeMentions(vocabulary).states(text));
+
+  test.each<[string, Record<string, "present" | "uncertain" | "denied">]>([
+    ["possible edema", { edema: "uncertain" }],
+    ["Possible small effusion, nodule on the left", { effusion: "uncertain", nodule: "present" }],
+    ["possible edema, effusion, or fracture", { edema: "uncertain", effusion: "uncertain", fracture: "uncertain" }],
+    ["The nodule may represent a fracture", { nodule: "present", fracture: "uncertain" }],
+    ["nodule, which could also reflect edema", { nodule: "present", edema: "uncertain" }],
+    ["edema cannot be excluded", { edema: "uncertain" }],
+    ["edema or effusion cannot be entirely ruled out", { edema: "uncertain", effusion: "uncertain" }],
+    ["Cannot exclude a fracture", { fracture: "uncertain" }],
+    ["a fracture is difficult to exclude", { fracture: "uncertain" }],
+    ["it is difficult to rule out a fracture", { fracture: "uncertain" }],
+    ["an effusion is possible", { effusion: "uncertain" }],
+    ["An effusion is possible in the left base", { effusion: "uncertain" }],
+    ["the nodule is likely an old fracture", { nodule: "present", fracture: "uncertain" }],
+    ["nodule suspicious for fracture", { nodule: "present", fracture: "uncertain" }],
+    ["findings suggestive of edema", { edema: "uncertain" }],
+    ["findings suggest edema but no effusion", { edema: "uncertain", effusion: "denied" }],
+    ["edema versus effusion", { edema: "uncertain", effusion: "uncertain" }],
+    ["Edema: possible. Fracture: none.", { edema: "uncertain", fracture: "denied" }],
+    ["suspected edema", { edema: "uncertain" }],
+    ["edema is suspected", { edema: "uncertain" }],
+    ["concern for fracture", { fracture: "uncertain" }],
+    ["a questionable nodule; effusion", { effusion: "present", nodule: "uncertain" }],
+    ["perhaps a nodule", { nodule: "uncertain" }],
+    ["edema is not certain", { edema: "uncertain" }],
+    // One plain mention outweighs a doubt, a doubt a denial.
+    ["Possible edema. Edema is worse.", { edema: "present" }],
+    ["Possible edema. No edema on the right.", { edema: "uncertain" }],
+    ["No edema on the right. Possible edema on the left.", { edema: "uncertain" }],
+    // What only looks like a doubt.
+    ["edema is unlikely", { edema: "denied" }],
+    ["no possible edema", { edema: "denied" }],
+    ["seen on may 3, edema", { edema: "present" }],
+    ["edema, as best as could be seen", { edema: "present" }],
+    ["It is possible to see the nodule", { nodule: "uncertain" }],
+    ["no edema, fracture is healing", { edema: "denied", fracture: "present" }],
+  ])("%s", (text, expected) => {
+    expect(states(text)).toEqual(expected);
+  });
+
+  test("counts by the vocabulary's choice, in English", () => {
+    const text = "possible edema, nodule; no effusion";
+    const findBy = (more: Partial<AttributeVocabulary>) => new AttributeMentions({ ...vocabulary, ...more }).find(text);
+    expect(found(text)).toEqual(["edema", "nodule"]);
+    expect(findBy({ uncertain: "positive" })).toEqual(["edema", "nodule"]);
+    expect(findBy({ uncertain: "negative" })).toEqual(["nodule"]);
+    expect(findBy({ uncertain: "omit" })).toEqual(["nodule"]);
+    expect(findBy({ uncertain: "negative", language: "de" })).toEqual(["edema", "nodule"]);
+  });
+});
+
+describe("inflections", () => {
+  const inflected = new AttributeMentions({ ...vocabulary, inflections: true });
+
+  test.each([
+    ["Effusions and nodules, fractured ribs", ["effusion", "fracture", "nodule"]],
+    ["no effusions", []],
+    ["the enlarging hearts of red mugs", ["cardiomegaly", "red", "mug"]],
+    ["reds, mugger, edematous", ["red"]],
+  ])("%s", (text, expected) => {
+    expect(inflected.find(text)).toEqual(expected);
+    expect(found(text.toLowerCase()).length).toBeLessThan(Math.max(1, expected.length));
+  });
+
+  test.each([
+    "effusion effusions",
+    "opacity opacities",
+    "diagnosis diagnoses",
+    "metastasis metastases",
+    "pneumothorax pneumothoraces",
+    "vertebra vertebrae",
+    "bulla bullae",
+    "calcification calcifications",
+    "bronchus bronchi",
+    "mass masses",
+    "lens lenses",
+    "man men",
+    "child children",
+    "foot feet",
+    "knife knives",
+    "leaf leaves",
+    "dress dresses",
+    "box boxes",
+    "enlarge enlarged enlarges enlarging",
+    "stripe striped stripes",
+    "city cities",
+  ])("%s are one", (forms) => {
+    const words = forms.split(" ");
+    const groups = words.map((word) => ({ name: word, attributes: [word], templates: ["{}"] }));
+    for (const group of groups) {
+      const mentions = new AttributeMentions({ mentions: "words", inflections: true, groups: [group] });
+      for (const word of words) expect(mentions.find(word)).toEqual(group.attributes);
+    }
+  });
+
+  test.each(["left leaf", "news new", "red read", "glass glow", "lung lunch", "mug muggy"])("%s are two", (pair) => {
+    const [one, other] = pair.split(" ") as [string, string];
+    const groups = [{ name: "", attributes: [one], templates: ["{}"] }];
+    expect(new AttributeMentions({ mentions: "words", inflections: true, groups }).find(other)).toEqual([]);
+  });
+});
+
+describe("synonyms by pattern", () => {
+  const patterns = (...synonyms: string[]) => {
+    const groups = [{ name: "", attributes: ["x"], templates: ["{}"], synonyms: { x: synonyms } }];
+    return new AttributeMentions({ mentions: "words", groups });
+  };
+
+  test.each([
+    ["opacit*", "diffuse opacities", true],
+    ["opacit*", "Opacity", true],
+    ["opacit*", "opaque", false],
+    ["enlarged|prominent heart|silhouette", "a prominent silhouette", true],
+    ["enlarged|prominent heart|silhouette", "an enlarged lung", false],
+    ["enlarged * heart", "enlarged heart", true],
+    ["enlarged * heart", "an enlarged and somewhat globular heart", true],
+    ["enlarged * heart", "enlarged a b c d heart", false],
+    ["enlarged * heart", "enlarged, heart", false],
+    ["heart * enlarge*", "the heart is mildly enlarged", true],
+    ["heart * enlarge*", "the heart is not enlarged", false],
+    ["vascular|venous congest*", "no venous congestion", false],
+    ["vascular|venous congest*", "venous congestion", true],
+  ])("%s in %j: %s", (pattern, text, expected) => {
+    expect(patterns(pattern).find(text)).toEqual(expected ? ["x"] : []);
+  });
+
+  test.each(["* heart", "heart *", "*"])("%s is refused: nothing limits it", (pattern) => {
+    expect(() => patterns(pattern)).toThrow(expect.objectContaining({ code: "InvalidArgument" }));
+  });
+
+  test("names are no patterns", () => {
+    const groups = [{ name: "", attributes: ["a|b"], templates: ["{}"] }];
+    expect(new AttributeMentions({ mentions: "words", groups }).find("a")).toEqual([]);
+  });
+});
+
 test("an attribute whose own name denies is found, and denies others", () => {
   const groups = [{ name: "x", attributes: ["no finding", "without lid", "handle"], templates: ["{}"] }];
   const named = new AttributeMentions({ mentions: "words", groups });

@@ -5,6 +5,7 @@ import {
   checkArgument,
   isEnglish,
   parseJson,
+  type UncertainChoice,
   VillaError,
 } from "@villa/data";
 
@@ -17,6 +18,10 @@ export interface TextRules {
   readonly negation?: boolean | undefined;
   /** Of the texts, as a BCP 47 tag. Default "en". */
   readonly language?: string | undefined;
+  /** Whether a mention may be any form of an attribute's words: "mugs" for "mug". English only. Default false. */
+  readonly inflections?: boolean | undefined;
+  /** What "possible edema" says of edema. Default `positive`. English only. */
+  readonly uncertain?: UncertainChoice | undefined;
 }
 
 /**
@@ -37,6 +42,15 @@ export function parseAttributeFile(json: string, rules: TextRules = {}): Attribu
   const own = isRecord(value) ? value : {};
   const language = rules.language ?? (typeof own.language === "string" ? own.language : undefined);
   const negation = rules.negation ?? isEnglish(language);
+  const inflections = rules.inflections ?? own.inflections === true;
+  const uncertain = rules.uncertain ?? choiceOf(own.uncertain);
+  if (!isEnglish(language) && (inflections || uncertain !== "positive")) {
+    const which = inflections ? "Inflections" : "Doubts";
+    throw new VillaError(
+      "InvalidArgument",
+      `${which} are known in English alone, not in "${language}"; leave them out.`,
+    );
+  }
   const sources = Array.isArray(value)
     ? [{ name: "attribute", attributes: value }]
     : isRecord(value)
@@ -63,6 +77,8 @@ export function parseAttributeFile(json: string, rules: TextRules = {}): Attribu
   const vocabulary: AttributeVocabulary = {
     mentions: negation ? "words" : "words-negated-too",
     language: isEnglish(language) ? undefined : language,
+    inflections: inflections || undefined,
+    uncertain: uncertain === "positive" ? undefined : uncertain,
     groups,
   };
   new AttributeMentions(vocabulary); // refuses names without a word
@@ -108,6 +124,11 @@ function readGroup(source: unknown, index: number): AttributeGroup[] {
   }
   const others = Object.keys(synonyms).length > 0 ? { synonyms } : {};
   return shared.length > 0 ? [{ name, attributes: shared, templates, ...others }, ...single] : single;
+}
+
+function choiceOf(value: unknown): UncertainChoice {
+  if (value === undefined || value === "positive") return "positive";
+  return value === "negative" || value === "omit" ? value : fail('"uncertain" is not positive, negative or omit');
 }
 
 function checkTemplates(templates: unknown, where: string): asserts templates is readonly string[] {

@@ -27,7 +27,7 @@ export {
 export { describeProblem, type IngestResult, ingestTable } from "./node/ingest.ts";
 export type { RowProblem } from "./node/job.ts";
 export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
-export { minedFile } from "./node/open-input.ts";
+export { minedFile, suggestedFile } from "./node/open-input.ts";
 export type { IngestOptions } from "./node/options.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
 export type { DatasetFigures } from "./node/survey.ts";

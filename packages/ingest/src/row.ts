@@ -1,4 +1,4 @@
-import { type Box, checkArgument, isVillaError, joinSentences, proseSentences, VillaError } from "@villa/data";
+import { type Box, checkArgument, isVillaError, joinSentences, proseSentences, reportSections, VillaError } from "@villa/data";
 
 /** What a table tells about an image, checked as far as that is possible without its pixels. */
 export interface TableRow {
@@ -55,6 +55,8 @@ export interface RowOptions {
   readonly boxFormat?: BoxFormat | undefined;
   /** Of the texts, as `proseSentences` takes it. Default "en". */
   readonly language?: string | undefined;
+  /** Only these sections of the texts, as `reportSections` takes them. */
+  readonly sections?: readonly string[] | undefined;
   /** Hears what is wrong with a box, which is then left out; the row itself is refused when no box remains. */
   readonly onBadBox?: ((problem: string) => void) | undefined;
 }
@@ -86,9 +88,10 @@ export function parseRow(
     },
     "boxFormat?": "'xyxy' | 'xywh'",
     "language?": "text",
+    "sections?": ["text"],
     "onBadBox?": "function",
   });
-  const { columns = {}, boxFormat = "xyxy", language, onBadBox } = options;
+  const { columns = {}, boxFormat = "xyxy", language, sections, onBadBox } = options;
 
   const cell = (name: ColumnName): unknown => {
     const column = columns[name] ?? name;
@@ -105,8 +108,7 @@ export function parseRow(
     return text === "" ? undefined : text;
   };
   const { image, bytes } = imageOf(cell("image"), number);
-  const sentences = textsOf(cell("text")).flatMap((text) => proseSentences(text, { language }));
-  if (sentences.length === 0) fail("its text is empty");
+  const sentences = sentencesOf(cell("text"), { language, sections });
   const regions = parseBoxes(withMasks(cell("boxes"), cell("masks")), boxFormat, onBadBox);
   const labelMap = word("label_map");
   if (labelMap !== undefined && regions) fail("it has both a label map and boxes or masks; give one of them");
@@ -136,12 +138,26 @@ export function parseRow(
   };
 }
 
-/** One text, or several of the same image, such as its captions. */
-function textsOf(value: unknown): readonly string[] {
-  if (value === undefined) return [];
-  const texts = Array.isArray(value) ? value : [value];
-  if (!texts.every((text) => typeof text === "string")) fail("its text is neither words nor a list of texts");
-  return texts;
+/**
+ * The sentences of a text, or of several of the same image, such as its captions.
+ *
+ * @throws VillaError `InvalidFile` saying why there are none
+ */
+export function sentencesOf(
+  value: unknown,
+  { language, sections }: Pick<RowOptions, "language" | "sections">,
+): string[] {
+  const texts: unknown[] = value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
+  const own = texts.flatMap((text) => {
+    if (typeof text !== "string") return fail("its text is neither words nor a list of texts");
+    return sections === undefined ? [text] : reportSections(text, sections);
+  });
+  const sentences = own.flatMap((text) => proseSentences(text, { language }));
+  if (sentences.length > 0) return sentences;
+  const isEmpty = sections === undefined || texts.every((text) => text === "");
+  return fail(
+    isEmpty ? "its text is empty" : `its text has no section ${sections.map((name) => `"${name}"`).join(" or ")}`,
+  );
 }
 
 const splitAliases: ReadonlyMap<string, string> = new Map([

@@ -60,6 +60,16 @@ test("loss equals the formula and gradient its slope", () => {
   );
 });
 
+test("an image of which nothing is known is no example: neither its regions nor their scores matter", () => {
+  const loss = (unknown: number) => {
+    const cosines = { values: Float32Array.of(0.5, unknown, 0.1), offset: 0, stride: 1 };
+    return attributeLoss(cosines, Int32Array.of(0, 1, 2, 3), Uint8Array.of(1, 2, 0), 1, 0.5);
+  };
+  expect(loss(0.9).gradient[1]).toBe(0);
+  expect(loss(0.9).gradient[2]).not.toBe(0);
+  expect(loss(0.9).loss).toBeCloseTo(loss(-0.9).loss, 12);
+});
+
 test("a temperature that would overflow e^S gives finite numbers", () => {
   const cosines = { values: Float32Array.of(1, -1, 0.5), offset: 0, stride: 1 };
   const { loss, gradient } = attributeLoss(cosines, Int32Array.of(0, 1, 2, 3), Uint8Array.of(0, 1, 1), 2, 1e-4);

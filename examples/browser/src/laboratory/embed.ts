@@ -67,6 +67,13 @@ export async function embedSplit(
   }
   const annotations = images.map((image) => dataset.rows[image]!);
   const { dimension } = encoder;
-  const data = buildSplit({ split, annotations, attributes, dimension, regions: (imageId) => regions.get(imageId) });
+  const data = buildSplit({
+    split,
+    annotations,
+    attributes,
+    dimension,
+    regions: (imageId) => regions.get(imageId),
+    omitUncertain: dataset.vocabulary.uncertain === "omit",
+  });
   return { ...data, images };
 }

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type CommonFlags,
   chosenShard,
@@ -11,11 +13,12 @@ import {
   withCommonFlags,
   withShardFlags,
 } from "@villa/command-kit";
-import { isEnglish } from "@villa/data";
+import { isEnglish, type UncertainChoice } from "@villa/data";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { trainNote } from "../report/data-card.ts";
 
 type IngestModule = typeof import("@villa/ingest/node");
+type MinedAttribute = import("@villa/ingest/node").MinedAttribute;
 type IngestResult = Awaited<ReturnType<IngestModule["ingestTable"]>>;
 
 interface IngestFlags extends CommonFlags, ShardFlags {
@@ -27,6 +30,10 @@ interface IngestFlags extends CommonFlags, ShardFlags {
   readonly mine?: number | undefined;
   readonly negation: boolean;
   readonly language?: string | undefined;
+  readonly section?: readonly string[] | undefined;
+  readonly suggest?: number | undefined;
+  readonly inflections?: boolean | undefined;
+  readonly uncertain?: UncertainChoice | undefined;
   readonly columns?: Record<string, string> | undefined;
   readonly groupBy?: string | undefined;
   readonly boxFormat: "xyxy" | "xywh";
@@ -61,7 +68,8 @@ export const registerIngest: RegisterCommand = (program, context) => {
       `
 Examples:
   villa ingest --images photos --table products.csv --attributes attributes.json --out data/products
-  villa ingest --images files --table reports.jsonl --attributes findings.json --group-by patient --out data/reports
+  villa ingest --images files --table reports.jsonl --section FINDINGS,IMPRESSION --attributes findings.json \\
+    --inflections --uncertain omit --group-by patient --out data/reports
   villa ingest --images train2017 --table captions.json --regions full --limit 1000 --out data/coco`,
     );
   withCommonFlags(command).action((flags: IngestFlags) =>
@@ -80,11 +88,15 @@ Examples:
             "attributes",
             "mine",
             "language",
+            "suggest",
+            "inflections",
             "boxFormat",
             "clipBoxes",
           ]),
           ...given(flags, ["seed", "encoding", "limit", "skipBad", "overwrite"]),
           negation: flags.negation ? undefined : false,
+          sections: flags.section,
+          uncertain: flags.uncertain,
           columns: { ...flags.columns, group: flags.groupBy ?? flags.columns?.group },
           split: parseSplitShares(flags.split),
           image: { format: flags.imageFormat, ...given(flags, ["maxSide", "autoOrient"]) },
@@ -96,7 +108,8 @@ Examples:
         if (!result.complete) return result;
         const { writeDataCard } = await import("../report/data-card.ts");
         const { examples: _, ...counts } = result;
-        return { ...counts, card: await writeDataCard(result.directory, result) };
+        const suggested = flags.suggest === undefined ? undefined : await suggestions(result.directory);
+        return { ...counts, suggested, card: await writeDataCard(result.directory, result) };
       },
       (result) => describe(result, flags),
     ),
@@ -119,6 +132,15 @@ function withRowFlags(command: Command): void {
       "look for the n most frequent noun phrases and adjectives instead, and list them for review",
       wholeNumber,
     )
+    .option("--suggest <n>", "list n frequent phrases that no attribute of the file covers", wholeNumber)
+    .option("--inflections", "find attributes by any form of their words: mugs for mug (English)")
+    .addOption(
+      new Option(
+        "--uncertain <choice>",
+        'what "possible edema" says of edema: it is there, is not, or nothing (English)',
+      ).choices(["positive", "negative", "omit"]),
+    )
+    .option("--section <names>", "only these sections of the texts, e.g. FINDINGS,IMPRESSION", listed)
     .option("--no-negation", 'count mentions such as "no lid" too (in English; in other languages all count)')
     .option("--language <tag>", "of the texts, e.g. de: where sentences end (default: en)")
     .option("--split <shares>", "of rows without a split", "train=0.8,val=0.1,test=0.1")
@@ -161,13 +183,29 @@ function columnNames(text: string): Record<string, string> {
   return Object.fromEntries(pairs) as Record<string, string>;
 }
 
+/** `FINDINGS,IMPRESSION` */
+function listed(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new InvalidArgumentError(`Give names with commas between them, not "${text}".`);
+  return names;
+}
+
 /** The flags that were given, by name. */
 function given<Flags extends object, Key extends keyof Flags>(flags: Flags, keys: readonly Key[]) {
   const entries = keys.filter((key) => flags[key] !== undefined).map((key) => [key, flags[key]]);
   return Object.fromEntries(entries) as Pick<Flags, Key>;
 }
 
-type Printed = Omit<Extract<IngestResult, { complete: true }>, "examples"> & { readonly card: string };
+type Printed = Omit<Extract<IngestResult, { complete: true }>, "examples"> & {
+  readonly card: string;
+  readonly suggested?: readonly MinedAttribute[] | undefined;
+};
+
+/** Phrases that no attribute covers. */
+async function suggestions(directory: string): Promise<MinedAttribute[]> {
+  const { suggestedFile } = await import("@villa/ingest/node");
+  return JSON.parse(await readFile(join(directory, suggestedFile), "utf8")) as MinedAttribute[];
+}
 
 function describe(
   result: Printed | Extract<IngestResult, { complete: false }>,
@@ -184,6 +222,9 @@ function describe(
     table([["split", "images"], ...splits.map(({ split, images: own }) => [split, own])]),
     "",
     table([["attribute", "images"], ...attributes.map(({ name, images: own }) => [name, own])]),
+    ...(result.suggested === undefined || result.suggested.length === 0
+      ? []
+      : ["", table([["no attribute covers", "texts"], ...result.suggested.map(({ name, texts }) => [name, texts])])]),
     ...(skippedRows > 0 ? ["", `Left out: ${skippedRows} of ${rows} rows; problems.jsonl says why.`] : []),
     ...(skippedBoxes > 0 ? ["", `Left out: ${counted(skippedBoxes, "box", "boxes")}; problems.jsonl says why.`] : []),
     ...(note === undefined ? [] : ["", `Warning: ${note}`]),

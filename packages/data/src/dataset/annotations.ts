@@ -48,6 +48,8 @@ export interface ImageAnnotation {
   readonly regToAttr?: readonly (readonly string[])[] | undefined;
   /** Distinct attributes of the image. */
   readonly attributes: readonly string[];
+  /** Those attributes of which the text speaks as uncertain alone; whether they count is the vocabulary's choice. */
+  readonly uncertainAttributes?: readonly string[] | undefined;
 }
 
 /** An image whose attributes and sentences have been assigned to regions: a row of `mapping_*.feather`. */
@@ -82,6 +84,7 @@ const columns: readonly {
   { name: "size_label", key: "sizeLabel", type: { list: "string" } },
   { name: "reg_to_attr", key: "regToAttr", type: { list: { list: "string" } } },
   { name: "attributes", key: "attributes", type: { list: "string" }, required: true },
+  { name: "uncertain_attributes", key: "uncertainAttributes", type: { list: "string" } },
   { name: "assigned_attributes", key: "assignedAttributes", type: { list: { list: "string" } } },
   { name: "assigned_text", key: "assignedText", type: { list: "string" } },
 ];
@@ -231,6 +234,9 @@ function checkRow(row: Row, index: number, code: "InvalidFile" | "InvalidArgumen
     fail(`the sentence ${quote(joined)} holds "${sentenceSeparator}", which stands between two sentences`);
   }
   if (!isTexts(attributes)) fail("attributes is not a list of words");
+  if (row.uncertainAttributes !== undefined && !isTexts(row.uncertainAttributes)) {
+    fail("uncertain_attributes is not a list of words");
+  }
   if (!Array.isArray(regionCoord)) fail("region_coord is not a list of boxes");
   for (const box of regionCoord) {
     if (!isNumbers(box, 4)) fail("region_coord holds a box that is not four numbers");

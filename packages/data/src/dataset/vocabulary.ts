@@ -23,7 +23,19 @@ export interface AttributeVocabulary {
   readonly mentions?: "words" | "words-negated-too" | undefined;
   /** Of the texts, as a BCP 47 tag. Absent: English. */
   readonly language?: string | undefined;
+  /** Whether a mention may be any form of the words: "effusions" for "effusion". English only. */
+  readonly inflections?: boolean | undefined;
+  /**
+   * What it means that a text speaks of an attribute as uncertain alone ("possible edema"): as if it were there
+   * (`positive`, the default), as if it were not (`negative`), or neither (`omit`): nothing is learned from it.
+   */
+  readonly uncertain?: UncertainChoice | undefined;
 }
+
+/** See {@link AttributeVocabulary.uncertain}. */
+export type UncertainChoice = "positive" | "negative" | "omit";
+
+const uncertainChoices: readonly unknown[] = ["positive", "negative", "omit"] satisfies UncertainChoice[];
 
 /**
  * The 20 attributes of DocMNIST, in the original's order. Used for folders made by the original, which have no
@@ -101,7 +113,7 @@ export function attributePrompts(vocabulary: AttributeVocabulary): AttributeProm
 
 /**
  * Reads `attributes.json`: `{ "groups": [{ "name", "attributes": […], "templates": […] }] }`, a
- * group's `synonyms`, `mentions` and `language` if there are any. Other keys are ignored.
+ * group's `synonyms`, and the other members of {@link AttributeVocabulary} if there are any. Other keys are ignored.
  *
  * @throws VillaError `InvalidFile` saying which part is wrong
  */
@@ -113,7 +125,7 @@ export function parseVocabulary(json: string): AttributeVocabulary {
   } catch (cause) {
     throw new VillaError("InvalidFile", "attributes.json is not valid JSON.", { cause });
   }
-  const { groups, mentions, language } = (value ?? {}) as Record<string, unknown>;
+  const { groups, mentions, language, inflections, uncertain } = (value ?? {}) as Record<string, unknown>;
   if (!Array.isArray(groups) || groups.length === 0) {
     throw new VillaError("InvalidFile", 'attributes.json has no list of "groups".');
   }
@@ -123,10 +135,18 @@ export function parseVocabulary(json: string): AttributeVocabulary {
   if (language !== undefined && typeof language !== "string") {
     throw new VillaError("InvalidFile", 'attributes.json: "language" is not a text such as "en".');
   }
+  if (inflections !== undefined && typeof inflections !== "boolean") {
+    throw new VillaError("InvalidFile", 'attributes.json: "inflections" is neither true nor false.');
+  }
+  if (uncertain !== undefined && !uncertainChoices.includes(uncertain)) {
+    throw new VillaError("InvalidFile", 'attributes.json: "uncertain" is not "positive", "negative" or "omit".');
+  }
   const seen = new Set<string>();
   return {
     mentions,
     language,
+    inflections,
+    uncertain: uncertain as UncertainChoice | undefined,
     groups: groups.map((group: Partial<AttributeGroup> | null, i) => {
       const { name, attributes, templates, synonyms } = group ?? {};
       const where = `group ${typeof name === "string" ? quote(name) : i + 1}`;
@@ -163,8 +183,8 @@ export function parseVocabulary(json: string): AttributeVocabulary {
 /** The text of `attributes.json`. */
 export function formatVocabulary(vocabulary: AttributeVocabulary): string {
   checkVocabulary(vocabulary);
-  const { groups, mentions, language } = vocabulary;
-  return `${JSON.stringify({ version: 1, mentions, language, groups }, null, 2)}\n`;
+  const { groups, ...rules } = vocabulary;
+  return `${JSON.stringify({ version: 1, ...rules, groups }, null, 2)}\n`;
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -6,6 +6,7 @@ import {
   encodeRle,
   formatRleString,
   isVillaError,
+  type MentionState,
   type Rle,
   resizeRle,
   rleArea,
@@ -58,6 +59,7 @@ export function convertRow(
   const masks = row.masks && kept.map((region, i) => storedMask(row.masks![region], stored, regionCoord[i]!));
   const finder = options.attributes;
   const { regionAttributes } = row;
+  const states = row.attributes === undefined ? finder?.states(row.sentences) : undefined;
   const regToAttr =
     regionAttributes && kept.map((region) => finder?.canonical(regionAttributes[region]!) ?? regionAttributes[region]!);
   return {
@@ -72,7 +74,8 @@ export function convertRow(
       text: row.text,
       sentences: row.sentences,
       regToAttr,
-      attributes: attributesOf(row, finder, regToAttr),
+      attributes: attributesOf(row, { finder, states, regToAttr }),
+      uncertainAttributes: states && [...states].flatMap(([name, state]) => (state === "uncertain" ? [name] : [])),
     },
     source: row.image,
     id: row.id,
@@ -117,12 +120,19 @@ interface Size {
 }
 
 function attributesOf(
-  { attributes, sentences }: MaskedRow,
-  finder: AttributeFinder | undefined,
-  regToAttr: readonly (readonly string[])[] | undefined,
+  { attributes }: MaskedRow,
+  {
+    finder,
+    states,
+    regToAttr,
+  }: {
+    readonly finder: AttributeFinder | undefined;
+    readonly states: ReadonlyMap<string, MentionState> | undefined;
+    readonly regToAttr: readonly (readonly string[])[] | undefined;
+  },
 ): readonly string[] {
   if (attributes) return finder?.canonical(attributes) ?? attributes;
-  if (finder) return finder.find(sentences);
+  if (finder && states) return finder.counted(states);
   if (regToAttr) return [...new Set(regToAttr.flat())];
   throw new VillaError(
     "InvalidFile",
@@ -145,9 +155,13 @@ export class AttributeFinder {
     for (const name of attributeNames(vocabulary)) this.#names.set(name.toLowerCase(), name);
   }
 
-  find(sentences: readonly string[]): string[] {
+  states(sentences: readonly string[]): Map<string, MentionState> {
     // A clause ends with its line.
-    return this.#mentions.find(sentences.join("\n"));
+    return this.#mentions.states(sentences.join("\n"));
+  }
+
+  counted(states: ReadonlyMap<string, MentionState>): string[] {
+    return this.#mentions.counted(states);
   }
 
   /** The vocabulary's names of given attributes. @throws VillaError `InvalidFile` for one that it does not have */

@@ -15,7 +15,7 @@ import {
   type RowProblem,
 } from "./job.ts";
 import { readMasks } from "./masks.ts";
-import { type IngestInput, imagesFolder, minedFile, openInput } from "./open-input.ts";
+import { type IngestInput, imagesFolder, minedFile, openInput, suggestedFile } from "./open-input.ts";
 import type { IngestOptions } from "./options.ts";
 import type { TableRecord } from "./table/table-format.ts";
 
@@ -104,7 +104,9 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
 async function work(job: IngestJob, input: IngestInput, options: IngestOptions): Promise<IngestResult> {
   const { out: directory, shard, mergeOnly = false, skipBad = false, onProgress } = options;
   const { directory: making } = job;
-  if (input.mined) await atomicWriteFile(join(making, minedFile), `${JSON.stringify(input.mined, null, 1)}\n`);
+  for (const [name, phrases] of Object.entries({ [minedFile]: input.mined, [suggestedFile]: input.suggested })) {
+    if (phrases) await atomicWriteFile(join(making, name), `${JSON.stringify(phrases, null, 1)}\n`);
+  }
   const rows = mergeOnly ? await job.requireShards(skipBad) : await ingestRows(job, input, options);
   if (shard && !mergeOnly) return { directory, rows, complete: false };
   const summary = await assemble(job, rows, {
@@ -203,6 +205,7 @@ async function ingestRow(
       columns,
       boxFormat: format,
       language: input.rules.language,
+      sections: options.sections,
       onBadBox,
     });
     row = parsed;

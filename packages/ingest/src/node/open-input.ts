@@ -8,12 +8,13 @@ import {
   isVillaError,
   joinSentences,
   proseSentences,
+  reportSections,
   VillaError,
 } from "@villa/data";
 import { type PartSettings, readFileBytes, withPath } from "@villa/data/node";
 import { parseAttributeFile, type TextRules } from "../attribute-file.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
-import { type BoxFormat, type ColumnName, parseRow } from "../row.ts";
+import { type BoxFormat, type ColumnName, parseRow, sentencesOf } from "../row.ts";
 import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
 import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
@@ -27,6 +28,8 @@ export interface IngestInput {
   readonly table: Table;
   readonly vocabulary: AttributeVocabulary | undefined;
   readonly mined: readonly MinedAttribute[] | undefined;
+  /** Frequent phrases that the vocabulary does not cover. */
+  readonly suggested: readonly MinedAttribute[] | undefined;
   readonly rules: TextRules;
   readonly convert: ConvertOptions;
   readonly settings: PartSettings;
@@ -63,21 +66,36 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
   if (options.attributes !== undefined && options.mine !== undefined) {
     throw new VillaError("InvalidArgument", "Give either a file of attributes or --mine, not both.");
   }
-  const rules: TextRules = { language, negation: options.negation };
+  const { negation, inflections, uncertain } = options;
+  const rules: TextRules = { language, negation, inflections, uncertain };
   proseSentences("", { language }); // refuses what is no language
-  if (options.mine !== undefined && !isEnglish(language)) {
-    throw new VillaError("InvalidArgument", "--mine finds phrases in English alone; give a file of attributes.");
+  if (options.sections) reportSections("", options.sections); // refuses what is no name
+  const phrases = options.mine === undefined ? options.suggest : options.mine;
+  if (phrases !== undefined && !isEnglish(language)) {
+    throw new VillaError("InvalidArgument", "--mine and --suggest find phrases in English alone; leave them out.");
+  }
+  if (options.suggest !== undefined && options.attributes === undefined) {
+    throw new VillaError(
+      "InvalidArgument",
+      "--suggest lists what a file of attributes does not cover; give --attributes FILE.",
+    );
   }
   const mined = options.mine === undefined ? undefined : await mineTable(table, options, options.mine);
+  if (mined?.length === 0) {
+    throw new VillaError("InvalidFile", "The texts hold no noun phrases; give a file of attributes.");
+  }
   const vocabulary =
     options.attributes === undefined
       ? mined && parseAttributeFile(JSON.stringify(mined), rules)
       : await readAttributes(options.attributes, rules);
+  const finder = vocabulary && new AttributeFinder(vocabulary);
+  const suggested = options.suggest === undefined || !finder ? undefined : await suggest(table, options, finder);
   const image = { format: "png", maxSide: null, autoOrient: false, ...options.image };
   return {
     table,
     vocabulary,
     mined,
+    suggested,
     // A dataset's attributes.json says what its texts are.
     rules: { ...rules, language: language ?? vocabulary?.language },
     convert: {
@@ -85,7 +103,7 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
       clipBoxes,
       shares,
       seed,
-      attributes: vocabulary && new AttributeFinder(vocabulary),
+      attributes: finder,
     },
     settings: {
       table: table.sha256,
@@ -95,8 +113,10 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
       image,
       limit,
       seed,
-      negation: options.negation ?? null,
-      language: language ?? null,
+      // A vocabulary holds them; attributes of the table may have none.
+      rules: { language, negation, inflections, uncertain },
+      sections: options.sections ?? null,
+      suggest: options.suggest ?? null,
       encoding: options.encoding ?? "utf-8",
       split: shares,
       attributes: vocabulary ?? null,
@@ -157,9 +177,19 @@ async function checkFolder(path: string): Promise<void> {
   if (!isFolder) throw new VillaError("NotFound", `There is no folder of images ${path}; see --images.`);
 }
 
+/** Phrases that no attribute covers, as {@link minedFile} has them. */
+export const suggestedFile = "suggested-attributes.json";
+
+/** Frequent phrases in which none of the attributes is mentioned; those of a single text say little. */
+async function suggest(table: Table, options: IngestOptions, finder: AttributeFinder): Promise<MinedAttribute[]> {
+  const mined = await mineTable(table, options, Number.POSITIVE_INFINITY);
+  const uncovered = mined.filter(({ name, texts }) => texts > 1 && finder.states([name]).size === 0);
+  return uncovered.slice(0, options.suggest);
+}
+
 async function mineTable(
   table: IngestInput["table"],
-  { columns = {}, limit = Number.POSITIVE_INFINITY, onProgress }: IngestOptions,
+  { columns = {}, sections, limit = Number.POSITIVE_INFINITY, onProgress }: IngestOptions,
   count: number,
 ): Promise<MinedAttribute[]> {
   const total = Math.min(table.expectedRows, limit, mostMinedTexts);
@@ -168,14 +198,20 @@ async function mineTable(
       if (number >= limit) break;
       const text = values?.[columns.text ?? "text"];
       onProgress?.({ task: "mining phrases", done: Math.min(number + 1, total), total, unit: "texts" });
-      const parts: unknown[] = Array.isArray(text) ? text : [text];
-      yield joinSentences(parts.flatMap((part) => (typeof part === "string" ? proseSentences(part) : [])));
+      yield minedText(text, sections);
     }
   };
-  const mined = await mineAttributes(texts(), count);
-  if (mined.length === 0)
-    throw new VillaError("InvalidFile", "The texts hold no noun phrases; give a file of attributes.");
-  return mined;
+  return mineAttributes(texts(), count);
+}
+
+/** "" for what is refused with its row. */
+function minedText(value: unknown, sections: readonly string[] | undefined): string {
+  try {
+    return joinSentences(sentencesOf(value, { sections }));
+  } catch (error) {
+    if (!isVillaError(error, "InvalidFile")) throw error;
+    return "";
+  }
 }
 
 async function readAttributes(path: string, rules: TextRules): Promise<AttributeVocabulary> {

@@ -1,4 +1,4 @@
-import type { ProgressListener, Shard } from "@villa/data";
+import type { ProgressListener, Shard, UncertainChoice } from "@villa/data";
 import type { BoxFormat, TableColumns } from "../row.ts";
 import type { ImageOptions, storeImage } from "./images.ts";
 import type { SplitShares } from "./split.ts";
@@ -24,10 +24,18 @@ export interface IngestOptions {
    * for review, and can be edited and given as `attributes`.
    */
   readonly mine?: number | undefined;
+  /** With `attributes`: list so many frequent phrases that none of them covers, in `suggested-attributes.json`. */
+  readonly suggest?: number | undefined;
+  /** Only these sections of the texts, e.g. `["FINDINGS", "IMPRESSION"]`; see `reportSections` of `@villa/data`. */
+  readonly sections?: readonly string[] | undefined;
   /** Whether mentions such as "no lid" are none. Default: true in English, the only language whose denials are known. */
   readonly negation?: boolean | undefined;
   /** Of the texts, as a BCP 47 tag such as "de": how sentences end. Default "en". */
   readonly language?: string | undefined;
+  /** Find attributes by any form of their words: "mugs" for "mug". English only. */
+  readonly inflections?: boolean | undefined;
+  /** What "possible edema" says of edema. Default `positive`: that it is there. English only. */
+  readonly uncertain?: UncertainChoice | undefined;
   /** Default: PNG at full size. */
   readonly image?: Partial<ImageOptions> | undefined;
   /** Shares of the splits of rows that name none. Default train 0.8, val 0.1, test 0.1. */

@@ -6,7 +6,7 @@ export interface MappingData {
   readonly regions: Float32Array;
   /** [N] regions of each image; their sum is R. */
   readonly counts: Int32Array;
-  /** [N, A] 1 where the image's text mentions the attribute. */
+  /** [N, A] 1 where the image's text mentions the attribute, 2 where that is not known: it is no example then. */
   readonly labels: Uint8Array;
 }
 
@@ -34,7 +34,7 @@ export function positivesPerImage(labels: Uint8Array, images: number): Int32Arra
   const attributes = images === 0 ? 0 : labels.length / images;
   const positives = new Int32Array(images);
   for (let i = 0; i < images; i++) {
-    for (let a = 0; a < attributes; a++) positives[i]! += labels[i * attributes + a]!;
+    for (let a = 0; a < attributes; a++) positives[i]! += labels[i * attributes + a] === 1 ? 1 : 0;
   }
   return positives;
 }

@@ -23,6 +23,8 @@ export function buildSplit(options: {
   readonly attributes: readonly string[];
   readonly dimension: number;
   readonly regions: (imageId: number) => Float32Array | undefined;
+  /** Makes no example of images whose text speaks of an attribute as uncertain alone. Default false. */
+  readonly omitUncertain?: boolean | undefined;
   /** Makes the array for all regions; workers want shared memory. */
   readonly allocate?: ((length: number) => Float32Array) | undefined;
 }): SplitData {
@@ -46,6 +48,9 @@ export function buildSplit(options: {
     regions.set(embeddings, row * dimension);
     for (const name of annotation.attributes) {
       labels[i * attributes.length + attributeIndex(name, index, annotation)] = 1;
+    }
+    for (const name of options.omitUncertain ? (annotation.uncertainAttributes ?? []) : []) {
+      labels[i * attributes.length + attributeIndex(name, index, annotation)] = 2;
     }
     annotation.regToAttr?.forEach((names, r) => {
       // A true attribute that the text never mentions cannot be mapped, but it still counts against recall.

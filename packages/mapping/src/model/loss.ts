@@ -19,8 +19,10 @@ export interface AttributeLoss {
  *
  * @param cosines cosine of every row of the batch with the attribute; row r is at `offset + r * stride`
  * @param offsets [B + 1] image i owns rows offsets[i] … offsets[i + 1] (at least one each)
+ * An image of which nothing is known, y = 2, is neither: it counts e⁰ = 1 too and pulls no head.
+ *
  * @param labels [B] y
- * @param positives Σ y over all images and ALL attributes of the batch
+ * @param positives Σ [y = 1] over all images and ALL attributes of the batch
  */
 export function attributeLoss(
   cosines: { readonly values: Float32Array; readonly offset: number; readonly stride: number },
@@ -51,12 +53,12 @@ export function attributeLoss(
     similarity.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
   );
   let negatives = 0;
-  for (let j = 0; j < images; j++) negatives += Math.exp((labels[j] ? 0 : similarity[j]!) - shift);
+  for (let j = 0; j < images; j++) negatives += Math.exp((labels[j] === 0 ? similarity[j]! : 0) - shift);
 
   let loss = 0;
   let pull = 0; // Σ over positives of 1 / denominator
   for (let i = 0; i < images; i++) {
-    if (!labels[i]) continue;
+    if (labels[i] !== 1) continue;
     const own = Math.exp(similarity[i]! - shift);
     const denominator = own + negatives;
     loss += Math.log(denominator) + shift - similarity[i]!;
@@ -64,7 +66,7 @@ export function attributeLoss(
     pull += 1 / denominator;
   }
   for (let j = 0; j < images; j++) {
-    if (!labels[j]) gradient[j] = (Math.exp(similarity[j]! - shift) * pull) / (positives * temperature);
+    if (labels[j] === 0) gradient[j] = (Math.exp(similarity[j]! - shift) * pull) / (positives * temperature);
   }
   return { loss: loss / positives, bestRows, gradient };
 }

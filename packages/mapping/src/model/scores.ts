@@ -26,7 +26,7 @@ const rowsPerProduct = 512;
 /** Images that mention the attribute, ascending. */
 export function imagesWith(labels: Uint8Array, attributes: number, attribute: number): Int32Array {
   const images: number[] = [];
-  for (let i = 0; i * attributes < labels.length; i++) if (labels[i * attributes + attribute]) images.push(i);
+  for (let i = 0; i * attributes < labels.length; i++) if (labels[i * attributes + attribute] === 1) images.push(i);
   return Int32Array.from(images);
 }
 

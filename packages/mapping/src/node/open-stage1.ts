@@ -42,7 +42,8 @@ export async function openStage1(config: Stage1Config, training: boolean): Promi
   const wantsValidation = (training && judges) || typeof config.mapping.epsilon !== "number";
   const names = new Set([...(training ? ["train"] : []), ...mapped]);
   if (wantsValidation && (judges || dataset.splits.includes("val"))) names.add("val");
-  const splits = await loadSplits(config.dataDir, dataset.annotations, embeddings, [...names]);
+  const omitUncertain = dataset.vocabulary.uncertain === "omit";
+  const splits = await loadSplits(config.dataDir, dataset.annotations, embeddings, [...names], { omitUncertain });
   for (const [split, { data }] of splits) {
     checkMappingData(data, embeddings.values, embeddings.attributes, `the ${split} split`);
   }
@@ -88,6 +89,7 @@ export async function loadSplits(
   annotations: readonly ImageAnnotation[],
   embeddings: AttributeEmbeddings,
   splits: readonly string[],
+  { omitUncertain }: { readonly omitUncertain?: boolean | undefined } = {},
 ): Promise<Map<string, SplitData>> {
   await checkEmbeddingManifest(dataDir, annotations);
   const rows = new Map(splits.map((split) => [split, annotations.filter((row) => row.split === split)]));
@@ -103,6 +105,7 @@ export async function loadSplits(
         annotations: own,
         attributes: embeddings.attributes,
         dimension: embeddings.dimension,
+        omitUncertain,
         regions: (imageId) => regions.get(imageId),
         allocate: (length) => new Float32Array(new SharedArrayBuffer(length * 4)),
       }),

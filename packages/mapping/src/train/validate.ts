@@ -45,7 +45,7 @@ export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit
         for (let r = first; r < end; r++) {
           const isTrue = truth[batch.rows[r]! * total + attribute]!;
           count.truth += isTrue;
-          if (!label || !(cosine(r) > best - split.epsilon)) continue;
+          if (label !== 1 || !(cosine(r) > best - split.epsilon)) continue;
           count.assigned++;
           count.correct += isTrue;
         }

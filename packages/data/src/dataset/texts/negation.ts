@@ -1,8 +1,8 @@
-/** Tells whether a term of the words [from, to) is denied by words that are not its own. */
-export type DenialTest = (from: number, to: number) => boolean;
+/** Tells whether words that are not its own deny, or doubt, a term of the words [from, to). */
+export type ScopeTest = (from: number, to: number) => boolean;
 
-/** A stretch of words that are said not to be there, [from, to), and the words that say so. */
-interface DeniedStretch {
+/** A stretch of words that a cue denies or doubts, [from, to), and the cue's own words. */
+interface Stretch {
   readonly from: number;
   readonly to: number;
   readonly cue: { readonly from: number; readonly to: number };
@@ -44,10 +44,41 @@ const forward = any(
   "lacks?|lacking|lack of|fail(?:s|ed)? to|unlikely to|resolution of|excludes?|rules? out|rather than|instead of",
 );
 /** The first that fits counts: "not excluded" is not "not", "not seen" neither. */
-const cues = new RegExp(`(?<!\\S)(?:(?<harmless>${harmless})|(?<back>${backward})|${forward})(?!\\S)`, "g");
+const denials = new RegExp(`(?<!\\S)(?:(?<harmless>${harmless})|(?<back>${backward})|${forward})(?!\\S)`, "g");
 
 /** All that a clause may hold to deny the one before its colon: "Effusion: none." */
-const answer = new RegExp(`^(?:no|nil|negative|denied|${backward})$`);
+const denial = new RegExp(`^(?:no|nil|negative|denied|${backward})$`);
+
+const doubtful = any(
+  "possible",
+  "probable",
+  "likely",
+  "suspected",
+  "questionable",
+  "equivocal",
+  "presumed",
+  "uncertain",
+);
+const copula = any("is", "are", "was", "were", "be", "remains?", "seems?", "appears?");
+/** With these behind it, "edema is possible" doubts what stands before it; "this is likely edema" does not. */
+const place = any("in", "at", "on", "within", "here", "there", "present", "given", "due", "and", ",");
+/** What stands before these is doubted. */
+const doubtsBefore = any(
+  `${not}(?: ${degree}){0,8} (?:excluded|ruled out)`,
+  `(?<=(?:^|\\s)${copula} (?:\\S+ly )?)${doubtful}(?= ${place}(?!\\S)|$)`,
+  "(?:difficult|hard|impossible|unable) to (?:exclude|rule out)(?= ,|$)",
+  "not certain|in question|to be excluded|in the differential",
+);
+/** What follows these is doubted. */
+const doubtsAfter = any(
+  `${doubtful}|possibly|probably|presumably|perhaps|maybe`,
+  "(?:may|might|could)(?: also| \\S+ly)? (?:be|represent|reflect|indicate|suggest|have|relate to|correspond to|mean)",
+  "(?:cannot|could not|not|unable to|difficult to|hard to|impossible to) (?:exclude|rule out)",
+  "suspicious for|suspicion (?:of|for)|concern(?:ing)? for|worrisome for|suggest(?:s|ed|ing)?|suggestive of",
+  "question of|query|differential (?:diagnosis )?(?:includes?|of)",
+);
+const doubts = new RegExp(`(?<!\\S)(?:(?<back>${doubtsBefore})|(?<both>versus|vs)|${doubtsAfter})(?!\\S)`, "g");
+const doubt = new RegExp(`^(?:${doubtful}|possibly|probably|perhaps|maybe|cannot be (?:excluded|ruled out))$`);
 
 /** Words that assert nothing by themselves. */
 const small = new Set("a an and any are been has have is it of or some the there was were".split(" "));
@@ -57,14 +88,23 @@ const predicates = new Set("are has have is remain remains was were appear appea
 const bindsPart = new Set("and or nor that which who whose where".split(" "));
 const isPresence = new RegExp(`^${any(found, degree)}$`);
 
+/** What a clause doubts: "possible edema", "may represent edema", "edema cannot be excluded". As {@link denialTest}. */
+export function doubtTest(words: readonly string[]): ScopeTest {
+  return scopeTest(words, doubts);
+}
+
 /**
  * What a clause denies, by a simple form of NegEx (Chapman et al. 2001). Takes time in proportion to the clause, however
  * many denials and commas it has.
  *
  * @param words lower-cased words and commas
  */
-export function denialTest(words: readonly string[]): DenialTest {
-  const stretches = deniedStretches(words);
+export function denialTest(words: readonly string[]): ScopeTest {
+  return scopeTest(words, denials);
+}
+
+function scopeTest(words: readonly string[], cues: RegExp): ScopeTest {
+  const stretches = stretchesOf(words, cues);
   if (stretches.length === 0) return () => false;
   // Up to the end: whatever a later one of these denies, the first does.
   const open = stretches.find(({ to }) => to === words.length);
@@ -81,7 +121,7 @@ export function denialTest(words: readonly string[]): DenialTest {
   return (from, to) => {
     if (open && open.cue.from < from && open.from < to) return true;
     const own = Array.from({ length: to - from }, (_, i) => byCue.get(from + i)).filter(
-      (stretch): stretch is DeniedStretch => stretch !== undefined && stretch.cue.to <= to,
+      (stretch): stretch is Stretch => stretch !== undefined && stretch.cue.to <= to,
     );
     for (let word = from; word < to; word++) {
       const byOwn = own.filter((each) => each.to < words.length && each.from <= word && word < each.to).length;
@@ -93,10 +133,15 @@ export function denialTest(words: readonly string[]): DenialTest {
 
 /** Whether a clause is nothing but a denial of what stands before its colon. */
 export function isDenial(words: readonly string[]): boolean {
-  return answer.test(words.join(" "));
+  return denial.test(words.join(" "));
 }
 
-function deniedStretches(words: readonly string[]): DeniedStretch[] {
+/** Whether a clause is nothing but a doubt about what stands before its colon. */
+export function isDoubt(words: readonly string[]): boolean {
+  return doubt.test(words.join(" "));
+}
+
+function stretchesOf(words: readonly string[], cues: RegExp): Stretch[] {
   const text = words.join(" ");
   let [at, seen] = [0, 0];
   let index: ClauseIndex | undefined;
@@ -106,7 +151,13 @@ function deniedStretches(words: readonly string[]): DeniedStretch[] {
     if (groups?.harmless !== undefined) return [];
     const cue = { from: at, to: at + phrase.split(" ").length };
     index ??= new ClauseIndex(words);
-    if (groups?.back === undefined) return [{ from: cue.to, to: index.nextStatement(cue.to), cue }];
+    const ahead = {
+      from: cue.to,
+      to: cues === doubts ? index.nextDoubtless(cue.to) : index.nextStatement(cue.to),
+      cue,
+    };
+    if (groups?.both !== undefined) return [{ from: index.beginningOf(at), to: at, cue }, ahead];
+    if (groups?.back === undefined) return [ahead];
     const from = index.beginningOf(at);
     if (index.saysSomething(from, at)) return [{ from, to: at, cue }];
     // "Resolved pneumonia": there is nothing before it.
@@ -128,7 +179,10 @@ class ClauseIndex {
   /** For each position, the next comma behind which a statement of its own begins. */
   readonly #nextStatement: Int32Array;
 
+  readonly #lastOr: number;
+
   constructor(words: readonly string[]) {
+    this.#lastOr = words.lastIndexOf("or");
     const { length } = words;
     const count = (is: (word: string) => boolean): Int32Array => {
       const sums = new Int32Array(length + 1);
@@ -171,6 +225,12 @@ class ClauseIndex {
   /** Where a denial ends that begins here: "no pneumothorax, effusion is small" denies nothing of the second part. */
   nextStatement(from: number): number {
     return this.#nextStatement[Math.min(from, this.#nextStatement.length - 1)]!;
+  }
+
+  /** Where a doubt ends that begins here: at a comma, unless an "or" behind it says that a list goes on. */
+  nextDoubtless(from: number): number {
+    const comma = this.nextComma(from);
+    return comma < this.#lastOr ? this.nextStatement(from) : comma;
   }
 
   /** The position of the next comma, or the clause's end. */
