@@ -160,7 +160,8 @@ export function sentencesOf(
   );
 }
 
-const splitAliases: ReadonlyMap<string, string> = new Map([
+/** What tables and folders call the usual splits. */
+export const splitAliases: ReadonlyMap<string, string> = new Map([
   ["training", "train"],
   ["train", "train"],
   ["validation", "val"],

@@ -54,7 +54,10 @@ export const registerIngest: RegisterCommand = (program, context) => {
   const command = program
     .command("ingest")
     .description("make a dataset from your own table and images (resumes where it stopped)")
-    .requiredOption("--table <file>", ".jsonl, .csv, .tsv, .parquet, or COCO's .json: one row an image")
+    .requiredOption(
+      "--table <file>",
+      ".jsonl, .csv, .tsv, .parquet, or COCO's .json: one row an image; WebDataset's .tar; or a folder of pictures or tars",
+    )
     .requiredOption("--out <folder>", "the dataset")
     .option("--images <folder>", "the folder in which the paths of the table begin (default: the table's)");
   withRowFlags(command);
@@ -70,6 +73,7 @@ Examples:
   villa ingest --images photos --table products.csv --attributes attributes.json --out data/products
   villa ingest --images files --table reports.jsonl --section FINDINGS,IMPRESSION --attributes findings.json \\
     --inflections --uncertain omit --group-by patient --out data/reports
+  villa ingest --table downloaded/imagefolder --attributes attributes.json --out data/hub
   villa ingest --images train2017 --table captions.json --regions full --limit 1000 --out data/coco`,
     );
   withCommonFlags(command).action((flags: IngestFlags) =>

@@ -15,7 +15,7 @@ import {
   type RowProblem,
 } from "./job.ts";
 import { readMasks } from "./masks.ts";
-import { type IngestInput, imagesFolder, minedFile, openInput, suggestedFile } from "./open-input.ts";
+import { type GivenInput, type IngestInput, imagesFolder, minedFile, openInput, suggestedFile } from "./open-input.ts";
 import type { IngestOptions } from "./options.ts";
 import type { TableRecord } from "./table/table-format.ts";
 
@@ -49,22 +49,17 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
     "images?": "text",
     table: "text",
     out: "text",
-    "columns?": {
-      "id?": "text",
-      "image?": "text",
-      "text?": "text",
-      "boxes?": "text",
-      "region_attributes?": "text",
-      "attributes?": "text",
-      "split?": "text",
-      "group?": "text",
-    },
+    "columns?": "object",
     "boxFormat?": "'xyxy' | 'xywh'",
     "clipBoxes?": "boolean",
     "regions?": "text",
     "attributes?": "text",
     "mine?": "number",
+    "sections?": ["text"],
     "negation?": "boolean",
+    "language?": "text",
+    "inflections?": "boolean",
+    "uncertain?": "text",
     "image?": { "format?": "'png' | 'npz' | 'keep'", "maxSide?": "number", "autoOrient?": "boolean" },
     "split?": ["list"],
     "seed?": "number",
@@ -78,7 +73,11 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
     "signal?": "object",
     "store?": "function",
   });
+  return ingest(options);
+}
 
+/** @param given rows that come from a program, and the contents of a file of attributes */
+export async function ingest(options: IngestOptions, given: GivenInput = {}): Promise<IngestResult> {
   const { out, shard, overwrite = false } = options;
   throwIfAborted(options.signal);
   if ((shard || options.mergeOnly) && overwrite) {
@@ -87,7 +86,7 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
       "Neither a shard nor a merge can overwrite: it would delete what other shards have made.",
     );
   }
-  const input = await openInput(options);
+  const input = await openInput(options, given);
   const job = new IngestJob(out, input.settings);
   if (await job.begin(overwrite)) return finished(out);
   try {

@@ -20,7 +20,7 @@ import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
 import type { SplitShares } from "./split.ts";
 import { decodeUtf8, parseJsonFile } from "./table/json-file.ts";
-import { openTable, type Table } from "./table/open-table.ts";
+import { isFolder, openTable, type Table } from "./table/open-table.ts";
 import type { TableRecord } from "./table/table-format.ts";
 
 /** Everything that rows are read and judged with. */
@@ -35,8 +35,15 @@ export interface IngestInput {
   readonly settings: PartSettings;
 }
 
+/** What a program gives in place of files. */
+export interface GivenInput {
+  readonly table?: Table | undefined;
+  /** The contents of a file of attributes. */
+  readonly attributes?: string | undefined;
+}
+
 /** @throws VillaError for whatever is wrong with the table as a whole, or with the files beside it */
-export async function openInput(options: IngestOptions): Promise<IngestInput> {
+export async function openInput(options: IngestOptions, given: GivenInput = {}): Promise<IngestInput> {
   const { regions = "grid:3x3", language, seed = 23, clipBoxes = false, limit = null } = options;
   const shares: SplitShares = options.split ?? [
     ["train", 0.8],
@@ -56,12 +63,15 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
     "group",
   ];
   const { columns = {} } = options;
-  const table = await openTable(options.table, {
-    encoding: options.encoding,
-    columns: new Set(names.map((name) => columns[name] ?? name)),
-  });
+  const table =
+    given.table ??
+    (await openTable(options.table, {
+      encoding: options.encoding,
+      columns: new Set(names.map((name) => columns[name] ?? name)),
+    }));
   await checkFolder(imagesFolder(options));
-  await checkColumns(table, options);
+  // Rows of a program come once.
+  if (!given.table) await checkColumns(table, options);
   const rule = parseRegionRule(regions) ?? (await readProposals(regions, options.boxFormat));
   if (options.attributes !== undefined && options.mine !== undefined) {
     throw new VillaError("InvalidArgument", "Give either a file of attributes or --mine, not both.");
@@ -84,9 +94,12 @@ export async function openInput(options: IngestOptions): Promise<IngestInput> {
   if (mined?.length === 0) {
     throw new VillaError("InvalidFile", "The texts hold no noun phrases; give a file of attributes.");
   }
+  const listed = given.attributes ?? (mined && JSON.stringify(mined));
   const vocabulary =
     options.attributes === undefined
-      ? mined && parseAttributeFile(JSON.stringify(mined), rules)
+      ? listed === undefined
+        ? undefined
+        : parseAttributeFile(listed, rules)
       : await readAttributes(options.attributes, rules);
   const finder = vocabulary && new AttributeFinder(vocabulary);
   const suggested = options.suggest === undefined || !finder ? undefined : await suggest(table, options, finder);
@@ -165,7 +178,7 @@ export const minedFile = "mined-attributes.json";
 
 /** Where paths in the table begin. */
 export function imagesFolder({ images, table }: IngestOptions): string {
-  return images ?? dirname(table);
+  return images ?? (isFolder(table) ? table : dirname(table));
 }
 
 /** Better said once than for every row. */

@@ -7,7 +7,7 @@ import type { SplitShares } from "./split.ts";
 export interface IngestOptions {
   /** Folder that paths in the table start from. Default: the table's. */
   readonly images?: string | undefined;
-  /** `.jsonl`, `.csv`, `.tsv`, `.parquet`, or COCO's `.json`. */
+  /** `.jsonl`, `.csv`, `.tsv`, `.parquet`, COCO's `.json`, WebDataset's `.tar`, or a folder of tars or of pictures. */
   readonly table: string;
   /** The dataset's folder. */
   readonly out: string;

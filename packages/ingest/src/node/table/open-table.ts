@@ -1,16 +1,18 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { extname } from "node:path";
+import { createReadStream, statSync } from "node:fs";
+import { extname, join } from "node:path";
 import { otherKind, VillaError } from "@villa/data";
-import { fileError } from "@villa/data/node";
+import { fileError, readFileBytes } from "@villa/data/node";
 import { coco } from "./coco.ts";
 import { csv } from "./csv.ts";
+import { filesIn, imageFolder, metadataFormat } from "./image-folder.ts";
 import { jsonl } from "./jsonl.ts";
 import { parquet } from "./parquet.ts";
-import type { TableFormat, TableRows } from "./table-format.ts";
+import type { TableFormat, TableReadOptions, TableRows } from "./table-format.ts";
+import { webDataset, webDatasetRows } from "./web-dataset.ts";
 
 /** In the order in which errors name their extensions. */
-const formats: readonly TableFormat[] = [jsonl, csv, parquet, coco];
+const formats: readonly TableFormat[] = [jsonl, csv, parquet, coco, webDataset];
 
 export interface Table extends TableRows {
   readonly format: TableFormat;
@@ -19,7 +21,7 @@ export interface Table extends TableRows {
 }
 
 /**
- * Opens a table by its extension.
+ * Opens a table by its extension; a folder as WebDataset's, where it holds tars, or else as Hugging Face's `imagefolder`.
  *
  * @throws VillaError `InvalidArgument` for another extension, `InvalidFile`, `NotFound`, `FileSystem`
  */
@@ -27,6 +29,7 @@ export async function openTable(
   path: string,
   { encoding = "utf-8", columns }: { encoding?: string | undefined; columns: ReadonlySet<string> },
 ): Promise<Table> {
+  if (isFolder(path)) return openFolder(path, { encoding, columns });
   const extension = extname(path).toLowerCase();
   const format = formats.find(({ extensions }) => extensions.includes(extension));
   if (!format) {
@@ -41,6 +44,25 @@ export async function openTable(
   if (other.includes("Git LFS")) throw new VillaError("InvalidFile", `${path} is not a table${other}.`);
   const { expectedRows, records } = await format.open(path, { encoding, columns, lines });
   return { format, sha256, expectedRows, records };
+}
+
+/** Whether a table is a folder of pictures or tars. */
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+async function openFolder(path: string, options: Omit<TableReadOptions, "lines">): Promise<Table> {
+  const hash = createHash("sha256");
+  const tars: string[] = [];
+  for await (const file of filesIn(path)) {
+    // Contents of large folders take long to read: names and sizes say well enough that it is the same.
+    hash.update(`${file} ${statSync(join(path, file)).size}\n`);
+    if (metadataFormat(file)) hash.update(await readFileBytes(join(path, file)));
+    if (webDataset.extensions.includes(extname(file).toLowerCase())) tars.push(join(path, file));
+  }
+  const format = tars.length > 0 ? webDataset : imageFolder;
+  const rows = tars.length > 0 ? webDatasetRows(tars) : await imageFolder.open(path, { ...options, lines: 0 });
+  return { ...rows, format, sha256: hash.digest("hex") };
 }
 
 /** sha256, number of lines and first bytes, in one pass. */
