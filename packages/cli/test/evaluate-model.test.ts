@@ -1,8 +1,9 @@
 // From a small dataset and a model of random weights: every task runs, is repeatable, and can be compared.
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { useNodeBackend } from "@villa/backend-node";
+import { docMnistVocabulary, readAnnotations, writeAnnotations } from "@villa/data";
 import { glyphDigits } from "@villa/docmnist";
 import { writeDataset } from "@villa/docmnist/node";
 import { stage2Config } from "@villa/vlm";
@@ -54,6 +55,49 @@ async function evaluate(name: string, task: string, ...flags: readonly string[])
   expect(page).not.toMatch(/NaN|undefined|<script/);
   return JSON.parse(await readFile(join(out, "evaluation.json"), "utf8"));
 }
+
+test.each(["retrieval", "detection", "classification", "grounding", "fine-grained"])(
+  "%s: groups that truth does not cover are left out, and named",
+  async (task) => {
+    const { groups } = docMnistVocabulary;
+    const colours = new Set(groups.find(({ name }) => name === "color")!.attributes);
+    const variant = async (name: string, vocabulary: object, keeps: (attribute: string) => boolean) => {
+      const directory = join(folder, `${name}-${task}`);
+      await cp(dataDir, directory, { recursive: true });
+      const path = join(directory, "annotations.feather");
+      const rows = (await readAnnotations(await readFile(path))).map((row) => ({
+        ...row,
+        regToAttr: row.regToAttr!.map((own) => own.filter(keeps)),
+      }));
+      await writeFile(path, await writeAnnotations(rows));
+      await writeFile(join(directory, "attributes.json"), JSON.stringify(vocabulary));
+      return directory;
+    };
+    const noColour = (attribute: string) => !colours.has(attribute);
+    const alone = await variant("alone", { groups: groups.filter(({ name }) => name !== "color") }, noColour);
+    // A truth that is there all the same is not to be relied on.
+    const marked = await variant("marked", { groups, without_truth: [...colours] }, () => true);
+    const expected = await evaluate(`alone-${task}-out`, task, "--data-dir", alone);
+    const found = await evaluate(`marked-${task}-out`, task, "--data-dir", marked);
+    expect(found.numbers).toEqual(expected.numbers);
+    expect(found.warnings).toEqual([
+      "Left out of every measure, since regions have no true attributes of it: the group color.",
+      ...expected.warnings,
+    ]);
+  },
+  120_000,
+);
+
+test("a class without truth is refused", async () => {
+  const directory = join(folder, "without-colour");
+  await cp(dataDir, directory, { recursive: true });
+  const { groups } = docMnistVocabulary;
+  await writeFile(join(directory, "attributes.json"), JSON.stringify({ groups, without_truth: groups[1]!.attributes }));
+  const flags = ["--data-dir", directory, "--checkpoint", checkpoint, "--classes", "digit+color"];
+  const { code, err } = await villa("evaluate", "--task", "classification", ...flags);
+  expect(code).toBe(1);
+  expect(err).toContain('"color" cannot be judged: no truth about regions covers it in this dataset.');
+});
 
 test.each(["retrieval", "detection", "classification", "grounding", "fine-grained"])(
   "%s: numbers with intervals, and the record that repeats them",

@@ -59,6 +59,8 @@ export {
   formatVocabulary,
   parseVocabulary,
   type UncertainChoice,
+  vocabularyWithTruth,
+  withoutTruthNote,
 } from "./dataset/vocabulary.ts";
 export { isVillaError, throwIfAborted, VillaError, type VillaErrorCode } from "./errors.ts";
 export { type ArgumentRule, checkArgument } from "./formats/check-arguments.ts";

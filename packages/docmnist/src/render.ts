@@ -21,13 +21,18 @@ export interface RenderableRegion {
   readonly attributes?: readonly string[] | undefined;
   /** Attributes assigned by a mapping, drawn instead of the true ones, right, wrong and unknown ones in colours of their own. */
   readonly assigned?: readonly string[] | undefined;
+  /** Attributes that the truth does not cover: never right or wrong. */
+  readonly withoutTruth?: readonly string[] | undefined;
   /** Stands in its box and before its attributes; default its number, from 1. */
   readonly label?: string | undefined;
 }
 
 /** Whether a region truly has an attribute; "unknown" where its truth is not known, which is no mistake. */
-export function verdict(attribute: string, { attributes }: RenderableRegion): "right" | "wrong" | "unknown" {
-  if (attributes === undefined) return "unknown";
+export function verdict(
+  attribute: string,
+  { attributes, withoutTruth }: RenderableRegion,
+): "right" | "wrong" | "unknown" {
+  if (attributes === undefined || withoutTruth?.includes(attribute)) return "unknown";
   return attributes.includes(attribute) ? "right" : "wrong";
 }
 

@@ -31,13 +31,28 @@ export interface TextRules {
  * `{ "groups": [{ "name": "colour", "templates": ["the colour is {}"], "attributes": ["red", { "name": "grey",
  * "synonyms": ["gray", "silver"] }] }] }`
  *
+ * `without_truth` beside the groups, a list of groups and attributes, says of which the table's true attributes of regions
+ * tell nothing; without it, that is found out: see {@link attributesWithoutTruth}.
+ *
  * @param rules come before those that a dataset's attributes.json has
  * @throws VillaError `InvalidFile` saying which entry is wrong
  */
 export function parseAttributeFile(json: string, rules: TextRules = {}): AttributeVocabulary {
   checkArgument("json", json, "text");
   checkArgument("rules?", rules, { "negation?": "boolean", "language?": "text" });
+  return readAttributeFile(json, rules).vocabulary;
+}
 
+/** A file of attributes, and what its truth is looked for by. */
+export interface AttributeFile {
+  /** Its `withoutTruth` is what the file says. */
+  readonly vocabulary: AttributeVocabulary;
+  /** Attributes that truth covers together or not at all: those of a group, and each of a plain list by itself. */
+  readonly coveredTogether: readonly (readonly string[])[];
+}
+
+/** {@link parseAttributeFile}, with what else the file tells. */
+export function readAttributeFile(json: string, rules: TextRules = {}): AttributeFile {
   const value = parseJson(json, "The file of attributes");
   const own = isRecord(value) ? value : {};
   const language = rules.language ?? (typeof own.language === "string" ? own.language : undefined);
@@ -59,7 +74,8 @@ export function parseAttributeFile(json: string, rules: TextRules = {}): Attribu
   if (!Array.isArray(sources)) {
     throw new VillaError("InvalidFile", 'The file of attributes holds neither a list nor {"groups": […]}.');
   }
-  const groups = sources.flatMap((source: unknown, i) => readGroup(source, i));
+  const bySource = sources.map((source: unknown, i) => readGroup(source, i));
+  const groups = bySource.flat();
   const names = groups.flatMap(({ attributes }) => attributes);
   const seen = new Map<string, string>();
   for (const name of names) {
@@ -74,21 +90,65 @@ export function parseAttributeFile(json: string, rules: TextRules = {}): Attribu
     seen.set(name.toLowerCase(), name);
   }
   if (names.length === 0) throw new VillaError("InvalidFile", "The file of attributes names none.");
+  const withoutTruth = isRecord(value)
+    ? readWithoutTruth(value.without_truth, sources as Source[], bySource)
+    : undefined;
   const vocabulary: AttributeVocabulary = {
     mentions: negation ? "words" : "words-negated-too",
     language: isEnglish(language) ? undefined : language,
     inflections: inflections || undefined,
     uncertain: uncertain === "positive" ? undefined : uncertain,
     groups,
+    withoutTruth,
   };
   new AttributeMentions(vocabulary); // refuses names without a word
-  return vocabulary;
+  const coveredTogether = Array.isArray(value)
+    ? names.map((name) => [name])
+    : bySource.map((own) => own.flatMap(({ attributes }) => attributes));
+  return { vocabulary, coveredTogether };
+}
+
+/**
+ * Attributes that regions' truth does not cover: what the file says, else every group of which no region has an attribute.
+ *
+ * @param trueAttributes all that any region of the table truly has; none: the table knows no truth
+ */
+export function attributesWithoutTruth(
+  { vocabulary, coveredTogether }: AttributeFile,
+  trueAttributes: ReadonlySet<string>,
+): readonly string[] {
+  if (trueAttributes.size === 0) return [];
+  if (vocabulary.withoutTruth) return vocabulary.withoutTruth;
+  return coveredTogether.filter((own) => !own.some((name) => trueAttributes.has(name))).flat();
+}
+
+type Source = Readonly<Record<string, unknown>>;
+
+function readWithoutTruth(
+  given: unknown,
+  sources: readonly Source[],
+  bySource: readonly (readonly AttributeGroup[])[],
+): string[] | undefined {
+  if (given === undefined) return undefined;
+  if (!isTexts(given)) fail('"without_truth" is not a list of groups and attributes');
+  const byName = new Map(sources.map(({ name }, i) => [name, bySource[i]!.flatMap(({ attributes }) => attributes)]));
+  const known = new Set([...byName.values()].flat());
+  const all = given.flatMap((name) => {
+    if (known.has(name)) return [name];
+    return byName.get(name) ?? fail(`"without_truth" names "${name}", which is neither a group nor an attribute`);
+  });
+  return [...new Set(all)];
 }
 
 /** A vocabulary of the attributes that a table has. */
 export function tableVocabulary(names: readonly string[], rules: TextRules = {}): AttributeVocabulary {
   checkArgument("names", names, ["text"]);
-  return parseAttributeFile(JSON.stringify(names), rules);
+  return tableAttributes(names, rules).vocabulary;
+}
+
+/** The attributes that a table has, as if a file listed them. */
+export function tableAttributes(names: readonly string[], rules: TextRules = {}): AttributeFile {
+  return readAttributeFile(JSON.stringify(names), rules);
 }
 
 /** One group, and one for each attribute that has templates of its own. */

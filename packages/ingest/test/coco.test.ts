@@ -184,3 +184,30 @@ test("boxes without any categories are regions of which no truth is known", asyn
   expect(dataset.annotations[0]).toMatchObject({ regionCoord: [[1, 2, 11, 12]], attributes: ["mug"] });
   expect(dataset.annotations[0]!.regToAttr).toBeUndefined();
 });
+
+test.each([
+  ["groups", { groups: [objects(), colours()] }, ["red", "blue"]],
+  ["a plain list", ["mug", "lid", "red", "blue"], ["red", "blue"]],
+  ["groups that say so", { groups: [objects(), colours()], without_truth: ["objects", "red"] }, ["mug", "lid", "red"]],
+  ["groups that say there are none", { groups: [objects(), colours()], without_truth: [] }, undefined],
+])("categories are no truth about what they do not name: %s", async (_, attributes, withoutTruth) => {
+  const folder = await TestFolder.make();
+  const categories = [mug, { id: 2, name: "lid" }];
+  const boxes = [box, { ...box, id: 6, category_id: 2 }];
+  const table = await write(folder, [{ ...image, text: "a red mug and a blue lid" }], boxes, categories);
+  const file = await folder.write("attributes.json", JSON.stringify(attributes));
+  const { truthNote, hasTruth } = await folder.ingest(table, { attributes: file });
+  const { vocabulary } = await openDataset(folder.file("data"));
+  expect(vocabulary.withoutTruth).toEqual(withoutTruth);
+  expect(hasTruth).toBe(withoutTruth === undefined);
+  if (withoutTruth?.length === 2)
+    expect(truthNote).toMatch(/^Left out of every measure, .*: (the group colours|red, blue)\.$/);
+});
+
+function objects() {
+  return { name: "objects", attributes: ["mug", "lid"] };
+}
+
+function colours() {
+  return { name: "colours", attributes: ["red", "blue"] };
+}

@@ -63,6 +63,54 @@ test("a run writes mappings, checkpoints, metrics and a report, and maps well", 
   }
 });
 
+test("attributes that truth does not cover are left out: the figures are those of the others alone", async () => {
+  const digits = ["one", "two"];
+  const write = async (change: (names: readonly string[]) => string[], vocabulary: object) => {
+    const directory = await writeSmallDataset(({ annotations }) => {
+      annotations.forEach((row, i) => {
+        annotations[i] = { ...row, regToAttr: row.regToAttr!.map(change), attributes: row.attributes };
+      });
+    });
+    await writeFile(join(directory, "attributes.json"), JSON.stringify(vocabulary));
+    return directory;
+  };
+  const group = (name: string, own: readonly string[]) => ({ name, attributes: own, templates: ["there is a {}"] });
+  const groups = [group("colour", attributes.slice(0, 3)), group("digit", digits)];
+  const settings = { validate: true, earlyStop: { metric: "f1" as const, patience: 5 } };
+  const marked = { groups, without_truth: attributes.slice(0, 3) };
+  const partial = await runStage1(
+    await config(
+      settings,
+      write((names) => names.filter((each) => digits.includes(each)), marked),
+    ),
+  );
+  const whole = await runStage1(
+    await config(
+      settings,
+      write((names) => [...names], { groups }),
+    ),
+  );
+  const unmarked = await runStage1(
+    await config(
+      settings,
+      write((names) => names.filter((each) => digits.includes(each)), { groups }),
+    ),
+  );
+  const report = (result: typeof whole) => result.mappings.find(({ split }) => split === "val")!.report!;
+  expect(report(partial).attributes).toEqual(report(whole).attributes.slice(3));
+  const [one, two] = report(whole).attributes.slice(3);
+  const [correct, assigned] = [one!.correct + two!.correct, one!.assigned + two!.assigned];
+  expect(report(partial).precision).toBe(Math.round((10_000 * correct) / assigned) / 100);
+  expect(report(partial).confusion).toHaveLength(2);
+  expect(report(partial).withoutTruth).toEqual(["red", "green", "blue"]);
+  expect(report(unmarked).precision).toBeLessThan(60); // as files without the mark are read
+  expect(partial.history.at(-1)!.validation!.f1).toBeGreaterThan(80);
+  expect(partial.notes).toEqual([
+    "Left out of every measure, since regions have no true attributes of it: the group colour.",
+  ]);
+  expect(whole.notes).toEqual([]);
+});
+
 test("last.pkl has the reference's names, and mapping from it equals mapping from the run", async () => {
   const settings = await config();
   const { mappings } = await runStage1(settings);

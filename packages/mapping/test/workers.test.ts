@@ -23,8 +23,7 @@ const configOf = (dataDir: string, epochs = 4) =>
 test("workers train as this thread does", async () => {
   const directory = await writeSmallDataset();
   const embeddings = await readAttributeEmbeddings(directory);
-  const { annotations } = await openDataset(directory);
-  const { data } = (await loadSplits(directory, annotations, embeddings, ["train"])).get("train")!;
+  const { data } = (await loadSplits(await openDataset(directory), { embeddings, splits: ["train"] })).get("train")!;
   const options = { ...data, attributeEmbeddings: embeddings.values, attributes, epochs: 3, batchSize: 5 };
   const progress: number[] = [];
   const parallel = { pool, tasks: mappingTasks };

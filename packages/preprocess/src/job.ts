@@ -143,7 +143,9 @@ function makeManifest(dataset: Dataset, encoder: Encoder, origin: EncoderOrigin)
       images: annotations.length,
       regions: annotations.reduce((sum, row) => sum + row.regionCoord.length, 0),
       fingerprint: annotationsFingerprint(annotations),
-      vocabulary: createHash("sha256").update(formatVocabulary(vocabulary)).digest("hex"),
+      vocabulary: createHash("sha256")
+        .update(formatVocabulary({ ...vocabulary, withoutTruth: undefined }))
+        .digest("hex"),
     },
     version: packageJson.version,
   };

@@ -74,6 +74,7 @@ export async function embedSplit(
     dimension,
     regions: (imageId) => regions.get(imageId),
     omitUncertain: dataset.vocabulary.uncertain === "omit",
+    withoutTruth: dataset.vocabulary.withoutTruth,
   });
   return { ...data, images };
 }

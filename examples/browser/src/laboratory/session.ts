@@ -168,12 +168,16 @@ export class Session {
           return negated ? -best : best;
         });
         const truth = split.annotations[position]!.regToAttr?.[region];
+        const isCovered = clauses.every(({ anyOf }) => !anyOf.some((a) => split.withoutTruth?.includes(a)));
         const correct =
-          truth && clauses.every(({ anyOf, negated }) => anyOf.some((a) => truth.includes(names[a]!)) !== negated);
+          truth && isCovered
+            ? clauses.every(({ anyOf, negated }) => anyOf.some((a) => truth.includes(names[a]!)) !== negated)
+            : undefined;
         hits.push({ image: split.images[position]!, region, score: Math.min(...scores), correct });
       }
     });
-    const relevant = split.truth ? hits.filter(({ correct }) => correct).length : undefined;
+    const isJudged = split.truth && hits.some(({ correct }) => correct !== undefined);
+    const relevant = isJudged ? hits.filter(({ correct }) => correct).length : undefined;
     hits.sort((a, b) => b.score - a.score);
     return { asked, hint, hits: hits.slice(0, limit), relevant };
   }
@@ -193,9 +197,9 @@ export class Session {
 
   #judge(): Pick<TrainingResult, "judgedOn" | "sweep" | "best"> {
     const judgedOn = this.#parts.splits.has("val") ? "val" : "train";
-    const { mentioned: scores, truth, data } = this.#parts.splits.get(judgedOn)!;
+    const { mentioned: scores, truth, withoutTruth, data } = this.#parts.splits.get(judgedOn)!;
     if (!truth?.includes(1)) return { judgedOn, sweep: [] };
-    const known = { scores, truth, counts: data.counts };
+    const known = { scores, truth, withoutTruth, counts: data.counts };
     return { judgedOn, sweep: epsilonSweep(known, epsilons), best: chooseEpsilon(known) };
   }
 

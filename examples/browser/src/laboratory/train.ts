@@ -67,7 +67,9 @@ export async function train(
       signal,
       onHeadEpoch,
       ...form,
-      validation: val ? { data: val.data, truth: val.truth, epsilon: defaultEpsilon } : undefined,
+      validation: val
+        ? { data: val.data, truth: val.truth, withoutTruth: val.withoutTruth, epsilon: defaultEpsilon }
+        : undefined,
       onStep: (heads) => {
         steps += heads;
         onProgress({ task: "training heads", done: steps, total, unit: "head steps" });

@@ -218,7 +218,7 @@ function describe(
   const { directory, rows } = result;
   if (!result.complete)
     return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
-  const { images, regions, splits, attributes, skippedRows, skippedBoxes, card } = result;
+  const { images, regions, splits, attributes, skippedRows, skippedBoxes, truthNote, card } = result;
   const note = trainNote(result);
   return [
     `${counted(images, "image")} with ${counted(regions, "region")} in ${directory}`,
@@ -231,6 +231,7 @@ function describe(
       : ["", table([["no attribute covers", "texts"], ...result.suggested.map(({ name, texts }) => [name, texts])])]),
     ...(skippedRows > 0 ? ["", `Left out: ${skippedRows} of ${rows} rows; problems.jsonl says why.`] : []),
     ...(skippedBoxes > 0 ? ["", `Left out: ${counted(skippedBoxes, "box", "boxes")}; problems.jsonl says why.`] : []),
+    ...(truthNote === undefined ? [] : ["", truthNote]),
     ...(note === undefined ? [] : ["", `Warning: ${note}`]),
     ...(negation && !isEnglish(language) ? ["", "Denials are known in English alone: every mention counts."] : []),
     "",

@@ -133,6 +133,7 @@ function describe({
   mappings,
   epsilon,
   checkpoints,
+  notes,
   page,
   bytes,
 }: Stage1Result & { readonly page: string | undefined; readonly bytes: number }): string {
@@ -143,6 +144,7 @@ function describe({
     report ? [[split, images, ...qualities(report)]] : [],
   );
   if (judged.length > 0) lines.push("", table([["split", "images", "precision", "recall", "F1"], ...judged]));
+  lines.push(...notes);
   const swept = epsilonSplit(mappings);
   if (swept && swept.report.sweep.length > 0) {
     const rows = swept.report.sweep.map((each) => [epsilonText(each.epsilon), ...qualities(each)]);

@@ -1,10 +1,11 @@
 import { table } from "@villa/command-kit";
 import { VillaError } from "@villa/data";
 import { auroc, type Box, balancedSample, type Evidence, sampleMeasure, topKAccuracy } from "@villa/metrics";
-import { attributeClasses, hasClass } from "@villa/vlm";
+import { hasClass } from "@villa/vlm";
 import { barSection } from "./bar-section.ts";
 import { imageGroups } from "./dataset-columns.ts";
 import {
+  judgedClasses,
   modelFlags,
   modelInputs,
   modelSettings,
@@ -36,7 +37,7 @@ const ks = [1, 5];
 export function classification(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
   return withScorer(flags, context, async (scorer) => {
     const { rows } = scorer;
-    const classes = attributeClasses(scorer.vocabulary, flags.classes);
+    const { classes, warnings } = judgedClasses(scorer.vocabulary, flags.classes);
     const isWhole = flags.of === "images";
     const boxesOf = (row: (typeof rows)[number]): readonly Box[] =>
       isWhole ? [[0, 0, row.imageSize[1] - 1, row.imageSize[0] - 1]] : row.regionCoord;
@@ -80,7 +81,7 @@ export function classification(flags: EvaluateFlags, context: TaskContext): Prom
         seed: flags.seed,
       },
       details,
-      warnings: [],
+      warnings,
       resamples: 1000,
       tables: [table([["class", "examples", ...ks.map((k) => `top-${k}`), "AUROC"], ...perClass])],
       sections: async () => [

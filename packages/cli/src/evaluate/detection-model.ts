@@ -1,13 +1,21 @@
 import { type ImageAnnotation, VillaError } from "@villa/data";
 import type { Box, CocoDataset } from "@villa/metrics";
-import { type AttributeClass, attributeClasses } from "@villa/vlm";
+import type { AttributeClass } from "@villa/vlm";
 import type { RegionScorer } from "@villa/vlm/node";
 import { imageGroups, outsideIds } from "./dataset-columns.ts";
 import { datasetTruth, type FramedRow, scoredDetections } from "./dataset-detections.ts";
 import { novelCategories, protocolOf } from "./detection-measure.ts";
 import { detectionOutcome } from "./detection-outcome.ts";
 import { type Frame, rowFrame } from "./frame.ts";
-import { modelFlags, modelInputs, modelSettings, promptsByName, promptsOf, withScorer } from "./model.ts";
+import {
+  judgedClasses,
+  modelFlags,
+  modelInputs,
+  modelSettings,
+  promptsByName,
+  promptsOf,
+  withScorer,
+} from "./model.ts";
 import { framedPictures } from "./pictures.ts";
 import { openProposals, within } from "./proposals.ts";
 import type { EvaluateFlags, InputFile, TaskContext, TaskOutcome } from "./task.ts";
@@ -81,9 +89,9 @@ function ownTruth(
   { rows, vocabulary }: RegionScorer,
   { flags, ids }: { readonly flags: EvaluateFlags; readonly ids: ReadonlyMap<number, number> },
 ): ModelTruth {
-  const classes = attributeClasses(vocabulary, flags.classes);
+  const { classes, warnings } = judgedClasses(vocabulary, flags.classes);
   const images = rows.map((row) => ({ row, frame: rowFrame(row, ids.get(row.imageId)!) }));
-  return { truth: datasetTruth(images, classes), images, classes, inputs: [], warnings: [] };
+  return { truth: datasetTruth(images, classes), images, classes, inputs: [], warnings };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { table } from "@villa/command-kit";
-import { datasetTexts, RandomState, VillaError } from "@villa/data";
+import { datasetTexts, RandomState, VillaError, vocabularyWithTruth, withoutTruthNote } from "@villa/data";
 import { fineGrainedAccuracy, hardNegatives, sampleMeasure } from "@villa/metrics";
 import { classPrompts } from "@villa/vlm";
 import type { RegionScorer } from "@villa/vlm/node";
@@ -28,7 +28,8 @@ interface Choice {
 export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
   return withScorer(flags, context, async (scorer) => {
     const { rows, dimension } = scorer;
-    const choices = choicesOf(scorer, flags);
+    const note = withoutTruthNote(scorer.vocabulary);
+    const choices = choicesOf({ rows, vocabulary: vocabularyWithTruth(scorer.vocabulary) }, flags);
     if (choices.length === 0) throw new VillaError("Mismatch", "No region has an attribute that could be swapped.");
     const regions = await scorer.embedBoxes((row) => row.regionCoord);
     const texts = [...new Set(choices.flatMap((choice) => choice.texts))];
@@ -94,7 +95,7 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
         })),
       },
       details: { choices: choices.length },
-      warnings: [],
+      warnings: note === undefined ? [] : [note],
       resamples: 1000,
       tables: [
         table([["an example", "text"], ...choices[0]!.texts.map((text, i) => [i === 0 ? "true" : "false", text])]),
@@ -112,7 +113,10 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
 }
 
 /** One choice a region and group of attributes: what is swapped is of one kind, so that kinds can be told apart. */
-function choicesOf({ rows, vocabulary }: RegionScorer, { negatives, seed }: EvaluateFlags): Choice[] {
+function choicesOf(
+  { rows, vocabulary }: Pick<RegionScorer, "rows" | "vocabulary">,
+  { negatives, seed }: EvaluateFlags,
+): Choice[] {
   const random = new RandomState(seed);
   const choices: Choice[] = [];
   let box = 0;

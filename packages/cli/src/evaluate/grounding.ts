@@ -1,5 +1,5 @@
 import { table } from "@villa/command-kit";
-import { VillaError } from "@villa/data";
+import { VillaError, vocabularyWithTruth } from "@villa/data";
 import {
   type Box,
   contrastToNoise,
@@ -9,11 +9,12 @@ import {
   type ScoreMap,
   sampleMeasure,
 } from "@villa/metrics";
-import { attributeClasses, boxScoreMap, hasClass } from "@villa/vlm";
+import { boxScoreMap, hasClass } from "@villa/vlm";
 import { barSection } from "./bar-section.ts";
 import { imageGroups, outsideIds } from "./dataset-columns.ts";
 import { type Frame, rowFrame } from "./frame.ts";
 import {
+  judgedClasses,
   modelFlags,
   modelInputs,
   modelSettings,
@@ -47,8 +48,8 @@ export function grounding(flags: EvaluateFlags, context: TaskContext): Promise<T
     const frames = new Map(rows.map((row): [number, Frame] => [row.imageId, rowFrame(row, ids.get(row.imageId)!)]));
     const proposals = await openProposals(flags, [...frames.values()], new Set(ids.values()));
     const boxesOf = ({ imageId }: { readonly imageId: number }) => proposals.boxesOf(frames.get(imageId)!);
-    const everything = scorer.vocabulary.groups.map(({ name }) => name);
-    const classes = attributeClasses(scorer.vocabulary, flags.classes ?? everything);
+    const everything = vocabularyWithTruth(scorer.vocabulary).groups.map(({ name }) => name);
+    const { classes, warnings } = judgedClasses(scorer.vocabulary, flags.classes ?? everything);
     const prompts = promptsOf(classes, flags, scorer);
     const cosines = await scorer.cosines(await scorer.embedBoxes(boxesOf), await scorer.embedClasses(prompts));
     let first = 0;
@@ -101,7 +102,7 @@ export function grounding(flags: EvaluateFlags, context: TaskContext): Promise<T
         seed: flags.seed,
       },
       details: { phrases: phrases.length, perClass },
-      warnings: proposals.warnings,
+      warnings: [...warnings, ...proposals.warnings],
       resamples: 1000,
       tables: [
         table([

@@ -1,9 +1,16 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type ImageAnnotation, VillaError } from "@villa/data";
+import {
+  type AttributeVocabulary,
+  attributeNames,
+  type ImageAnnotation,
+  VillaError,
+  vocabularyWithTruth,
+  withoutTruthNote,
+} from "@villa/data";
 import { type Dataset, datasetFiles, embeddingFiles, hashFile } from "@villa/data/node";
-import { type AttributeClass, classPrompts } from "@villa/vlm";
+import { type AttributeClass, attributeClasses, classPrompts } from "@villa/vlm";
 import { openScorer, type RegionScorer } from "@villa/vlm/node";
 import type { EvaluateFlags, InputFile, TaskContext } from "./task.ts";
 
@@ -108,6 +115,37 @@ export function promptsOf(classes: readonly AttributeClass[], flags: EvaluateFla
       { templates },
     );
   return classes.map(({ attributes }) => classPrompts(attributes, { vocabulary }).flat());
+}
+
+/** What is judged by a dataset's own truth. */
+export interface JudgedClasses {
+  readonly classes: readonly AttributeClass[];
+  /** What to say of the others. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Classes among the attributes that a dataset's truth covers; the others would all count as mistakes.
+ *
+ * @param words as {@link attributeClasses} has them
+ * @throws VillaError `Mismatch` for a word without truth, and as `attributeClasses`
+ */
+export function judgedClasses(vocabulary: AttributeVocabulary, words?: readonly string[]): JudgedClasses {
+  const judged = vocabularyWithTruth(vocabulary);
+  const known = (each: AttributeVocabulary): Set<string> =>
+    new Set([...attributeNames(each), ...each.groups.map(({ name }) => name)]);
+  const [all, covered] = [known(vocabulary), known(judged)];
+  const parts = words?.flatMap((word) => (all.has(word) ? [word] : word.split("+").map((part) => part.trim()))) ?? [];
+  const lacking = parts.find((word) => all.has(word) && !covered.has(word));
+  if (lacking !== undefined) {
+    throw new VillaError(
+      "Mismatch",
+      `"${lacking}" cannot be judged: no truth about regions covers it in this dataset. Give other --classes.`,
+    );
+  }
+  if (covered.size === 0) throw new VillaError("Mismatch", "Truth covers none of the dataset's attributes.");
+  const note = withoutTruthNote(vocabulary);
+  return { classes: attributeClasses(judged, words), warnings: note === undefined ? [] : [note] };
 }
 
 /** The true attributes of an image's regions. @throws VillaError `Mismatch` where they are not known */

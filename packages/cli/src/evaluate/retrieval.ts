@@ -1,5 +1,5 @@
 import { percent, table } from "@villa/command-kit";
-import { attributePrompts, datasetTexts } from "@villa/data";
+import { attributePrompts, datasetTexts, withoutTruthNote } from "@villa/data";
 import { imageTextRetrieval, type Observations, rankRows, type SampleNumbers, sampleMeasure } from "@villa/metrics";
 import { backendScores } from "@villa/vlm";
 import { type EmbeddedSplit, type Evaluation, embedForEvaluation, evaluateEmbedded } from "@villa/vlm/node";
@@ -26,7 +26,8 @@ export async function retrieval(flags: EvaluateFlags, context: TaskContext): Pro
   checkEmbeddings(embedded.input.regions, checkpoint);
   const examples = withPage ? (await import("./retrieval-page.ts")).examplesShown : undefined;
   const evaluation = await evaluateEmbedded(embedded, { split, examples });
-  const { dataset, rows } = embedded;
+  const { dataset, rows, vocabulary } = embedded;
+  const note = withoutTruthNote(dataset.vocabulary);
   const regions = await regionEvidence(embedded);
   const images = checkpoint === "embeddings" ? undefined : await imageTexts(flags, context);
   const evidence = { ...regions, means: { ...regions.means, ...images?.means } };
@@ -45,10 +46,10 @@ export async function retrieval(flags: EvaluateFlags, context: TaskContext): Pro
     settings: modelSettings(
       flags,
       { dataset },
-      Object.fromEntries(attributePrompts(dataset.vocabulary).map(({ attribute, prompts }) => [attribute, prompts])),
+      Object.fromEntries(attributePrompts(vocabulary).map(({ attribute, prompts }) => [attribute, prompts])),
     ),
     details: { ...figures },
-    warnings: [],
+    warnings: note === undefined ? [] : [note],
     resamples: evaluation.regions * evaluation.attributes.length > 500_000 ? 200 : 1000,
     tables: retrievalTables(evaluation),
     sections: async () =>

@@ -51,7 +51,7 @@ function countsSection(summary: IngestSummary): Markup {
   }));
   const what = hasTruth
     ? "region-attribute pairs"
-    : "attributes (a lower bound: which region has which attribute is not known)";
+    : "attributes (a lower bound: which region has which is not known of all)";
   const shown = sizes.map(({ width, height, images }) => `${width} × ${height} (${images})`);
   return html`<section id="counts"><h2>Images and their complexity</h2>
 ${dataTable(
@@ -66,6 +66,7 @@ ${dataTable(
 function attributesSection(summary: IngestSummary): Markup {
   const { images: total, attributes, withoutAttributes } = summary;
   const note = trainNote(summary);
+  const { truthNote } = summary;
   const frequent = [...attributes].sort((a, b) => b.images - a.images).slice(0, mostBars);
   const bars = frequent.map(({ name, images }) => ({
     label: name,
@@ -75,6 +76,7 @@ function attributesSection(summary: IngestSummary): Markup {
 <p>Share of the images whose text or row has each attribute${attributes.length > mostBars ? `; the ${mostBars} most frequent of ${attributes.length}` : ""}.</p>
 <div class="two">${barCharts("Share of images with each attribute", bars).map((chart) => html`<div class="card"${narrow}>${trusted(chart)}</div>`)}</div>
 ${note === undefined ? "" : html`<p><b>${note}</b></p>`}
+${truthNote === undefined ? "" : html`<p>${truthNote}</p>`}
 ${withoutAttributes > 0 ? html`<p>Images without any attribute: ${withoutAttributes}.</p>` : ""}</section>`;
 }
 

@@ -32,12 +32,13 @@ export async function mappedSamples(
   if (!shown) return undefined;
   const { split, path } = shown;
   const rows = await withPath(path, async () => readMappings(await readFileBytes(path)));
+  const { withoutTruth } = dataset.vocabulary;
   const pictures = rows.slice(0, mostPictures).map(async (row) => ({
     image: await dataset.readImage(row),
     title: `image ${row.imageId}`,
     text: row.text,
     regions: row.regionCoord.map((box, i) => {
-      const judged = { attributes: row.regToAttr?.[i], assigned: row.assignedAttributes[i] };
+      const judged = { attributes: row.regToAttr?.[i], assigned: row.assignedAttributes[i], withoutTruth };
       return { ...judged, box, label: String(i + 1), notes: assignmentChips(judged) };
     }),
   }));

@@ -25,6 +25,8 @@ export interface Stage1Run {
     readonly images: number;
     readonly report?: MappingReport | undefined;
   }[];
+  /** What to know about the figures. */
+  readonly notes?: readonly string[] | undefined;
   /** Groups of the dataset's attributes. */
   readonly groups: readonly { readonly name: string }[];
   readonly samples?: MappedSamples | undefined;
@@ -45,7 +47,7 @@ export async function writeStage1Report(
 
 /** `report.html` of a run of Stage 1: quality, pictures, loss, ε, attributes, confusions; judged splits are those with ground truth. */
 export function renderStage1Report(run: Stage1Run, finished: string): string {
-  const { directory, history, epsilon, mappings, groups, samples } = run;
+  const { directory, history, epsilon, mappings, groups, samples, notes = [] } = run;
   const judged = mappings.flatMap(({ split, report }) => (report ? [{ split, report }] : []));
   const shown =
     judged.find(({ split }) => split === "test") ?? judged.find(({ split }) => split === "val") ?? judged[0];
@@ -55,7 +57,7 @@ export function renderStage1Report(run: Stage1Run, finished: string): string {
     html`<header><h1>Stage 1: which attribute belongs to which region</h1>
 <p class="lead">${images || "Nothing mapped yet"}; ε = ${describeEpsilon(epsilon)}.</p></header>`,
     shown
-      ? html`<section><h2>Quality against the true attributes (%)</h2>${qualityTable(judged)}</section>`
+      ? html`<section><h2>Quality against the true attributes (%)</h2>${qualityTable(judged)}${notes.map((note) => html`<p class="soft">${note}</p>`)}</section>`
       : html`<p>The dataset has no true attributes of regions (<code>reg_to_attr</code>), so the mapping cannot be scored.</p>`,
     samples ? samplesSection(samples) : html``,
     html`<div class="two">${history.length > 0 ? lossCard(history) : ""}${swept ? tradeOffCard(swept.report.sweep, swept.split, epsilon) : ""}</div>`,

@@ -30,6 +30,11 @@ export interface AttributeVocabulary {
    * (`positive`, the default), as if it were not (`negative`), or neither (`omit`): nothing is learned from it.
    */
   readonly uncertain?: UncertainChoice | undefined;
+  /**
+   * Attributes that texts mention and no annotation of regions speaks of, such as colours where a COCO file names objects
+   * alone: whether a region has one is unknown. Absent: where truth is known at all, it covers every attribute.
+   */
+  readonly withoutTruth?: readonly string[] | undefined;
 }
 
 /** See {@link AttributeVocabulary.uncertain}. */
@@ -78,6 +83,50 @@ export function attributeNames(vocabulary: AttributeVocabulary): string[] {
 }
 
 /**
+ * The attributes that can be judged: the vocabulary without its `withoutTruth`, and without groups of which none remains.
+ *
+ * @throws VillaError `InvalidArgument`
+ */
+export function vocabularyWithTruth(vocabulary: AttributeVocabulary): AttributeVocabulary {
+  checkVocabulary(vocabulary);
+  const { withoutTruth = [], ...rest } = vocabulary;
+  if (withoutTruth.length === 0) return rest;
+  const unknown = new Set(withoutTruth);
+  const groups = rest.groups.map((group) => ({
+    ...group,
+    attributes: group.attributes.filter((attribute) => !unknown.has(attribute)),
+    synonyms:
+      group.synonyms &&
+      Object.assign(
+        Object.create(null) as Record<string, readonly string[]>,
+        Object.fromEntries(Object.entries(group.synonyms).filter(([attribute]) => !unknown.has(attribute))),
+      ),
+  }));
+  return { ...rest, groups: groups.filter(({ attributes }) => attributes.length > 0) };
+}
+
+/**
+ * Says in a sentence which attributes are left out of a measure: groups by their names, single attributes by theirs.
+ *
+ * @returns undefined where truth covers every attribute
+ */
+export function withoutTruthNote(vocabulary: AttributeVocabulary): string | undefined {
+  checkVocabulary(vocabulary);
+  const unknown = new Set(vocabulary.withoutTruth ?? []);
+  if (unknown.size === 0) return undefined;
+  const parts = vocabulary.groups.flatMap(({ name, attributes }) => {
+    const own = attributes.filter((attribute) => unknown.has(attribute));
+    if (own.length === attributes.length) return [`the group ${name}`];
+    const more = own.length > mostNamed ? [`${own.length - mostNamed} more of ${name}`] : [];
+    return [...own.slice(0, mostNamed), ...more];
+  });
+  return `Left out of every measure, since regions have no true attributes of it: ${parts.join(", ")}.`;
+}
+
+/** Attributes of a group that a note names. */
+const mostNamed = 8;
+
+/**
  * What a caller gives as a vocabulary has groups of attributes; files are looked at more closely by
  * {@link parseVocabulary}.
  *
@@ -86,6 +135,9 @@ export function attributeNames(vocabulary: AttributeVocabulary): string[] {
 export function checkVocabulary(vocabulary: AttributeVocabulary): void {
   checkObject(vocabulary, "A vocabulary");
   checkList(vocabulary.groups, "A vocabulary's groups", isObject);
+  if (vocabulary.withoutTruth !== undefined) {
+    checkList(vocabulary.withoutTruth, "A vocabulary's attributes without truth", isText);
+  }
   for (const { attributes, templates } of vocabulary.groups) {
     checkList(attributes, "The attributes of a group", isText);
     checkList(templates, "The templates of a group", isText);
@@ -113,7 +165,8 @@ export function attributePrompts(vocabulary: AttributeVocabulary): AttributeProm
 
 /**
  * Reads `attributes.json`: `{ "groups": [{ "name", "attributes": […], "templates": […] }] }`, a
- * group's `synonyms`, and the other members of {@link AttributeVocabulary} if there are any. Other keys are ignored.
+ * group's `synonyms`, and the other members of {@link AttributeVocabulary} (`without_truth` for `withoutTruth`) if there are
+ * any. Other keys are ignored.
  *
  * @throws VillaError `InvalidFile` saying which part is wrong
  */
@@ -125,7 +178,14 @@ export function parseVocabulary(json: string): AttributeVocabulary {
   } catch (cause) {
     throw new VillaError("InvalidFile", "attributes.json is not valid JSON.", { cause });
   }
-  const { groups, mentions, language, inflections, uncertain } = (value ?? {}) as Record<string, unknown>;
+  const {
+    groups,
+    mentions,
+    language,
+    inflections,
+    uncertain,
+    without_truth: withoutTruth,
+  } = (value ?? {}) as Record<string, unknown>;
   if (!Array.isArray(groups) || groups.length === 0) {
     throw new VillaError("InvalidFile", 'attributes.json has no list of "groups".');
   }
@@ -142,7 +202,7 @@ export function parseVocabulary(json: string): AttributeVocabulary {
     throw new VillaError("InvalidFile", 'attributes.json: "uncertain" is not "positive", "negative" or "omit".');
   }
   const seen = new Set<string>();
-  return {
+  const vocabulary: AttributeVocabulary = {
     mentions,
     language,
     inflections,
@@ -178,13 +238,25 @@ export function parseVocabulary(json: string): AttributeVocabulary {
       return { name, attributes, templates, synonyms: own };
     }),
   };
+  if (withoutTruth === undefined) return vocabulary;
+  if (!Array.isArray(withoutTruth)) {
+    throw new VillaError("InvalidFile", 'attributes.json: "without_truth" is not a list of attributes.');
+  }
+  for (const attribute of withoutTruth as unknown[]) {
+    if (typeof attribute === "string" && seen.has(attribute)) continue;
+    throw new VillaError(
+      "InvalidFile",
+      `attributes.json: "without_truth" names ${JSON.stringify(attribute)}, which is not one of its attributes.`,
+    );
+  }
+  return { ...vocabulary, withoutTruth: withoutTruth as string[] };
 }
 
 /** The text of `attributes.json`. */
 export function formatVocabulary(vocabulary: AttributeVocabulary): string {
   checkVocabulary(vocabulary);
-  const { groups, ...rules } = vocabulary;
-  return `${JSON.stringify({ version: 1, ...rules, groups }, null, 2)}\n`;
+  const { groups, withoutTruth, ...rules } = vocabulary;
+  return `${JSON.stringify({ version: 1, ...rules, groups, without_truth: withoutTruth }, null, 2)}\n`;
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -128,6 +128,7 @@ async function renderable(
       box,
       attributes: row.regToAttr?.[i],
       assigned: mapping?.assignedAttributes[i],
+      withoutTruth: dataset.vocabulary.withoutTruth,
     })),
   };
 }

@@ -1,15 +1,15 @@
 import { join } from "node:path";
 import {
-  type AttributeVocabulary,
   attributeNames,
   createAnnotationWriter,
   createFeatherWriter,
   formatVocabulary,
   type ProgressListener,
   VillaError,
+  withoutTruthNote,
 } from "@villa/data";
 import { atomicWriteFile, datasetFiles, type PartSettings } from "@villa/data/node";
-import { type TextRules, tableVocabulary } from "../attribute-file.ts";
+import { type AttributeFile, attributesWithoutTruth, type TextRules, tableAttributes } from "../attribute-file.ts";
 import { type IngestedPart, type IngestedRow, type IngestJob, manifestFile, manifestFormat, partCount } from "./job.ts";
 import { type DatasetFigures, DatasetSurvey } from "./survey.ts";
 
@@ -19,6 +19,8 @@ export interface IngestSummary extends DatasetFigures {
   readonly attributes: readonly { readonly name: string; readonly images: number; readonly trainImages: number }[];
   /** Attributes that no image of the train split has: nothing can be learned about them. */
   readonly neverSeen: readonly string[];
+  /** Which attributes the truth about regions does not cover, as a sentence. */
+  readonly truthNote?: string | undefined;
 }
 
 type Parts = AsyncIterable<IngestedPart>;
@@ -37,7 +39,7 @@ export async function assemble(
   job: IngestJob,
   rows: number,
   options: {
-    readonly vocabulary: AttributeVocabulary | undefined;
+    readonly attributes: AttributeFile | undefined;
     /** For a vocabulary of the table's own attributes. */
     readonly rules: TextRules;
     readonly settings: PartSettings;
@@ -58,13 +60,16 @@ export async function assemble(
   const survey = new DatasetSurvey();
   for await (const part of eachPart()) survey.add(part);
   if (survey.images === 0) throw new VillaError("InvalidFile", `None of the table's ${rows} rows became an image.`);
-  const vocabulary = options.vocabulary ?? tableVocabulary([...survey.attributes.keys()], options.rules);
+  const attributes = options.attributes ?? tableAttributes([...survey.attributes.keys()], options.rules);
+  const withoutTruth = attributesWithoutTruth(attributes, survey.trueAttributes);
+  const vocabulary = { ...attributes.vocabulary, withoutTruth: withoutTruth.length > 0 ? withoutTruth : undefined };
   const known = attributeNames(vocabulary);
   const count = (name: string) => survey.attributes.get(name) ?? { images: 0, trainImages: 0 };
   const summary: IngestSummary = {
-    ...survey.figures(),
+    ...survey.figures({ truthCoversAll: withoutTruth.length === 0 }),
     attributes: known.map((name) => ({ name, ...count(name) })),
     neverSeen: known.filter((name) => count(name).trainImages === 0),
+    truthNote: withoutTruthNote(vocabulary),
   };
   await atomicWriteFile(join(directory, datasetFiles.vocabulary), formatVocabulary(vocabulary));
   await atomicWriteFile(join(directory, sourcesFile), sources(eachPart()));

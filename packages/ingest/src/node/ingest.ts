@@ -109,7 +109,7 @@ async function work(job: IngestJob, input: IngestInput, options: IngestOptions):
   const rows = mergeOnly ? await job.requireShards(skipBad) : await ingestRows(job, input, options);
   if (shard && !mergeOnly) return { directory, rows, complete: false };
   const summary = await assemble(job, rows, {
-    vocabulary: input.vocabulary,
+    attributes: input.attributes,
     rules: input.rules,
     settings: input.settings,
     onProgress,

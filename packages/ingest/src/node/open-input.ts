@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
-  type AttributeVocabulary,
   type Box,
   isEnglish,
   isVillaError,
@@ -12,7 +11,7 @@ import {
   VillaError,
 } from "@villa/data";
 import { type PartSettings, readFileBytes, withPath } from "@villa/data/node";
-import { parseAttributeFile, type TextRules } from "../attribute-file.ts";
+import { type AttributeFile, readAttributeFile, type TextRules } from "../attribute-file.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
 import { type BoxFormat, type ColumnName, parseRow, sentencesOf } from "../row.ts";
 import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
@@ -26,7 +25,8 @@ import type { TableRecord } from "./table/table-format.ts";
 /** Everything that rows are read and judged with. */
 export interface IngestInput {
   readonly table: Table;
-  readonly vocabulary: AttributeVocabulary | undefined;
+  /** Undefined: those that the rows name. */
+  readonly attributes: AttributeFile | undefined;
   readonly mined: readonly MinedAttribute[] | undefined;
   /** Frequent phrases that the vocabulary does not cover. */
   readonly suggested: readonly MinedAttribute[] | undefined;
@@ -95,22 +95,22 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
     throw new VillaError("InvalidFile", "The texts hold no noun phrases; give a file of attributes.");
   }
   const listed = given.attributes ?? (mined && JSON.stringify(mined));
-  const vocabulary =
+  const attributes =
     options.attributes === undefined
       ? listed === undefined
         ? undefined
-        : parseAttributeFile(listed, rules)
+        : readAttributeFile(listed, rules)
       : await readAttributes(options.attributes, rules);
-  const finder = vocabulary && new AttributeFinder(vocabulary);
+  const finder = attributes && new AttributeFinder(attributes.vocabulary);
   const suggested = options.suggest === undefined || !finder ? undefined : await suggest(table, options, finder);
   const image = { format: "png", maxSide: null, autoOrient: false, ...options.image };
   return {
     table,
-    vocabulary,
+    attributes,
     mined,
     suggested,
     // A dataset's attributes.json says what its texts are.
-    rules: { ...rules, language: language ?? vocabulary?.language },
+    rules: { ...rules, language: language ?? attributes?.vocabulary.language },
     convert: {
       regions: rule,
       clipBoxes,
@@ -132,7 +132,7 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
       suggest: options.suggest ?? null,
       encoding: options.encoding ?? "utf-8",
       split: shares,
-      attributes: vocabulary ?? null,
+      attributes: attributes?.vocabulary ?? null,
       regions: rule.kind === "proposals" ? createHash("sha256").update(JSON.stringify(rule)).digest("hex") : regions,
     },
   };
@@ -227,9 +227,9 @@ function minedText(value: unknown, sections: readonly string[] | undefined): str
   }
 }
 
-async function readAttributes(path: string, rules: TextRules): Promise<AttributeVocabulary> {
+async function readAttributes(path: string, rules: TextRules): Promise<AttributeFile> {
   const bytes = await readFileBytes(path);
-  return withPath(path, () => parseAttributeFile(decodeUtf8(path, bytes), rules));
+  return withPath(path, () => readAttributeFile(decodeUtf8(path, bytes), rules));
 }
 
 /** `{ "<image or id>": [[x0, y0, x1, y1], …] }` */

@@ -19,7 +19,7 @@ export interface DatasetFigures {
    * @see ViLLA paper, section 3
    */
   readonly complexities: readonly { readonly complexity: number; readonly images: number }[];
-  /** Whether the true attributes of all regions are known. */
+  /** Whether all true attributes of all regions are known. */
   readonly hasTruth: boolean;
   /** Images of which nothing can be learned. */
   readonly withoutAttributes: number;
@@ -55,6 +55,8 @@ export class DatasetSurvey {
   /** Images whose text or row has an attribute, in all and in the train split. */
   readonly attributes = new Map<string, { images: number; trainImages: number }>();
   images = 0;
+  /** Attributes that some region truly has. */
+  readonly trueAttributes = new Set<string>();
   /** Whether any row tells the true attributes of its regions. */
   someTruth = false;
   /** Whether any region has a mask. */
@@ -78,8 +80,10 @@ export class DatasetSurvey {
     for (const row of rows) this.#addRow(row);
   }
 
-  figures(): DatasetFigures {
-    const kind = this.#allTruth ? "pairs" : "attributes";
+  /** @param truthCoversAll whether regions' true attributes tell all that they have */
+  figures({ truthCoversAll }: { readonly truthCoversAll: boolean }): DatasetFigures {
+    const hasTruth = this.#allTruth && truthCoversAll;
+    const kind = hasTruth ? "pairs" : "attributes";
     const counts = [...this.#splits].sort(([a], [b]) => place(a) - place(b));
     const total = new Map<number, number>();
     for (const [, own] of counts) for (const [complexity, images] of own[kind]) tally(total, complexity, images);
@@ -93,7 +97,7 @@ export class DatasetSurvey {
         complexity: [...own].reduce((sum, [complexity, times]) => sum + complexity * times, 0) / images,
       })),
       complexities: [...total].sort(([a], [b]) => a - b).map(([complexity, images]) => ({ complexity, images })),
-      hasTruth: this.#allTruth,
+      hasTruth,
       withoutAttributes: this.#withoutAttributes,
       sizes: [...this.#sizes]
         .sort(([, a], [, b]) => b - a)
@@ -128,7 +132,10 @@ export class DatasetSurvey {
     tally(count.pairs, regToAttr?.reduce((sum, own) => sum + own.length, 0) ?? 0);
     for (const name of attributes) this.#addAttribute(name, split, 1);
     // True attributes that the row does not name itself belong into the vocabulary all the same.
-    for (const name of regToAttr?.flat() ?? []) this.#addAttribute(name, split, 0);
+    for (const name of new Set(regToAttr?.flat())) {
+      this.#addAttribute(name, split, 0);
+      this.trueAttributes.add(name);
+    }
     if (group !== undefined) this.#addGroup(group, split);
   }
 

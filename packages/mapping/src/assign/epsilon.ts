@@ -12,6 +12,8 @@ export interface ScoredSplit {
   readonly counts: Int32Array;
   /** [R, A] 1 where the region truly has the attribute. */
   readonly truth: Uint8Array;
+  /** Attributes that `truth` does not cover: they are left out of every count and choice. */
+  readonly withoutTruth?: readonly number[] | undefined;
 }
 
 export interface EpsilonResult extends MappingMetrics {
@@ -26,12 +28,17 @@ export function epsilonSweep(split: ScoredSplit, epsilons: readonly number[]): E
   }));
 }
 
-/** Counts of every attribute at ε. Regions of images that do not mention the attribute count as truth only. */
+/**
+ * Counts of every attribute at ε, none for attributes that truth does not cover. Regions of images that do not mention the
+ * attribute count as truth only.
+ */
 export function countAtEpsilon(split: ScoredSplit, epsilon: Epsilon): MappingCounts[] {
   checkEpsilon(epsilon, split.scores.length);
   const offsets = regionOffsets(split.counts);
   const attributes = split.scores.length;
+  const uncovered = new Set(split.withoutTruth);
   return split.scores.map((scores, attribute) => {
+    if (uncovered.has(attribute)) return noCounts;
     const counts = { correct: 0, assigned: 0, truth: trueRegions(split.truth, attributes, attribute) };
     forEachImage(scores, offsets, (image, values) => {
       for (const r of regionsWithin(values, epsilonOf(epsilon, attribute))) {
@@ -102,6 +109,7 @@ interface Gap {
 }
 
 function gapsOf(split: ScoredSplit, attribute: number): Gap[] {
+  if (split.withoutTruth?.includes(attribute)) return [];
   const attributes = split.scores.length;
   const offsets = regionOffsets(split.counts);
   const gaps: Gap[] = [];

@@ -10,6 +10,7 @@ export interface AttributeReport extends MappingMetrics, MappingCounts {
 
 /** Everything a report of a mapped split shows. */
 export interface MappingReport extends MappingMetrics {
+  /** Those that truth covers. */
   readonly attributes: readonly AttributeReport[];
   /** Quality at other values of ε. */
   readonly sweep: readonly EpsilonResult[];
@@ -18,6 +19,8 @@ export interface MappingReport extends MappingMetrics {
    * within groups of attributes that exclude each other. Absent for more than 200 attributes.
    */
   readonly confusion?: readonly (readonly number[])[] | undefined;
+  /** Attributes that truth does not cover: no figure counts them. */
+  readonly withoutTruth?: readonly string[] | undefined;
 }
 
 const mostAttributesOfConfusion = 200;
@@ -30,26 +33,35 @@ export function mappingReport(
   options: { readonly epsilon: Epsilon; readonly sweep: readonly number[] },
 ): MappingReport {
   const counts = countAtEpsilon(split, options.epsilon);
+  const uncovered = new Set(split.withoutTruth);
+  const judged = attributes.flatMap((_, a) => (uncovered.has(a) ? [] : [a]));
   return {
     ...metricsFromCounts(counts.reduce(addCounts, noCounts)),
-    attributes: counts.map((count, a) => ({ attribute: attributes[a]!, ...count, ...metricsFromCounts(count) })),
+    attributes: judged.map((a) => ({ attribute: attributes[a]!, ...counts[a]!, ...metricsFromCounts(counts[a]!) })),
     sweep: epsilonSweep(split, options.sweep),
-    confusion:
-      attributes.length <= mostAttributesOfConfusion ? confusionOf(split, assigned, attributes.length) : undefined,
+    confusion: judged.length <= mostAttributesOfConfusion ? confusionOf(split, assigned, judged) : undefined,
+    withoutTruth: uncovered.size > 0 ? attributes.filter((_, a) => uncovered.has(a)) : undefined,
   };
 }
 
 function confusionOf(
-  { truth, counts }: ScoredSplit,
+  { truth, counts, scores }: ScoredSplit,
   assigned: readonly (readonly (readonly number[])[])[],
-  attributes: number,
+  judged: readonly number[],
 ): number[][] {
-  const confusion = Array.from({ length: attributes }, () => new Array<number>(attributes).fill(0));
+  const confusion = judged.map(() => new Array<number>(judged.length).fill(0));
+  const place = new Map(judged.map((attribute, i) => [attribute, i]));
   const offsets = regionOffsets(counts);
   assigned.forEach((regions, image) => {
     regions.forEach((given, region) => {
-      const row = (offsets[image]! + region) * attributes;
-      for (const a of given) for (let b = 0; b < attributes; b++) confusion[a]![b]! += truth[row + b]!;
+      const row = (offsets[image]! + region) * scores.length;
+      for (const a of given) {
+        const counted = confusion[place.get(a)!];
+        if (!counted) continue;
+        judged.forEach((b, i) => {
+          counted[i]! += truth[row + b]!;
+        });
+      }
     });
   });
   return confusion;

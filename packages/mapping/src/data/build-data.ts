@@ -8,6 +8,8 @@ export interface SplitData {
   readonly annotations: readonly ImageAnnotation[];
   /** [R, A] true attributes of each region, where the annotations tell them. */
   readonly truth?: Uint8Array | undefined;
+  /** Columns of `truth` that say nothing, since it does not cover their attributes. */
+  readonly withoutTruth?: readonly number[] | undefined;
 }
 
 /**
@@ -25,6 +27,8 @@ export function buildSplit(options: {
   readonly regions: (imageId: number) => Float32Array | undefined;
   /** Makes no example of images whose text speaks of an attribute as uncertain alone. Default false. */
   readonly omitUncertain?: boolean | undefined;
+  /** Attributes that the annotations' truth does not cover: a vocabulary's `withoutTruth`. Default: none. */
+  readonly withoutTruth?: readonly string[] | undefined;
   /** Makes the array for all regions; workers want shared memory. */
   readonly allocate?: ((length: number) => Float32Array) | undefined;
 }): SplitData {
@@ -42,6 +46,7 @@ export function buildSplit(options: {
   const labels = new Uint8Array(annotations.length * attributes.length);
   const hasTruth = annotations.every((row) => row.regToAttr !== undefined);
   const truth = hasTruth ? new Uint8Array(total * attributes.length) : undefined;
+  const uncovered = new Set(options.withoutTruth);
   let row = 0;
   annotations.forEach((annotation, i) => {
     const embeddings = regionsOf(annotation, options);
@@ -55,12 +60,19 @@ export function buildSplit(options: {
     annotation.regToAttr?.forEach((names, r) => {
       // A true attribute that the text never mentions cannot be mapped, but it still counts against recall.
       for (const name of truth ? names : []) {
+        if (uncovered.has(name)) continue;
         truth![(row + r) * attributes.length + attributeIndex(name, index, annotation)] = 1;
       }
     });
     row += annotation.numRegions;
   });
-  return { data: { regions, counts, labels }, annotations, truth };
+  const withoutTruth = attributes.flatMap((name, a) => (truth && uncovered.has(name) ? [a] : []));
+  return {
+    data: { regions, counts, labels },
+    annotations,
+    truth,
+    withoutTruth: withoutTruth.length > 0 ? withoutTruth : undefined,
+  };
 }
 
 function regionsOf(

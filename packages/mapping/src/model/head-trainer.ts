@@ -31,9 +31,9 @@ export class HeadTrainer {
   readonly heads: readonly number[];
   readonly stack: HeadStack;
   readonly options: HeadTrainerOptions;
-  readonly #optimizer: AdamW;
   /** For each head the attributes it scores. */
-  readonly #attributes: readonly (readonly number[])[];
+  readonly attributes: readonly (readonly number[])[];
+  readonly #optimizer: AdamW;
   #steps: number;
 
   constructor(states: readonly HeadState[], options: HeadTrainerOptions) {
@@ -41,10 +41,10 @@ export class HeadTrainer {
     const total = attributeEmbeddings.length / dimension;
     this.options = options;
     this.heads = states.map(({ head }) => head);
-    this.#attributes = this.heads.map((head) => (oneProj ? Array.from({ length: total }, (_, a) => a) : [head]));
+    this.attributes = this.heads.map((head) => (oneProj ? Array.from({ length: total }, (_, a) => a) : [head]));
     this.stack = new HeadStack(
       states.map(({ weights }) => weights),
-      this.#attributes.map((attributes) => gatherRows(attributeEmbeddings, dimension, attributes)),
+      this.attributes.map((attributes) => gatherRows(attributeEmbeddings, dimension, attributes)),
       options,
     );
     this.#optimizer = new AdamW({
@@ -109,7 +109,7 @@ export class HeadTrainer {
   forEachAttribute(scores: RowScores, data: MappingData, batch: Batch, visit: (visit: AttributeVisit) => void): void {
     const total = data.labels.length / data.counts.length;
     const values = scores.cosines;
-    this.#attributes.forEach((attributes, position) => {
+    this.attributes.forEach((attributes, position) => {
       const stride = attributes.length;
       attributes.forEach((attribute, a) => {
         const offset = position * batch.rows.length * stride + a;
@@ -166,7 +166,7 @@ export class HeadTrainer {
 
   #isMentioned(data: MappingData, batch: Batch): boolean {
     const total = data.labels.length / data.counts.length;
-    return this.#attributes.some((attributes) =>
+    return this.attributes.some((attributes) =>
       attributes.some((attribute) => batch.images.some((image) => data.labels[image * total + attribute] === 1)),
     );
   }

@@ -111,8 +111,8 @@ function exclusiveGroups(
 }
 
 /** The split in the form that judging needs, where its true attributes are known. */
-function judgeable({ scores, data, truth }: ScoredSplitData): ScoredSplit | undefined {
-  return truth && { scores, counts: data.counts, truth };
+function judgeable({ scores, data, truth, withoutTruth }: ScoredSplitData): ScoredSplit | undefined {
+  return truth && { scores, counts: data.counts, truth, withoutTruth };
 }
 
 /**

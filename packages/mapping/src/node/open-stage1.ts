@@ -1,4 +1,4 @@
-import { type ImageAnnotation, VillaError } from "@villa/data";
+import { VillaError } from "@villa/data";
 import {
   type AttributeEmbeddings,
   checkEmbeddingManifest,
@@ -42,8 +42,7 @@ export async function openStage1(config: Stage1Config, training: boolean): Promi
   const wantsValidation = (training && judges) || typeof config.mapping.epsilon !== "number";
   const names = new Set([...(training ? ["train"] : []), ...mapped]);
   if (wantsValidation && (judges || dataset.splits.includes("val"))) names.add("val");
-  const omitUncertain = dataset.vocabulary.uncertain === "omit";
-  const splits = await loadSplits(config.dataDir, dataset.annotations, embeddings, [...names], { omitUncertain });
+  const splits = await loadSplits(dataset, { embeddings, splits: [...names] });
   for (const [split, { data }] of splits) {
     checkMappingData(data, embeddings.values, embeddings.attributes, `the ${split} split`);
   }
@@ -81,21 +80,17 @@ function requireTruth({ earlyStop, mapping }: Stage1Config, validation: SplitDat
 /**
  * Loads splits of a dataset folder with their region embeddings, in one pass over the embedding files.
  *
- * @param annotations of the whole folder
  * @throws VillaError `Mismatch` when the embeddings were made from other annotations; as {@link buildSplit} and the file readers
  */
 export async function loadSplits(
-  dataDir: string,
-  annotations: readonly ImageAnnotation[],
-  embeddings: AttributeEmbeddings,
-  splits: readonly string[],
-  { omitUncertain }: { readonly omitUncertain?: boolean | undefined } = {},
+  { directory, annotations, vocabulary }: Pick<Dataset, "directory" | "annotations" | "vocabulary">,
+  { embeddings, splits }: { readonly embeddings: AttributeEmbeddings; readonly splits: readonly string[] },
 ): Promise<Map<string, SplitData>> {
-  await checkEmbeddingManifest(dataDir, annotations);
+  await checkEmbeddingManifest(directory, annotations);
   const rows = new Map(splits.map((split) => [split, annotations.filter((row) => row.split === split)]));
   const wanted = new Set([...rows.values()].flat().map((row) => row.imageId));
   const regions = new Map<number, Float32Array>();
-  await visitRegionEmbeddings(dataDir, wanted, (imageId, values) => regions.set(imageId, values));
+  await visitRegionEmbeddings(directory, wanted, (imageId, values) => regions.set(imageId, values));
   const loaded = new Map<string, SplitData>();
   for (const [split, own] of rows) {
     loaded.set(
@@ -107,6 +102,7 @@ export async function loadSplits(
         dimension: embeddings.dimension,
         omitUncertain,
         regions: (imageId) => regions.get(imageId),
+        withoutTruth: vocabulary.withoutTruth,
         allocate: (length) => new Float32Array(new SharedArrayBuffer(length * 4)),
       }),
     );

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { snakeCaseKeys } from "@villa/core";
+import { withoutTruthNote } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import type { Epsilon } from "../assign/assign.ts";
 import { type Stage1Config, stage1Config } from "../config.ts";
@@ -26,6 +27,8 @@ export interface Stage1Result {
   readonly mappings: readonly MappedSplit[];
   /** Models in PyTorch's format. */
   readonly checkpoints: readonly string[];
+  /** What to know about the figures, as sentences: which attributes no truth covers. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -42,7 +45,8 @@ export async function runStage1(config: Stage1Config, options: Stage1RunOptions 
   const input = await openStage1(stage1Config(config), true);
   const { attributes } = input.embeddings;
   const { history, directory } = await trainStage1(input, options);
-  if (config.attributesShard !== null) return { directory, attributes, history, mappings: [], checkpoints: [] };
+  if (config.attributesShard !== null)
+    return { directory, attributes, history, mappings: [], checkpoints: [], notes: [] };
   const files = stage1Files(directory);
   const source = { ...input.form, attributes };
   const checkpoints: string[] = [];
@@ -82,7 +86,9 @@ async function mapAndReport(
 ): Promise<Stage1Result> {
   const { epsilon, mappings } = await mapStage1(input, model, directory, options);
   const { attributes } = input.embeddings;
-  const result = { directory, attributes, epsilon, mappings, history, checkpoints };
+  const note = mappings.some(({ report }) => report) ? withoutTruthNote(input.dataset.vocabulary) : undefined;
+  const notes = note === undefined ? [] : [note];
+  const result = { directory, attributes, epsilon, mappings, history, checkpoints, notes };
   const report = { config: snakeCaseKeys(input.config), ...result };
   await atomicWriteFile(stage1Files(directory).report, `${JSON.stringify(report, null, 1)}\n`);
   return result;

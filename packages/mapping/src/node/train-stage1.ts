@@ -4,12 +4,14 @@ import { RunFolder } from "@villa/core/node";
 import { type ProgressListener, VillaError } from "@villa/data";
 import { noteShards, requireParts } from "@villa/data/node";
 import { defaultEpsilon, type Stage1Config } from "../config.ts";
+import type { SplitData } from "../data/build-data.ts";
 import { headCount, headFrom } from "../model/heads.ts";
 import type { EpochSummary } from "../train/history.ts";
 import { shardOf, shardOwning } from "../train/parallel.ts";
 import { trainGroups } from "../train/train-groups.ts";
 import { progressOf } from "../train/train-mapping.ts";
 import { learningRateAt, trainOptionsOfConfig } from "../train/train-options.ts";
+import type { ValidationSplit } from "../train/validate.ts";
 import { loadHeadProgress, removeHeadLeftovers, saveHeadState } from "./head-files.ts";
 import { openModel } from "./model-files.ts";
 import { judgesEpochs, type Stage1Input } from "./open-stage1.ts";
@@ -101,9 +103,7 @@ export async function trainStage1(
       attributeEmbeddings: embeddings.values,
       train,
       validation:
-        judgesEpochs(config) && validation
-          ? { data: validation.data, truth: validation.truth, epsilon: firstEpsilon(config) }
-          : undefined,
+        judgesEpochs(config) && validation ? { ...judgeOf(validation), epsilon: firstEpsilon(config) } : undefined,
       earlyStopping:
         config.earlyStop.metric === "none"
           ? undefined
@@ -172,6 +172,10 @@ async function epochsLeft(folder: string, heads: readonly number[], epochs: numb
 /** Heads whose weights, gradients and AdamW moments fit. */
 function headsWithin(gibibytes: number, dimension: number): number {
   return Math.max(1, Math.floor((gibibytes * 2 ** 30) / (4 * 8 * (dimension * dimension + dimension))));
+}
+
+function judgeOf({ data, truth, withoutTruth }: SplitData): Omit<ValidationSplit, "epsilon"> {
+  return { data, truth, withoutTruth };
 }
 
 function firstEpsilon({ mapping: { epsilon } }: Stage1Config): number {

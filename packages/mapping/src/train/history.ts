@@ -34,7 +34,9 @@ function summarizeEpoch(heads: readonly History[], epoch: number): EpochSummary 
   const summary = { epoch: epoch + 1, loss: shares.reduce((a, b) => a + b, 0), shares };
   if (judged.some((validation) => validation === undefined)) return summary;
   const loss = judged.reduce((sum, validation) => sum + validation!.loss, 0);
-  if (judged.some((validation) => validation!.counts === undefined)) return { ...summary, validation: { loss } };
-  const counts = judged.reduce((sum, validation) => addCounts(sum, validation!.counts!), noCounts);
+  // Heads of attributes that truth does not cover have no counts.
+  const counted = judged.flatMap((validation) => validation!.counts ?? []);
+  if (counted.length === 0) return { ...summary, validation: { loss } };
+  const counts = counted.reduce(addCounts, noCounts);
   return { ...summary, validation: { loss, ...metricsFromCounts(counts) } };
 }

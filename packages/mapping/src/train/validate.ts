@@ -8,6 +8,8 @@ export interface ValidationSplit {
   readonly data: MappingData;
   /** [R, A] 1 where the region truly has the attribute; without it only the loss is known. */
   readonly truth?: Uint8Array | undefined;
+  /** Attributes that `truth` does not cover; of their heads only the loss is known. */
+  readonly withoutTruth?: readonly number[] | undefined;
   /** ε of the assignment that `truth` judges. */
   readonly epsilon: number;
 }
@@ -15,13 +17,16 @@ export interface ValidationSplit {
 /** Judges every head of a trainer, in batches of the training's size, incomplete last batch included. */
 export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit): Promise<HeadValidation[]> {
   const { data, truth } = split;
+  const uncovered = new Set(split.withoutTruth);
   const images = data.counts.length;
   const total = data.labels.length / images;
   const dimension = trainer.options.dimension;
   const imageOffsets = regionOffsets(data.counts);
   const imagePositives = positivesPerImage(data.labels, images);
   const losses = trainer.heads.map(() => 0);
-  const counts = trainer.heads.map(() => ({ correct: 0, assigned: 0, truth: 0 }));
+  const counts = trainer.attributes.map((own) =>
+    truth && own.some((attribute) => !uncovered.has(attribute)) ? { correct: 0, assigned: 0, truth: 0 } : undefined,
+  );
   let batches = 0;
   for (let start = 0; start < images; start += trainer.options.batchSize) {
     const size = Math.min(trainer.options.batchSize, images - start);
@@ -36,8 +41,8 @@ export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit
     batches++;
     trainer.forEachAttribute(scores, data, batch, ({ position, attribute, loss, labels, cosine }) => {
       losses[position]! += loss;
-      if (!truth) return;
-      const count = counts[position]!;
+      const count = counts[position];
+      if (!truth || !count || uncovered.has(attribute)) return;
       labels.forEach((label, i) => {
         const [first, end] = [batch.offsets[i]!, batch.offsets[i + 1]!];
         let best = Number.NEGATIVE_INFINITY;
@@ -52,5 +57,5 @@ export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit
       });
     });
   }
-  return losses.map((loss, i) => ({ loss: loss / batches, counts: truth ? counts[i]! : undefined }));
+  return losses.map((loss, i) => ({ loss: loss / batches, counts: counts[i] }));
 }

@@ -1,4 +1,10 @@
-import { type AttributeVocabulary, attributeNames, type ProgressListener, VillaError } from "@villa/data";
+import {
+  type AttributeVocabulary,
+  attributeNames,
+  type ProgressListener,
+  VillaError,
+  vocabularyWithTruth,
+} from "@villa/data";
 import {
   type Dataset,
   openDataset,
@@ -78,13 +84,16 @@ export interface Evaluation extends RetrievalMetrics {
 export interface EmbeddedSplit {
   readonly dataset: Dataset;
   readonly rows: Rows;
-  /** Names of the attributes, in the order of their embeddings. */
+  /** The dataset's, as far as its truth covers it. */
+  readonly vocabulary: AttributeVocabulary;
+  /** Names of its attributes, in the order of their embeddings. */
   readonly attributes: readonly string[];
   readonly input: RetrievalInput;
 }
 
 /**
- * Region ↔ text retrieval of a checkpoint on one split of a dataset.
+ * Region ↔ text retrieval of a checkpoint on one split of a dataset. Attributes that its truth does not cover (the
+ * vocabulary's `withoutTruth`) are neither asked for nor ranked.
  *
  * @throws VillaError `NotFound` for a missing file or split, `Mismatch` when there is no ground truth or, with `indexed`,
  *   when shards are missing
@@ -99,18 +108,22 @@ export async function embedForEvaluation(options: EvaluateOptions): Promise<Embe
   const { dataDir, checkpoint, split = "test" } = options;
   const dataset = await openDataset(dataDir);
   const rows = requireRows(dataset, split);
-  const attributes = attributeNames(dataset.vocabulary);
+  const vocabulary = vocabularyWithTruth(dataset.vocabulary);
+  const attributes = attributeNames(vocabulary);
+  if (attributes.length === 0) {
+    throw new VillaError("Mismatch", `Truth covers none of the attributes of ${dataDir}; retrieval cannot be scored.`);
+  }
   const labels = regionLabels(rows, attributes);
   const embedded =
     checkpoint === "embeddings"
       ? await storedEmbeddings(dataset, split, attributes)
-      : await modelEmbeddings(options, dataset, rows);
-  return { dataset, rows, attributes, input: { ...embedded, labels } };
+      : await modelEmbeddings(options, { dataset, rows, vocabulary });
+  return { dataset, rows, vocabulary, attributes, input: { ...embedded, labels } };
 }
 
 /** Judges embeddings. */
 export async function evaluateEmbedded(
-  { dataset, rows, attributes, input }: EmbeddedSplit,
+  { rows, vocabulary, attributes, input }: EmbeddedSplit,
   { split = "test", ks, examples }: Pick<EvaluateOptions, "split" | "ks" | "examples">,
 ): Promise<Evaluation> {
   const metrics = await retrievalMetrics({ ...input, ks, scores: backendScores(input) });
@@ -121,7 +134,7 @@ export async function evaluateEmbedded(
     images: rows.length,
     regions: input.labels.length / attributes.length,
     attributes,
-    perGroup: dataset.vocabulary.groups.map((group) => {
+    perGroup: vocabulary.groups.map((group) => {
       const own = group.attributes.flatMap((attribute) => metrics.perAttribute[column.get(attribute)!] ?? []);
       const sum = own.reduce((total, { rPrecision }) => total + rPrecision, 0);
       return { group: group.name, rPrecision: own.length > 0 ? sum / own.length : null };
@@ -161,12 +174,15 @@ function retrievalExamples(
 type Embedded = { regions: Float32Array; attributes: Float32Array; dimension: number };
 type Rows = ReturnType<Dataset["rows"]>;
 
-async function modelEmbeddings(options: EvaluateOptions, dataset: Dataset, rows: Rows): Promise<Embedded> {
+async function modelEmbeddings(
+  options: EvaluateOptions,
+  { dataset, rows, vocabulary }: Pick<EmbeddedSplit, "dataset" | "rows" | "vocabulary">,
+): Promise<Embedded> {
   const { checkpoint, weights, indexed, split = "test", onProgress, signal } = options;
   const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
   try {
     const dimension = model.image.dimension;
-    const attributes = await vocabularyEmbeddings(model, dataset.vocabulary);
+    const attributes = await vocabularyEmbeddings(model, vocabulary);
     if (indexed) {
       const index = await RegionIndex.open(dataset, checkpoint, split);
       index.requireComplete();

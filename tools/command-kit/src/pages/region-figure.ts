@@ -69,21 +69,23 @@ function rgba({ width, height, data }: RgbImage) {
 export interface JudgedRegion {
   readonly attributes?: readonly string[] | undefined;
   readonly assigned?: readonly string[] | undefined;
+  /** Attributes that the truth does not cover. */
+  readonly withoutTruth?: readonly string[] | undefined;
 }
 
 /** The attributes that a region was given as right or wrong, and those that it missed; neutral where the truth is not known. */
-export function assignmentChips({ attributes, assigned = [] }: JudgedRegion): Markup[] {
+export function assignmentChips({ attributes, assigned = [], withoutTruth = [] }: JudgedRegion): Markup[] {
   if (attributes === undefined) {
     return assigned.length > 0
       ? assigned.map((name) => html`<span class="chip unknown">${name}</span>`)
       : [html`<span class="soft">nothing</span>`];
   }
   return [
-    ...assigned.map((name) =>
-      attributes.includes(name)
-        ? html`<span class="chip right">✓ ${name}</span>`
-        : html`<span class="chip wrong">✗ ${name}</span>`,
-    ),
+    ...assigned.map((name) => {
+      if (attributes.includes(name)) return html`<span class="chip right">✓ ${name}</span>`;
+      if (withoutTruth.includes(name)) return html`<span class="chip unknown">${name}</span>`;
+      return html`<span class="chip wrong">✗ ${name}</span>`;
+    }),
     ...attributes
       .filter((name) => !assigned.includes(name))
       .map((name) => html`<span class="chip missed">${name}</span>`),
@@ -93,7 +95,8 @@ export function assignmentChips({ attributes, assigned = [] }: JudgedRegion): Ma
 /** What {@link assignmentChips} mean; without any truth nothing is right or wrong. */
 export function assignmentLegend(regions: readonly JudgedRegion[]): Markup {
   const known = regions.filter(({ attributes }) => attributes !== undefined).length;
-  const judged = html`<p class="legend"><span class="chip right">✓ right</span><span class="chip wrong">✗ not there</span><span class="chip missed">missed</span>${known < regions.length ? html`<span class="chip unknown">truth not known</span>` : ""}</p>`;
+  const isPartial = known < regions.length || regions.some(({ withoutTruth = [] }) => withoutTruth.length > 0);
+  const judged = html`<p class="legend"><span class="chip right">✓ right</span><span class="chip wrong">✗ not there</span><span class="chip missed">missed</span>${isPartial ? html`<span class="chip unknown">truth not known</span>` : ""}</p>`;
   return known > 0
     ? judged
     : html`<p class="soft">The true attributes of these regions are not known, so nothing is judged.</p>`;

@@ -20,13 +20,14 @@ export const datasetFiles = {
 /** A dataset folder. */
 export interface Dataset {
   readonly directory: string;
+  /** `regToAttr` names no attribute of the vocabulary's `withoutTruth`: those are not known, whatever the file says. */
   readonly annotations: readonly ImageAnnotation[];
   readonly vocabulary: AttributeVocabulary;
   /** The images of one split, in file order; all of them without a name. */
   rows(split?: string): ImageAnnotation[];
   /** Names of the splits, in order of appearance. */
   readonly splits: readonly string[];
-  /** Reads `mapping_<split>.feather`. @throws VillaError `NotFound` when Stage 1 has not written it */
+  /** Reads `mapping_<split>.feather`; true attributes as in `annotations`. @throws VillaError `NotFound` when Stage 1 has not written it */
   mappings(split: string): Promise<MappingAnnotation[]>;
   /** Where a row's image is. @throws VillaError `NotFound`, `UnsafeFile` when that is outside of the folder */
   imagePath(row: Pick<ImageAnnotation, "imageFilepath">): string;
@@ -84,10 +85,9 @@ export async function openDataset(directory: string, options: OpenDatasetOptions
   if (!existsSync(annotationsPath)) {
     throw new VillaError("NotFound", `${directory} is not a dataset: it has no ${datasetFiles.annotations}.`);
   }
-  const annotations = await withPath(annotationsPath, async () =>
-    readAnnotations(await readFileBytes(annotationsPath)),
-  );
-  const vocabulary = await readVocabulary(directory, annotations);
+  const read = await withPath(annotationsPath, async () => readAnnotations(await readFileBytes(annotationsPath)));
+  const vocabulary = await readVocabulary(directory, read);
+  const annotations = withKnownTruth(read, vocabulary);
   const allowOutside = options.allowOutside ?? process.env.VILLA_ALLOW_OUTSIDE === "1";
   return makeDataset(directory, annotations, vocabulary, imageLocator(directory, allowOutside));
 }
@@ -121,7 +121,8 @@ function makeDataset(
     async mappings(split) {
       const path = join(directory, `mapping_${split}.feather`);
       if (!existsSync(path)) throw new VillaError("NotFound", `There is no ${path}; run Stage 1 first.`);
-      return withPath(path, async () => readMappings(await readFileBytes(path)));
+      const read = await withPath(path, async () => readMappings(await readFileBytes(path)));
+      return withKnownTruth(read, vocabulary);
     },
     imagePath,
     readImage,
@@ -129,6 +130,17 @@ function makeDataset(
       for (const row of rows(split)) yield { row, image: await readImage(row) };
     },
   };
+}
+
+/** The rows without true attributes that the vocabulary calls unknown. */
+function withKnownTruth<Row extends ImageAnnotation>(rows: Row[], { withoutTruth }: AttributeVocabulary): Row[] {
+  if (!withoutTruth || withoutTruth.length === 0) return rows;
+  const unknown = new Set(withoutTruth);
+  return rows.map((row) =>
+    row.regToAttr?.some((names) => names.some((name) => unknown.has(name)))
+      ? { ...row, regToAttr: row.regToAttr.map((names) => names.filter((name) => !unknown.has(name))) }
+      : row,
+  );
 }
 
 async function readVocabulary(
