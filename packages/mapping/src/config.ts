@@ -145,8 +145,8 @@ export const stage1Schema = v.strictObject({
   ),
   keepOptimizer: setting(
     v.boolean(),
-    true,
-    "keep the optimiser state of finished heads, so that more epochs can be added",
+    false,
+    "keep the optimiser's state of finished heads, two thirds of a checkpoint: only then can more `epochs` be added later",
   ),
 });
 

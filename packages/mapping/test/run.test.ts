@@ -6,7 +6,7 @@ import { fixturesDirectory } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, expect, test } from "vitest";
 import { modelStateDict, type Stage1Config, stage1Config } from "../src/index.ts";
-import { mergeShards, openModel, runMapping, runStage1 } from "../src/node.ts";
+import { loadHeadState, mergeShards, openModel, runMapping, runStage1 } from "../src/node.ts";
 import { attributes, dimension, writeSmallDataset } from "./dataset.ts";
 
 beforeAll(() => testBackends()[0]!.activate());
@@ -180,7 +180,7 @@ test("waves of one head at a time equal one wave", async () => {
 
 test("a run goes on where an earlier one stopped, and refuses one with other settings", async () => {
   const whole = await runStage1(await config());
-  const settings = await config();
+  const settings = await config({ keepOptimizer: true });
   await runStage1({ ...settings, epochs: 3 });
   const resumed = await runStage1(settings);
   expect(resumed.history).toEqual(whole.history);
@@ -189,6 +189,30 @@ test("a run goes on where an earlier one stopped, and refuses one with other set
   const other = { ...settings, loss: { temp: 0.1 } };
   await expect(runStage1(other)).rejects.toThrow(/another run \(loss differs\).*resume=never/);
   expect((await runStage1({ ...other, resume: "never" })).history[0]!.loss).not.toBe(whole.history[0]!.loss);
+});
+
+test("a finished run leaves no optimiser's state behind unless it is asked to, and says so where more epochs are wanted", async () => {
+  const heads = async (directory: string) => {
+    const states = attributes.map((_, head) => loadHeadState(join(directory, "heads"), head));
+    return (await Promise.all(states)).map((state) => ({ best: state!.best?.epoch, kept: state!.mean !== undefined }));
+  };
+  const settings = await config({ epochs: 2 });
+  const { directory, history } = await runStage1(settings);
+  expect(await heads(directory)).toEqual(attributes.map(() => ({ best: undefined, kept: false })));
+  expect((await runStage1(settings)).history).toEqual(history); // nothing is left to do, and nothing is refused
+  await expect(runStage1({ ...settings, epochs: 3 })).rejects.toMatchObject({
+    code: "Mismatch",
+    message: /docmnist_stage1 has ended with 2 epochs, .* epochs=3 .* resume=never .*init_checkpoint=\S+last\.pkl\.$/,
+  });
+  const kept = await runStage1(await config({ epochs: 2, keepOptimizer: true }));
+  expect((await heads(kept.directory)).every((head) => head.kept)).toBe(true);
+  // Heads that stop before the last epoch have not known that it would be their last.
+  const stopping = await config({ epochs: 12, earlyStop: { metric: "f1", patience: 1 } });
+  const early = await runStage1(stopping);
+  const states = await heads(early.directory);
+  expect(states.some(({ best }) => best! < 11)).toBe(true);
+  expect(states.some((head) => head.kept)).toBe(false);
+  expect((await runStage1(stopping)).mappings).toEqual(early.mappings);
 });
 
 test("resume=never keeps the earlier results until its own are trained, and goes on after an interruption", async () => {

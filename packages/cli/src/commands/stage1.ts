@@ -102,7 +102,7 @@ function run(
             pool,
           });
           const page = await writePage(result, config.dataDir);
-          return { ...result, page, bytes: await folderSize(result.directory) };
+          return { ...result, page, files: await folderFiles(result.directory) };
         } finally {
           await pool?.close();
         }
@@ -119,11 +119,26 @@ async function writePage(result: Stage1Result, dataDir: string): Promise<string 
   return writeStage1Report(result, dataDir);
 }
 
-/** Bytes of the files in a folder and below it. */
-async function folderSize(folder: string): Promise<number> {
-  const names = await readdir(folder, { recursive: true });
-  const sizes = await Promise.all(names.map(async (name) => stat(join(folder, name)).catch(() => undefined)));
-  return sizes.reduce((sum, each) => sum + (each?.isFile() ? each.size : 0), 0);
+/** What lies in a folder, a folder in it as a whole. */
+interface FolderFile {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** The largest first. */
+async function folderFiles(folder: string): Promise<FolderFile[]> {
+  const files = await Promise.all(
+    (await readdir(folder)).map(async (name) => ({ name, bytes: await size(join(folder, name)) })),
+  );
+  return files.sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
+}
+
+/** Bytes of a file, or of all files in a folder; none of what has gone meanwhile. */
+async function size(path: string): Promise<number> {
+  const entry = await stat(path).catch(() => undefined);
+  if (!entry?.isDirectory()) return entry?.size ?? 0;
+  const sizes = await Promise.all((await readdir(path)).map((name) => size(join(path, name))));
+  return sizes.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function describe({
@@ -135,8 +150,8 @@ function describe({
   checkpoints,
   notes,
   page,
-  bytes,
-}: Stage1Result & { readonly page: string | undefined; readonly bytes: number }): string {
+  files,
+}: Stage1Result & { readonly page: string | undefined; readonly files: readonly FolderFile[] }): string {
   const lines: string[] = [];
   const last = history.at(-1);
   if (last) lines.push(`${counted(history.length, "epoch")}, training loss ${last.loss.toFixed(4)}`);
@@ -157,6 +172,8 @@ function describe({
     lines.push("This shard is trained. Once all shards are, villa merge stage1 joins them and maps.");
   lines.push("", ...mappings.map(({ path }) => path), ...checkpoints);
   if (page !== undefined) lines.push(page);
-  lines.push(`${directory}: ${byteSize(bytes)}`);
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  lines.push("", table([[directory, "size"], ...files.map((file) => [file.name, byteSize(file.bytes)])]));
+  lines.push(`${byteSize(bytes)} in all`);
   return lines.join("\n").trim();
 }

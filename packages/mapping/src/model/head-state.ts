@@ -53,7 +53,7 @@ export interface EarlyStoppingOptions {
 
 /** A head's early stopping as its state leaves it. */
 export function earlyStoppingOf(
-  { epoch, best }: Pick<HeadState, "epoch" | "best">,
+  { epoch, best }: { readonly epoch: number; readonly best?: Omit<BestEpoch, "weights"> | undefined },
   { patience }: EarlyStoppingOptions,
 ): EarlyStopping {
   const stopping = new EarlyStopping(patience);

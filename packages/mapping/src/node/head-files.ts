@@ -80,12 +80,26 @@ export async function loadHeadState(folder: string, head: number): Promise<HeadS
 /** What a head has been through, without its weights. */
 export type HeadProgress = Omit<HeadState, "weights" | "mean" | "meanSquare" | "best"> & {
   readonly best?: { readonly epoch: number; readonly score: number } | undefined;
+  /** Whether its optimiser's state is there, without which a head that has taken steps cannot be trained further. */
+  readonly hasOptimizer: boolean;
 };
 
 /** Reads only the progress of a head. @returns undefined when it has no checkpoint */
 export function loadHeadProgress(folder: string, head: number): Promise<HeadProgress | undefined> {
-  return openHead(headFile(folder, head), async (_, progress) => progress);
+  return openHead(headFile(folder, head), async (file, progress) => ({
+    ...progress,
+    hasOptimizer: hasOptimizer(file),
+  }));
 }
+
+/** Takes the optimiser's state out of a head's checkpoint, where there is one: a head that stopped early has kept it. */
+export async function dropOptimizer(folder: string, head: number, dimension: number): Promise<void> {
+  if (!(await loadHeadProgress(folder, head))?.hasOptimizer) return;
+  const state = await loadHeadState(folder, head);
+  if (state) await saveHeadState(folder, state, { dimension, keepOptimizer: false });
+}
+
+const hasOptimizer = (file: SafetensorsFile): boolean => file.entries.has("mean.0.weight");
 
 /** A model whose heads are read when needed. @param which "best" falls back to the last epoch where there is no best */
 export function headSource(
@@ -115,7 +129,7 @@ export async function removeHeadLeftovers(folder: string, heads: readonly number
 
 async function openHead<T>(
   path: string,
-  use: (file: SafetensorsFile, progress: HeadProgress) => Promise<T>,
+  use: (file: SafetensorsFile, progress: SavedProgress) => Promise<T>,
 ): Promise<T | undefined> {
   const source = await fileSource(path).catch((error: unknown) => {
     if ((error as { code?: string | undefined }).code === "NotFound") return undefined;
@@ -128,9 +142,11 @@ async function openHead<T>(
   });
 }
 
-function parseProgress(text: string | undefined): HeadProgress {
+type SavedProgress = Omit<HeadProgress, "hasOptimizer">;
+
+function parseProgress(text: string | undefined): SavedProgress {
   try {
-    const progress = JSON.parse(text ?? "") as HeadProgress;
+    const progress = JSON.parse(text ?? "") as SavedProgress;
     if (Number.isSafeInteger(progress.head) && Number.isSafeInteger(progress.epoch) && Array.isArray(progress.losses)) {
       return progress;
     }

@@ -5,6 +5,7 @@ import { type ProgressListener, VillaError } from "@villa/data";
 import { noteShards, requireParts } from "@villa/data/node";
 import { defaultEpsilon, type Stage1Config } from "../config.ts";
 import type { SplitData } from "../data/build-data.ts";
+import { earlyStoppingOf } from "../model/head-state.ts";
 import { headCount, headFrom } from "../model/heads.ts";
 import type { EpochSummary } from "../train/history.ts";
 import { shardOf, shardOwning } from "../train/parallel.ts";
@@ -12,7 +13,7 @@ import { trainGroups } from "../train/train-groups.ts";
 import { progressOf } from "../train/train-mapping.ts";
 import { learningRateAt, trainOptionsOfConfig } from "../train/train-options.ts";
 import type { ValidationSplit } from "../train/validate.ts";
-import { loadHeadProgress, removeHeadLeftovers, saveHeadState } from "./head-files.ts";
+import { dropOptimizer, loadHeadProgress, removeHeadLeftovers, saveHeadState } from "./head-files.ts";
 import { openModel } from "./model-files.ts";
 import { judgesEpochs, type Stage1Input } from "./open-stage1.ts";
 import {
@@ -79,6 +80,7 @@ export async function trainStage1(
   await removeHeadLeftovers(files.heads, heads);
   if (config.attributesShard !== null) await noteShards(files.heads, shard.count);
   if (config.initCheckpoint !== null) await seedHeads(input, files.heads, heads, config.initCheckpoint);
+  await requireTrainable(files.heads, heads, config);
   const suffix = config.attributesShard === null ? "" : `-${shard.index + 1}-of-${shard.count}`;
   const train = trainOptionsOfConfig(config);
   const stepsPerEpoch = Math.floor(images / config.batchSize);
@@ -122,6 +124,7 @@ export async function trainStage1(
     trainGroupWithFiles,
   );
   const history = log.finish();
+  for (const head of config.keepOptimizer ? [] : heads) await dropOptimizer(files.heads, head, form.dimension);
   await run.takePlace();
   return { history, directory: run.directory };
 }
@@ -141,6 +144,22 @@ async function requireTrained(folder: string, total: number, config: Stage1Confi
     if (!progress || progress.epoch < epochs) missing.push(head);
   }
   requireParts(folder, missing, total, (head, count) => shardOwning(head, total, count));
+}
+
+/** Heads whose last epoch was to be their last have no optimiser's state. @throws VillaError `Mismatch` before any work */
+async function requireTrainable(folder: string, heads: readonly number[], config: Stage1Config): Promise<void> {
+  const { epochs, earlyStop } = config;
+  for (const head of heads) {
+    const progress = await loadHeadProgress(folder, head);
+    if (!progress || progress.steps === 0 || progress.hasOptimizer || progress.epoch >= epochs) continue;
+    const isStopped = earlyStop.metric !== "none" && earlyStoppingOf(progress, earlyStop).stopped;
+    if (isStopped) continue;
+    const directory = join(config.checkpointDir, config.taskName);
+    throw new VillaError(
+      "Mismatch",
+      `${directory} has ended with ${progress.epoch} epochs, and its optimiser's state was not kept, so epochs=${epochs} cannot go on from there. Train anew with resume=never (keep_optimizer=true allows more epochs later), or start another task_name from its weights: init_checkpoint=${join(directory, "last.pkl")}.`,
+    );
+  }
 }
 
 /** Makes a checkpoint of every head that has none from the weights of another model. */
