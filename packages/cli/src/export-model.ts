@@ -1,8 +1,8 @@
 import { appendFile, mkdir, rename, rm } from "node:fs/promises";
 import { extname, join } from "node:path";
-import { attributeNames, VillaError, writeNpy } from "@villa/data";
+import { attributeNames, type ProgressListener, VillaError, writeNpy } from "@villa/data";
 import { atomicWriteFile, openDataset } from "@villa/data/node";
-import { type ExportedTower, exportModel, openModel, vocabularyEmbeddings } from "@villa/vlm/node";
+import { type ExportedTower, exportHuggingFace, exportModel, openModel, vocabularyEmbeddings } from "@villa/vlm/node";
 
 /** What {@link exportForUse} writes. */
 export interface ExportOptions {
@@ -68,6 +68,43 @@ export async function exportForUse({ checkpoint, out, dataDir, weights }: Export
   await atomicWriteFile(path("attributes.json"), `${JSON.stringify(names, null, 1)}\n`);
   await atomicWriteFile(path("README.md"), readme({ textFamily: model.text.family, shape, imageSize }));
   return ["README.md", "encoder.onnx", "attributes.npy", "attributes.json"].map(path);
+}
+
+/** What {@link exportAsHuggingFace} writes. */
+export interface HuggingFaceFlags extends Omit<ExportOptions, "dataDir"> {
+  /** Number formats of the ONNX models, such as `float32,int8`, or `none`. */
+  readonly onnx: string;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const precisions = ["float32", "float16", "int8"] as const;
+
+/**
+ * Writes a trained model as a folder in Hugging Face's layout.
+ *
+ * @returns paths of the files, and what has been left out, in a sentence
+ * @throws VillaError `InvalidArgument` for a file's name or an unknown number format; as `exportHuggingFace`
+ */
+export async function exportAsHuggingFace({ checkpoint, out, onnx, ...options }: HuggingFaceFlags) {
+  if (extname(out) !== "") {
+    throw new VillaError(
+      "InvalidArgument",
+      `--format hf writes a folder; give --out a name without an ending, not "${out}".`,
+    );
+  }
+  const names = onnx === "none" ? [] : onnx.split(",").map((name) => name.trim());
+  const chosen = precisions.filter((name) => names.includes(name));
+  const unknown = names.find((name) => !(precisions as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    throw new VillaError(
+      "InvalidArgument",
+      `--onnx takes ${precisions.join(", ")} with commas, or none; not "${unknown}".`,
+    );
+  }
+  const { files, architecture, hasText } = await exportHuggingFace(checkpoint, out, { ...options, onnx: chosen });
+  const leftOut = hasText ? undefined : `The text side is left out: ${architecture} has none of its kind.`;
+  return { files, architecture, leftOut };
 }
 
 async function writeTower(checkpoint: string, out: string): Promise<ExportedTower> {

@@ -45,6 +45,8 @@ export {
 export { TextTransformer } from "./clip/text-transformer.ts";
 export { attributeEmbeddings, type Encoder, joinEncoders } from "./encoder.ts";
 export { type EncoderFiles, memoryWeights, type TensorHeader, type WeightSource, weightsAlone } from "./files.ts";
+export { clipTokenizerFiles, type TokenizerFiles } from "./hugging-face/clip-tokenizer.ts";
+export { type HuggingFaceModel, type HuggingFaceSource, huggingFaceModel } from "./hugging-face/layout.ts";
 export { type DualModel, exportDualModel } from "./onnx/dual-graph.ts";
 export { exportRegionEncoder } from "./onnx/export-region-encoder.ts";
 export type { OnnxPrecision } from "./onnx/graph.ts";

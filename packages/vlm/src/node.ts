@@ -23,6 +23,11 @@ export {
   type RetrievalExamples,
   vocabularyEmbeddings,
 } from "./node/evaluate-checkpoint.ts";
+export {
+  type ExportedFolder,
+  type ExportHuggingFaceOptions,
+  exportHuggingFace,
+} from "./node/export-hugging-face.ts";
 export { type ExportedTower, exportModel } from "./node/export-model.ts";
 export {
   openModel,

@@ -1,4 +1,5 @@
 import { type CommonFlags, counted, present, type RegisterCommand, table, withCommonFlags } from "@villa/command-kit";
+import { Option } from "commander";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
 
@@ -48,6 +49,13 @@ export const registerStage2: RegisterCommand = (program, context) => {
     .description("write a trained model for use elsewhere: as .onnx, as a torch state dict, or whole as a folder")
     .requiredOption("--checkpoint <file>", "best.safetensors or last.safetensors of stage2")
     .requiredOption("--out <path>", "FILE.onnx, FILE.pth for torch, or a folder for all of it")
+    .addOption(
+      new Option(
+        "--format <name>",
+        "of a folder: hf is Hugging Face's, for transformers and transformers.js (vision transformers)",
+      ).choices(["villa", "hf"]),
+    )
+    .option("--onnx <list>", "with --format hf: number formats of onnx/, or none", "float32,float16,int8")
     .option("--data-dir <folder>", "for a folder: the dataset whose attributes are embedded")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved")
     .addHelpText(
@@ -60,21 +68,25 @@ The ONNX file takes and gives, as its own metadata say too:
   image_index  int64 [regions]: which image of the batch each box belongs to
   embeddings   float32 [regions, d]: L2-normalised
 A folder holds encoder.onnx, the attributes' embeddings (attributes.npy, attributes.json) and a README.md.
+With --format hf it holds config.json, model.safetensors, tokenizer and preprocessor_config.json, and onnx/.
 
 Examples:
   villa export --checkpoint checkpoints/docmnist_stage2/best.safetensors --out encoder.onnx
-  villa export --checkpoint checkpoints/products/best.safetensors --data-dir data/products --out products-model`,
+  villa export --checkpoint checkpoints/products/best.safetensors --data-dir data/products --out products-model
+  villa export --checkpoint checkpoints/products/best.safetensors --format hf --out products-clip`,
     );
   withCommonFlags(withRuntimeFlags(exporting)).action((flags: ExportFlags) =>
     present(
       context,
       flags,
-      () =>
+      (onProgress) =>
         onBackend({ ...flags, terminal: context.terminal }, async () => {
-          const { exportForUse } = await import("../export-model.ts");
-          return { out: flags.out, files: await exportForUse(flags) };
+          const { exportAsHuggingFace, exportForUse } = await import("../export-model.ts");
+          const { out, format } = flags;
+          if (format !== "hf") return { out, files: await exportForUse(flags), leftOut: undefined };
+          return { out, ...(await exportAsHuggingFace({ ...flags, onProgress, signal: context.signal })) };
         }),
-      ({ files }) => files.join("\n"),
+      ({ files, leftOut }) => [...files, ...(leftOut === undefined ? [] : ["", leftOut])].join("\n"),
     ),
   );
 };
@@ -84,6 +96,8 @@ interface ExportFlags extends CommonFlags, RuntimeFlags {
   readonly out: string;
   readonly dataDir?: string | undefined;
   readonly weights?: string | undefined;
+  readonly format?: "villa" | "hf" | undefined;
+  readonly onnx: string;
 }
 
 async function stage2Settings() {
