@@ -1,4 +1,4 @@
-import { type Box, checkArgument, type RgbaImage, VillaError } from "@villa/data";
+import { type Box, checkArgument, type RgbaImage, type Rle, VillaError } from "@villa/data";
 import { Canvas, type Rgb } from "./canvas.ts";
 import { characterSize, wrapText } from "./font.ts";
 
@@ -17,6 +17,8 @@ export interface RenderableSample {
 /** A region with what is known about it. */
 export interface RenderableRegion {
   readonly box: Box;
+  /** Of the size of the image; null or undefined for a region that is its box. */
+  readonly mask?: Rle | null | undefined;
   /** True attributes; undefined where nobody knows them. */
   readonly attributes?: readonly string[] | undefined;
   /** Attributes assigned by a mapping, drawn instead of the true ones, right, wrong and unknown ones in colours of their own. */
@@ -40,7 +42,7 @@ export function verdict(
 export interface RenderOptions {
   /** Screen pixels per image pixel, 1…16; default 4. */
   readonly scale?: number | undefined;
-  /** Draw the regions' boxes; default true. */
+  /** Draw the regions' masks and boxes; default true. */
   readonly boxes?: boolean | undefined;
   /** Number the boxes, and write the regions' attributes and the text below the image; default true. */
   readonly captions?: boolean | undefined;
@@ -107,6 +109,7 @@ export function renderSample(sample: RenderableSample, options: RenderOptions = 
   canvas.planes(sample.image, sample.width, sample.height, 0, 0, scale);
   const thickness = width >= 250 ? 2 : 1;
   if (boxes) {
+    for (const [i, { mask }] of sample.regions.entries()) if (mask) drawMask(canvas, mask, frameColor(i), scale);
     // All dark lines first: where regions touch, none covers its neighbour's frame.
     for (const { x0, y0, x1, y1 } of placed) canvas.frame(x0 - 1, y0 - 1, x1 - x0 + 2, y1 - y0 + 2, shade);
   }
@@ -183,6 +186,24 @@ interface PlacedRegion extends RenderableRegion {
 function place(region: RenderableRegion, scale: number): PlacedRegion {
   const [x0, y0, x1, y1] = region.box.map((side) => Math.round(side * scale)) as [number, number, number, number];
   return { ...region, x0, y0, x1, y1 };
+}
+
+/** How much of a mask's colour lies over the picture. */
+const maskOpacity = 0.4;
+
+/** Colours the pixels of a mask, run after run; each is in one column, or goes on at the top of the next. */
+function drawMask(canvas: Canvas, { height, counts }: Rle, color: Rgb, scale: number): void {
+  let start = 0;
+  for (const [i, count] of counts.entries()) {
+    const end = start + count;
+    for (let from = start; i % 2 === 1 && from < end; ) {
+      const x = Math.floor(from / height);
+      const to = Math.min(end, (x + 1) * height);
+      canvas.fill(x * scale, (from - x * height) * scale, scale, (to - from) * scale, color, maskOpacity);
+      from = to;
+    }
+    start = end;
+  }
 }
 
 /** Writes a region's label into the corner of its box. */

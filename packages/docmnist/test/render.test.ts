@@ -1,4 +1,4 @@
-import { decodeImage } from "@villa/data";
+import { decodeImage, encodeRle } from "@villa/data";
 import { describe, expect, it } from "vitest";
 import { encodePng, glyphDigits, montage, type RenderableSample, renderSample, streamDocMnist } from "../src/index.ts";
 
@@ -52,6 +52,24 @@ describe("renderSample", () => {
     expect(full.height).toBeGreaterThan(boxed.height);
     const assigned = { ...sample, regions: [{ ...sample.regions[0]!, assigned: ["seven", "green"] }] };
     expect(renderSample(assigned).data).not.toEqual(full.data);
+  });
+
+  it("colours the pixels of masks", () => {
+    const [{ box, attributes }] = sample.regions as [
+      { box: readonly [number, number, number, number]; attributes: string[] },
+    ];
+    const mask = encodeRle(
+      Array.from({ length: 28 * 14 }, (_, i) => (i % 28 === 20 && i > 28 * 6 ? 1 : 0)),
+      { width: 28, height: 14 },
+    );
+    const options = { scale: 2, captions: false };
+    const boxed = renderSample({ ...sample, regions: [{ box, attributes }] }, options);
+    const masked = renderSample({ ...sample, regions: [{ box, attributes, mask }] }, options);
+    const changed = Array.from({ length: 56 * 28 }, (_, i) => i).filter((i) =>
+      [0, 1, 2].some((c) => boxed.data[4 * i + c] !== masked.data[4 * i + c]),
+    );
+    expect(changed.length).toBeGreaterThan(20);
+    for (const i of changed) expect([20, 6 <= Math.floor(i / 112)]).toEqual([Math.floor((i % 56) / 2), true]);
   });
 
   it("lists attributes below the image, however small their boxes are", () => {

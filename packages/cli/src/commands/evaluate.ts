@@ -44,7 +44,7 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
     )
     .option("--novel <list>", "detection: categories to tell apart from the base ones, or a file that lists them")
     .addOption(
-      new Option("--iou-type <type>", "detection: boxes or masks of --detections")
+      new Option("--iou-type <type>", "detection: boxes or masks, of --detections or of the dataset's regions")
         .choices(["bbox", "segm"])
         .default("bbox"),
     )

@@ -3,7 +3,7 @@ import type { Box, CocoDataset } from "@villa/metrics";
 import type { AttributeClass } from "@villa/vlm";
 import type { RegionScorer } from "@villa/vlm/node";
 import { imageGroups, outsideIds } from "./dataset-columns.ts";
-import { datasetTruth, type FramedRow, scoredDetections } from "./dataset-detections.ts";
+import { datasetTruth, type FramedRow, scoredDetections, segmentation } from "./dataset-detections.ts";
 import { novelCategories, protocolOf } from "./detection-measure.ts";
 import { detectionOutcome } from "./detection-outcome.ts";
 import { type Frame, rowFrame } from "./frame.ts";
@@ -31,6 +31,7 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
         ? ownTruth(scorer, { flags, ids })
         : fileTruth(await readTruthFile(flags.truth), { path: flags.truth, scorer, ids });
     const frames = images.map(({ frame }) => frame);
+    if (flags.iouType === "segm") checkMasked(flags, images);
     const proposals = await openProposals(flags, frames, new Set(ids.values()));
     const prompts = promptsOf(classes, flags, scorer);
     const texts = await scorer.embedClasses(prompts);
@@ -41,7 +42,11 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
     });
     const cosines = await scorer.cosines(embedded, texts);
     const categories = truth.categories.map(({ id }) => id);
-    const detections = scoredDetections({ frames, boxesOf: proposals.boxesOf, cosines, categories, ...flags });
+    const rowOf = new Map(images.map(({ row, frame }) => [frame, row]));
+    const detections = scoredDetections({
+      ...{ frames, boxesOf: proposals.boxesOf, cosines, categories, ...flags },
+      maskOf: flags.iouType === "segm" ? (frame, box) => segmentation(rowOf.get(frame)!, box) : undefined,
+    });
     const rows = images.map(({ row }) => row);
     const groups = await imageGroups(dataset, rows, flags.groupBy);
     const place = new Map(frames.map(({ id }, i) => [id, i]));
@@ -52,7 +57,7 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
       truth,
       detections,
       rules: {
-        iouType: "bbox",
+        iouType: flags.iouType,
         protocol: protocolOf(truth, flags.protocol),
         unknownCategories: "refuse",
         novel: await novelCategories(flags.novel, truth),
@@ -72,6 +77,22 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
       warnings: [...warnings, ...proposals.warnings],
     });
   });
+}
+
+/** @throws VillaError `InvalidArgument`, `Mismatch` where there are no masks to compare */
+function checkMasked({ truth, proposals }: EvaluateFlags, images: readonly FramedRow[]): void {
+  if (truth !== undefined || proposals !== "truth") {
+    throw new VillaError(
+      "InvalidArgument",
+      "A model scores masks where they are the dataset's own: --iou-type segm goes with --proposals truth and without --truth.",
+    );
+  }
+  const bare = images.find(({ row }) => row.regionCoord.some((_, i) => (row.regionMasks?.[i] ?? null) === null));
+  if (!bare) return;
+  throw new VillaError(
+    "Mismatch",
+    `Image ${bare.row.imageId} has regions without a mask, so masks cannot be compared; use --iou-type bbox.`,
+  );
 }
 
 /** What a model is judged by. */

@@ -1,3 +1,4 @@
+import { regionMasks } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 import type { Evaluation, FoundAttribute, FoundRegion } from "@villa/vlm/node";
 import { html, type Markup } from "../report/html.ts";
@@ -54,7 +55,7 @@ class RegionPictures {
 
   async image(imageId: number, regions: readonly (readonly FoundAttribute[])[]): Promise<Markup> {
     const row = this.#rows.get(imageId)!;
-    const source = pngUrl(thumbnail(await this.#image(imageId), row.regionCoord, imageSide));
+    const source = pngUrl(thumbnail(await this.#image(imageId), row.regionCoord, imageSide, regionMasks(row)));
     const lines = regions.map(
       (found, region) =>
         html`<div class="chips"><span>${region + 1}</span>${found.map(({ attribute, correct }) => html`<span class="chip ${correct ? "right" : "wrong"}">${attribute}</span>`)}</div>`,

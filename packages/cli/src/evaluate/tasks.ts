@@ -9,8 +9,8 @@ export const tasks: readonly EvaluationTask[] = [
     name: "detection",
     about: "COCO's twelve numbers or LVIS's thirteen: of a model that scores proposals, or of any detector's results",
     flags: ({ detections, truth }) => {
-      const judged: readonly TaskFlag[] = ["truth", "protocol", "novel"];
-      if (detections !== undefined) return [...judged, "detections", "iouType", "images", "unknownCategories"];
+      const judged: readonly TaskFlag[] = ["truth", "protocol", "novel", "iouType"];
+      if (detections !== undefined) return [...judged, "detections", "images", "unknownCategories"];
       const own: readonly TaskFlag[] = [...model, ...judged, "templates", "proposals", "nms", "temperature"];
       return truth === undefined ? [...own, "classes"] : own; // of the annotation file's categories
     },

@@ -1,4 +1,4 @@
-import type { MappingAnnotation } from "@villa/data";
+import { type MappingAnnotation, regionMasks } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 import { encodePng, renderSample } from "@villa/docmnist";
 import type { MappedRegionPicture, SamplePicture } from "../report/data.ts";
@@ -17,7 +17,12 @@ export async function samplePictures(dataset: Dataset, split: string, count: num
       .slice(0, count)
       .map(async (row) => {
         const { data, width, height } = await dataset.readImage(row);
-        const regions = row.regionCoord.map((box, i) => ({ box, attributes: row.regToAttr?.[i] ?? [] }));
+        const masks = regionMasks(row);
+        const regions = row.regionCoord.map((box, i) => ({
+          box,
+          mask: masks?.[i],
+          attributes: row.regToAttr?.[i] ?? [],
+        }));
         const picture = renderSample(
           { width, height, image: data, regions, text: row.text },
           { captions: false, scale: 4 },

@@ -1,5 +1,5 @@
 import { basename, join } from "node:path";
-import { decodeImage, type ImageAnnotation } from "@villa/data";
+import { decodeImage, type ImageAnnotation, regionMasks } from "@villa/data";
 import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
 import { describeProblem, type IngestSummary } from "@villa/ingest/node";
 import { barChart, barCharts } from "./charts.ts";
@@ -100,7 +100,7 @@ villa stage2 data_dir=${directory} task_name=model model.weights=RN50.pt</code><
 async function example(directory: string, row: ImageAnnotation): Promise<Markup> {
   const path = join(directory, row.imageFilepath);
   const image = await withPath(path, async () => decodeImage(await readFileBytes(path)));
-  const source = pngUrl(thumbnail(image, row.regionCoord, 320));
+  const source = pngUrl(thumbnail(image, row.regionCoord, 320, regionMasks(row)));
   const chips = row.attributes.map((name) => html`<span class="chip right">${name}</span>`);
   return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${asProse(row)}<div class="chips">${chips}</div></figcaption></figure>`;
 }

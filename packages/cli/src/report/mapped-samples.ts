@@ -1,5 +1,5 @@
 import { assignmentChips, type FigureRegion, type JudgedRegion, type RegionFigure } from "@villa/command-kit";
-import { readMappings } from "@villa/data";
+import { readMappings, regionMasks } from "@villa/data";
 import { type Dataset, readFileBytes, withPath } from "@villa/data/node";
 
 /** A mapping that a run has written. */
@@ -33,14 +33,17 @@ export async function mappedSamples(
   const { split, path } = shown;
   const rows = await withPath(path, async () => readMappings(await readFileBytes(path)));
   const { withoutTruth } = dataset.vocabulary;
-  const pictures = rows.slice(0, mostPictures).map(async (row) => ({
-    image: await dataset.readImage(row),
-    title: `image ${row.imageId}`,
-    text: row.text,
-    regions: row.regionCoord.map((box, i) => {
-      const judged = { attributes: row.regToAttr?.[i], assigned: row.assignedAttributes[i], withoutTruth };
-      return { ...judged, box, label: String(i + 1), notes: assignmentChips(judged) };
-    }),
-  }));
+  const pictures = rows.slice(0, mostPictures).map(async (row) => {
+    const masks = regionMasks(row);
+    return {
+      image: await dataset.readImage(row),
+      title: `image ${row.imageId}`,
+      text: row.text,
+      regions: row.regionCoord.map((box, i) => {
+        const judged = { attributes: row.regToAttr?.[i], assigned: row.assignedAttributes[i], withoutTruth };
+        return { ...judged, box, mask: masks?.[i], label: String(i + 1), notes: assignmentChips(judged) };
+      }),
+    };
+  });
   return { split, rows: await Promise.all(pictures) };
 }

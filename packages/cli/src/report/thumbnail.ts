@@ -1,13 +1,26 @@
 import { shrunk } from "@villa/command-kit";
-import type { Box, RgbImage } from "@villa/data";
+import { type Box, type RgbImage, type Rle, resizeRle } from "@villa/data";
 import { encodePng, renderSample } from "@villa/docmnist";
 
 export { pngUrl } from "@villa/command-kit";
 
-/** A picture with boxes as a PNG about `side` pixels wide: small ones are enlarged, large ones averaged down. */
-export function thumbnail(image: RgbImage, boxes: readonly (readonly number[])[], side: number): Uint8Array {
+/**
+ * A picture with boxes as a PNG about `side` pixels wide: small ones are enlarged, large ones averaged down.
+ *
+ * @param masks of the boxes
+ */
+export function thumbnail(
+  image: RgbImage,
+  boxes: readonly (readonly number[])[],
+  side: number,
+  masks?: readonly (Rle | null)[] | undefined,
+): Uint8Array {
   const { picture, factor } = shrunk(image, side);
-  const regions = boxes.map((box) => ({ box: box.map((edge) => edge / factor) as unknown as Box, attributes: [] }));
+  const regions = boxes.map((box, i) => ({
+    box: box.map((edge) => edge / factor) as unknown as Box,
+    mask: masks?.[i] && resizeRle(masks[i], picture),
+    attributes: [],
+  }));
   const scale = Math.max(1, Math.min(8, Math.round(side / picture.width)));
   const sample = { width: picture.width, height: picture.height, image: picture.data, regions, text: "" };
   return encodePng(renderSample(sample, { scale, captions: false }));

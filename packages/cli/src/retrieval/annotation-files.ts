@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import { VillaError } from "@villa/data";
+import { parseRleString, rleArea, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { type AnnotateOptions, type Annotating, openAnnotating, type RegionAnnotation } from "./annotate.ts";
 import { correctionPage } from "./correction-page.ts";
@@ -33,6 +33,7 @@ async function* coco({ rows, attributes, regions }: Annotating): AsyncGenerator<
   const images = rows.map(({ imageId: id, imageFilepath: file_name, imageSize: [height, width], text: caption }) => ({
     ...{ id, file_name, width, height, caption },
   }));
+  const byId = new Map(rows.map((row) => [row.imageId, row]));
   const categories = attributes.map((name, i) => ({ id: i + 1, name }));
   yield `{"images":${JSON.stringify(images)},\n"categories":${JSON.stringify(categories)},\n"annotations":[`;
   let id = 0;
@@ -41,9 +42,13 @@ async function* coco({ rows, attributes, regions }: Annotating): AsyncGenerator<
     if (first === undefined) continue;
     const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = region.box;
     const [width, height] = [x1 - x0, y1 - y0];
+    const { imageSize: size, regionMasks: masks } = byId.get(region.image_id)!;
+    const counts = masks?.[region.region] ?? undefined;
+    const mask = counts === undefined ? undefined : parseRleString(counts, { height: size[0], width: size[1] });
     yield `${id === 0 ? "" : ",\n"}${JSON.stringify({
       ...{ id: ++id, image_id: region.image_id, category_id: attributes.indexOf(first.name) + 1 },
-      ...{ bbox: [x0, y0, width, height], area: width * height, iscrowd: 0, score: first.score },
+      ...{ bbox: [x0, y0, width, height], area: mask ? rleArea(mask) : width * height, iscrowd: 0, score: first.score },
+      segmentation: counts === undefined ? undefined : { size, counts },
       attributes: region.attributes.map(({ name }) => name),
     })}`;
   }

@@ -1,5 +1,5 @@
 import { html, type Markup, regionFigure, selfContainedPage, trusted } from "@villa/command-kit";
-import { type ImageAnnotation, storedSentences } from "@villa/data";
+import { type ImageAnnotation, regionMasks, storedSentences } from "@villa/data";
 import type { Annotating, RegionAnnotation } from "./annotate.ts";
 
 /**
@@ -19,12 +19,14 @@ export async function* correctionPage(
   }
   const figures: Markup[] = [];
   for (const [i, row] of shown.entries()) {
+    const masks = regionMasks(row);
     const figure = regionFigure({
       image: await dataset.readImage(row),
       title: `image ${row.imageId}`,
       text: row,
       regions: row.regionCoord.map((box, region) => ({
         box,
+        mask: masks?.[region],
         label: String(region + 1),
         notes: choices(row, region, given.get(row.imageId)?.[region], attributes),
       })),
@@ -35,8 +37,9 @@ export async function* correctionPage(
   }
   const folder = dataset.directory;
   const table = shown.map((row) => {
-    const { imageId, imageFilepath, split, regionCoord } = row;
-    return { id: String(imageId), image: imageFilepath, text: storedSentences(row), split, boxes: regionCoord };
+    const { imageId, imageFilepath, imageSize, split, regionCoord } = row;
+    const masks = row.regionMasks?.map((counts) => (counts === null ? null : { size: imageSize, counts }));
+    return { id: String(imageId), image: imageFilepath, text: storedSentences(row), split, boxes: regionCoord, masks };
   });
   const body = [
     html`<h1>What do these regions show?</h1>

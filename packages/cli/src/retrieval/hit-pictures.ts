@@ -1,6 +1,6 @@
 import { extname } from "node:path";
 import { html, regionFigure, selfContainedPage, shrunk } from "@villa/command-kit";
-import { type Box, type RgbImage, VillaError } from "@villa/data";
+import { type Box, parseRleString, type RgbImage, resizeRle, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { encodePng, montage, type RenderableSample } from "@villa/docmnist";
 import type { QueryHit, QueryResult } from "./query.ts";
@@ -34,8 +34,9 @@ export async function writeHits(path: string, question: string, result: QueryRes
       image,
       title,
       text,
-      regions: hits.map(({ rank, box, score }) => ({
+      regions: hits.map(({ rank, box, mask, score }) => ({
         box,
+        mask: mask === undefined ? undefined : parseRleString(mask, image),
         label: String(rank),
         notes: [html`<span class="soft">${score.toFixed(3)}</span>`],
       })),
@@ -71,7 +72,8 @@ function sampleOf({ image, title, hits }: Answer): RenderableSample {
   const { width, height, data } = picture;
   return {
     ...{ width, height, image: data, text: title },
-    regions: hits.map(({ rank, score, box }) => ({
+    regions: hits.map(({ rank, score, box, mask }) => ({
+      mask: mask === undefined ? undefined : resizeRle(parseRleString(mask, image), picture),
       box: box.map((edge) => edge / factor) as unknown as Box,
       label: String(rank),
       attributes: [score.toFixed(3)],

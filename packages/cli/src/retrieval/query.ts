@@ -36,6 +36,8 @@ export interface QueryHit {
   readonly source?: string | undefined;
   /** [x0, y0, x1, y1] in pixels. */
   readonly box: readonly number[];
+  /** Compressed run lengths of the region's mask, of the size of the image, where it has one. */
+  readonly mask?: string | undefined;
   /** The image's text. */
   readonly text?: string | undefined;
 }
@@ -180,7 +182,8 @@ function pictureRow({ width, height }: RgbImage, regionCoord: RankedRegion["row"
 }
 
 function asHit({ row, region, score }: RankedRegion, i: number) {
-  return { rank: i + 1, score: Number(score.toFixed(6)), imageId: row.imageId, box: row.regionCoord[region]! };
+  const mask = row.regionMasks?.[region] ?? undefined;
+  return { rank: i + 1, score: Number(score.toFixed(6)), imageId: row.imageId, box: row.regionCoord[region]!, mask };
 }
 
 /** What both stages answer about a dataset's regions. */

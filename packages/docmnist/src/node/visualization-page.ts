@@ -25,6 +25,7 @@ function figure({ id, width, height, image, text, regions }: RenderableSample, i
     text,
     regions: regions.map((region, i) => ({
       box: region.box,
+      mask: region.mask,
       label: String(i + 1),
       notes: isMapped ? assignmentChips(region) : trueChips(region),
     })),

@@ -7,6 +7,7 @@ import {
   type MappingAnnotation,
   type RgbaImage,
   readMappings,
+  regionMasks,
   VillaError,
 } from "@villa/data";
 import { atomicWriteFile, type Dataset, openDataset, readFileBytes, withPath } from "@villa/data/node";
@@ -118,6 +119,7 @@ async function renderable(
   mapping: MappingAnnotation | undefined,
 ): Promise<RenderableSample> {
   const { width, height, data } = await dataset.readImage(row);
+  const masks = regionMasks(row);
   return {
     id: row.imageId,
     width,
@@ -126,6 +128,7 @@ async function renderable(
     text: row.text,
     regions: row.regionCoord.map((box, i) => ({
       box,
+      mask: masks?.[i],
       attributes: row.regToAttr?.[i],
       assigned: mapping?.assignedAttributes[i],
       withoutTruth: dataset.vocabulary.withoutTruth,

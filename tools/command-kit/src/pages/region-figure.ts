@@ -1,4 +1,4 @@
-import { encodePng, type RgbImage, type SentencedText } from "@villa/data";
+import { encodePng, type ImageSize, type RgbImage, type Rle, resizeRle, type SentencedText } from "@villa/data";
 import { asProse, html, type Markup } from "./markup.ts";
 import { shrunk } from "./shrink.ts";
 
@@ -6,6 +6,8 @@ import { shrunk } from "./shrink.ts";
 export interface FigureRegion {
   /** [x0, y0, x1, y1] in pixels of the image. */
   readonly box: readonly number[];
+  /** Of the size of the image; null or undefined for a region that is its box. */
+  readonly mask?: Rle | null | undefined;
   /** One or two characters, written into the box and before the notes. */
   readonly label: string;
   readonly notes: readonly Markup[];
@@ -35,16 +37,36 @@ export function regionFigure({ image, title, text, regions }: RegionFigure): Mar
   const size = side / 20;
   const { picture } = shrunk(image, storedSide);
   const view = [-margin, -margin, width + 2 * margin, height + 2 * margin].map((n) => Number(n.toFixed(2))).join(" ");
-  const boxes = regions.map(({ box: [x0 = 0, y0 = 0, x1 = 0, y1 = 0], label }, i) => {
+  const boxes = regions.map(({ box: [x0 = 0, y0 = 0, x1 = 0, y1 = 0], mask, label }, i) => {
     const rect = html`x="${x0}" y="${y0}" width="${x1 - x0}" height="${y1 - y0}"`;
     const wide = size * (0.5 + 0.62 * label.length);
-    return html`<g class="box${i % boxColors}"><rect class="halo" ${rect}/><rect class="edge" ${rect}/><rect class="tag" x="${x0}" y="${y0}" width="${wide.toFixed(2)}" height="${(1.25 * size).toFixed(2)}"/><text x="${(x0 + wide / 2).toFixed(2)}" y="${(y0 + 0.98 * size).toFixed(2)}" font-size="${size.toFixed(2)}">${label}</text></g>`;
+    const filled = mask ? maskPath(mask, picture) : "";
+    return html`<g class="box${i % boxColors}">${filled}<rect class="halo" ${rect}/><rect class="edge" ${rect}/><rect class="tag" x="${x0}" y="${y0}" width="${wide.toFixed(2)}" height="${(1.25 * size).toFixed(2)}"/><text x="${(x0 + wide / 2).toFixed(2)}" y="${(y0 + 0.98 * size).toFixed(2)}" font-size="${size.toFixed(2)}">${label}</text></g>`;
   });
   const prose = text === undefined ? "" : asProse(text);
   const notes = regions.map(
     ({ label, notes: own }, i) => html`<li><b class="tag box${i % boxColors}">${label}</b> ${own}</li>`,
   );
   return html`<figure class="picture"><svg viewBox="${view}" role="img" aria-label="${title}, with ${regions.length} ${regions.length === 1 ? "region" : "regions"}"><image${side <= pixelArt ? html` class="pixels"` : ""} href="${pngUrl(encodePng(rgba(picture)))}" width="${width}" height="${height}" preserveAspectRatio="none"/>${boxes}</svg><figcaption><b>${title}</b>${prose === "" ? "" : html`<p>${prose}</p>`}<ul>${notes}</ul></figcaption></figure>`;
+}
+
+/** A mask's runs as one shape, in the pixels of the stored picture: finer would not be seen. */
+function maskPath(mask: Rle, { width, height }: ImageSize): Markup {
+  const { counts } = resizeRle(mask, { width, height });
+  const parts: string[] = [];
+  let start = 0;
+  for (const [i, count] of counts.entries()) {
+    const end = start + count;
+    for (let from = start; i % 2 === 1 && from < end; ) {
+      const x = Math.floor(from / height);
+      const to = Math.min(end, (x + 1) * height);
+      parts.push(`M${x} ${from - x * height}h1v${to - from}h-1z`);
+      from = to;
+    }
+    start = end;
+  }
+  const scale = `${mask.width / width} ${mask.height / height}`;
+  return html`<path class="mask" transform="scale(${scale})" d="${parts.join("")}"/>`;
 }
 
 /** For an `<img>`. */

@@ -29,6 +29,7 @@ p { max-width: 68ch; margin: 0 0 14px; }
 .samples figcaption { margin-top: 8px; font-size: 14px; line-height: 1.5; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 28px 22px; margin: 22px 0; align-items: start; }
 .picture { margin: 0; min-width: 0; } .picture > svg { display: block; width: 100%; height: auto; } .picture image.pixels { image-rendering: pixelated; }
+.picture .mask { fill: var(--box); fill-opacity: 0.4; }
 .picture rect { vector-effect: non-scaling-stroke; fill: none; } .picture .halo { stroke: rgb(0 0 0 / 0.55); stroke-width: 4.5px; } .picture .edge { stroke: var(--box); stroke-width: 2px; }
 .picture rect.tag { fill: var(--box); } .picture svg text { fill: #16181d; text-anchor: middle; font-weight: 600; }
 .picture figcaption { margin-top: 8px; font-size: 14px; line-height: 1.5; } .picture figcaption > b { color: var(--ink); } .picture p { margin: 2px 0 6px; }
