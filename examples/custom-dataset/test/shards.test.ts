@@ -101,7 +101,8 @@ test.each(Object.keys(engines))("%s gives what one process gives", { timeout: 24
     await Promise.all([0, 1].map((shard) => finished(start(argv, environment(shard)))));
     const early = await tryVilla("merge", ...argv);
     expect(early).toMatchObject({ code: 1, err: expect.stringContaining(`Missing: shard 2/${shards} (`) });
-    if (engine === "a SLURM array" && name === "ingest") await killed(start(argv, environment(2)), join(data, "images"));
+    if (engine === "a SLURM array" && name === "ingest")
+      await killed(start(argv, environment(2)), join(data, "images"));
     await finished(start(argv, environment(2)));
     const merged = await villa("merge", ...argv);
     if (name === "evaluate") expect(merged).toEqual(await villa(...steps.evaluate(whole)));

@@ -1,4 +1,12 @@
-import { type Box, checkArgument, isVillaError, joinSentences, proseSentences, reportSections, VillaError } from "@villa/data";
+import {
+  type Box,
+  checkArgument,
+  isVillaError,
+  joinSentences,
+  proseSentences,
+  reportSections,
+  VillaError,
+} from "@villa/data";
 
 /** What a table tells about an image, checked as far as that is possible without its pixels. */
 export interface TableRow {
