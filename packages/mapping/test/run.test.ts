@@ -6,7 +6,8 @@ import { fixturesDirectory } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { beforeAll, expect, test } from "vitest";
 import { modelStateDict, type Stage1Config, stage1Config } from "../src/index.ts";
-import { loadHeadState, mergeShards, openModel, runMapping, runStage1 } from "../src/node.ts";
+import { loadHeadState } from "../src/node/head-files.ts";
+import { mergeShards, openModel, runMapping, runStage1 } from "../src/node.ts";
 import { attributes, dimension, writeSmallDataset } from "./dataset.ts";
 
 beforeAll(() => testBackends()[0]!.activate());

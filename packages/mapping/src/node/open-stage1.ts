@@ -100,7 +100,7 @@ export async function loadSplits(
         annotations: own,
         attributes: embeddings.attributes,
         dimension: embeddings.dimension,
-        omitUncertain,
+        omitUncertain: vocabulary.uncertain === "omit",
         regions: (imageId) => regions.get(imageId),
         withoutTruth: vocabulary.withoutTruth,
         allocate: (length) => new Float32Array(new SharedArrayBuffer(length * 4)),

@@ -148,11 +148,14 @@ async function requireTrained(folder: string, total: number, config: Stage1Confi
 
 /** Heads whose last epoch was to be their last have no optimiser's state. @throws VillaError `Mismatch` before any work */
 async function requireTrainable(folder: string, heads: readonly number[], config: Stage1Config): Promise<void> {
-  const { epochs, earlyStop } = config;
+  const {
+    epochs,
+    earlyStop: { metric, patience },
+  } = config;
   for (const head of heads) {
     const progress = await loadHeadProgress(folder, head);
     if (!progress || progress.steps === 0 || progress.hasOptimizer || progress.epoch >= epochs) continue;
-    const isStopped = earlyStop.metric !== "none" && earlyStoppingOf(progress, earlyStop).stopped;
+    const isStopped = metric !== "none" && earlyStoppingOf(progress, { metric, patience }).stopped;
     if (isStopped) continue;
     const directory = join(config.checkpointDir, config.taskName);
     throw new VillaError(
