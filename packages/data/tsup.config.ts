@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { defineConfig } from "tsup";
 import { villaBuild } from "../../tsup.base.ts";
 
-// apache-arrow, the image decoders and fzstd are bundled: with its dependencies apache-arrow alone takes 13 MB on disk,
+// apache-arrow and the image decoders are bundled: with its dependencies apache-arrow alone takes 13 MB on disk,
 // of which a few hundred kB are used here; they are chunks of their own, loaded on first use. Arrow's entry for browsers
 // serves Node as well: the other one only adds Node streams.
 const arrow = join(dirname(createRequire(import.meta.url).resolve("apache-arrow")), "Arrow.dom.mjs");
@@ -12,7 +12,7 @@ export default defineConfig(
   villaBuild(
     { index: "src/index.ts", node: "src/node.ts" },
     {
-      noExternal: ["apache-arrow", "fast-png", "fzstd", "wink-porter2-stemmer"],
+      noExternal: ["apache-arrow", "fast-png", "wink-porter2-stemmer"],
       esbuildOptions(options) {
         options.alias = { ...options.alias, "apache-arrow": arrow };
       },

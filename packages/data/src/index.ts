@@ -129,3 +129,4 @@ export { UnsupportedTensor } from "./formats/torch/types.ts";
 export { saveTorch, type TorchWriteOptions } from "./formats/torch/write.ts";
 export { crc32, crcTables } from "./formats/zip/crc32.ts";
 export type { CompressionLevel } from "./formats/zip/writer.ts";
+export { decompressZstd } from "./formats/zstd/decompress.ts";

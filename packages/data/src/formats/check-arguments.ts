@@ -73,6 +73,7 @@ export type ArgumentRule = string | readonly [ArgumentRule] | { readonly [member
  * @example checkArgument("options?", options, { boxes: ["numbers"], "threshold?": "number", "mode?": "'best' | 'all'" });
  */
 export function checkArgument(name: string, value: unknown, rule: ArgumentRule): void {
+  checkText(name, "name");
   if (!name.endsWith("?")) checkRule(name, value, rule);
   else if (value !== undefined) checkRule(name.slice(0, -1), value, rule);
 }

@@ -1,6 +1,6 @@
-import { decompress as decompressZstd } from "fzstd";
 import { VillaError } from "../../errors.ts";
 import type { Allowance } from "../limits.ts";
+import { decompressZstd } from "../zstd/decompress.ts";
 import { compressLz4Frame, decompressLz4Frame } from "./lz4.ts";
 
 export type Arrow = typeof import("apache-arrow");
@@ -44,8 +44,7 @@ function decodeLz4(bytes: Uint8Array): Uint8Array {
 function decodeZstd(bytes: Uint8Array): Uint8Array {
   const size = declaredSize(bytes);
   allowance?.take(size, "A column");
-  // Given its output, fzstd allocates nothing, whatever window a hostile frame asks for, and drops what does not fit.
-  return decompressZstd(bytes, new Uint8Array(size));
+  return decompressZstd(bytes, size);
 }
 
 /**
