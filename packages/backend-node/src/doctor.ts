@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, totalmem } from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
 import { type BackendProbe, probeBackends } from "@villa/core";
+import { checkArgument } from "@villa/data";
 import { type OnnxProvider, onnxProviders } from "./native/onnx/providers.ts";
 import { type NodeBackendOptions, nodeBackends } from "./use-backend.ts";
 
@@ -51,7 +52,10 @@ export interface DoctorOptions extends Omit<NodeBackendOptions, "name"> {
  * Probes every backend, measures those that can run, and leaves the current one as it was. The one that `VILLA_BACKEND`
  * names is looked at as if it were forced: TensorFlow on the CPU, or a software WebGPU device, then has figures too.
  */
-export async function doctor({ seconds = 1, backends: only, ...options }: DoctorOptions = {}): Promise<Diagnosis> {
+export async function doctor(request: DoctorOptions = {}): Promise<Diagnosis> {
+  checkArgument("request?", request, { "seconds?": "number", "backends?": ["text"], "threads?": "count" });
+  const { seconds = 1, backends: only, ...options } = request;
+
   const candidates = nodeBackends(options).filter(({ name }) => only?.includes(name) ?? true);
   const { VILLA_BACKEND: asked } = process.env;
   const named = asked === "" || asked === "auto" ? undefined : asked;
@@ -85,16 +89,19 @@ export async function doctor({ seconds = 1, backends: only, ...options }: Doctor
 }
 
 /** The diagnosis as lines of text. */
-export function formatDiagnosis({
-  node,
-  platform,
-  processor,
-  cores,
-  memoryGigabytes,
-  backends,
-  onnxProviders: providers,
-  chosen,
-}: Diagnosis): string {
+export function formatDiagnosis(diagnosis: Diagnosis): string {
+  checkArgument("diagnosis", diagnosis, {
+    node: "text",
+    platform: "text",
+    processor: "text",
+    cores: "number",
+    memoryGigabytes: "number",
+    backends: ["object"],
+    onnxProviders: ["object"],
+    "chosen?": "text",
+  });
+  const { node, platform, processor, cores, memoryGigabytes, backends, onnxProviders: providers, chosen } = diagnosis;
+
   const lines = [
     `Node ${node}, ${platform}, ${cores} cores (${processor}), ${memoryGigabytes} GiB`,
     "",

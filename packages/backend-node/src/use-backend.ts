@@ -1,4 +1,5 @@
 import { type ActiveBackend, type BackendCandidate, plainCpuBackend, useBackend } from "@villa/core";
+import { checkArgument } from "@villa/data";
 import { cudaBackend } from "./candidates/cuda.ts";
 import { nativeBackend } from "./candidates/native.ts";
 import { wasmBackend } from "./candidates/wasm.ts";
@@ -18,9 +19,10 @@ export interface NodeBackendOptions {
  *
  * @throws VillaError `InvalidArgument` when `VILLA_THREADS` is not a number of threads
  */
-export function nodeBackends({
-  threads = requestedThreads(),
-}: Omit<NodeBackendOptions, "name"> = {}): BackendCandidate[] {
+export function nodeBackends(options: Omit<NodeBackendOptions, "name"> = {}): BackendCandidate[] {
+  checkArgument("options?", options, { "threads?": "count" });
+  const { threads = requestedThreads() } = options;
+
   return [cudaBackend(), webgpuBackend(), nativeBackend({ threads }), wasmBackend(), plainCpuBackend()];
 }
 
@@ -30,5 +32,7 @@ export function nodeBackends({
  * @throws VillaError `BackendUnavailable` with the reason when the forced backend cannot run here; `InvalidArgument`
  */
 export async function useNodeBackend(options: NodeBackendOptions = {}): Promise<ActiveBackend> {
+  checkArgument("options?", options, { "name?": "text", "threads?": "count" });
+
   return useBackend({ candidates: nodeBackends(options), name: options.name });
 }

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import type { AnnotateOptions, RegionAnnotation } from "./retrieval/annotate.ts";
 import type { QueryOptions, QueryResult } from "./retrieval/query.ts";
 
@@ -8,6 +9,20 @@ import type { QueryOptions, QueryResult } from "./retrieval/query.ts";
  * @throws VillaError `InvalidArgument` when there is nothing to ask or nothing to rank, `NotFound`, `NotFinite`
  */
 export async function query(options: QueryOptions): Promise<QueryResult> {
+  checkArgument("options", options, {
+    "dataDir?": "text",
+    "text?": "text",
+    "image?": "text",
+    "regions?": "text",
+    "top?": "count",
+    "perImage?": "boolean",
+    checkpoint: "text",
+    "split?": "text",
+    "weights?": "text",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   // Loaded when it is called: whoever imports `runVilla` alone waits for none of it.
   return (await import("./retrieval/query.ts")).query(options);
 }
@@ -19,6 +34,17 @@ export async function query(options: QueryOptions): Promise<QueryResult> {
  * @throws VillaError `NotFound`, `Mismatch`, `NotFinite`
  */
 export async function* annotate(options: AnnotateOptions): AsyncGenerator<RegionAnnotation> {
+  checkArgument("options", options, {
+    "top?": "count",
+    "minScore?": "number",
+    dataDir: "text",
+    checkpoint: "text",
+    "split?": "text",
+    "weights?": "text",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   const annotating = await (await import("./retrieval/annotate.ts")).openAnnotating(options);
   try {
     yield* annotating.regions();

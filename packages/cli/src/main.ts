@@ -1,4 +1,5 @@
 import { type ExitCode, runProgram, type Terminal } from "@villa/command-kit";
+import { checkArgument } from "@villa/data";
 import { Command } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { commands } from "./commands/index.ts";
@@ -7,9 +8,20 @@ import { commands } from "./commands/index.ts";
  * The `villa` command.
  *
  * @param argv arguments after the program's name
- * @returns the exit code: 0 done, 1 failed, 2 called wrongly; never throws
+ * @returns the exit code: 0 done, 1 failed, 2 called wrongly
+ * @throws VillaError `InvalidArgument` for arguments that are no texts; nothing else
  */
 export async function runVilla(argv: readonly string[], terminal?: Terminal): Promise<ExitCode> {
+  checkArgument("argv", argv, ["text"]);
+  checkArgument("terminal?", terminal, {
+    out: "function",
+    err: "function",
+    interactive: "boolean",
+    "columns?": "count",
+    "status?": "function",
+    "flush?": "function",
+  });
+
   const program = new Command("villa")
     .description("ViLLA: fine-grained vision-language representation learning from complex image-text data.")
     .version(packageJson.version)

@@ -1,4 +1,4 @@
-import { type TensorData, VillaError } from "@villa/data";
+import { checkArgument, type TensorData, VillaError } from "@villa/data";
 
 /** Prefixes that trainers and libraries put around a model's names. */
 const wrappers =
@@ -9,6 +9,8 @@ const averaged = /(?:^|\.)(?:ema|model_ema|ema_model)\./;
 
 /** A tensor's name without what wrapped the model when it was saved. */
 export function withoutWrapper(name: string): string {
+  checkArgument("name", name, "text");
+
   return name.replace(inner, "").replace(wrappers, "");
 }
 
@@ -41,12 +43,13 @@ export function unwrapNames(names: Iterable<string>): Map<string, string> {
 export function checkNames(
   found: ReadonlyMap<string, { readonly shape: readonly number[] }>,
   expected: ReadonlyMap<string, readonly number[]>,
-  {
-    what,
-    isExtra = () => false,
-    note = "",
-  }: { what: string; isExtra?: ((name: string) => boolean) | undefined; note?: string | undefined },
+  options: { what: string; isExtra?: ((name: string) => boolean) | undefined; note?: string | undefined },
 ): void {
+  checkArgument("found", found, "Map");
+  checkArgument("expected", expected, "Map");
+  checkArgument("options", options, { what: "text", "isExtra?": "function", "note?": "text" });
+  const { what, isExtra = () => false, note = "" } = options;
+
   const missing = [...expected.keys()].filter((name) => !found.has(name));
   const unexpected = [...found.keys()].filter((name) => !expected.has(name) && !isExtra(name));
   const misshapen = [...expected].flatMap(([name, shape]) => {

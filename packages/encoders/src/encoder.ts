@@ -1,4 +1,4 @@
-import { type AttributeVocabulary, attributePrompts, VillaError } from "@villa/data";
+import { type AttributeVocabulary, attributePrompts, checkArgument, VillaError } from "@villa/data";
 import type { ImageEncoder, TextTower } from "./tower.ts";
 
 /**
@@ -23,6 +23,29 @@ export function joinEncoders(
   text: TextTower,
   textIdentity: Readonly<Record<string, string>> = {},
 ): Encoder {
+  checkArgument("image", image, {
+    name: "text",
+    dimension: "count",
+    options: "object",
+    "tower?": {
+      input: "object",
+      features: "function",
+      regionEmbeddings: "function",
+      imageEmbeddings: "function",
+      dispose: "function",
+    },
+    encodeImages: "function",
+    encodeRegions: "function",
+    dispose: "function",
+  });
+  checkArgument("text", text, {
+    description: { family: "text", config: "object" },
+    embedDim: "number",
+    encodeText: "function",
+    dispose: "function",
+  });
+  checkArgument("textIdentity?", textIdentity, "object");
+
   if (image.dimension !== text.embedDim) {
     throw new VillaError(
       "Mismatch",
@@ -50,6 +73,9 @@ export async function attributeEmbeddings(
   encoder: Pick<Encoder, "dimension" | "encodeText">,
   vocabulary: AttributeVocabulary,
 ): Promise<Map<string, Float32Array>> {
+  checkArgument("encoder", encoder, { dimension: "count", encodeText: "function" });
+  checkArgument("vocabulary", vocabulary, { groups: ["object"], "mentions?": "'words' | 'words-negated-too'" });
+
   const { dimension } = encoder;
   const attributes = attributePrompts(vocabulary);
   for (const { attribute, group, prompts } of attributes) {

@@ -1,4 +1,4 @@
-import { type DataType, type TensorData, toFloat32, VillaError } from "@villa/data";
+import { checkArgument, type DataType, type TensorData, toFloat32, VillaError } from "@villa/data";
 import type { OnnxFiles } from "./onnx/runtime.ts";
 
 /** A tensor as a file's header describes it. */
@@ -39,6 +39,8 @@ export interface EncoderFiles {
 
 /** Tensors in memory as a {@link WeightSource}; halves are widened when they are read. */
 export function memoryWeights(tensors: ReadonlyMap<string, TensorData>): WeightSource {
+  checkArgument("tensors", tensors, "Map");
+
   return {
     tensors,
     all: async () => tensors,
@@ -52,5 +54,8 @@ export function memoryWeights(tensors: ReadonlyMap<string, TensorData>): WeightS
 
 /** Files of which only weights are there, such as a checkpoint. */
 export function weightsAlone(label: string, weights: WeightSource): EncoderFiles {
+  checkArgument("label", label, "text");
+  checkArgument("weights", weights, { tensors: "Map", read: "function", all: "function" });
+
   return { label, weights, json: async () => undefined, path: () => undefined };
 }

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Box, RandomState, type RgbImage } from "@villa/data";
+import { type Box, checkArgument, RandomState, type RgbImage } from "@villa/data";
 import type { Encoder } from "./encoder.ts";
 import { cropRegion } from "./regions/crop-region.ts";
 import { checkBoxes } from "./regions/group-regions.ts";
@@ -18,13 +18,12 @@ const regionsPerProduct = 2048;
  *
  * Equal `dimension` and `seed` give equal embeddings on every backend, up to float32 rounding.
  */
-export function pixelsEncoder({
-  dimension = 1024,
-  seed = 23,
-}: {
-  dimension?: number | undefined;
-  seed?: number | undefined;
-} = {}): Encoder & ImageEncoder {
+export function pixelsEncoder(
+  options: { dimension?: number | undefined; seed?: number | undefined } = {},
+): Encoder & ImageEncoder {
+  checkArgument("options?", options, { "dimension?": "count", "seed?": "number" });
+  const { dimension = 1024, seed = 23 } = options;
+
   let projection: Float32Array | undefined;
   let tensor: tf.Tensor2D | undefined;
   const values = () => {

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { type ArgumentRule, checkArgument, VillaError } from "@villa/data";
 import type { EncoderFiles } from "./files.ts";
 import type {
   EncoderFamily,
@@ -32,13 +32,37 @@ export const textTowers: Registry<TextFamily> = {
   hashed: async () => (await import("./word-hash.ts")).hashedTextFamily,
 };
 
+const requestRule: ArgumentRule = {
+  "files?": {
+    label: "text",
+    "weights?": "object",
+    "onnx?": "object",
+    json: "function",
+    path: "function",
+    "revision?": "text",
+  },
+  "config?": "object",
+  "trainable?": "boolean",
+  "dimension?": "count",
+  "seed?": "number",
+  "regions?": "'roi-align' | 'crop' | 'mask'",
+  "context?": "number",
+  "dense?": "'value' | 'last-hidden'",
+  "imageSize?": "count",
+  "family?": "text",
+};
+
 /** Makes the image encoder of a family: by its name, or by what its files show. */
 export function loadImageEncoder(request: LoadRequest & { family?: string | undefined }): Promise<ImageEncoder> {
+  checkArgument("request", request, requestRule);
+
   return load(imageTowers, "image", request);
 }
 
 /** Makes the text encoder of a family: by its name, or by what its files show. */
 export function loadTextTower(request: LoadRequest & { family?: string | undefined }): Promise<TextTower> {
+  checkArgument("request", request, requestRule);
+
   return load(textTowers, "text", request);
 }
 
@@ -47,6 +71,16 @@ export async function recogniseFamily<Encoder>(
   registry: Registry<EncoderFamily<Encoder>>,
   files: EncoderFiles,
 ): Promise<{ readonly family: string; readonly config: TowerConfig } | undefined> {
+  checkArgument("registry", registry, "object");
+  checkArgument("files", files, {
+    label: "text",
+    "weights?": { tensors: "Map", read: "function", all: "function" },
+    "onnx?": { names: ["text"], open: "function" },
+    json: "function",
+    path: "function",
+    "revision?": "text",
+  });
+
   for (const [family, open] of Object.entries(registry)) {
     const config = await (await open()).recognise(files);
     if (config) return { family, config };

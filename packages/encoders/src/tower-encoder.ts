@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Box, type RgbImage, VillaError } from "@villa/data";
+import { type Box, checkArgument, type RgbImage, VillaError } from "@villa/data";
 import { cropRegion } from "./regions/crop-region.ts";
 import { checkBoxes, checkMasks, type ImageMasks } from "./regions/group-regions.ts";
 import { regionInput, wholeInput } from "./regions/picture-input.ts";
@@ -29,6 +29,19 @@ export interface FrozenTower
 
 /** A tower as an {@link ImageEncoder}: pictures of any sizes, a few at a time. */
 export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEncoderOptions): ImageEncoder {
+  checkArgument("tower", tower, "object");
+  checkArgument("settings", settings, {
+    name: "text",
+    options: "object",
+    "pixelsPerBatch?": "number",
+    "regionsPerBatch?": "number",
+    "largestImage?": "number",
+    "regions?": "'roi-align' | 'crop' | 'mask'",
+    "context?": "number",
+    "dense?": "'value' | 'last-hidden'",
+    "imageSize?": "count",
+  });
+
   const { name, options, regions = "roi-align", context = 0 } = settings;
   const { pixelsPerBatch = 8 * 84 * 84, regionsPerBatch = 32, largestImage = 4_000_000 } = settings;
   if (!(context >= 0 && Number.isFinite(context))) {

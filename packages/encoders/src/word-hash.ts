@@ -1,4 +1,4 @@
-import { functionWords, RandomState, wordsOf } from "@villa/data";
+import { checkArgument, functionWords, RandomState, wordsOf } from "@villa/data";
 import type { TextFamily } from "./tower.ts";
 
 /** Hashed words: a text encoder that needs no weights. */
@@ -26,6 +26,10 @@ const functionWordWeight = 0.2;
  * @returns [texts, dimension]
  */
 export function wordHashEmbeddings(texts: readonly string[], dimension: number, seed: number): Float32Array {
+  checkArgument("texts", texts, ["text"]);
+  checkArgument("dimension", dimension, "count");
+  checkArgument("seed", seed, "number");
+
   const vectors = new Map<string, Float64Array>();
   const vectorOf = (word: string) => {
     let vector = vectors.get(word);

@@ -1,4 +1,4 @@
-import { type ImageAnnotation, VillaError } from "@villa/data";
+import { checkArgument, type ImageAnnotation, VillaError } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 
 /**
@@ -9,6 +9,17 @@ import type { Dataset } from "@villa/data/node";
  * @throws VillaError `InvalidFile` (boxes, ids), `NotFound` (images)
  */
 export function checkDataset(dataset: Dataset, rows: readonly ImageAnnotation[]): void {
+  checkArgument("dataset", dataset, {
+    annotations: ["object"],
+    vocabulary: "object",
+    rows: "function",
+    imagePath: "function",
+    readImage: "function",
+  });
+  checkArgument("rows", rows, [
+    { imageId: "number", regionCoord: ["numbers"], split: "text", text: "text", attributes: ["text"] },
+  ]);
+
   const seen = new Set<number>();
   for (const { imageId } of dataset.annotations) {
     if (seen.has(imageId)) throw new VillaError("InvalidFile", `The annotations hold image ${imageId} twice.`);

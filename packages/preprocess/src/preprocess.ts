@@ -1,5 +1,6 @@
 import {
   attributeNames,
+  checkArgument,
   checkShard,
   type ImageAnnotation,
   type ProgressListener,
@@ -63,6 +64,28 @@ export interface PreprocessResult {
  *   embeddings in its folder, `NotFinite` when the encoder fails, `Aborted`
  */
 export async function preprocessDataset(options: PreprocessOptions): Promise<PreprocessResult> {
+  checkArgument("options", options, {
+    dataDirectory: "text",
+    encoder: {
+      "encodeImages?": "function",
+      encodeText: "function",
+      name: "text",
+      dimension: "count",
+      options: "object",
+      "tower?": "object",
+      encodeRegions: "function",
+      dispose: "function",
+    },
+    "weights?": "text",
+    "revision?": "text",
+    "shard?": { index: "number", count: "count" },
+    "format?": "'original' | 'safetensors'",
+    "overwrite?": "boolean",
+    "mergeOnly?": "boolean",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   const { dataDirectory, encoder, weights, revision, shard, overwrite = false, signal } = options;
   const started = performance.now();
   if (shard) checkShard(shard);

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 import type { RegionScores, RegionTextEmbeddings, Rows } from "@villa/metrics";
 
 /** Values of embeddings on the backend at a time: 16 MB. */
@@ -15,7 +16,10 @@ const tileValues = 2 ** 22;
  * @example
  * const metrics = await retrievalMetrics({ ...embeddings, labels, scores: backendScores(embeddings) });
  */
-export function backendScores({ regions, attributes, dimension }: RegionTextEmbeddings): RegionScores {
+export function backendScores(embeddings: RegionTextEmbeddings): RegionScores {
+  checkArgument("embeddings", embeddings, { regions: "numbers", attributes: "numbers", dimension: "count" });
+  const { regions, attributes, dimension } = embeddings;
+
   return async (wanted, targets) => {
     const scores = new Float32Array(wanted.count * targets.count);
     const queries = rowsTensor(attributes, wanted, dimension);

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { RgbImage } from "@villa/data";
+import { checkArgument } from "@villa/data";
 import { type PictureInput, plainInput, type Regions, regionInput } from "@villa/encoders";
 import type { ImagePairs } from "./pairs.ts";
 
@@ -33,6 +34,11 @@ export function contrastiveBatch(
   embedText: (sentences: readonly (readonly string[])[]) => Float32Array,
   input: PictureInput = plainInput,
 ): ContrastiveBatch {
+  checkArgument("images", images, [{ width: "count", height: "count", data: "bytes" }]);
+  checkArgument("pairs", pairs, [{ boxes: ["numbers"], sentences: ["list"] }]);
+  checkArgument("embedText", embedText, "function");
+  checkArgument("input?", input, { regions: "object", whole: "object", resample: "text", smallest: "number" });
+
   const bySize = new Map<string, number[]>();
   images.forEach((image, i) => {
     const size = input.regions.size === undefined ? `${image.width}×${image.height}` : "scaled";
@@ -55,6 +61,9 @@ export function contrastiveBatch(
 }
 
 /** Frees the tensors of a batch. */
-export function disposeBatch({ groups, text }: ContrastiveBatch): void {
+export function disposeBatch(batch: ContrastiveBatch): void {
+  checkArgument("batch", batch, { groups: ["object"], text: "tensor2", pairs: "number" });
+  const { groups, text } = batch;
+
   tf.dispose([text, ...groups.map(({ images }) => images)]);
 }

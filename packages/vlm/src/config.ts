@@ -10,7 +10,7 @@ import {
   settingGroup,
   whole,
 } from "@villa/core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { TrainablePart } from "@villa/encoders";
 import * as v from "valibot";
 
@@ -150,8 +150,12 @@ export const stage2Experiments = {
  */
 export function stage2Config(
   settings: Stage2Settings,
-  { experiment }: { readonly experiment?: keyof typeof stage2Experiments | undefined } = {},
+  options: { readonly experiment?: keyof typeof stage2Experiments | undefined } = {},
 ): Stage2Config {
+  checkArgument("settings", settings, "object");
+  checkArgument("options?", options, { "experiment?": "'docmnist_stage2' | 'docmnist_stage2_small'" });
+  const { experiment } = options;
+
   const config = checkConfig(stage2Schema, mergeSettings(experiment ? stage2Experiments[experiment] : {}, settings));
   if (config.optimizer.warmupSteps > 0 && config.optimizer.schedule === "plateau") {
     throw new VillaError("InvalidArgument", "optimizer.warmup_steps needs optimizer.schedule=cosine.");

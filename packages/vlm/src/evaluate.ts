@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Box, type ProgressListener, type RgbImage, throwIfAborted, VillaError } from "@villa/data";
+import { type Box, checkArgument, type ProgressListener, type RgbImage, throwIfAborted, VillaError } from "@villa/data";
 import { type ImageEncoder, type ImageTower, regionInput } from "@villa/encoders";
 import { embedRegions } from "./region-encoder.ts";
 
@@ -18,6 +18,9 @@ export interface LabelledImage {
  * @throws VillaError `Mismatch` when an image has no ground truth or names an unknown attribute
  */
 export function regionLabels(images: readonly LabelledImage[], attributes: readonly string[]): Uint8Array {
+  checkArgument("images", images, [{ imageId: "number", regionCoord: ["numbers"], "regToAttr?": ["list"] }]);
+  checkArgument("attributes", attributes, ["text"]);
+
   const column = new Map(attributes.map((attribute, i) => [attribute, i]));
   const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
   const labels = new Uint8Array(regions * attributes.length);
@@ -57,16 +60,18 @@ export async function embedSplit<Image extends LabelledImage>(
   encoder: ImageTower | ImageEncoder,
   images: readonly Image[],
   load: (image: Image) => Promise<Omit<RgbImage, "channels">>,
-  {
-    batchSize = 16,
-    onProgress,
-    signal,
-  }: {
+  options: {
     batchSize?: number | undefined;
     onProgress?: ProgressListener | undefined;
     signal?: AbortSignal | undefined;
   } = {},
 ): Promise<Float32Array> {
+  checkArgument("encoder", encoder, "object");
+  checkArgument("images", images, [{ imageId: "number", regionCoord: ["numbers"], "regToAttr?": ["list"] }]);
+  checkArgument("load", load, "function");
+  checkArgument("options?", options, { "batchSize?": "count", "onProgress?": "function", "signal?": "object" });
+  const { batchSize = 16, onProgress, signal } = options;
+
   const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
   const result = new Float32Array(regions * ("embedDim" in encoder ? encoder.embedDim : encoder.dimension));
   let offset = 0;

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { infoNCE, sigmoidLoss } from "@villa/core";
+import { checkArgument } from "@villa/data";
 
 /** How region-text pairs are scored against each other; settings of the same names are in `stage2Schema`. */
 export interface ObjectiveOptions {
@@ -26,12 +27,15 @@ export interface ContrastiveObjective {
 }
 
 /** Makes the loss of Stage 2. @see ViLLA paper, section 3.3, for `infonce` */
-export function contrastiveObjective({
-  loss = "infonce",
-  temperature,
-  learnTemperature = false,
-  bias = -10,
-}: ObjectiveOptions): ContrastiveObjective {
+export function contrastiveObjective(options: ObjectiveOptions): ContrastiveObjective {
+  checkArgument("options", options, {
+    "loss?": "'infonce' | 'sigmoid'",
+    temperature: "number",
+    "learnTemperature?": "boolean",
+    "bias?": "number",
+  });
+  const { loss = "infonce", temperature, learnTemperature = false, bias = -10 } = options;
+
   const parameters = new Map<string, tf.Variable>();
   const learned = (value: number) => tf.tidy(() => tf.variable(tf.scalar(value)) as tf.Variable);
   if (learnTemperature) {

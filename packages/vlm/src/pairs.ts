@@ -1,4 +1,4 @@
-import { type Box, type DatasetTexts, originalTexts, splitJoined, VillaError } from "@villa/data";
+import { type Box, checkArgument, type DatasetTexts, originalTexts, splitJoined, VillaError } from "@villa/data";
 
 /**
  * Which region-text pairs an image contributes:
@@ -41,8 +41,20 @@ export interface ImagePairs {
 export function imagePairs(
   image: PairableImage,
   mode: PairMode,
-  { texts = originalTexts }: { readonly texts?: DatasetTexts | undefined } = {},
+  options: { readonly texts?: DatasetTexts | undefined } = {},
 ): ImagePairs {
+  checkArgument("image", image, {
+    imageId: "number",
+    imageSize: "numbers",
+    regionCoord: ["numbers"],
+    text: "text",
+    "assignedText?": ["text"],
+    "regToAttr?": ["list"],
+  });
+  checkArgument("mode", mode, "'mapping' | 'image' | 'oracle'");
+  checkArgument("options?", options, { "texts?": { sentences: "function", about: "function" } });
+  const { texts = originalTexts } = options;
+
   const boxes: Box[] = [];
   const sentences: (readonly string[])[] = [];
   const add = (box: Box, own: readonly string[]): void => {

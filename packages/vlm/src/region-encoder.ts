@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { l2Normalize } from "@villa/core";
+import { checkArgument } from "@villa/data";
 import type { ForwardOptions, ImageTower } from "@villa/encoders";
 import type { ImageGroup } from "./batch.ts";
 
@@ -14,6 +15,16 @@ export function embedRegions(
   groups: readonly ImageGroup[],
   options: ForwardOptions = {},
 ): tf.Tensor2D {
+  checkArgument("tower", tower, {
+    input: "object",
+    features: "function",
+    regionEmbeddings: "function",
+    imageEmbeddings: "function",
+    dispose: "function",
+  });
+  checkArgument("groups", groups, [{ images: "tensor4", regions: "object" }]);
+  checkArgument("options?", options, { "training?": "boolean", "updateStatistics?": "boolean" });
+
   return tf.tidy(() => {
     const embeddings = groups.map(({ images, regions }) =>
       tower.regionEmbeddings(tower.features(images, options), regions, options),

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import type { RetrievalInput } from "@villa/metrics";
 
 /** One place in a ranking. */
@@ -12,6 +13,10 @@ export interface Ranked {
 
 /** The regions that fit an attribute best, best first; equal scores in the order of their rows. */
 export function topRegions(input: RetrievalInput, attribute: number, count: number): Ranked[] {
+  checkArgument("input", input, { labels: "bytes", regions: "numbers", attributes: "numbers", dimension: "count" });
+  checkArgument("attribute", attribute, "number");
+  checkArgument("count", count, "count");
+
   const { regions, labels } = input;
   const attributes = input.attributes.length / input.dimension;
   const candidates = Array.from({ length: regions.length / input.dimension }, (_, index) => ({
@@ -24,6 +29,10 @@ export function topRegions(input: RetrievalInput, attribute: number, count: numb
 
 /** The attributes that fit a region best, best first. */
 export function topAttributes(input: RetrievalInput, region: number, count: number): Ranked[] {
+  checkArgument("input", input, { labels: "bytes", regions: "numbers", attributes: "numbers", dimension: "count" });
+  checkArgument("region", region, "number");
+  checkArgument("count", count, "count");
+
   const attributes = input.attributes.length / input.dimension;
   const candidates = Array.from({ length: attributes }, (_, index) => ({
     index,

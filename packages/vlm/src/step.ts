@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { contrastiveMicroBatch, type LossAndGradients } from "@villa/core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { ImageTower } from "@villa/encoders";
 import type { ContrastiveBatch, ImageGroup } from "./batch.ts";
 import type { ContrastiveObjective } from "./objective.ts";
@@ -21,16 +21,27 @@ import { embedRegions } from "./region-encoder.ts";
 export async function contrastiveGradients(
   tower: ImageTower,
   batch: ContrastiveBatch,
-  {
-    objective,
-    microBatch = 0,
-    parameters = tower.trainableVariables(),
-  }: {
+  options: {
     readonly objective: ContrastiveObjective;
     readonly microBatch?: number | undefined;
     readonly parameters?: ReadonlyMap<string, tf.Variable> | undefined;
   },
 ): Promise<LossAndGradients> {
+  checkArgument("tower", tower, {
+    input: "object",
+    features: "function",
+    regionEmbeddings: "function",
+    imageEmbeddings: "function",
+    dispose: "function",
+  });
+  checkArgument("batch", batch, { groups: ["object"], text: "tensor2", pairs: "number" });
+  checkArgument("options", options, {
+    objective: { parameters: "Map", loss: "function", clamp: "function", dispose: "function" },
+    "microBatch?": "number",
+    "parameters?": "Map",
+  });
+  const { objective, microBatch = 0, parameters = tower.trainableVariables() } = options;
+
   if (batch.pairs < 2) {
     throw new VillaError(
       "Mismatch",
@@ -58,6 +69,21 @@ export async function contrastiveLoss(
   batch: ContrastiveBatch,
   objective: ContrastiveObjective,
 ): Promise<number> {
+  checkArgument("tower", tower, {
+    input: "object",
+    features: "function",
+    regionEmbeddings: "function",
+    imageEmbeddings: "function",
+    dispose: "function",
+  });
+  checkArgument("batch", batch, { groups: ["object"], text: "tensor2", pairs: "number" });
+  checkArgument("objective", objective, {
+    parameters: "Map",
+    loss: "function",
+    clamp: "function",
+    dispose: "function",
+  });
+
   const loss = tf.tidy(() => objective.loss(embedRegions(tower, batch.groups), batch.text));
   const [value] = await loss.data();
   loss.dispose();

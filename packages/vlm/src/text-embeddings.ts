@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 
 /** Encodes sentences into [n, dimension] row-major; need not be normalised. Frozen during Stage 2. */
 export type SentenceEncoder = (sentences: readonly string[]) => Promise<Float32Array>;
@@ -10,6 +10,9 @@ export class SentenceEmbeddings {
   private readonly encode: SentenceEncoder;
 
   constructor(encode: SentenceEncoder, dimension: number) {
+    checkArgument("encode", encode, "function");
+    checkArgument("dimension", dimension, "count");
+
     this.encode = encode;
     this.dimension = dimension;
   }

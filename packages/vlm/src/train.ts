@@ -10,7 +10,7 @@ import {
   type TrainResult,
   trainLoop,
 } from "@villa/core";
-import { type ProgressListener, RandomState, VillaError } from "@villa/data";
+import { checkArgument, type ProgressListener, RandomState, VillaError } from "@villa/data";
 import type { ImageTower } from "@villa/encoders";
 import { type ContrastiveBatch, disposeBatch } from "./batch.ts";
 import { contrastiveSettingsSchema, trainablePartOf } from "./config.ts";
@@ -77,9 +77,45 @@ export interface TrainContrastiveOptions {
  */
 export async function trainContrastive(
   tower: ImageTower,
-  { train, val }: { readonly train: ContrastiveData; readonly val?: ContrastiveData | undefined },
+  input: { readonly train: ContrastiveData; readonly val?: ContrastiveData | undefined },
   options: TrainContrastiveOptions = {},
 ): Promise<TrainResult> {
+  checkArgument("tower", tower, {
+    input: "object",
+    features: "function",
+    regionEmbeddings: "function",
+    imageEmbeddings: "function",
+    dispose: "function",
+  });
+  checkArgument("input", input, {
+    train: { length: "count", batch: "function" },
+    "val?": { length: "count", batch: "function" },
+  });
+  checkArgument("options?", options, {
+    "trainable?": "text",
+    "learningRate?": "number",
+    "schedule?": "'plateau' | 'cosine'",
+    "warmupSteps?": "number",
+    "weightDecay?": "number",
+    "batchSize?": "count",
+    "microBatch?": "number",
+    "stepsPerEpoch?": "null | number",
+    "epochs?": "count",
+    "loss?": "'infonce' | 'sigmoid'",
+    "temperature?": "number",
+    "learnTemperature?": "boolean",
+    "bias?": "number",
+    "patience?": "number",
+    "seed?": "number",
+    "checkpoints?": { saveLast: "function", markBest: "function", loadLast: "function" },
+    "resume?": "boolean",
+    "metrics?": { write: "function", "rewind?": "function" },
+    "extra?": "object",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+  const { train, val } = input;
+
   const checked = checkConfig(contrastiveSettingsSchema, options);
   const { learningRate, weightDecay, batchSize, microBatch, epochs, patience, seed, stepsPerEpoch } = checked;
   const { checkpoints, resume, metrics, extra, onProgress, signal } = options;

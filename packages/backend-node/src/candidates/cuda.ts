@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate, BackendProbe } from "@villa/core";
+import { checkArgument } from "@villa/data";
 import { ownUrl } from "../location.ts";
 import { type NodeKernelBackend, tensorFlowBackend } from "../tensorflow/backend.ts";
 import {
@@ -29,7 +30,10 @@ export interface CudaOptions {
  * TensorFlow's C library: the one that `villa setup tensorflow` made ready, else that of an installed
  * `@tensorflow/tfjs-node-gpu` or `tfjs-node`. Without a CUDA device it counts only when forced.
  */
-export function cudaBackend({ cache, searchPaths }: CudaOptions = {}): BackendCandidate {
+export function cudaBackend(options: CudaOptions = {}): BackendCandidate {
+  checkArgument("options?", options, { "cache?": "text", "searchPaths?": ["text"] });
+  const { cache, searchPaths } = options;
+
   const probe = (forced: boolean): BackendProbe | Promise<BackendProbe> => {
     const folder = tensorFlowFolder(cache);
     const installation = findInstallation(folder);

@@ -1,4 +1,5 @@
 import type { BackendCandidate, BackendProbe } from "@villa/core";
+import { checkArgument } from "@villa/data";
 import { loadOnnxRuntime, onnxruntimeVersion } from "../native/onnx/runtime.ts";
 import { activateNative, type NativeOptions, requestedThreads } from "../native/register.ts";
 
@@ -6,6 +7,8 @@ const cure = `Install it with: ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-n
 
 /** ONNX Runtime's CPU kernels under TF.js: the fastest backend of a machine without a GPU. */
 export function nativeBackend(options: NativeOptions = {}): BackendCandidate {
+  checkArgument("options?", options, { "threads?": "count" });
+
   return {
     name: "native",
     device: "cpu",

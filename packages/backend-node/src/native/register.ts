@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { NativeBackend } from "./backend.ts";
 import { registerComparisons } from "./kernels/compare.ts";
 import { registerConvolutions } from "./kernels/conv.ts";
@@ -26,7 +26,10 @@ export interface NativeOptions {
  *
  * @throws Error when onnxruntime-node cannot be loaded
  */
-export async function activateNative({ threads }: NativeOptions = {}): Promise<void> {
+export async function activateNative(options: NativeOptions = {}): Promise<void> {
+  checkArgument("options?", options, { "threads?": "count" });
+  const { threads } = options;
+
   if (!tf.findBackendFactory(native)) {
     const onnx = loadOnnxRuntime(threads ?? requestedThreads());
     tf.registerBackend(native, () => new NativeBackend(onnx), 0);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { isVillaError, type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
+import { checkArgument, isVillaError, type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
 import { fileError } from "@villa/data/node";
 import {
   folderAt,
@@ -49,6 +49,16 @@ const steps = ["Python", "tfjs-node", "TensorFlow", "CUDA libraries", "compiling
  * `InvalidFile`, `BackendUnavailable`, `FileSystem`, `Aborted`
  */
 export async function setupTensorFlow(options: SetupTensorFlowOptions = {}): Promise<SetUpTensorFlow> {
+  checkArgument("options?", options, {
+    "python?": "text",
+    "wheel?": "text",
+    "cuda?": "boolean",
+    "cache?": "text",
+    "onProgress?": "function",
+    "signal?": "object",
+    "env?": "object",
+  });
+
   if (process.platform !== "linux") {
     const why = "PyPI's wheels for other systems come without the C library, or were not tried";
     throw new VillaError("Unsupported", `villa setup tensorflow works on Linux; this is ${process.platform}. ${why}.`);
@@ -72,10 +82,13 @@ export async function setupTensorFlow(options: SetupTensorFlowOptions = {}): Pro
  *
  * @returns the folder, and whether there was one
  */
-export async function removeTensorFlow({ cache }: { cache?: string | undefined } = {}): Promise<{
+export async function removeTensorFlow(options: { cache?: string | undefined } = {}): Promise<{
   folder: string;
   removed: boolean;
 }> {
+  checkArgument("options?", options, { "cache?": "text" });
+  const { cache } = options;
+
   const { root } = tensorFlowFolder(cache);
   const removed = existsSync(root);
   try {

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TaskPool, TaskReference } from "@villa/core";
-import { VillaError, type VillaErrorCode } from "@villa/data";
+import { checkArgument, VillaError, type VillaErrorCode } from "@villa/data";
 import { isSource, ownUrl } from "../location.ts";
 import type { FromWorker, PlainError, ToWorker, WorkerSetup } from "./protocol.ts";
 
@@ -40,6 +40,8 @@ const cpuBackends = ["native", "wasm", "cpu"];
  * await pool.close();
  */
 export function createTaskPool(options: TaskPoolOptions = {}): TaskPool {
+  checkArgument("options?", options, { "threads?": "count", "backend?": "text", "threadsPerWorker?": "number" });
+
   const cores = availableParallelism();
   const size = Math.max(1, Math.floor(options.threads ?? cores));
   const threads = Math.max(1, Math.floor(options.threadsPerWorker ?? cores / size));

@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import { type TensorData, VillaError } from "@villa/data";
+import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import type { Encoder } from "../encoder.ts";
 import type { Regions } from "../regions/group-regions.ts";
 import { ClipTokenizer } from "../tokenizer/tokenizer.ts";
@@ -18,6 +18,16 @@ export class ClipModel {
   readonly #tokenizer: ClipTokenizer;
 
   constructor(config: ClipConfig, visual: ModifiedResNet, text: TextTransformer | undefined) {
+    checkArgument("config", config, { vision: "object", "text?": "object" });
+    checkArgument("visual", visual, {
+      config: "object",
+      input: "object",
+      regionEmbeddings: "function",
+      encodeImage: "function",
+      dispose: "function",
+    });
+    checkArgument("text?", text, { config: "object", encode: "function", dispose: "function" });
+
     this.config = config;
     this.visual = visual;
     this.#textTower = text;
@@ -76,6 +86,9 @@ export interface LoadClipOptions {
  * @throws VillaError `Mismatch`, `NotFinite`; see {@link checkClipStateDict}
  */
 export function loadClip(stateDict: ReadonlyMap<string, TensorData>, options: LoadClipOptions = {}): ClipModel {
+  checkArgument("stateDict", stateDict, "Map");
+  checkArgument("options?", options, { "textHeads?": "number", "inference?": "boolean", "only?": "'image' | 'text'" });
+
   const { config, tensors } = checkClipStateDict(stateDict, options);
   const { inference = false, only } = options;
   const visual = () =>
@@ -101,6 +114,21 @@ export interface ClipEncoderOptions extends Pick<RegionOptions, "regions" | "con
 
 /** CLIP as an {@link Encoder}. Images go in as value / 255, without CLIP's mean and deviation, as in the original. */
 export function clipEncoder(model: ClipModel, options: ClipEncoderOptions = {}): Encoder {
+  checkArgument("model", model, {
+    config: "object",
+    visual: "object",
+    encodeImage: "function",
+    encodeText: "function",
+    dispose: "function",
+  });
+  checkArgument("options?", options, {
+    "pixelsPerBatch?": "number",
+    "regionsPerBatch?": "number",
+    "largestImage?": "number",
+    "regions?": "'roi-align' | 'crop' | 'mask'",
+    "context?": "number",
+  });
+
   return {
     ...resNetEncoder(model.visual, options),
     encodeText: (texts) => encodeInBatches(model, texts),

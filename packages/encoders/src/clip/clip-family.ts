@@ -1,4 +1,4 @@
-import { RandomState, VillaError } from "@villa/data";
+import { checkArgument, RandomState, VillaError } from "@villa/data";
 import type { EncoderFiles } from "../files.ts";
 import type { ImageFamily, TextFamily, TowerConfig } from "../tower.ts";
 import { encodeInBatches, loadClip, resNetEncoder } from "./clip-encoder.ts";
@@ -66,6 +66,15 @@ export interface InitOptions {
 
 /** A ModifiedResNet of any size with random weights drawn from `seed`, ready to train. */
 export function initModifiedResNet(options: InitOptions): ModifiedResNet {
+  checkArgument("options", options, {
+    layers: "numbers",
+    width: "count",
+    embedDim: "number",
+    seed: "number",
+    "heads?": "count",
+    "scheme?": "'torch' | 'clip'",
+  });
+
   const { layers, width, embedDim, seed, scheme = "torch" } = options;
   const heads = options.heads ?? Math.max(1, Math.floor((width * 32) / 64));
   const whole = [...layers, width, embedDim, heads].every((size) => Number.isInteger(size) && size > 0);

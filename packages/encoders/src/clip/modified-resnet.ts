@@ -1,12 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { avgPool2d, type CompiledGraph, graphCompiler, prepareRoiAlign } from "@villa/core";
-import { type TensorData, VillaError } from "@villa/data";
+import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import { backboneGraph } from "../onnx/backbone-graph.ts";
 import { checkRegions, type Regions } from "../regions/group-regions.ts";
 import { type PictureInput, plainPixels } from "../regions/picture-input.ts";
 import type { ForwardOptions, ImageTower, TowerDescription, TrainablePart } from "../tower.ts";
 import { attentionPool, type ConvNorm, FoldedLayers, TrainingLayers, type VisionLayers } from "./layers.ts";
-import { type BlockShape, blockShapes, type ModifiedResNetConfig, type WeightArray } from "./parameters.ts";
+import { type BlockShape, blockShapes, type ModifiedResNetConfig, resNetRule, type WeightArray } from "./parameters.ts";
 import { visionStateDict } from "./state-dict.ts";
 
 /** Maps [B, h, w, C] to regions, [R, side, side, C]. */
@@ -45,6 +45,9 @@ export class ModifiedResNet implements ImageTower {
   #backbone: CompiledGraph | undefined;
 
   constructor(config: ModifiedResNetConfig, parameters: ReadonlyMap<string, tf.Tensor>) {
+    checkArgument("config", config, resNetRule);
+    checkArgument("parameters", parameters, "Map");
+
     this.config = config;
     this.parameters = parameters;
     this.#blocks = blockShapes(config);

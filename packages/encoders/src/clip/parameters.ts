@@ -1,4 +1,4 @@
-import { type TensorData, VillaError } from "@villa/data";
+import { type ArgumentRule, checkArgument, type TensorData, VillaError } from "@villa/data";
 
 /** Sizes of CLIP's modified ResNet. RN50: `{ layers: [3, 4, 6, 3], width: 64, embedDim: 1024, heads: 32, gridSize: 7 }`. */
 export interface ModifiedResNetConfig {
@@ -45,13 +45,36 @@ export interface WeightArray {
 
 type Shapes = ReadonlyMap<string, Pick<TensorData, "shape">>;
 
+/** What a {@link ModifiedResNetConfig} has to be. */
+export const resNetRule: ArgumentRule = {
+  layers: "numbers",
+  width: "count",
+  embedDim: "number",
+  heads: "count",
+  gridSize: "number",
+};
+
+/** What a {@link TextTransformerConfig} has to be. */
+export const textTransformerRule: ArgumentRule = {
+  contextLength: "count",
+  vocabularySize: "count",
+  width: "count",
+  heads: "count",
+  layers: "count",
+  embedDim: "number",
+};
+
 /**
  * Reads the sizes off a checkpoint's tensors.
  *
  * @param options `textHeads`: the one size that no tensor shows; CLIP has one head per 64 channels
  * @throws VillaError `Mismatch` when a tensor that tells a size is missing
  */
-export function readClipConfig(tensors: Shapes, { textHeads }: { textHeads?: number | undefined } = {}): ClipConfig {
+export function readClipConfig(tensors: Shapes, options: { textHeads?: number | undefined } = {}): ClipConfig {
+  checkArgument("tensors", tensors, "Map");
+  checkArgument("options?", options, { "textHeads?": "number" });
+  const { textHeads } = options;
+
   const vision = readVisionConfig(tensors);
   if (!tensors.has("token_embedding.weight")) return { vision };
   const [vocabularySize, width] = shapeOf(tensors, "token_embedding.weight", 2) as [number, number];
@@ -136,6 +159,8 @@ export function blockShapes({ layers, width }: ModifiedResNetConfig): BlockShape
 
 /** Everything that `visual.*` must hold. */
 export function visionParameterShapes(config: ModifiedResNetConfig): ParameterShapes {
+  checkArgument("config", config, resNetRule);
+
   const shapes: ParameterShapes = new Map();
   const conv = (name: string, out: number, inputs: number, size: number) =>
     shapes.set(`${name}.weight`, [out, inputs, size, size]);
@@ -172,6 +197,8 @@ export function visionParameterShapes(config: ModifiedResNetConfig): ParameterSh
 
 /** Everything that the text side must hold. */
 export function textParameterShapes(config: TextTransformerConfig): ParameterShapes {
+  checkArgument("config", config, textTransformerRule);
+
   const { width, layers, contextLength, vocabularySize, embedDim } = config;
   const shapes: ParameterShapes = new Map();
   shapes.set("token_embedding.weight", [vocabularySize, width]);

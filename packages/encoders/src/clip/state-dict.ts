@@ -1,10 +1,19 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { StateDict, someNames, type TensorData, toFloat32, VillaError, withoutCommonPrefix } from "@villa/data";
+import {
+  checkArgument,
+  StateDict,
+  someNames,
+  type TensorData,
+  toFloat32,
+  VillaError,
+  withoutCommonPrefix,
+} from "@villa/data";
 import { checkFinite, checkNames } from "../check-weights.ts";
 import {
   type ClipConfig,
   type ModifiedResNetConfig,
   readClipConfig,
+  resNetRule,
   textParameterShapes,
   visionParameterShapes,
   type WeightArray,
@@ -29,8 +38,12 @@ export interface CheckedClip {
  */
 export function checkClipStateDict(
   stateDict: ReadonlyMap<string, TensorData>,
-  { textHeads }: { textHeads?: number | undefined } = {},
+  options: { textHeads?: number | undefined } = {},
 ): CheckedClip {
+  checkArgument("stateDict", stateDict, "Map");
+  checkArgument("options?", options, { "textHeads?": "number" });
+  const { textHeads } = options;
+
   const named = canonicalNames(stateDict);
   requireClip(named, stateDict);
   const config = readClipConfig(named, textHeads === undefined ? {} : { textHeads });
@@ -99,7 +112,11 @@ function isBookkeeping(name: string): boolean {
 }
 
 /** OIHW (torch) → HWIO (TF.js). */
-export function oihwToHwio(data: Float32Array, [outputs, inputs, height, width]: readonly number[]): Float32Array {
+export function oihwToHwio(data: Float32Array, shape: readonly number[]): Float32Array {
+  checkArgument("data", data, "numbers");
+  checkArgument("shape", shape, "numbers");
+  const [outputs, inputs, height, width] = shape;
+
   const positions = height! * width!;
   const result = new Float32Array(data.length);
   for (let o = 0; o < outputs!; o++) {
@@ -112,7 +129,11 @@ export function oihwToHwio(data: Float32Array, [outputs, inputs, height, width]:
 }
 
 /** HWIO (TF.js) → OIHW (torch). */
-export function hwioToOihw(data: Float32Array, [height, width, inputs, outputs]: readonly number[]): Float32Array {
+export function hwioToOihw(data: Float32Array, shape: readonly number[]): Float32Array {
+  checkArgument("data", data, "numbers");
+  checkArgument("shape", shape, "numbers");
+  const [height, width, inputs, outputs] = shape;
+
   const positions = height! * width!;
   const result = new Float32Array(data.length);
   for (let o = 0; o < outputs!; o++) {
@@ -129,6 +150,9 @@ export function visionVariables(
   tensors: ReadonlyMap<string, WeightArray>,
   config: ModifiedResNetConfig,
 ): Map<string, tf.Variable> {
+  checkArgument("tensors", tensors, "Map");
+  checkArgument("config", config, resNetRule);
+
   const variables = new Map<string, tf.Variable>();
   for (const [name, shape] of visionParameterShapes(config)) {
     const source = tensors.get(name);
@@ -149,6 +173,9 @@ export function assignVisionWeights(
   variables: ReadonlyMap<string, tf.Variable>,
   tensors: ReadonlyMap<string, WeightArray>,
 ): void {
+  checkArgument("variables", variables, "Map");
+  checkArgument("tensors", tensors, "Map");
+
   for (const [name, variable] of variables) {
     const source = tensors.get(name);
     if (!source) throw new VillaError("Mismatch", `The weight "${name}" is missing.`);
@@ -164,6 +191,8 @@ export function assignVisionWeights(
 
 /** Weights as files hold them: torch names and layout, float32. */
 export async function visionStateDict(parameters: ReadonlyMap<string, tf.Tensor>): Promise<Map<string, TensorData>> {
+  checkArgument("parameters", parameters, "Map");
+
   const stateDict = new Map<string, TensorData>();
   for (const [name, tensor] of parameters) {
     const values = (await tensor.data()) as Float32Array;

@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { endOfText } from "../tokenizer/vocabulary.ts";
 import type { TextTransformerConfig, WeightArray } from "./parameters.ts";
+import { textTransformerRule } from "./parameters.ts";
 
 /**
  * CLIP's causal text transformer, for inference.
@@ -17,6 +18,9 @@ export class TextTransformer {
 
   /** @param tensors weights by OpenAI's names; the token embedding stays in plain memory, the rest goes to the backend */
   constructor(config: TextTransformerConfig, tensors: ReadonlyMap<string, WeightArray>) {
+    checkArgument("config", config, textTransformerRule);
+    checkArgument("tensors", tensors, "Map");
+
     this.config = config;
     this.#tokenEmbedding = tensors.get("token_embedding.weight")!.data;
     this.#positions = tensors.get("positional_embedding")!.data;

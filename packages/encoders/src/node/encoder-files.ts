@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { EncoderFiles } from "../files.ts";
 import { type OnnxFiles, type OnnxRuntime, openOnnxModel } from "../onnx/runtime.ts";
 import { type DownloadModelOptions, downloadModel } from "./hub.ts";
@@ -14,6 +14,17 @@ import { findWeights, openWeights, readJson } from "./open-weights.ts";
  * @throws VillaError `NotFound`, `InvalidFile`, and for the hub those of {@link downloadModel}
  */
 export async function openEncoderFiles(path: string, options: DownloadModelOptions = {}): Promise<EncoderFiles> {
+  checkArgument("path", path, "text");
+  checkArgument("options?", options, {
+    "endpoint?": "text",
+    "token?": "text",
+    "cache?": "text",
+    "refresh?": "boolean",
+    "idleTimeout?": "number",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   if (isHubReference(path)) {
     const { path: folder, revision } = await downloadModel(path, options);
     return { ...(await openEncoderFiles(folder)), label: path, revision };

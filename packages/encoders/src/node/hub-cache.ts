@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, symlink } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { atomicWriteFile, fileError } from "@villa/data/node";
 
 /** A model on the hub: `hf:ORG/NAME` or `hf:ORG/NAME@REVISION`. */
@@ -18,6 +18,8 @@ const reference = new RegExp(`^hf:(${part}/${part}|${part})(?:@([A-Za-z0-9_][A-Z
 
 /** True for what names a model on the hub rather than a folder. */
 export function isHubReference(name: string): boolean {
+  checkArgument("name", name, "text");
+
   return name.startsWith("hf:");
 }
 
@@ -33,6 +35,8 @@ export function parseHubReference(name: string): HubReference {
 
 /** `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else in the user's cache: the folder that the Python library uses. */
 export function hubCacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  checkArgument("environment?", environment, "object");
+
   if (environment.HF_HUB_CACHE) return environment.HF_HUB_CACHE;
   const cache = environment.XDG_CACHE_HOME || join(homedir(), ".cache");
   return join(environment.HF_HOME || join(cache, "huggingface"), "hub");

@@ -1,4 +1,4 @@
-import { isVillaError, type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
+import { checkArgument, isVillaError, type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
 import { downloadFile, readFileBytes } from "@villa/data/node";
 import { HubCache, type HubReference, hubCacheDirectory, parseHubReference } from "./hub-cache.ts";
 
@@ -62,6 +62,17 @@ const wholeOnnxFile = "onnx/model.onnx";
  *   gated model with what to do), `ChecksumMismatch`, `FileSystem`, `Aborted`
  */
 export async function downloadModel(name: string, options: DownloadModelOptions = {}): Promise<DownloadedModel> {
+  checkArgument("name", name, "text");
+  checkArgument("options?", options, {
+    "endpoint?": "text",
+    "token?": "text",
+    "cache?": "text",
+    "refresh?": "boolean",
+    "idleTimeout?": "number",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   const download = new ModelDownload(name, parseHubReference(name), options);
   for (const file of smallFiles) await download.file(file);
   const weights =

@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import type * as tf from "@tensorflow/tfjs-core";
 import { restoreVariables } from "@villa/core";
 import { loadCheckpoint } from "@villa/core/node";
-import { openSafetensors, type ProgressListener, VillaError } from "@villa/data";
+import { checkArgument, openSafetensors, type ProgressListener, VillaError } from "@villa/data";
 import { fileSource } from "@villa/data/node";
 import type { EncoderFiles } from "../files.ts";
 import { findOnnxFile } from "../onnx/runtime.ts";
@@ -67,6 +67,21 @@ export interface ModelDescription {
  * @throws VillaError `NotFound`, `Unsupported` naming what was found and what is known, `Mismatch`, `InvalidFile`
  */
 export async function openEncoder(which: string, options: OpenEncoderOptions = {}): Promise<OpenedEncoder> {
+  checkArgument("which", which, "text");
+  checkArgument("options?", options, {
+    "textEncoder?": "text",
+    "textWeights?": "text",
+    "trainable?": "boolean",
+    "dimension?": "count",
+    "seed?": "number",
+    "onProgress?": "function",
+    "signal?": "object",
+    "regions?": "'roi-align' | 'crop' | 'mask'",
+    "context?": "number",
+    "dense?": "'value' | 'last-hidden'",
+    "imageSize?": "count",
+  });
+
   const { textEncoder = "auto", seed = 23, onProgress, signal } = options;
   requireEncoder(which);
   if (imageNeedsNoFiles.has(which) && !existsSync(which)) {
@@ -101,12 +116,7 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
  */
 export async function openTextTower(
   which: string,
-  {
-    dimension,
-    seed = 23,
-    files,
-    ...hub
-  }: {
+  options: {
     dimension?: number | undefined;
     seed?: number | undefined;
     files?: EncoderFiles | undefined;
@@ -114,6 +124,23 @@ export async function openTextTower(
     signal?: AbortSignal | undefined;
   } = {},
 ): Promise<TextTower> {
+  checkArgument("which", which, "text");
+  checkArgument("options?", options, {
+    "dimension?": "count",
+    "seed?": "number",
+    "files?": {
+      label: "text",
+      "weights?": "object",
+      "onnx?": "object",
+      json: "function",
+      path: "function",
+      "revision?": "text",
+    },
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+  const { dimension, seed = 23, files, ...hub } = options;
+
   const isThere = existsSync(which);
   if (which === "hashed" || (imageNeedsNoFiles.has(which) && !isThere)) {
     return loadTextTower({ family: "hashed", dimension, seed });
@@ -136,6 +163,8 @@ async function openTextSide({ source, ...description }: TextSide): Promise<TextT
  * @throws VillaError `NotFound` for a path where nothing is, else `InvalidArgument` naming the entries of the registry
  */
 export function requireEncoder(which: string): void {
+  checkArgument("which", which, "text");
+
   const names = ["clip-rn50", ...Object.keys(imageTowers).filter((name) => imageNeedsNoFiles.has(name))];
   if (names.includes(which) || which.startsWith("hf:") || existsSync(which)) return;
   // A path is right as a word, but nothing lies there.
@@ -152,6 +181,8 @@ const imageNeedsNoFiles: ReadonlySet<string> = new Set(["pixels"]);
 
 /** Whether a file is a checkpoint of a training of ours, by its contents. */
 export async function isCheckpoint(path: string): Promise<boolean> {
+  checkArgument("path", path, "text");
+
   if (!existsSync(path) || statSync(path).isDirectory() || !(await isSafetensorsFile(path))) return false;
   const { metadata } = await openSafetensors(await fileSource(path));
   return metadata["villa.format"] !== undefined;
@@ -211,6 +242,8 @@ async function openCheckpoint(path: string, options: OpenEncoderOptions): Promis
  * @throws VillaError `InvalidFile` when it is not a checkpoint of Stage 2
  */
 export function modelDescription(model: unknown, path: string): ModelDescription {
+  checkArgument("path", path, "text");
+
   const known = (model ?? {}) as Partial<ModelDescription> & { vision?: Record<string, unknown> | undefined };
   if (known.image?.family !== undefined && known.text?.family !== undefined) return known as ModelDescription;
   const text = known.text as unknown as { kind?: string; weights?: string; seed?: number } | undefined;

@@ -1,6 +1,14 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { isVillaError, openSafetensors, openStateDict, type TensorData, toFloat32, VillaError } from "@villa/data";
+import {
+  checkArgument,
+  isVillaError,
+  openSafetensors,
+  openStateDict,
+  type TensorData,
+  toFloat32,
+  VillaError,
+} from "@villa/data";
 import { fileSource, readFileBytes, withPath } from "@villa/data/node";
 import { unwrapNames } from "../check-weights.ts";
 import type { TensorHeader, WeightSource } from "../files.ts";
@@ -35,6 +43,8 @@ interface OpenFile {
  *   tensors have the same name
  */
 export async function openWeights(path: string): Promise<WeightSource> {
+  checkArgument("path", path, "text");
+
   const file = path.endsWith(".index.json") ? await openShards(path) : await openFile(path);
   const names = unwrapNames([...file.entries.keys()]);
   const tensors = new Map([...names].map(([name, own]) => [name, file.entries.get(own)!]));

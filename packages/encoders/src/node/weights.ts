@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { loadStateDict, type ProgressListener, readSafetensors, type TensorData } from "@villa/data";
+import { checkArgument, loadStateDict, type ProgressListener, readSafetensors, type TensorData } from "@villa/data";
 import { cacheDirectory, downloadFile, hashFile, readFileBytes, withPath } from "@villa/data/node";
 import { type ClipModel, type LoadClipOptions, loadClip } from "../clip/clip-encoder.ts";
 
@@ -27,6 +27,14 @@ export interface DownloadClipOptions {
  * @throws VillaError `Network`, `ChecksumMismatch`, `FileSystem`, `Aborted`
  */
 export function downloadClipWeights(options: DownloadClipOptions = {}): Promise<string> {
+  checkArgument("options?", options, {
+    "directory?": "text",
+    "urls?": ["text"],
+    "sha256?": "text",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   const { directory = cacheDirectory(), urls = [rn50Url], sha256 = rn50Sha256, onProgress, signal } = options;
   return downloadFile({
     urls,

@@ -1,5 +1,6 @@
-import { type TensorData, toFloat32, VillaError } from "@villa/data";
+import { checkArgument, type TensorData, toFloat32, VillaError } from "@villa/data";
 import type { ModifiedResNetConfig, WeightArray } from "../clip/parameters.ts";
+import { resNetRule } from "../clip/parameters.ts";
 import { OnnxGraph } from "./graph.ts";
 
 const batchNormEpsilon = 1e-5;
@@ -17,6 +18,9 @@ export function exportRegionEncoder(
   stateDict: ReadonlyMap<string, TensorData>,
   config: ModifiedResNetConfig,
 ): Uint8Array {
+  checkArgument("stateDict", stateDict, "Map");
+  checkArgument("config", config, resNetRule);
+
   const graph = new OnnxGraph();
   const builder = new TowerBuilder(graph, stateDict);
   const images = graph.input("images", "float32", ["batch", 3, "height", "width"]);

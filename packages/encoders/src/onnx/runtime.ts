@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 
 /** The part of `onnxruntime-node` and `onnxruntime-web` that is used here: give the module itself. */
 export interface OnnxRuntime {
@@ -75,10 +75,15 @@ export interface OnnxFiles {
  * @throws VillaError `InvalidFile` when ONNX Runtime cannot load it
  */
 export async function openOnnxModel(
-  { InferenceSession, Tensor }: OnnxRuntime,
+  runtime: OnnxRuntime,
   model: string | Uint8Array,
   label: string,
 ): Promise<OnnxModel> {
+  checkArgument("runtime", runtime, { InferenceSession: "object | function", Tensor: "object | function" });
+  checkArgument("model", model, "text | bytes");
+  checkArgument("label", label, "text");
+  const { InferenceSession, Tensor } = runtime;
+
   const session = await (typeof model === "string"
     ? InferenceSession.create(model)
     : InferenceSession.create(model)

@@ -1,5 +1,6 @@
 import { roiAxisWeights } from "@villa/core";
 import type { Box, RgbImage } from "@villa/data";
+import { checkArgument } from "@villa/data";
 
 /**
  * A region's pixels resampled to a square: every target pixel averages the bilinear samples inside of it, so that large
@@ -9,6 +10,12 @@ import type { Box, RgbImage } from "@villa/data";
  * @param out [3 × side²] values in 0 … 1
  */
 export function cropRegion(image: RgbImage, box: Box, side: number, layout: "CHW" | "HWC", out: Float32Array): void {
+  checkArgument("image", image, { width: "count", height: "count", channels: "count", data: "bytes" });
+  checkArgument("box", box, "numbers");
+  checkArgument("side", side, "number");
+  checkArgument("layout", layout, "'CHW' | 'HWC'");
+  checkArgument("out", out, "numbers");
+
   const { width, height, data } = image;
   const [channelStep, pixelStep] = layout === "CHW" ? [side * side, 1] : [1, 3];
   if (box.every(Number.isInteger) && box[2] - box[0] === side && box[3] - box[1] === side) {

@@ -1,4 +1,4 @@
-import { type Box, type RgbImage, type Rle, VillaError } from "@villa/data";
+import { type Box, checkArgument, type RgbImage, type Rle, VillaError } from "@villa/data";
 
 /** A region's mask, and how it lies on the images. */
 export interface RegionMask {
@@ -24,6 +24,9 @@ export interface Regions {
 
 /** Regions of image after image. `boxes[i]` are image i's. */
 export function groupRegions(boxes: readonly (readonly (readonly number[])[])[], imageWidth: number): Regions {
+  checkArgument("boxes", boxes, [["numbers"]]);
+  checkArgument("imageWidth", imageWidth, "number");
+
   const flat = boxes.flat();
   const coordinates = new Float32Array(flat.length * 4);
   flat.forEach((box, region) => {

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Box, type RgbImage, VillaError } from "@villa/data";
+import { type ArgumentRule, type Box, checkArgument, type RgbImage, VillaError } from "@villa/data";
 import { groupRegions, type ImageMasks, type RegionMask, type Regions } from "./group-regions.ts";
 import { type Resample, resizeImage } from "./resize.ts";
 
@@ -43,6 +43,14 @@ export const plainInput: PictureInput = {
   smallest: 16,
 };
 
+/** What a {@link PictureInput} has to be. */
+export const pictureInputRule: ArgumentRule = {
+  regions: { mean: "numbers", deviation: "numbers", "size?": "count" },
+  whole: { mean: "numbers", deviation: "numbers", resize: "number | numbers", "crop?": "numbers" },
+  resample: "'bilinear' | 'bicubic'",
+  smallest: "number",
+};
+
 /**
  * Pictures and their boxes as a tower's {@link ImageTower.features} and `regionEmbeddings` take them.
  *
@@ -58,6 +66,10 @@ export function regionInput(
   boxes: readonly (readonly (Box | readonly number[])[])[],
   masks?: ImageMasks | undefined,
 ): { readonly images: tf.Tensor4D; readonly regions: Regions } {
+  checkArgument("input", input, pictureInputRule);
+  checkArgument("images", images, [{ width: "count", height: "count", data: "bytes" }]);
+  checkArgument("boxes", boxes, [["numbers"]]);
+
   for (const image of images) checkPicture(image, input.smallest);
   const { size } = input.regions;
   if (size === undefined) {
@@ -93,6 +105,9 @@ function placedMasks(
  * @returns [B, h, w, 3]
  */
 export function wholeInput(input: PictureInput, images: readonly Picture[]): tf.Tensor4D {
+  checkArgument("input", input, pictureInputRule);
+  checkArgument("images", images, [{ width: "count", height: "count", data: "bytes" }]);
+
   const { whole, resample } = input;
   const prepared = images.map((image) => {
     checkPicture(image, 1);
@@ -103,11 +118,13 @@ export function wholeInput(input: PictureInput, images: readonly Picture[]): tf.
 }
 
 /** [B, height, width, 3] of pictures of one size. @throws VillaError `Mismatch` for a picture of another size */
-export function imageTensor(
-  images: readonly Picture[],
-  { mean, deviation }: PixelStatistics = plainPixels,
-): tf.Tensor4D {
-  const { width, height } = images[0] ?? { width: 0, height: 0 };
+export function imageTensor(images: readonly Picture[], statistics: PixelStatistics = plainPixels): tf.Tensor4D {
+  checkArgument("images", images, [{ width: "count", height: "count", data: "bytes" }]);
+  checkArgument("statistics?", statistics, { mean: "numbers", deviation: "numbers" });
+  const { mean, deviation } = statistics;
+
+  if (!images[0]) throw new VillaError("InvalidArgument", "images must hold at least one picture.");
+  const { width, height } = images[0];
   const area = width * height;
   const values = new Float32Array(images.length * area * 3);
   images.forEach(({ data, ...size }, image) => {

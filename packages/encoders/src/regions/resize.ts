@@ -1,4 +1,4 @@
-import { type RgbImage, VillaError } from "@villa/data";
+import { checkArgument, type RgbImage, VillaError } from "@villa/data";
 
 /** A way to weigh neighbouring pixels, as Pillow names them. */
 export type Resample = "bilinear" | "bicubic";
@@ -23,8 +23,12 @@ interface Run {
  */
 export function resizeImage<T extends Omit<RgbImage, "channels">>(
   image: T,
-  { width, height, resample = "bicubic" }: { width: number; height: number; resample?: Resample | undefined },
+  options: { width: number; height: number; resample?: Resample | undefined },
 ): { width: number; height: number; data: Uint8Array } {
+  checkArgument("image", image, { width: "count", height: "count", data: "bytes" });
+  checkArgument("options", options, { width: "count", height: "count", "resample?": "'bilinear' | 'bicubic'" });
+  const { width, height, resample = "bicubic" } = options;
+
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
     throw new VillaError("InvalidArgument", `A picture cannot be scaled to ${width} × ${height} pixels.`);
   }

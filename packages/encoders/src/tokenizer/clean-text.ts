@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import { decodeHTML } from "entities/decode";
 
 /**
@@ -5,6 +6,8 @@ import { decodeHTML } from "entities/decode";
  * space one blank, and lower-cases.
  */
 export function cleanText(text: string): string {
+  checkArgument("text", text, "text");
+
   const unescaped = unescapeHtml(unescapeHtml(repairCharacters(text)));
   return unescaped
     .trim()

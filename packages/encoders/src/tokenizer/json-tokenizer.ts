@@ -1,5 +1,5 @@
 import { Tokenizer } from "@huggingface/tokenizers";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { TextTokenizer } from "./text-tokenizer.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -22,8 +22,12 @@ export interface JsonTokenizerOptions {
  */
 export function jsonTokenizer(
   files: { readonly tokenizer: Json; readonly config?: Json | undefined },
-  { contextLength, clean, fill }: JsonTokenizerOptions,
+  options: JsonTokenizerOptions,
 ): TextTokenizer {
+  checkArgument("files", files, { tokenizer: "object", "config?": "object" });
+  checkArgument("options", options, { contextLength: "count", "clean?": "function", "fill?": "number" });
+  const { contextLength, clean, fill } = options;
+
   const tokenizer = build(files.tokenizer, files.config ?? {});
   const ids = (text: string, special: boolean) => tokenizer.encode(text, { add_special_tokens: special }).ids;
   const { before, after } = specialTokens(ids);

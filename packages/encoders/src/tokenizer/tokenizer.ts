@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { cleanText } from "./clean-text.ts";
 import type { TextTokenizer } from "./text-tokenizer.ts";
 import { clipVocabulary, endOfText, startOfText, type Vocabulary } from "./vocabulary.ts";
@@ -24,7 +24,10 @@ export class ClipTokenizer implements TextTokenizer {
   private readonly words = new Map<string, readonly number[]>();
 
   /** @param options `contextLength`: longest sequence in tokens, start and end included; 77 for every released CLIP */
-  constructor({ contextLength = 77 }: { contextLength?: number | undefined } = {}) {
+  constructor(options: { contextLength?: number | undefined } = {}) {
+    checkArgument("options?", options, { "contextLength?": "count" });
+    const { contextLength = 77 } = options;
+
     if (!Number.isInteger(contextLength) || contextLength < 2) {
       throw new VillaError(
         "InvalidArgument",

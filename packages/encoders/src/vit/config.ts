@@ -1,4 +1,5 @@
 import type { GeluKind } from "@villa/core";
+import { type ArgumentRule, checkArgument } from "@villa/data";
 import type { PictureInput } from "../regions/picture-input.ts";
 
 /** Sizes and settings of a vision transformer; all of it is JSON. */
@@ -176,8 +177,27 @@ export const namings = {
   },
 } as const satisfies Readonly<Record<string, VitNames>>;
 
+/** What a {@link VitConfig} has to be. */
+export const vitRule: ArgumentRule = {
+  naming: "'clip' | 'open-clip' | 'open-clip-timm' | 'dinov2' | 'siglip' | 'siglip-vision'",
+  imageSize: "count",
+  patchSize: "number",
+  width: "count",
+  layers: "count",
+  heads: "count",
+  hidden: "number",
+  embedDim: "number",
+  activation: "'gelu' | 'gelu_tanh' | 'quick_gelu'",
+  epsilon: "number",
+  "registers?": "number",
+  "input?": { regions: "object", whole: "object", resample: "'bilinear' | 'bicubic'", smallest: "number" },
+  "dense?": "'value' | 'last-hidden'",
+};
+
 /** Torch shape of every tensor that the tower needs, by its name in the checkpoint. */
 export function vitParameterShapes(config: VitConfig): Map<string, readonly number[]> {
+  checkArgument("config", config, vitRule);
+
   const { width, layers, hidden, embedDim, patchSize, imageSize, registers = 0 } = config;
   const names: VitNames = namings[config.naming];
   const shapes = new Map<string, readonly number[]>();

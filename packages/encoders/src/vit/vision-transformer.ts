@@ -1,11 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { attention, gelu, layerNorm, linear, readTensor } from "@villa/core";
-import { type TensorData, VillaError } from "@villa/data";
+import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import type { Regions } from "../regions/group-regions.ts";
 import { alignPatches, averagePatches } from "../regions/patch-regions.ts";
 import type { PictureInput } from "../regions/picture-input.ts";
+import { pictureInputRule } from "../regions/picture-input.ts";
 import type { ImageTower, TowerDescription, TrainablePart } from "../tower.ts";
-import { type BlockNames, jointNames, namings, type VitConfig, type VitNames } from "./config.ts";
+import { type BlockNames, jointNames, namings, type VitConfig, type VitNames, vitRule } from "./config.ts";
 import { scalePositions } from "./positions.ts";
 
 /** A vision transformer's tokens, flat: [B · tokens, width]. */
@@ -35,6 +36,10 @@ export class VisionTransformer implements ImageTower {
   readonly #names: VitNames;
 
   constructor(config: VitConfig, parameters: ReadonlyMap<string, tf.Tensor>, input: PictureInput) {
+    checkArgument("config", config, vitRule);
+    checkArgument("parameters", parameters, "Map");
+    checkArgument("input", input, pictureInputRule);
+
     this.config = config;
     this.parameters = parameters;
     this.input = input;

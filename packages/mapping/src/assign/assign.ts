@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { defaultEpsilon } from "../config.ts";
 import { regionOffsets } from "../data/batches.ts";
 import type { AttributeScores } from "../model/scores.ts";
@@ -10,6 +10,9 @@ import type { AttributeScores } from "../model/scores.ts";
  * @returns indices of the chosen regions, ascending
  */
 export function regionsWithin(scores: ArrayLike<number>, epsilon: number): number[] {
+  checkArgument("scores", scores, "numbers");
+  checkArgument("epsilon", epsilon, "number");
+
   const threshold = largest(scores) - epsilon;
   const chosen: number[] = [];
   for (let r = 0; r < scores.length; r++) if (scores[r]! > threshold) chosen.push(r);
@@ -52,6 +55,10 @@ export function checkEpsilon(epsilon: Epsilon, attributes: number): void {
  * @returns image → region → attribute indices, ascending
  */
 export function assignRegions(scores: readonly AttributeScores[], counts: Int32Array, epsilon: Epsilon): number[][][] {
+  checkArgument("scores", scores, [{ images: "numbers", values: "numbers" }]);
+  checkArgument("counts", counts, "numbers");
+  checkArgument("epsilon", epsilon, "number | numbers");
+
   checkEpsilon(epsilon, scores.length);
   const assigned = Array.from(counts, (count) => Array.from({ length: count }, (): number[] => []));
   const offsets = regionOffsets(counts);

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { addCounts, type MappingCounts, type MappingMetrics, metricsFromCounts, noCounts } from "@villa/metrics";
 import { defaultEpsilon } from "../config.ts";
 import { regionOffsets } from "../data/batches.ts";
@@ -22,6 +22,9 @@ export interface EpsilonResult extends MappingMetrics {
 
 /** Quality at each ε: the precision/recall trade-off, without scoring anything again. */
 export function epsilonSweep(split: ScoredSplit, epsilons: readonly number[]): EpsilonResult[] {
+  checkArgument("split", split, { scores: ["object"], counts: "numbers", truth: "bytes" });
+  checkArgument("epsilons", epsilons, "numbers");
+
   return epsilons.map((epsilon) => ({
     epsilon,
     ...metricsFromCounts(countAtEpsilon(split, epsilon).reduce(addCounts, noCounts)),
@@ -57,6 +60,8 @@ export function countAtEpsilon(split: ScoredSplit, epsilon: Epsilon): MappingCou
  * @throws VillaError InvalidArgument when no region of the split has a true attribute
  */
 export function chooseEpsilon(split: ScoredSplit): EpsilonResult {
+  checkArgument("split", split, { scores: ["object"], counts: "numbers", truth: "bytes" });
+
   const truth = split.truth.reduce((sum, value) => sum + value, 0);
   if (truth === 0) {
     throw new VillaError(
@@ -81,6 +86,9 @@ export function chooseEpsilon(split: ScoredSplit): EpsilonResult {
  * rounds (Dinkelbach's method).
  */
 export function chooseEpsilonPerAttribute(split: ScoredSplit, fallback: number): number[] {
+  checkArgument("split", split, { scores: ["object"], counts: "numbers", truth: "bytes" });
+  checkArgument("fallback", fallback, "number");
+
   const attributes = split.scores.length;
   const candidates = split.scores.map((_, attribute) => {
     const truth = trueRegions(split.truth, attributes, attribute);

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { regionOffsets } from "../data/batches.ts";
 import type { AttributeScores } from "../model/scores.ts";
 import { forEachImage, largest } from "./assign.ts";
@@ -23,6 +23,10 @@ export function excludeWithinGroups(
   counts: Int32Array,
   groups: readonly (readonly number[])[],
 ): AttributeScores[] {
+  checkArgument("scores", scores, [{ images: "numbers", values: "numbers" }]);
+  checkArgument("counts", counts, "numbers");
+  checkArgument("groups", groups, ["numbers"]);
+
   checkGroups(groups, scores.length);
   const offsets = regionOffsets(counts);
   const result = [...scores];

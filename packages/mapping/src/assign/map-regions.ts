@@ -1,4 +1,5 @@
 import type { ProgressListener } from "@villa/data";
+import { checkArgument } from "@villa/data";
 import { defaultEpsilon } from "../config.ts";
 import type { MappingData } from "../data/batches.ts";
 import { checkMappingData } from "../data/check-data.ts";
@@ -27,6 +28,18 @@ export interface MapRegionsOptions extends MappingData {
 export async function mapRegions(
   options: MapRegionsOptions,
 ): Promise<{ assigned: number[][][]; scores: AttributeScores[] }> {
+  checkArgument("options", options, {
+    model: { attributes: ["text"], load: "function", dimension: "count", oneProj: "boolean", adapter: "boolean" },
+    attributeEmbeddings: "numbers",
+    "epsilon?": "number | numbers",
+    "exclusive?": ["numbers"],
+    "onProgress?": "function",
+    "signal?": "object",
+    regions: "numbers",
+    counts: "numbers",
+    labels: "bytes",
+  });
+
   const { model, regions, counts, labels, attributeEmbeddings, epsilon = defaultEpsilon, exclusive = [] } = options;
   const data = { regions, counts, labels };
   checkMappingData(data, attributeEmbeddings, model.attributes);

@@ -1,4 +1,5 @@
 import {
+  checkArgument,
   type DatasetTexts,
   type ImageAnnotation,
   type MappingAnnotation,
@@ -23,6 +24,14 @@ export function mappingRows(
   seed: number,
   texts: DatasetTexts = originalTexts,
 ): MappingAnnotation[] {
+  checkArgument("annotations", annotations, [
+    { imageId: "number", regionCoord: ["numbers"], split: "text", text: "text", attributes: ["text"] },
+  ]);
+  checkArgument("assigned", assigned, [["numbers"]]);
+  checkArgument("attributes", attributes, ["text"]);
+  checkArgument("seed", seed, "number");
+  checkArgument("texts?", texts, { sentences: "function", about: "function" });
+
   const random = new RandomState(seed);
   return annotations.map((annotation, image): MappingAnnotation => {
     const order = new Map(annotation.attributes.map((name, i) => [name, i]));

@@ -1,4 +1,4 @@
-import { type DatasetTexts, joinSentences, originalTexts, type RandomState, type SentencedText } from "@villa/data";
+import { checkArgument, type DatasetTexts, joinSentences, originalTexts, type RandomState, type SentencedText } from "@villa/data";
 
 /**
  * Text of every region: one sentence per assigned attribute, joined with " . ".
@@ -18,6 +18,12 @@ export function regionTexts(
   random: RandomState,
   texts: DatasetTexts = originalTexts,
 ): string[] {
+  checkArgument("text", text, "text");
+  checkArgument("attributes", attributes, ["text"]);
+  checkArgument("assigned", assigned, ["list"]);
+  checkArgument("random", random, { choice: "function" });
+  checkArgument("texts?", texts, { sentences: "function", about: "function" });
+
   const chosen = new Map<string, string>();
   for (const attribute of attributes) {
     const admissible = texts.about(text, attribute);

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import { addCounts, type MappingCounts, type MappingMetrics, metricsFromCounts, noCounts } from "@villa/metrics";
 import { regionOffsets } from "../data/batches.ts";
 import type { Epsilon } from "./assign.ts";
@@ -32,6 +33,11 @@ export function mappingReport(
   attributes: readonly string[],
   options: { readonly epsilon: Epsilon; readonly sweep: readonly number[] },
 ): MappingReport {
+  checkArgument("split", split, { scores: ["object"], counts: "numbers", truth: "bytes" });
+  checkArgument("assigned", assigned, [["numbers"]]);
+  checkArgument("attributes", attributes, ["text"]);
+  checkArgument("options", options, { epsilon: "number | numbers", sweep: "numbers" });
+
   const counts = countAtEpsilon(split, options.epsilon);
   const uncovered = new Set(split.withoutTruth);
   const judged = attributes.flatMap((_, a) => (uncovered.has(a) ? [] : [a]));

@@ -1,4 +1,4 @@
-import { RandomState, VillaError } from "@villa/data";
+import { checkArgument, RandomState, VillaError } from "@villa/data";
 
 /** Regions of the images of one split, and which attributes each image's text mentions. */
 export interface MappingData {
@@ -41,6 +41,10 @@ export function positivesPerImage(labels: Uint8Array, images: number): Int32Arra
 
 /** Gathers what a batch of images needs. `imageOffsets` and `imagePositives` come from the two functions above. */
 export function makeBatch(images: Int32Array, imageOffsets: Int32Array, imagePositives: Int32Array): Batch {
+  checkArgument("images", images, "numbers");
+  checkArgument("imageOffsets", imageOffsets, "numbers");
+  checkArgument("imagePositives", imagePositives, "numbers");
+
   const offsets = new Int32Array(images.length + 1);
   let positives = 0;
   images.forEach((image, i) => {
@@ -66,6 +70,13 @@ export function mappingBatches(options: {
   readonly seed: number;
   readonly epoch: number;
 }): Batch[] {
+  checkArgument("options", options, {
+    data: { regions: "numbers", counts: "numbers", labels: "bytes" },
+    batchSize: "count",
+    seed: "number",
+    epoch: "count",
+  });
+
   const { data, batchSize, seed, epoch } = options;
   const images = data.counts.length;
   if (batchSize > images) {

@@ -1,4 +1,4 @@
-import { type ImageAnnotation, VillaError } from "@villa/data";
+import { checkArgument, type ImageAnnotation, VillaError } from "@villa/data";
 import type { MappingData } from "./batches.ts";
 import { refuseNotFinite } from "./check-data.ts";
 
@@ -32,6 +32,15 @@ export function buildSplit(options: {
   /** Makes the array for all regions; workers want shared memory. */
   readonly allocate?: ((length: number) => Float32Array) | undefined;
 }): SplitData {
+  checkArgument("options", options, {
+    split: "text",
+    annotations: ["object"],
+    attributes: ["text"],
+    dimension: "count",
+    regions: "function",
+    "allocate?": "function",
+  });
+
   const { split, annotations, attributes, dimension } = options;
   if (annotations.length === 0) {
     throw new VillaError(

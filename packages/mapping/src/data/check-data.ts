@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { MappingData } from "./batches.ts";
 
 /**
@@ -16,6 +16,11 @@ export function checkMappingData(
   attributes: readonly string[],
   what = "the data",
 ): { readonly dimension: number } {
+  checkArgument("data", data, { regions: "numbers", counts: "numbers", labels: "bytes" });
+  checkArgument("attributeEmbeddings", attributeEmbeddings, "numbers");
+  checkArgument("attributes", attributes, ["text"]);
+  checkArgument("what?", what, "text");
+
   const total = attributes.length;
   const images = data.counts.length;
   if (total === 0)

@@ -1,4 +1,4 @@
-import { RandomState } from "@villa/data";
+import { checkArgument, RandomState } from "@villa/data";
 import { streamSeed } from "../data/batches.ts";
 
 /**
@@ -56,6 +56,10 @@ export function headFrom(make: (parameter: HeadParameter) => Float32Array): Head
  * Every head has a generator of its own, so its start does not depend on which other heads are made, or where.
  */
 export function initialHead(head: number, dimension: number, seed: number): HeadWeights {
+  checkArgument("head", head, "number");
+  checkArgument("dimension", dimension, "count");
+  checkArgument("seed", seed, "number");
+
   // Streams of heads are negative, those of epochs are not.
   const random = new RandomState(streamSeed(seed, -2 - head));
   const bound = 1 / Math.sqrt(dimension);

@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 /** Stage 1 loss of one attribute over one batch, with what the backward pass needs. */
 export interface AttributeLoss {
   /** This attribute's share of the batch loss: shares of all attributes add up to the loss. */
@@ -31,6 +32,12 @@ export function attributeLoss(
   positives: number,
   temperature: number,
 ): AttributeLoss {
+  checkArgument("cosines", cosines, { values: "numbers", offset: "number", stride: "count" });
+  checkArgument("offsets", offsets, "numbers");
+  checkArgument("labels", labels, "bytes");
+  checkArgument("positives", positives, "number");
+  checkArgument("temperature", temperature, "number");
+
   const images = labels.length;
   const bestRows = new Int32Array(images);
   const similarity = new Float64Array(images);

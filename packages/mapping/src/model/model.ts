@@ -1,4 +1,4 @@
-import { someNames, type TensorData, toFloat32, VillaError } from "@villa/data";
+import { checkArgument, someNames, type TensorData, toFloat32, VillaError } from "@villa/data";
 import { type HeadsOptions, type HeadWeights, headCount, headFrom, headParameters, parameterShape } from "./heads.ts";
 import type { HeadSource } from "./scores.ts";
 
@@ -13,6 +13,16 @@ export function makeModel(
   options: HeadsOptions & { readonly attributes: readonly string[] },
   heads: readonly HeadWeights[],
 ): MappingModel {
+  checkArgument("options", options, {
+    dimension: "count",
+    oneProj: "boolean",
+    adapter: "boolean",
+    attributes: ["text"],
+  });
+  checkArgument("heads", heads, [
+    { "0.weight": "numbers", "0.bias": "numbers", "2.weight": "numbers", "2.bias": "numbers" },
+  ]);
+
   const { dimension, oneProj, adapter, attributes } = options;
   const expected = headCount(oneProj, attributes.length);
   if (heads.length !== expected) {
@@ -29,6 +39,15 @@ export function makeModel(
  * which puts "module." in front; its own loading code expects that.
  */
 export async function modelStateDict(model: HeadSource, prefix = "module."): Promise<Map<string, TensorData>> {
+  checkArgument("model", model, {
+    attributes: ["text"],
+    load: "function",
+    dimension: "count",
+    oneProj: "boolean",
+    adapter: "boolean",
+  });
+  checkArgument("prefix?", prefix, "text");
+
   const tensors = new Map<string, TensorData>();
   for (let head = 0; head < headCount(model.oneProj, model.attributes.length); head++) {
     const weights = await model.load(head);
@@ -55,6 +74,9 @@ export function modelFromStateDict(
     readonly dimension?: number | undefined;
   },
 ): MappingModel {
+  checkArgument("tensors", tensors, "Map");
+  checkArgument("options", options, { attributes: ["text"], "adapter?": "boolean", "dimension?": "count" });
+
   const heads = new Map<number, Map<string, TensorData>>();
   for (const [name, tensor] of tensors) {
     const match = /(?:^|\.)pool\.(\d+)\.([02]\.(?:weight|bias))$/.exec(name);

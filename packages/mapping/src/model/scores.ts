@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type ProgressListener, throwIfAborted } from "@villa/data";
+import { checkArgument, type ProgressListener, throwIfAborted } from "@villa/data";
 import { gatherRows, type MappingData, regionOffsets } from "../data/batches.ts";
 import { HeadStack } from "./head-stack.ts";
 import { type HeadsOptions, type HeadWeights, headOfAttribute } from "./heads.ts";
@@ -48,6 +48,15 @@ export async function scoreRegions(options: {
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }): Promise<AttributeScores[]> {
+  checkArgument("options", options, {
+    model: { attributes: ["text"], load: "function", dimension: "count", oneProj: "boolean", adapter: "boolean" },
+    data: { regions: "numbers", counts: "numbers", labels: "bytes" },
+    attributeEmbeddings: "numbers",
+    "attributes?": "numbers",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   const { model, signal, onProgress } = options;
   const wanted = options.attributes ?? model.attributes.map((_, attribute) => attribute);
   const scores = model.attributes.map(

@@ -1,6 +1,7 @@
 import { basename, join } from "node:path";
 import { removeLeftovers } from "@villa/core/node";
 import {
+  checkArgument,
   openSafetensors,
   type SafetensorsFile,
   type TensorData,
@@ -18,6 +19,9 @@ import type { HeadSource } from "../model/scores.ts";
 
 /** Path of a head's checkpoint. */
 export function headFile(folder: string, head: number): string {
+  checkArgument("folder", folder, "text");
+  checkArgument("head", head, "number");
+
   return join(folder, `head-${String(head).padStart(5, "0")}.safetensors`);
 }
 
@@ -27,6 +31,20 @@ export async function saveHeadState(
   state: HeadState,
   options: { readonly dimension: number; readonly keepOptimizer: boolean },
 ): Promise<void> {
+  checkArgument("folder", folder, "text");
+  checkArgument("state", state, {
+    head: "number",
+    epoch: "count",
+    steps: "count",
+    weights: { "0.weight": "numbers", "0.bias": "numbers", "2.weight": "numbers", "2.bias": "numbers" },
+    "mean?": { "0.weight": "numbers", "0.bias": "numbers", "2.weight": "numbers", "2.bias": "numbers" },
+    "meanSquare?": { "0.weight": "numbers", "0.bias": "numbers", "2.weight": "numbers", "2.bias": "numbers" },
+    losses: "numbers",
+    validation: ["object"],
+    "best?": { epoch: "count", score: "number", weights: "object" },
+  });
+  checkArgument("options", options, { dimension: "count", keepOptimizer: "boolean" });
+
   const tensors = new Map<string, TensorData>();
   const put = (group: string, values: HeadWeights | undefined): void => {
     for (const parameter of values ? headParameters : []) {
@@ -57,6 +75,9 @@ export async function saveHeadState(
 
 /** Reads a head's state. @returns undefined when the head has none yet @throws VillaError as the file readers */
 export async function loadHeadState(folder: string, head: number): Promise<HeadState | undefined> {
+  checkArgument("folder", folder, "text");
+  checkArgument("head", head, "number");
+
   const path = headFile(folder, head);
   return openHead(path, async (file, progress) => {
     const group = async (name: string): Promise<HeadWeights | undefined> =>
@@ -107,6 +128,15 @@ export function headSource(
   options: HeadsOptions & { readonly attributes: readonly string[] },
   which: "last" | "best",
 ): HeadSource {
+  checkArgument("folder", folder, "text");
+  checkArgument("options", options, {
+    dimension: "count",
+    oneProj: "boolean",
+    adapter: "boolean",
+    attributes: ["text"],
+  });
+  checkArgument("which", which, "'last' | 'best'");
+
   return {
     ...options,
     async load(head) {

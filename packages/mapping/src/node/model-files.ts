@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { loadStateDict, readSafetensors, saveTorch, VillaError } from "@villa/data";
+import { checkArgument, loadStateDict, readSafetensors, saveTorch, VillaError } from "@villa/data";
 import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
 import { headCount } from "../model/heads.ts";
 import { modelFromStateDict, modelStateDict } from "../model/model.ts";
@@ -18,6 +18,15 @@ const largestTorchFile = 1.5 * 2 ** 30;
  * @returns false, and nothing written, when it would be larger than 1.5 GiB; the head checkpoints hold the weights then
  */
 export async function writeTorchModel(path: string, model: HeadSource): Promise<boolean> {
+  checkArgument("path", path, "text");
+  checkArgument("model", model, {
+    attributes: ["text"],
+    load: "function",
+    dimension: "count",
+    oneProj: "boolean",
+    adapter: "boolean",
+  });
+
   const { dimension, oneProj, attributes } = model;
   const bytes = headCount(oneProj, attributes.length) * 8 * (dimension * dimension + dimension);
   if (bytes > largestTorchFile) return false;
@@ -40,6 +49,14 @@ export async function openModel(
     readonly which?: "last" | "best" | undefined;
   },
 ): Promise<HeadSource> {
+  checkArgument("path", path, "text");
+  checkArgument("options", options, {
+    attributes: ["text"],
+    dimension: "count",
+    adapter: "boolean",
+    "which?": "'last' | 'best'",
+  });
+
   const stats = await stat(path).catch(() => undefined);
   if (!stats) throw new VillaError("NotFound", `There is no checkpoint ${path}; train one with: villa stage1.`);
   if (stats.isDirectory()) return openFolder(path, options);

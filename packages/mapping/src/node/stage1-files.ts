@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Fingerprint, fingerprintText } from "@villa/core";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { type AttributeEmbeddings, atomicWriteFile, readFileBytes } from "@villa/data/node";
 import type { Stage1Config } from "../config.ts";
 import type { SplitData } from "../data/build-data.ts";
@@ -25,6 +25,8 @@ export const trainingResults: readonly string[] = ["heads", "metrics.jsonl", "la
 
 /** Paths of the files of a run. @param directory the run's folder, `<checkpoint_dir>/<task_name>` */
 export function stage1Files(directory: string): Stage1Files {
+  checkArgument("directory", directory, "text");
+
   return {
     heads: join(directory, "heads"),
     metrics: join(directory, "metrics.jsonl"),
@@ -108,6 +110,9 @@ async function readRunFile(heads: string): Promise<Fingerprint | undefined> {
  * @throws VillaError Mismatch when the shards were trained with different settings or data
  */
 export async function mergeShards(sources: readonly string[], target: string): Promise<{ heads: number }> {
+  checkArgument("sources", sources, ["text"]);
+  checkArgument("target", target, "text");
+
   const heads = join(target, "heads");
   await mkdir(heads, { recursive: true });
   let first: { source: string; text: string } | undefined;

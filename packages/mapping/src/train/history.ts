@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import { addCounts, type MappingMetrics, metricsFromCounts, noCounts } from "@villa/metrics";
 import type { HeadState } from "../model/head-state.ts";
 
@@ -22,6 +23,9 @@ type History = Pick<HeadState, "losses" | "validation">;
  * @param stopped whether a head will not go on
  */
 export function summarizeHistory(heads: readonly History[], stopped: readonly boolean[] = []): EpochSummary[] {
+  checkArgument("heads", heads, [{ losses: "numbers", validation: ["object"] }]);
+  checkArgument("stopped?", stopped, ["boolean"]);
+
   const lengths = heads.map(({ losses }) => losses.length);
   const going = lengths.filter((_, i) => !stopped[i]);
   const epochs = going.length > 0 ? Math.min(...going) : Math.max(0, ...lengths);

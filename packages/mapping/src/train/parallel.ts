@@ -1,4 +1,5 @@
 import type { TaskPool } from "@villa/core";
+import { checkArgument } from "@villa/data";
 
 /** Workers to spread heads over. `@villa/mapping/node` and `createTaskPool` of `@villa/backend-node` make one. */
 export interface Parallel {
@@ -25,6 +26,9 @@ export function partition<T>(items: readonly T[], parts: number): T[][] {
 
 /** The part of the attributes that shard i of n (from 0) trains or maps: `--attributes-shard i/n`. */
 export function shardOf(total: number, shard: { readonly index: number; readonly count: number }): number[] {
+  checkArgument("total", total, "count");
+  checkArgument("shard", shard, { index: "number", count: "count" });
+
   const first = Math.floor((shard.index * total) / shard.count);
   const end = Math.floor(((shard.index + 1) * total) / shard.count);
   return Array.from({ length: end - first }, (_, i) => first + i);

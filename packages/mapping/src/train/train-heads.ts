@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { EarlyStopping } from "@villa/core";
-import { throwIfAborted } from "@villa/data";
+import { checkArgument, throwIfAborted } from "@villa/data";
 import { type MappingData, mappingBatches } from "../data/batches.ts";
 import {
   type BestEpoch,
@@ -77,6 +77,36 @@ export function defaultHeadsPerProduct(): number {
  * @throws VillaError `NotFinite` when the loss diverges, `Aborted` on the signal; saved states stay usable
  */
 export async function trainHeads(options: TrainHeadsOptions): Promise<HeadResult[]> {
+  checkArgument("options", options, {
+    data: { regions: "numbers", counts: "numbers", labels: "bytes" },
+    attributeEmbeddings: "numbers",
+    train: {
+      epochs: "count",
+      batchSize: "count",
+      seed: "number",
+      temperature: "number",
+      learningRate: "number",
+      betas: "numbers",
+      adamEpsilon: "number",
+      weightDecay: "number",
+      schedule: "'constant' | 'cosine'",
+      warmupSteps: "number",
+    },
+    heads: "numbers",
+    "load?": "function",
+    "validation?": { data: "object", "truth?": "bytes", epsilon: "number" },
+    "earlyStopping?": { metric: "'loss' | 'f1'", patience: "number" },
+    "headsPerProduct?": "number",
+    "onStep?": "function",
+    "onHeadEpoch?": "function",
+    "save?": "function",
+    "historyOnly?": "boolean",
+    "signal?": "object",
+    dimension: "count",
+    oneProj: "boolean",
+    adapter: "boolean",
+  });
+
   const { data, train } = options;
   const results = new Map<number, HeadResult>();
   const runs: StackRun[] = [];

@@ -1,4 +1,5 @@
 import type { ProgressListener } from "@villa/data";
+import { checkArgument } from "@villa/data";
 import type { MappingData } from "../data/batches.ts";
 import { checkMappingData } from "../data/check-data.ts";
 import type { EarlyStoppingOptions } from "../model/head-state.ts";
@@ -43,6 +44,21 @@ export interface TrainedMapping extends MappingModel {
  * data; `NotFinite` when the loss diverges; `Aborted` on the signal
  */
 export async function trainMapping(options: TrainMappingOptions): Promise<TrainedMapping> {
+  checkArgument("options", options, {
+    attributeEmbeddings: "numbers",
+    "attributes?": ["text"],
+    "oneProj?": "boolean",
+    "adapter?": "boolean",
+    "validation?": { data: "object", "truth?": "bytes", epsilon: "number" },
+    "earlyStopping?": { metric: "'loss' | 'f1'", patience: "number" },
+    "parallel?": { pool: "object", tasks: "text" },
+    "onProgress?": "function",
+    "signal?": "object",
+    regions: "numbers",
+    counts: "numbers",
+    labels: "bytes",
+  });
+
   const { regions, counts, labels, attributeEmbeddings, validation, earlyStopping, parallel, signal } = options;
   const data = { regions, counts, labels };
   const total = options.attributes?.length ?? (counts.length === 0 ? 0 : labels.length / counts.length);

@@ -1,4 +1,4 @@
-import { datasetTexts, VillaError } from "@villa/data";
+import { checkArgument, datasetTexts, VillaError } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 import type { PictureInput } from "@villa/encoders";
 import { contrastiveBatch } from "../batch.ts";
@@ -29,6 +29,18 @@ export async function splitPairs(
   embeddings: SentenceEmbeddings,
   input?: PictureInput,
 ): Promise<SplitPairs> {
+  checkArgument("dataset", dataset, {
+    annotations: ["object"],
+    vocabulary: "object",
+    rows: "function",
+    imagePath: "function",
+    readImage: "function",
+  });
+  checkArgument("split", split, "text");
+  checkArgument("mode", mode, "'mapping' | 'image' | 'oracle'");
+  checkArgument("embeddings", embeddings, { dimension: "count", rows: "Map", prepare: "function", embed: "function" });
+  checkArgument("input?", input, { regions: "object", whole: "object", resample: "text", smallest: "number" });
+
   const rows = mode === "mapping" ? await checkedMappings(dataset, split) : dataset.rows(split);
   const texts = datasetTexts(dataset.vocabulary);
   const usable: { row: (typeof rows)[number]; pairs: ImagePairs }[] = [];

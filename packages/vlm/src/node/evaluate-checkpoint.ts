@@ -1,6 +1,8 @@
 import {
+  type ArgumentRule,
   type AttributeVocabulary,
   attributeNames,
+  checkArgument,
   type ProgressListener,
   VillaError,
   vocabularyWithTruth,
@@ -91,6 +93,18 @@ export interface EmbeddedSplit {
   readonly input: RetrievalInput;
 }
 
+const evaluateRule: ArgumentRule = {
+  dataDir: "text",
+  checkpoint: "text",
+  "split?": "text",
+  "ks?": "numbers",
+  "weights?": "text",
+  "indexed?": "boolean",
+  "examples?": { regions: "count", images: "count" },
+  "onProgress?": "function",
+  "signal?": "object",
+};
+
 /**
  * Region ↔ text retrieval of a checkpoint on one split of a dataset. Attributes that its truth does not cover (the
  * vocabulary's `withoutTruth`) are neither asked for nor ranked.
@@ -100,11 +114,15 @@ export interface EmbeddedSplit {
  * @see ViLLA paper, section 4
  */
 export async function evaluateCheckpoint(options: EvaluateOptions): Promise<Evaluation> {
+  checkArgument("options", options, evaluateRule);
+
   return evaluateEmbedded(await embedForEvaluation(options), options);
 }
 
 /** The embeddings that {@link evaluateCheckpoint} judges. @throws VillaError as it does */
 export async function embedForEvaluation(options: EvaluateOptions): Promise<EmbeddedSplit> {
+  checkArgument("options", options, evaluateRule);
+
   const { dataDir, checkpoint, split = "test" } = options;
   const dataset = await openDataset(dataDir);
   const rows = requireRows(dataset, split);
@@ -123,9 +141,29 @@ export async function embedForEvaluation(options: EvaluateOptions): Promise<Embe
 
 /** Judges embeddings. */
 export async function evaluateEmbedded(
-  { rows, vocabulary, attributes, input }: EmbeddedSplit,
-  { split = "test", ks, examples }: Pick<EvaluateOptions, "split" | "ks" | "examples">,
+  embedded: EmbeddedSplit,
+  options: Pick<EvaluateOptions, "split" | "ks" | "examples">,
 ): Promise<Evaluation> {
+  checkArgument("embedded", embedded, {
+    dataset: {
+      annotations: ["object"],
+      vocabulary: "object",
+      rows: "function",
+      imagePath: "function",
+      readImage: "function",
+    },
+    rows: ["object"],
+    attributes: ["text"],
+    input: { labels: "bytes", regions: "numbers", attributes: "numbers", dimension: "count" },
+  });
+  checkArgument("options", options, {
+    "split?": "text",
+    "ks?": "numbers",
+    "examples?": { regions: "count", images: "count" },
+  });
+  const { rows, vocabulary, attributes, input } = embedded;
+  const { split = "test", ks, examples } = options;
+
   const metrics = await retrievalMetrics({ ...input, ks, scores: backendScores(input) });
   const column = new Map(attributes.map((attribute, i) => [attribute, i]));
   return {
@@ -200,9 +238,26 @@ async function modelEmbeddings(
 
 /** [A, d] the attributes of a vocabulary, each the normalised mean over its templates. */
 export async function vocabularyEmbeddings(
-  { image, encodeText }: VisionLanguageModel,
+  model: VisionLanguageModel,
   vocabulary: AttributeVocabulary,
 ): Promise<Float32Array> {
+  checkArgument("model", model, {
+    image: {
+      name: "text",
+      dimension: "count",
+      options: "object",
+      "tower?": "object",
+      encodeImages: "function",
+      encodeRegions: "function",
+      dispose: "function",
+    },
+    encodeText: "function",
+    text: { family: "text", config: "object" },
+    dispose: "function",
+  });
+  checkArgument("vocabulary", vocabulary, { groups: ["object"], "mentions?": "'words' | 'words-negated-too'" });
+  const { image, encodeText } = model;
+
   const { dimension } = image;
   const byName = await attributeEmbeddings({ dimension, encodeText }, vocabulary);
   const attributes = new Float32Array(byName.size * dimension);

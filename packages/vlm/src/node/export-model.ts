@@ -1,4 +1,4 @@
-import { saveTorch, type TensorData, VillaError } from "@villa/data";
+import { checkArgument, saveTorch, type TensorData, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import {
   exportRegionEncoder,
@@ -22,6 +22,8 @@ export interface ExportedTower {
  * @throws VillaError `InvalidArgument` for another ending; `Unsupported`; as the file readers
  */
 export async function exportModel(checkpoint: string, path: string): Promise<ExportedTower> {
+  checkArgument("checkpoint", checkpoint, "text");
+  checkArgument("path", path, "text");
   if (!/\.(onnx|pth|pt|pkl)$/i.test(path)) {
     throw new VillaError("InvalidArgument", `The exported file must end in .onnx or .pth, not "${path}".`);
   }

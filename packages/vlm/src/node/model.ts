@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import {
   type ImageEncoder,
   type ImageTower,
@@ -35,6 +35,14 @@ export interface TrainableModel extends VisionLanguageModel {
  * @throws VillaError `NotFound` when the weights are missing, `Mismatch` when they do not fit
  */
 export async function initialModel(config: Stage2Config): Promise<TrainableModel> {
+  checkArgument("config", config, {
+    dataDir: "text",
+    taskName: "text",
+    model: "object",
+    loss: "object",
+    optimizer: "object",
+  });
+
   const { model, textEncoder, seed } = config;
   if (model.encoder === null && model.weights === null) {
     if (textEncoder !== "auto" && textEncoder !== "hashed") {
@@ -67,6 +75,9 @@ export async function openModel(
   path: string,
   options: { weights?: string | undefined } = {},
 ): Promise<VisionLanguageModel> {
+  checkArgument("path", path, "text");
+  checkArgument("options?", options, { "weights?": "text" });
+
   const { image, text } = await openEncoder(path, { textWeights: options.weights });
   return joined(image, text ?? (await openTextTower("hashed", { dimension: image.dimension })));
 }

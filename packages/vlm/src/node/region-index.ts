@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
-import { type ImageAnnotation, type ProgressListener, type Shard, throwIfAborted } from "@villa/data";
+import { checkArgument, type ImageAnnotation, type ProgressListener, type Shard, throwIfAborted } from "@villa/data";
 import {
   annotationsFingerprint,
   cacheDirectory,
@@ -35,6 +35,19 @@ export class RegionIndex {
   readonly #parts: Parts;
 
   private constructor(dataset: Dataset, rows: readonly ImageAnnotation[], parts: Parts, store: Store) {
+    checkArgument("dataset", dataset, {
+      annotations: ["object"],
+      vocabulary: "object",
+      rows: "function",
+      imagePath: "function",
+      readImage: "function",
+    });
+    checkArgument("rows", rows, [
+      { imageId: "number", regionCoord: ["numbers"], split: "text", text: "text", attributes: ["text"] },
+    ]);
+    checkArgument("parts", parts, [["object"]]);
+    checkArgument("store", store, { folder: "text", write: "function", join: "function" });
+
     this.rows = rows;
     this.#dataset = dataset;
     this.#parts = parts;

@@ -1,4 +1,4 @@
-import type { AttributeVocabulary, ImageAnnotation, ProgressListener } from "@villa/data";
+import { type AttributeVocabulary, checkArgument, type ImageAnnotation, type ProgressListener } from "@villa/data";
 import { type Dataset, openDataset, requireRows } from "@villa/data/node";
 import type { Box } from "@villa/metrics";
 import { backendScores } from "../backend-scores.ts";
@@ -47,6 +47,15 @@ export interface RegionScorer {
  * @throws VillaError `NotFound` for a missing file or split; as `openModel`
  */
 export async function openScorer(options: ScorerOptions): Promise<RegionScorer> {
+  checkArgument("options", options, {
+    dataDir: "text",
+    checkpoint: "text",
+    "split?": "text",
+    "weights?": "text",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+
   const { dataDir, checkpoint, split = "test", weights, onProgress, signal } = options;
   const dataset = await openDataset(dataDir);
   const rows = requireRows(dataset, split);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type EpochResult, snakeCaseKeys } from "@villa/core";
 import { folderCheckpoints, jsonlMetrics, RunFolder, readMetrics } from "@villa/core/node";
-import type { ProgressListener } from "@villa/data";
+import { checkArgument, type ProgressListener } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import { contrastiveSettings, type Stage2Config, stage2Config } from "../config.ts";
 import { SentenceEmbeddings } from "../text-embeddings.ts";
@@ -46,10 +46,17 @@ export interface Stage2Result {
  *
  * @throws VillaError with a sentence for whatever is wrong with the configuration, the dataset or the weights
  */
-export async function runStage2(
-  config: Stage2Config,
-  { onProgress, signal }: Stage2RunOptions = {},
-): Promise<Stage2Result> {
+export async function runStage2(config: Stage2Config, options: Stage2RunOptions = {}): Promise<Stage2Result> {
+  checkArgument("config", config, {
+    dataDir: "text",
+    taskName: "text",
+    model: "object",
+    loss: "object",
+    optimizer: "object",
+  });
+  checkArgument("options?", options, { "onProgress?": "function", "signal?": "object" });
+  const { onProgress, signal } = options;
+
   const checked = stage2Config(config);
   const directory = join(checked.checkpointDir, checked.taskName);
   const dataset = await openDataset(checked.dataDir);

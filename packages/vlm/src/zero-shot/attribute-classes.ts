@@ -1,4 +1,4 @@
-import { type AttributeVocabulary, VillaError } from "@villa/data";
+import { type AttributeVocabulary, checkArgument, VillaError } from "@villa/data";
 
 /** A class of regions: those that have all of its attributes. */
 export interface AttributeClass {
@@ -14,6 +14,9 @@ export interface AttributeClass {
  * @throws VillaError `InvalidArgument` for a word that is neither, or fewer than two classes
  */
 export function attributeClasses(vocabulary: AttributeVocabulary, words?: readonly string[]): AttributeClass[] {
+  checkArgument("vocabulary", vocabulary, { groups: ["object"], "mentions?": "'words' | 'words-negated-too'" });
+  checkArgument("words?", words, ["text"]);
+
   const { groups } = vocabulary;
   const first = groups[0];
   const chosen = words && words.length > 0 ? words : first ? [first.name] : [];
@@ -42,6 +45,8 @@ export function attributeClasses(vocabulary: AttributeVocabulary, words?: readon
 }
 
 /** Whether a region with these attributes is of the class. */
-export function hasClass(attributes: readonly string[], { attributes: needed }: AttributeClass): boolean {
-  return needed.every((attribute) => attributes.includes(attribute));
+export function hasClass(attributes: readonly string[], wanted: AttributeClass): boolean {
+  checkArgument("attributes", attributes, ["text"]);
+  checkArgument("wanted", wanted, { attributes: ["text"] });
+  return wanted.attributes.every((attribute) => attributes.includes(attribute));
 }

@@ -1,4 +1,4 @@
-import { type AttributeVocabulary, attributePrompts, VillaError } from "@villa/data";
+import { type AttributeVocabulary, attributePrompts, checkArgument, VillaError } from "@villa/data";
 import type { SentenceEncoder } from "../text-embeddings.ts";
 
 /** Sentences about a class that no vocabulary knows; `{}` stands for its name. */
@@ -19,6 +19,12 @@ export function classPrompts(
     readonly templates?: readonly string[] | undefined;
   } = {},
 ): string[][] {
+  checkArgument("classes", classes, ["text"]);
+  checkArgument("options?", options, {
+    "vocabulary?": { groups: ["object"], "mentions?": "'words' | 'words-negated-too'" },
+    "templates?": ["text"],
+  });
+
   const { vocabulary, templates } = options;
   for (const template of templates ?? []) {
     if (!template.includes("{}")) {
@@ -46,8 +52,12 @@ export function classPrompts(
  */
 export async function classEmbeddings(
   encodeText: SentenceEncoder,
-  { prompts, dimension }: { readonly prompts: readonly (readonly string[])[]; readonly dimension: number },
+  options: { readonly prompts: readonly (readonly string[])[]; readonly dimension: number },
 ): Promise<Float32Array> {
+  checkArgument("encodeText", encodeText, "function");
+  checkArgument("options", options, { prompts: ["list"], dimension: "count" });
+  const { prompts, dimension } = options;
+
   const rows = await encodeText(prompts.flat());
   const result = new Float32Array(prompts.length * dimension);
   let row = 0;

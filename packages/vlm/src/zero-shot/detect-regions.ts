@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { type Box, nonMaximumSuppression } from "@villa/metrics";
 
 /** Boxes of one image with what a model thinks of them. */
@@ -32,6 +32,15 @@ export interface RegionDetection {
  * @see Zhong et al., RegionCLIP, CVPR 2022, section 4.1 (zero-shot inference with given regions)
  */
 export function detectRegions(options: DetectOptions): RegionDetection[] {
+  checkArgument("options", options, {
+    boxes: ["numbers"],
+    cosines: "numbers",
+    classes: "count",
+    "temperature?": "number",
+    "overlap?": "number",
+    "most?": "number",
+  });
+
   const { boxes, cosines, classes, temperature = 0.07, overlap = 0.5, most = 100 } = options;
   if (cosines.length !== boxes.length * classes) {
     const needed = `${boxes.length} boxes and ${classes} classes need ${boxes.length * classes} scores`;

@@ -1,4 +1,4 @@
-import { type RandomState, VillaError } from "@villa/data";
+import { checkArgument, type RandomState, VillaError } from "@villa/data";
 import type { Box } from "@villa/metrics";
 
 /** A grid of boxes over an image, at several sizes. */
@@ -23,6 +23,15 @@ export interface PyramidOptions {
  * @throws VillaError `InvalidArgument` for levels, an overlap or a jitter that make no boxes
  */
 export function pyramidBoxes(options: PyramidOptions): Box[] {
+  checkArgument("options", options, {
+    width: "count",
+    height: "count",
+    "levels?": "numbers",
+    "overlap?": "number",
+    "jitter?": "number",
+    "random?": { randomSample: "function" },
+  });
+
   const { width, height, levels = [1, 2, 3, 4], overlap = 0, jitter = 0, random } = options;
   if (!levels.every((level) => Number.isInteger(level) && level > 0 && level <= 64) || levels.length === 0) {
     throw new VillaError("InvalidArgument", `Levels are whole numbers from 1 to 64, not ${levels.join(", ")}.`);

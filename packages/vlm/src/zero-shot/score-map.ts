@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import type { Box } from "@villa/metrics";
 
 /**
@@ -16,6 +17,9 @@ export function boxScoreMap(
   },
   side = 64,
 ): { readonly scores: Float32Array; readonly width: number; readonly height: number; readonly scale: number } {
+  checkArgument("image", image, { width: "count", height: "count", boxes: ["numbers"], scores: "numbers" });
+  checkArgument("side?", side, "number");
+
   const scale = Math.min(1, side / Math.max(image.width, image.height));
   const width = Math.max(1, Math.round(image.width * scale));
   const height = Math.max(1, Math.round(image.height * scale));
