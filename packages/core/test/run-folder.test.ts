@@ -90,4 +90,21 @@ describe("RunFolder", () => {
     expect(readdirSync(folder)).toEqual(["run"]);
     expect(resumed.current).toBe(join(folder, "run"));
   });
+
+  it("leaves what is not its own beside it", async () => {
+    const first = await open("never", "1");
+    train(first, "1");
+    mkdirSync(join(folder, "run.new", "photos"), { recursive: true });
+    writeFileSync(join(folder, "run.new", "photos", "1.jpg"), "mine");
+    writeFileSync(join(folder, "run.new", "last.7-ab.tmp"), "half");
+    const second = await open("never", "2");
+    expect(second.current).toBe(join(folder, "run.new"));
+    train(second, "2");
+    await second.takePlace();
+    expect(trained()).toBe("2");
+    expect(readdirSync(join(folder, "run.new"), { recursive: true }).sort()).toEqual([
+      "photos",
+      join("photos", "1.jpg"),
+    ]);
+  });
 });

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { checkArgument } from "@villa/data";
 import { fileError, folderBeside } from "@villa/data/node";
 import { type Fingerprint, fingerprintDifferences, requireSameRun } from "../fingerprint.ts";
+import { removeLeftovers } from "./leftovers.ts";
 
 /** What {@link RunFolder.open} needs to know of a run. */
 export interface RunFolderOptions {
@@ -30,13 +31,7 @@ export class RunFolder {
   #current: string;
 
   private constructor(options: RunFolderOptions, current: string) {
-    checkArgument("options", options, {
-      directory: "text",
-      resume: "'auto' | 'never'",
-      fingerprint: "object",
-      results: ["text"],
-      readFingerprint: "function",
-    });
+    checkOptions(options);
     checkArgument("current", current, "text");
     const { directory, results } = options;
 
@@ -51,10 +46,11 @@ export class RunFolder {
    * @throws VillaError `Mismatch` with `resume: "auto"` when the checkpoints are those of another run, naming what differs
    */
   static async open(options: RunFolderOptions): Promise<RunFolder> {
+    checkOptions(options);
     const { directory, resume, fingerprint, results, readFingerprint } = options;
     const beside = folderBeside(directory);
     if (resume === "never") {
-      await removeAll(beside);
+      await removeResults(beside, results);
       return new RunFolder(options, results.some((name) => existsSync(join(directory, name))) ? beside : directory);
     }
     const begun = await readFingerprint(beside);
@@ -79,7 +75,7 @@ export class RunFolder {
         const made = join(this.#current, name);
         if (existsSync(made)) await rename(made, join(this.directory, name));
       }
-      await removeAll(this.#current);
+      await removeResults(this.#current, this.#results);
     } catch (error) {
       throw fileError(error, this.directory, "write");
     }
@@ -89,4 +85,22 @@ export class RunFolder {
 
 function removeAll(path: string): Promise<void> {
   return rm(path, { recursive: true, force: true, maxRetries: 10 });
+}
+
+/** Removes what training wrote into a folder, and the folder if nothing else is in it. */
+async function removeResults(folder: string, results: readonly string[]): Promise<void> {
+  await Promise.all(results.map((name) => removeAll(join(folder, name))));
+  await removeLeftovers(folder, (name) => results.includes(name));
+  // Fails where somebody else's files are, which stay.
+  await rmdir(folder).catch(() => undefined);
+}
+
+function checkOptions(options: RunFolderOptions): void {
+  checkArgument("options", options, {
+    directory: "text",
+    resume: "'auto' | 'never'",
+    fingerprint: "object",
+    results: ["text"],
+    readFingerprint: "function",
+  });
 }
