@@ -51,6 +51,7 @@ function exportsOf(file: string): Omit<Entry, "name"> {
   const types: string[] = [];
   for (const statement of source.statements) {
     if (ts.isImportDeclaration(statement)) continue; // for its side effect
+    if (ts.isModuleDeclaration(statement)) continue; // `declare global` adds to what is exported elsewhere
     if (!(ts.isExportDeclaration(statement) && statement.exportClause && ts.isNamedExports(statement.exportClause))) {
       throw new Error(`${file} has something other than "export { names } from": ${statement.getText(source)}`);
     }

@@ -1,4 +1,5 @@
 // @villa/core: vision-language operations and optimisers with the semantics of PyTorch, on any TensorFlow.js backend.
+
 import * as tf from "@tensorflow/tfjs-core";
 import {
   Adam,
@@ -10,6 +11,7 @@ import {
   roiAlign,
   useBackend,
 } from "@villa/core";
+import type {} from "@villa/core/tensorflow"; // types: tensors are TensorFlow.js's own
 
 const backend = await useBackend({ candidates: [plainCpuBackend()], name: "cpu" });
 console.log("backend", backend.name);

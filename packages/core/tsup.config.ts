@@ -1,4 +1,11 @@
 import { defineConfig } from "tsup";
 import { villaBuild } from "../../tsup.base.ts";
 
-export default defineConfig(villaBuild({ index: "src/index.ts", node: "src/node.ts" }));
+export default defineConfig(
+  villaBuild({
+    index: "src/index.ts",
+    node: "src/node.ts",
+    tensors: "src/tensors.ts",
+    tensorflow: "src/tensorflow.ts",
+  }),
+);

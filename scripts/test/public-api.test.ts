@@ -14,7 +14,9 @@ test("docs/public-api.md lists what every package exports; node --import tsx scr
 test("there are entries of every kind", () => {
   const names = entries.map(({ name }) => name);
   expect(names).toEqual(expect.arrayContaining(["@villa/data", "@villa/data/node", "@villa/cli", "@villa/core"]));
-  for (const { name, values } of entries) expect(values.length, name).toBeGreaterThan(0);
+  const typesAlone = ["@villa/core/tensors", "@villa/core/tensorflow"];
+  for (const { name, values } of entries.filter((entry) => !typesAlone.includes(entry.name)))
+    expect(values.length, name).toBeGreaterThan(0);
 });
 
 test.each(entries)("$name opens with an example, which imports what there is", ({ name, example }) => {
