@@ -1,5 +1,5 @@
-import type { Command } from "commander";
-import { type Progress, terminalProgress } from "./progress.ts";
+import { type Command, Option } from "commander";
+import { type Progress, type ProgressForm, progressForms, terminalProgress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What every command gets besides its flags. */
@@ -16,13 +16,20 @@ export type RegisterCommand = (program: Command, context: CommandContext) => voi
 export interface CommonFlags {
   readonly json?: boolean | undefined;
   readonly verbose?: boolean | undefined;
+  readonly progress?: ProgressForm | undefined;
 }
 
 /** Adds the flags that every command has. */
 export function withCommonFlags(command: Command): Command {
   return command
     .option("--json", "print the result as one line of JSON, last")
-    .option("--verbose", "show a stack trace when something fails");
+    .option("--verbose", "show a stack trace when something fails")
+    .addOption(
+      new Option(
+        "--progress <form>",
+        "line: one line that changes; lines: a new line every few seconds, as for logs and screen readers; none (default: line in a terminal, else lines)",
+      ).choices(progressForms),
+    );
 }
 
 /**
@@ -32,11 +39,11 @@ export function withCommonFlags(command: Command): Command {
  */
 export async function present<T>(
   { terminal }: CommandContext,
-  { json = false }: CommonFlags,
+  { json = false, progress: form }: CommonFlags,
   work: (onProgress: Progress["listener"], heading: Progress["heading"]) => Promise<T>,
   describe: (result: T) => string,
 ): Promise<void> {
-  const progress = terminalProgress(terminal);
+  const progress = terminalProgress(terminal, { form });
   let result: T;
   try {
     result = await work(progress.listener, progress.heading);

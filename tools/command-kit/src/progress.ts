@@ -16,11 +16,23 @@ export interface Progress {
   readonly stop: () => void;
 }
 
+/** How progress is shown. */
+export type ProgressForm = (typeof progressForms)[number];
+/** One line that changes; one line after the other; not at all. */
+export const progressForms = ["line", "lines", "none"] as const;
+
 /**
  * Progress as one changing line with rate, time left and a bar where somebody watches, else as a line every few seconds.
  * Call `stop()` at the end.
+ *
+ * @param options `form`: "lines" where somebody watches too, or "none"; a changing line needs a terminal
  */
-export function terminalProgress(terminal: Terminal): Progress {
+export function terminalProgress(
+  terminal: Terminal,
+  { form }: { readonly form?: ProgressForm | undefined } = {},
+): Progress {
+  if (form === "none") return { listener: () => {}, heading: () => {}, stop: () => {} };
+  const isChanging = terminal.interactive && form !== "lines";
   let latest: ProgressUpdate | undefined;
   let started = performance.now();
   /** Units that were done before the clock started: a run that goes on has its first ones for nothing. */
@@ -30,19 +42,19 @@ export function terminalProgress(terminal: Terminal): Progress {
   const seconds = (): number => (performance.now() - started) / 1000;
   const draw = (): void => {
     lastDrawn = performance.now();
-    if (terminal.interactive) terminal.status?.(progressLine(latest, { base, seconds: seconds() }, terminal.columns));
+    if (isChanging) terminal.status?.(progressLine(latest, { base, seconds: seconds() }, terminal.columns));
     else if (latest) {
       const { count, rate, time, figures } = facts(latest, { base, seconds: seconds() });
       terminal.err([count, rate, time, ...figures].filter((fact) => fact !== "").join("  "));
     }
   };
-  const interval = terminal.interactive ? drawInterval : lineInterval;
+  const interval = isChanging ? drawInterval : lineInterval;
   const tick = setInterval(
     () => {
       // Without a listener's call there is no news, but the reader sees that the program is alive.
-      if (terminal.interactive || (latest && latest.done !== latest.total)) draw();
+      if (isChanging || (latest && latest.done !== latest.total)) draw();
     },
-    terminal.interactive ? tickInterval : lineInterval,
+    isChanging ? tickInterval : lineInterval,
   );
   tick.unref();
 
@@ -52,7 +64,7 @@ export function terminalProgress(terminal: Terminal): Progress {
     if (isNew) {
       base = update.done;
       started = performance.now();
-      lastDrawn = terminal.interactive ? Number.NEGATIVE_INFINITY : started;
+      lastDrawn = isChanging ? Number.NEGATIVE_INFINITY : started;
     }
     latest = update;
     const isLast = update.done === update.total;
@@ -65,15 +77,15 @@ export function terminalProgress(terminal: Terminal): Progress {
     latest = undefined; // the same task under another heading starts anew
     started = performance.now();
     terminal.err(text);
-    if (terminal.interactive) draw();
+    if (isChanging) draw();
   };
-  if (terminal.interactive) draw();
+  if (isChanging) draw();
   return {
     listener,
     heading,
     stop: () => {
       clearInterval(tick);
-      if (terminal.interactive) terminal.status?.("");
+      if (isChanging) terminal.status?.("");
     },
   };
 }

@@ -23,6 +23,21 @@ test("without a terminal, progress is plain lines on stderr and ends with the la
   expect(terminal.stdout).toEqual([]);
 });
 
+test.each([
+  ["line", true],
+  ["lines", false],
+  ["none", false],
+] as const)("--progress %s in a terminal", (form, changes) => {
+  const drawn: string[] = [];
+  const terminal = { ...recorder(), interactive: true, status: (line: string) => drawn.push(line) };
+  const { listener, heading, stop } = terminalProgress(terminal, { form });
+  heading("first");
+  listener({ task: "work", done: 2, total: 2, unit: "steps" });
+  stop();
+  expect(drawn.length > 0).toBe(changes);
+  expect(terminal.stderr).toEqual({ line: ["first"], lines: ["first", "work: 2/2 steps"], none: [] }[form]);
+});
+
 test("a heading stands above the progress that follows, which counts from anew", () => {
   const terminal = recorder();
   const { listener, heading } = terminalProgress(terminal);
