@@ -163,6 +163,16 @@ export const conformanceCases: readonly ConformanceCase[] = [
   { name: "expandDims", inputs: { x: on([6, 20]) }, compute: ({ x }) => tf.square(tf.expandDims(x!, 1)) },
   { name: "slice", inputs: { x: on([7, 9, 11]) }, compute: ({ x }) => tf.slice(x!, [1, 2, 3], [5, 6, 7]) },
   {
+    name: "split into parts of different lengths",
+    inputs: { x: on([7, 9, 11]) },
+    compute: ({ x }) => tf.stack(tf.split(x!, [2, 5, 2], 1).map((part) => tf.sum(part, 1))),
+  },
+  {
+    name: "split along the last axis",
+    inputs: { x: on([6, 9]) },
+    compute: ({ x }) => tf.concat([...tf.split(x!, 3, -1)].reverse()),
+  },
+  {
     name: "split",
     inputs: { x: on([6, 20]) },
     compute: ({ x }) => tf.mul(...(tf.split(x!, 2, 1) as [tf.Tensor, tf.Tensor])),

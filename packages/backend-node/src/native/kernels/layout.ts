@@ -5,6 +5,7 @@ import { input, type KernelCall, onFloats, override, sizeOf } from "./register.t
 export function registerLayout(): void {
   override("Transpose", onFloats(["x"], transpose));
   override("Slice", onFloats(["x"], slice));
+  override("SplitV", onFloats(["x"], split));
   override("PadV2", onFloats(["x"], pad));
   override("Tile", onFloats(["x"], tile));
   override("Reverse", onFloats(["x"], reverse));
@@ -40,6 +41,30 @@ function slice({ inputs, attrs, space }: KernelCall): tf.TensorInfo | undefined 
   ) as [number[], number[]];
   tf.slice_util.assertParamsValid(x as tf.Tensor, begin, size);
   if (tf.util.sizeFromShape(size) === 0) return undefined;
+  return part(space, x, begin, size);
+}
+
+function split({ inputs, attrs, space }: KernelCall): tf.TensorInfo[] | undefined {
+  const x = input(inputs, "x");
+  const [axis] = tf.util.parseAxisParam(attrs.axis as number, x.shape) as [number];
+  const sizes = tf.backend_util.prepareSplitSize(x as tf.Tensor, attrs.numOrSizeSplits as number[] | number, axis);
+  if (sizes.includes(0)) return undefined;
+  let from = 0;
+  return sizes.map((length) => {
+    const begin = x.shape.map((_, i) => (i === axis ? from : 0));
+    from += length;
+    const size = x.shape.map((n, i) => (i === axis ? length : n));
+    return part(space, x, begin, size);
+  });
+}
+
+/** A block of a tensor, [size] from the position `begin`. */
+function part(
+  space: KernelCall["space"],
+  x: tf.TensorInfo,
+  begin: readonly number[],
+  size: readonly number[],
+): tf.TensorInfo {
   const xStrides = stridesOf(x.shape);
   const yStrides = stridesOf(size);
   const y = space.output(size);
