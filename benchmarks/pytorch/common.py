@@ -24,8 +24,11 @@ def synchronize(device):
         torch.cuda.synchronize(device)
 
 
-def report(args, device, times, scale=1.0):
-    """Prints the median of `times` in seconds; `scale` turns it into the benchmark's unit of work."""
+def report(args, device, times, scale=1.0, cpu_times=None):
+    """
+    Prints the median of `times` in seconds; `scale` turns it into the benchmark's unit of work. `cpu_times` are those of
+    all threads together: on a machine that others use as well, the least of them says more.
+    """
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     print(
         json.dumps(
@@ -34,6 +37,7 @@ def report(args, device, times, scale=1.0):
                 "device": where,
                 "threads": args.threads,
                 "seconds": statistics.median(times) * scale,
+                "cpuSeconds": min(cpu_times) * scale if cpu_times else None,
                 "peakMemoryMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             }
         )

@@ -11,6 +11,8 @@ export interface Measurement {
   readonly threads: number;
   /** Median time of one unit of work. */
   readonly seconds: number;
+  /** Least time of a unit of work on all threads together, where it was taken: little changed by who else computes. */
+  readonly cpuSeconds?: number | null | undefined;
   readonly peakMemoryMiB: number;
   /** Floating point operations of one unit of work, where they are known. */
   readonly flops?: number | undefined;
@@ -56,14 +58,24 @@ export function normals(length: number, dimension?: number): Float32Array {
 
 export const coin = (): number => random.randint(0, 2);
 
+/** Seconds of every run; on the clock, and of all threads together. */
+export interface Times extends Array<number> {
+  cpu?: number[] | undefined;
+}
+
 /** Times of repeated work after one run to warm up. The work must end with its results read, or a GPU is not timed. */
-export async function timed(repeats: number, work: () => Promise<unknown>): Promise<number[]> {
-  const times: number[] = [];
+export async function timed(repeats: number, work: () => Promise<unknown>): Promise<Times> {
+  const times: Times = [];
+  const cpu: number[] = [];
   for (let run = 0; run <= repeats; run++) {
-    const start = performance.now();
+    const [start, before] = [performance.now(), process.cpuUsage()];
     await work();
-    if (run > 0) times.push((performance.now() - start) / 1000);
+    if (run === 0) continue;
+    times.push((performance.now() - start) / 1000);
+    const { user, system } = process.cpuUsage(before);
+    cpu.push((user + system) / 1e6);
   }
+  times.cpu = cpu;
   return times;
 }
 
@@ -76,7 +88,7 @@ export async function timed(repeats: number, work: () => Promise<unknown>): Prom
 export function report(
   at: { readonly threads: number },
   device: string,
-  times: readonly number[],
+  times: Readonly<Times>,
   {
     scale = 1,
     flops,
@@ -88,6 +100,7 @@ export function report(
     device,
     threads: at.threads,
     seconds: median(times) * scale,
+    cpuSeconds: times.cpu ? Math.min(...times.cpu) * scale : null,
     peakMemoryMiB: peakKiB / 1024,
     flops,
   };
