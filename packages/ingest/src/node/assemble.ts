@@ -3,6 +3,7 @@ import {
   attributeNames,
   createAnnotationWriter,
   createFeatherWriter,
+  type FeatherColumn,
   formatVocabulary,
   type ProgressListener,
   VillaError,
@@ -72,7 +73,7 @@ export async function assemble(
     truthNote: withoutTruthNote(vocabulary),
   };
   await atomicWriteFile(join(directory, datasetFiles.vocabulary), formatVocabulary(vocabulary));
-  await atomicWriteFile(join(directory, sourcesFile), sources(eachPart()));
+  await atomicWriteFile(join(directory, sourcesFile), sources(eachPart(), survey.someSpacing));
   await job.forgetProblems();
   if (summary.skippedRows + summary.skippedBoxes > 0)
     await atomicWriteFile(join(directory, problemsFile), problemLines(eachPart()));
@@ -84,7 +85,7 @@ export async function assemble(
   return summary;
 }
 
-/** image_id, and where it comes from: path and id as the table has them. */
+/** image_id, and where it comes from: path, id and group as the table has them; of DICOM the size of its pixels. */
 export const sourcesFile = "sources.feather";
 /** Rows that were left out and why, one JSON object a line. */
 export const problemsFile = "problems.jsonl";
@@ -107,7 +108,7 @@ async function* annotations(parts: Parts, { someTruth, someMasks }: DatasetSurve
   yield writer.finish();
 }
 
-async function* sources(parts: Parts): AsyncGenerator<Uint8Array> {
+async function* sources(parts: Parts, someSpacing: boolean): AsyncGenerator<Uint8Array> {
   const writer = await createFeatherWriter();
   for await (const rows of eachBatch(parts)) {
     yield writer.append([
@@ -115,10 +116,17 @@ async function* sources(parts: Parts): AsyncGenerator<Uint8Array> {
       { name: "source", type: "string", values: rows.map(({ source }) => source) },
       { name: "id", type: "string", values: rows.map(({ id }) => id ?? null) },
       { name: "group", type: "string", values: rows.map(({ group }) => group ?? null) },
+      ...(someSpacing ? [spacings(rows)] : []),
     ]);
   }
   yield writer.finish();
 }
+
+const spacings = (rows: readonly IngestedRow[]): FeatherColumn => ({
+  name: "pixel_spacing",
+  type: { list: "float64" },
+  values: rows.map(({ spacing }) => spacing ?? null),
+});
 
 async function* problemLines(parts: Parts): AsyncGenerator<Uint8Array> {
   for await (const { problems } of parts) {

@@ -40,6 +40,7 @@ export function convertRow(
   onBadBox: (problem: string) => void,
 ): IngestedRow {
   const { source, stored } = image;
+  const group = row.group ?? image.patient;
   const boxes = row.boxes ?? ruledRegions(options.regions, source, [row.id, row.image, forwardSlashes(row.image)]);
   const regionCoord: Box[] = [];
   const kept: number[] = [];
@@ -70,7 +71,7 @@ export function convertRow(
       regionCoord,
       regionMasks: masks?.some((mask) => mask !== null) ? masks : undefined,
       numRegions: regionCoord.length,
-      split: row.split ?? hashSplit(row.group ?? row.id ?? row.image, options.shares, options.seed),
+      split: row.split ?? hashSplit(group ?? row.id ?? row.image, options.shares, options.seed),
       text: row.text,
       sentences: row.sentences,
       regToAttr,
@@ -79,7 +80,11 @@ export function convertRow(
     },
     source: row.image,
     id: row.id,
-    group: row.group,
+    group,
+    spacing: image.spacing && [
+      (image.spacing[0] * source.height) / stored.height,
+      (image.spacing[1] * source.width) / stored.width,
+    ],
   };
 }
 

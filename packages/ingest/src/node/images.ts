@@ -4,6 +4,7 @@ import { isAbsolute, join, normalize } from "node:path";
 import { checkArgument, isVillaError, otherKind, type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
 import { atomicWriteFile, readFileBytes } from "@villa/data/node";
 import type { Metadata, Sharp } from "sharp";
+import { type DicomPicture, isDicom, readDicom } from "./dicom/read-dicom.ts";
 
 /** How images are stored; see {@link storeImage}. */
 export type ImageFormat = "png" | "npz" | "keep";
@@ -29,6 +30,10 @@ export interface StoredImage {
   readonly stored: Size;
   /** Relative to the dataset. */
   readonly path: string;
+  /** Of DICOM: tells patients apart without naming them. */
+  readonly patient?: string | undefined;
+  /** Of DICOM: millimetres between rows and between columns of the picture before scaling. */
+  readonly spacing?: readonly [row: number, column: number] | undefined;
 }
 
 /** Larger images are refused, as they are when a dataset is read. */
@@ -42,7 +47,8 @@ const mostPixels = 100_000_000;
  * PNG for photographs. `keep`: the bytes of the file as they are, where it is an 8-bit RGB PNG or JPEG that needs no
  * change; PNG else.
  *
- * @param source path or the bytes of a file, in any format that libvips reads: JPEG, PNG, WebP, TIFF, AVIF, GIF
+ * @param source path or the bytes of a file, in any format that libvips reads: JPEG, PNG, WebP, TIFF, AVIF, GIF; or DICOM,
+ *   of which `#3` behind the path takes frame 3, counted from 0, instead of the middle one
  * @throws VillaError `InvalidFile` when it is missing or cannot be decoded completely
  */
 export async function storeImage(
@@ -60,13 +66,16 @@ export async function storeImage(
     "autoOrient?": "boolean",
   });
 
-  const input = source.bytes ?? pathInside(source.image, source.folder);
-  const picture = await decodePicture(input, options);
+  const { path: image, frame } = framePath(source.image);
+  const input = source.bytes ?? pathInside(image, source.folder);
+  const dicom = await dicomOf(input, frame);
+  const picture = dicom ? await dicomPicture(dicom, options) : await decodePicture(input, options);
   const { width, height } = picture;
   const write = async (extension: string, contents: Uint8Array): Promise<StoredImage> => {
     const path = `images/${id}.${extension}`;
     await atomicWriteFile(join(dataset, path), contents);
-    return { source: picture.source, stored: { width, height }, path };
+    const { patient, spacing } = dicom ?? {};
+    return { source: picture.source, stored: { width, height }, path, patient, spacing };
   };
   if (options.format === "npz") {
     return write("npz", writeSparseCoo({ dtype: "uint8", shape: [3, height, width], data: planes(picture.pixels) }));
@@ -107,8 +116,36 @@ export function pathInside(image: string, folder: string): string {
 export async function readPicture(path: string): Promise<RgbImage> {
   checkArgument("path", path, "text");
 
-  const { width, height, pixels } = await decodePicture(path, {}, path);
+  const named = framePath(path);
+  const dicom = await dicomOf(named.path, named.frame);
+  const { width, height, pixels } = dicom ? await dicomPicture(dicom, {}) : await decodePicture(path, {}, path);
   return { width, height, channels: 3, data: planes(pixels) };
+}
+
+/** A frame of a DICOM file; undefined for any other kind of file, and for one that is not there. */
+async function dicomOf(input: string | Uint8Array, frame: number | undefined): Promise<DicomPicture | undefined> {
+  const start = typeof input === "string" ? await fileStart(input, 132).catch(() => new Uint8Array(0)) : input;
+  if (isDicom(start)) return readDicom(typeof input === "string" ? await readFileBytes(input) : input, frame);
+  if (frame === undefined) return undefined;
+  throw new VillaError("InvalidFile", "its image names a frame, which only DICOM files have");
+}
+
+/** `scan.dcm#3` */
+function framePath(image: string): { path: string; frame?: number | undefined } {
+  const match = /^(.+\.(?:dcm|dicom|ima))#(\d{1,6})$/i.exec(image);
+  return match ? { path: match[1]!, frame: Number(match[2]) } : { path: image };
+}
+
+async function dicomPicture(
+  { width, height, channels, pixels }: DicomPicture,
+  { maxSide }: Omit<ImageOptions, "format">,
+): Promise<DecodedPicture> {
+  const { default: sharp } = await import("sharp");
+  const picture = sharp(pixels, { raw: { width, height, channels } });
+  const scaled = maxSide !== undefined && Math.max(width, height) > maxSide;
+  const fitted = scaled ? picture.resize({ width: maxSide, height: maxSide, fit: "inside" }) : picture;
+  const { data, info } = await fitted.toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+  return { source: { width, height }, width: info.width, height: info.height, pixels: data, plain: undefined };
 }
 
 /** [3, height, width] bytes as a PNG file. */
@@ -206,17 +243,21 @@ async function fileProblem(input: string | Uint8Array): Promise<string | undefin
     if (typeof input !== "string") return otherKindOfImage(input);
     const entry = await stat(input);
     if (!entry.isFile()) return "it is not a file";
-    const file = await open(input);
-    try {
-      const start = new Uint8Array(64);
-      const { bytesRead } = await file.read(start, 0, start.length, 0);
-      return otherKindOfImage(start.subarray(0, bytesRead));
-    } finally {
-      await file.close();
-    }
+    return otherKindOfImage(await fileStart(input, 64));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return code === "ENOENT" ? "there is no such file" : message;
+  }
+}
+
+async function fileStart(path: string, length: number): Promise<Uint8Array> {
+  const file = await open(path);
+  try {
+    const start = new Uint8Array(length);
+    const { bytesRead } = await file.read(start, 0, length, 0);
+    return start.subarray(0, bytesRead);
+  } finally {
+    await file.close();
   }
 }
 

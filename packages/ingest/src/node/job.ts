@@ -21,6 +21,8 @@ export interface IngestedRow {
   readonly source: string;
   readonly id?: string | undefined;
   readonly group?: string | undefined;
+  /** Millimetres between rows and between columns of the stored picture, where its file says so. */
+  readonly spacing?: readonly [row: number, column: number] | undefined;
 }
 
 /** A row that cannot become one. */

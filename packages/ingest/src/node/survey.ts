@@ -61,6 +61,8 @@ export class DatasetSurvey {
   someTruth = false;
   /** Whether any region has a mask. */
   someMasks = false;
+  /** Whether the size of any picture's pixels is known. */
+  someSpacing = false;
   #allTruth = true;
   #withoutAttributes = 0;
   #skippedRows = 0;
@@ -114,11 +116,12 @@ export class DatasetSurvey {
     };
   }
 
-  #addRow({ annotation, group }: IngestedRow): void {
+  #addRow({ annotation, group, spacing }: IngestedRow): void {
     const { split, regToAttr, attributes, numRegions } = annotation;
     const [height, width] = annotation.imageSize;
     this.images++;
     this.someTruth ||= regToAttr !== undefined;
+    this.someSpacing ||= spacing !== undefined;
     this.someMasks ||= annotation.regionMasks !== undefined;
     this.#allTruth &&= regToAttr !== undefined;
     if (attributes.length === 0) this.#withoutAttributes++;
