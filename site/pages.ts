@@ -40,6 +40,7 @@ export const sections: readonly (readonly [
       ["Encoders", "docs/encoders.md", "encoders"],
       ["Evaluation", "docs/evaluation.md", "evaluation"],
       ["Radiology reports", "docs/radiology.md", "radiology"],
+      ["Recipes", "docs/recipes.md", "recipes"],
       ["In the browser", "docs/browser.md", "browser"],
       ["Several machines", "docs/cluster.md", "cluster"],
       ["GPUs", "docs/gpu.md", "gpu"],
