@@ -1,4 +1,11 @@
-import { checkArgument, type DatasetTexts, joinSentences, originalTexts, type RandomState, type SentencedText } from "@villa/data";
+import {
+  checkArgument,
+  type DatasetTexts,
+  joinSentences,
+  originalTexts,
+  type RandomState,
+  type SentencedText,
+} from "@villa/data";
 
 /**
  * Text of every region: one sentence per assigned attribute, joined with " . ".
