@@ -359,7 +359,7 @@ test.each([
   ],
   ["two columns of one name", "table.csv", "image,text,text\na.png,red,blue\n", /two columns "text"/],
   ["a table without rows", "table.jsonl", "\n\n", /no rows/],
-  ["something else", "table.xlsx", "PK", /ends in .jsonl, .ndjson, .csv, .tsv, .parquet or .json/],
+  ["something else", "table.xlsx", "PK", /ends in .jsonl, .ndjson, .csv, .tsv, .parquet, .json or .tar/],
   ["JSON that is no COCO", "table.json", "[1]", /COCO/],
   ["Parquet that is none", "table.parquet", "PAR1 nothing of the kind", /Parquet/],
 ])("%s is refused", async (_, name, contents, message) => {

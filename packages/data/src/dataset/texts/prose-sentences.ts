@@ -73,7 +73,9 @@ export interface ProseOptions {
 
 /** Whether a language is English, whose abbreviations, inflections and denials are known here. */
 export function isEnglish(language: string | undefined): boolean {
-  return language === undefined || /^en(?:-|$)/i.test(language);
+  if (language === undefined) return true;
+  checkText(language, "A language");
+  return /^en(?:-|$)/i.test(language);
 }
 
 /** A row's text, and its sentences where the dataset keeps them. */
@@ -87,6 +89,7 @@ export interface SentencedText {
  * as it was joined by `joinSentences`.
  */
 export function storedSentences(source: string | SentencedText): readonly string[] {
+  if (typeof source !== "string") checkObject(source, "A row with a text");
   const { text, sentences }: SentencedText = typeof source === "string" ? { text: source } : source;
   checkText(text, "A text");
   return sentences ?? text.split(sentenceSeparator).flatMap((part) => proseSentences(part));
@@ -243,7 +246,8 @@ function makeForeignRule(language: string): ForeignRule | undefined {
 function foreignSentences(block: string, { segmenter, months }: ForeignRule): string[] {
   const pieces = block
     .split(sentenceSeparator)
-    .flatMap((part) => Array.from(segmenter.segment(part), ({ segment }) => segment.trim()))
+    .flatMap((part) => segmentsOf(part, segmenter))
+    .map((piece) => piece.trim())
     .filter((piece) => piece !== "");
   const found: string[] = [];
   pieces.forEach((piece, i) => {
@@ -258,9 +262,28 @@ function foreignSentences(block: string, { segmenter, months }: ForeignRule): st
   });
 }
 
+/** Characters that are segmented at once: the platform's time may grow with their square. Longer sentences are cut. */
+const widestWindow = 2000;
+
+/** All segments of a text, in time that grows with its length alone. */
+function segmentsOf(text: string, segmenter: Intl.Segmenter): string[] {
+  const found: string[] = [];
+  for (let from = 0; from < text.length; ) {
+    const window = text.slice(from, from + widestWindow);
+    const segments = Array.from(segmenter.segment(window), ({ segment }) => segment);
+    // The last one may go on behind the window.
+    const isWhole = from + window.length === text.length || segments.length === 1;
+    const whole = isWhole ? segments : segments.slice(0, -1);
+    found.push(...whole);
+    from += whole.reduce((sum, { length }) => sum + length, 0);
+  }
+  return found;
+}
+
 /** Whether a full stop does not end its sentence. */
 function goesOn(before: string, after: string, months: ReadonlySet<string>): boolean {
-  const word = /([\p{L}\p{N}]+)\.$/u.exec(before)?.[1];
+  // Longer words are no abbreviations: from each letter of a long one, the search would go to its end.
+  const word = /(?:^|[^\p{L}\p{N}])([\p{L}\p{N}]{1,20})\.$/u.exec(before.slice(-22))?.[1];
   if (word === undefined) return false;
   if (/^\p{L}$/u.test(word) || titles.has(word.toLowerCase())) return true;
   const [next = ""] = /^\p{L}+/u.exec(after) ?? [];
