@@ -1,5 +1,5 @@
-import { checkArgument, RandomState, VillaError } from "@villa/data";
-import type { EncoderFiles } from "../files.ts";
+import { checkArgument, RandomState, type TensorData, VillaError } from "@villa/data";
+import type { EncoderFiles, WeightSource } from "../files.ts";
 import type { ImageFamily, TextFamily, TowerConfig } from "../tower.ts";
 import { encodeInBatches, loadClip, resNetEncoder } from "./clip-encoder.ts";
 import { ModifiedResNet } from "./modified-resnet.ts";
@@ -14,7 +14,7 @@ export const clipResNetFamily: ImageFamily = {
   },
   async load({ files, config, trainable = false, seed = 0, dimension, ...regions }) {
     if (files) {
-      const clip = loadClip(await tensorsOf(files), { inference: !trainable, only: "image" });
+      const clip = loadClip(await imageTensorsOf(files), { inference: !trainable, only: "image" });
       return resNetEncoder(clip.visual, regions);
     }
     const sizes: TowerConfig = { layers: [3, 4, 6, 3], width: 64, embedDim: dimension ?? 1024, seed, ...config };
@@ -41,9 +41,24 @@ export const clipTextFamily: TextFamily = {
   },
 };
 
-function tensorsOf({ weights, label }: EncoderFiles) {
-  if (!weights) throw new VillaError("NotFound", `${label} holds no weights.`);
-  return weights.all();
+function tensorsOf(files: EncoderFiles) {
+  return weightsOf(files).all();
+}
+
+/** The image tower's alone: those of RN50's text transformer beside it are more than half of the file. */
+async function imageTensorsOf(files: EncoderFiles): Promise<Map<string, TensorData>> {
+  const weights = weightsOf(files);
+  const tensors = new Map<string, TensorData>();
+  for (const [name, { shape }] of weights.tensors) {
+    if (!/(?:^|\.)visual\./.test(name) || name.endsWith("num_batches_tracked")) continue;
+    tensors.set(name, { dtype: "float32", shape: [...shape], data: await weights.read(name) });
+  }
+  return tensors;
+}
+
+function weightsOf({ weights, label }: EncoderFiles): WeightSource {
+  if (weights) return weights;
+  throw new VillaError("NotFound", `${label} holds no weights.`);
 }
 
 /** Sizes and starting weights of a new tower. */
