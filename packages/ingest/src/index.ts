@@ -10,7 +10,14 @@
  * @module
  */
 export { defaultTemplates, parseAttributeFile, type TextRules, tableVocabulary } from "./attribute-file.ts";
-export { fitBox, parseRegionRule, type RegionRule, ruledRegions } from "./regions.ts";
+export {
+  fitBox,
+  type ProposalRecall,
+  parseRegionRule,
+  proposalRecall,
+  type RegionRule,
+  ruledRegions,
+} from "./regions.ts";
 export {
   type BoxFormat,
   type ColumnName,

@@ -28,7 +28,7 @@ export { describeProblem, type IngestResult, ingestTable } from "./node/ingest.t
 export type { RowProblem } from "./node/job.ts";
 export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
 export { minedFile, suggestedFile } from "./node/open-input.ts";
-export type { IngestOptions } from "./node/options.ts";
+export type { IngestOptions, Proposer } from "./node/options.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
 export type { DatasetFigures } from "./node/survey.ts";
 export { type TarSample, writeTarShard } from "./node/tar-shards.ts";

@@ -4,18 +4,33 @@ import { type Box, checkArgument, VillaError } from "@villa/data";
 export type RegionRule =
   | { readonly kind: "full" }
   | { readonly kind: "grid"; readonly columns: number; readonly rows: number }
+  /** Grids of several sizes, one after the other: at each level n × n regions. */
+  | { readonly kind: "pyramid"; readonly levels: readonly number[] }
   /** Boxes by the image's path as the table has it, or by its id. */
   | { readonly kind: "proposals"; readonly boxes: Readonly<Record<string, readonly Box[]>> };
 
-/** Reads `full` or `grid:3x3` (columns × rows). @returns undefined for anything else, such as the name of a file */
+const mostRegions = 400;
+
+/** Reads `full`, `grid:3x3` (columns × rows), `pyramid:3` or `pyramid:1-3` (levels). @returns undefined for anything else, such as the name of a file */
 export function parseRegionRule(text: string): RegionRule | undefined {
   checkArgument("text", text, "text");
 
   if (text === "full") return { kind: "full" };
+  const pyramid = /^pyramid:(\d+)(?:-(\d+))?$/.exec(text);
+  if (pyramid) {
+    const [first, last] = [Number(pyramid[1]), Number(pyramid[2] ?? pyramid[1])];
+    const levels = Array.from({ length: Math.min(20, Math.max(0, last - first + 1)) }, (_, i) => first + i);
+    const count = levels.reduce((sum, level) => sum + level ** 2, 0);
+    if (first >= 1 && last >= first && last <= 20 && count <= mostRegions) return { kind: "pyramid", levels };
+    throw new VillaError(
+      "InvalidArgument",
+      `--regions ${text} is no pyramid of 1 to ${mostRegions} regions; name its levels from the smallest, as in pyramid:1-4.`,
+    );
+  }
   const match = /^grid:(\d+)[x×](\d+)$/.exec(text);
   if (!match) return undefined;
   const [columns, rows] = [Number(match[1]), Number(match[2])];
-  if (columns >= 1 && rows >= 1 && columns * rows <= 400) return { kind: "grid", columns, rows };
+  if (columns >= 1 && rows >= 1 && columns * rows <= mostRegions) return { kind: "grid", columns, rows };
   throw new VillaError("InvalidArgument", `--regions ${text} gives ${columns * rows} regions; use 1 to 400.`);
 }
 
@@ -41,7 +56,11 @@ export function ruledRegions(
     if (boxes.length === 0) throw new VillaError("InvalidFile", "it has neither boxes nor proposals");
     return boxes;
   }
-  const { columns, rows } = rule;
+  if (rule.kind === "pyramid") return rule.levels.flatMap((level) => gridRegions(level, level, size));
+  return gridRegions(rule.columns, rule.rows, size);
+}
+
+function gridRegions(columns: number, rows: number, { width, height }: Size): Box[] {
   if (width < columns || height < rows) {
     throw new VillaError(
       "InvalidFile",
@@ -101,4 +120,28 @@ export function fitBox(box: Box, name: string, options: { source: Size; stored: 
 interface Size {
   readonly width: number;
   readonly height: number;
+}
+
+/** True boxes of which a proposal overlaps half or three quarters (intersection over union). */
+export interface ProposalRecall {
+  /** True boxes. */
+  readonly boxes: number;
+  readonly found50: number;
+  readonly found75: number;
+}
+
+/** How many true boxes some proposal finds. */
+export function proposalRecall(truth: readonly Box[], proposals: readonly Box[]): ProposalRecall {
+  const best = truth.map((box) => proposals.reduce((most, proposal) => Math.max(most, overlap(box, proposal)), 0));
+  const atLeast = (least: number) => best.filter((each) => each >= least).length;
+  return { boxes: truth.length, found50: atLeast(0.5), found75: atLeast(0.75) };
+}
+
+/** Intersection over union. */
+function overlap(a: Box, b: Box): number {
+  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  if (width <= 0 || height <= 0) return 0;
+  const area = ([x0, y0, x1, y1]: Box) => (x1 - x0) * (y1 - y0);
+  return (width * height) / (area(a) + area(b) - width * height);
 }

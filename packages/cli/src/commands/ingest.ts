@@ -4,6 +4,7 @@ import {
   type CommonFlags,
   chosenShard,
   counted,
+  percent,
   present,
   type RegisterCommand,
   type ShardFlags,
@@ -123,7 +124,7 @@ Examples:
 function withRowFlags(command: Command): void {
   command
     .option("--columns <names>", "which column holds what, e.g. image=file,text=report,id=study", columnNames)
-    .option("--regions <rule>", "regions of rows without boxes: full, grid:3x3, or a JSON file of boxes", "grid:3x3")
+    .option("--regions <rule>", "regions of rows without boxes: full, grid:3x3, pyramid:1-3, or a JSON file of boxes", "grid:3x3")
     .addOption(
       new Option("--box-format <format>", "corners, or left, top, width, height")
         .choices(["xyxy", "xywh"])
@@ -200,6 +201,12 @@ function given<Flags extends object, Key extends keyof Flags>(flags: Flags, keys
   return Object.fromEntries(entries) as Pick<Flags, Key>;
 }
 
+/** Poor proposals are the usual reason for an AP of 0. */
+function recallLine({ boxes, found50, found75 }: NonNullable<IngestResult["recall"]>): string {
+  const share = (found: number): string => `${percent(found / boxes)} %`;
+  return `Recall of the proposals: ${share(found50)} of ${counted(boxes, "true box", "true boxes")} at an overlap of 0.5, ${share(found75)} at 0.75.`;
+}
+
 type Printed = Omit<Extract<IngestResult, { complete: true }>, "examples"> & {
   readonly card: string;
   readonly suggested?: readonly MinedAttribute[] | undefined;
@@ -218,7 +225,7 @@ function describe(
   const { directory, rows } = result;
   if (!result.complete)
     return `This shard of ${rows} rows is done; when all are, villa merge ingest with the same flags joins them.`;
-  const { images, regions, splits, attributes, skippedRows, skippedBoxes, truthNote, card } = result;
+  const { images, regions, splits, attributes, skippedRows, skippedBoxes, truthNote, recall, card } = result;
   const note = trainNote(result);
   return [
     `${counted(images, "image")} with ${counted(regions, "region")} in ${directory}`,
@@ -232,6 +239,7 @@ function describe(
     ...(skippedRows > 0 ? ["", `Left out: ${skippedRows} of ${rows} rows; problems.jsonl says why.`] : []),
     ...(skippedBoxes > 0 ? ["", `Left out: ${counted(skippedBoxes, "box", "boxes")}; problems.jsonl says why.`] : []),
     ...(truthNote === undefined ? [] : ["", truthNote]),
+    ...(recall ? ["", recallLine(recall)] : []),
     ...(note === undefined ? [] : ["", `Warning: ${note}`]),
     ...(negation && !isEnglish(language) ? ["", "Denials are known in English alone: every mention counts."] : []),
     "",

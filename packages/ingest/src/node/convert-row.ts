@@ -12,8 +12,8 @@ import {
   rleArea,
   VillaError,
 } from "@villa/data";
-import { fitBox, type RegionRule, ruledRegions } from "../regions.ts";
-import { forwardSlashes, type StoredImage } from "./images.ts";
+import { fitBox, type RegionRule } from "../regions.ts";
+import type { StoredImage } from "./images.ts";
 import type { IngestedRow } from "./job.ts";
 import type { MaskedRow } from "./masks.ts";
 import { hashSplit, type SplitShares } from "./split.ts";
@@ -41,7 +41,7 @@ export function convertRow(
 ): IngestedRow {
   const { source, stored } = image;
   const group = row.group ?? image.patient;
-  const boxes = row.boxes ?? ruledRegions(options.regions, source, [row.id, row.image, forwardSlashes(row.image)]);
+  const { boxes = [] } = row;
   const regionCoord: Box[] = [];
   const kept: number[] = [];
   const problems: string[] = [];

@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { checkArgument, isVillaError, ownsPart, throwIfAborted, VillaError } from "@villa/data";
+import { type Box, checkArgument, decodeImage, isVillaError, ownsPart, throwIfAborted, VillaError } from "@villa/data";
 import { atomicWriteFile, itemsPerPart, readFileBytes } from "@villa/data/node";
+import { proposalRecall, type RegionRule, ruledRegions } from "../regions.ts";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
 import { checkSize, convertRow } from "./convert-row.ts";
-import { type StoredImage, storeImage } from "./images.ts";
+import { forwardSlashes, type StoredImage, storeImage } from "./images.ts";
 import {
   type IngestedPart,
   type IngestedRow,
@@ -14,9 +15,9 @@ import {
   partOf,
   type RowProblem,
 } from "./job.ts";
-import { readMasks } from "./masks.ts";
+import { type MaskedRow, readMasks } from "./masks.ts";
 import { type GivenInput, type IngestInput, imagesFolder, minedFile, openInput, suggestedFile } from "./open-input.ts";
-import type { IngestOptions } from "./options.ts";
+import type { IngestOptions, Proposer } from "./options.ts";
 import type { TableRecord } from "./table/table-format.ts";
 
 /** What an ingestion did. `complete` is false after a shard: a run with `mergeOnly` has to join them. */
@@ -214,8 +215,15 @@ async function ingestRow(
     });
     if (record.size) checkSize(record.size, stored, image?.autoOrient ?? false);
     const masked = await readMasks(parsed, { size: stored.source, folder: imagesFolder(options), onBadBox });
+    const compared = masked.boxes !== undefined && compares(options.proposer, convert.regions);
+    const proposed =
+      masked.boxes === undefined || compared
+        ? await proposals(directory, masked, { stored, rule: convert.regions, proposer: options.proposer })
+        : [];
+    const recall = compared ? proposalRecall(masked.boxes!, proposed) : undefined;
+    const boxed = masked.boxes === undefined ? { ...masked, boxes: proposed } : masked;
     return {
-      row: convertRow(masked, stored, convert, onBadBox),
+      row: { ...convertRow(boxed, stored, convert, onBadBox), recall },
       problems: badBoxes.map((problem) => ({ row: record.number, image: parsed.image, problem, boxOnly: true })),
     };
   } catch (error) {
@@ -223,6 +231,33 @@ async function ingestRow(
     if (!isVillaError(error, "InvalidFile")) throw error;
     return { problems: [{ row: record.number, image: row?.image, problem: error.message }] };
   }
+}
+
+/** Whether proposals are worth comparing with true boxes: a grid and the whole image are not meant to find objects. */
+function compares(proposer: Proposer | undefined, { kind }: RegionRule): boolean {
+  return proposer !== undefined || kind === "pyramid" || kind === "proposals";
+}
+
+/** Regions that a rule or a detector finds, in the pixels of the picture before scaling. */
+async function proposals(
+  directory: string,
+  row: MaskedRow,
+  { stored: image, rule, proposer }: { stored: StoredImage; rule: RegionRule; proposer: Proposer | undefined },
+): Promise<readonly Box[]> {
+  const { source, stored } = image;
+  if (!proposer) {
+    const names = [row.id, row.image, forwardSlashes(row.image)];
+    // A row with boxes of its own needs no proposals.
+    if (row.boxes && rule.kind === "proposals" && !names.some((name) => Object.hasOwn(rule.boxes, name ?? "")))
+      return [];
+    return ruledRegions(rule, source, names);
+  }
+  const found = await proposer.propose(await decodeImage(await readFileBytes(join(directory, image.path))));
+  if (found.length === 0 && !row.boxes) {
+    throw new VillaError("InvalidFile", "it has no boxes, and the detector finds none in it; lower --min-score");
+  }
+  const [x, y] = [source.width / stored.width, source.height / stored.height];
+  return found.map(([x0, y0, x1, y1]): Box => [x0 * x, y0 * y, x1 * x, y1 * y]);
 }
 
 /** Marks a record whose id another one has already. */

@@ -13,6 +13,7 @@ import {
   readFileBytes,
   replaceFolder,
 } from "@villa/data/node";
+import type { ProposalRecall } from "../regions.ts";
 
 /** A row that became an image of the dataset. */
 export interface IngestedRow {
@@ -23,6 +24,8 @@ export interface IngestedRow {
   readonly group?: string | undefined;
   /** Millimetres between rows and between columns of the stored picture, where its file says so. */
   readonly spacing?: readonly [row: number, column: number] | undefined;
+  /** Of proposals against the boxes that the row has. */
+  readonly recall?: ProposalRecall | undefined;
 }
 
 /** A row that cannot become one. */

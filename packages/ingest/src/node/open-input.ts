@@ -133,7 +133,11 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
       encoding: options.encoding ?? "utf-8",
       split: shares,
       attributes: attributes?.vocabulary ?? null,
-      regions: rule.kind === "proposals" ? createHash("sha256").update(JSON.stringify(rule)).digest("hex") : regions,
+      regions: options.proposer
+        ? options.proposer.identity
+        : rule.kind === "proposals"
+          ? createHash("sha256").update(JSON.stringify(rule)).digest("hex")
+          : regions,
     },
   };
 }
@@ -238,7 +242,7 @@ async function readProposals(path: string, format: BoxFormat = "xyxy"): Promise<
     if (!isVillaError(error, "NotFound")) throw error;
     throw new VillaError(
       "NotFound",
-      `--regions takes full, grid:3x3 or a JSON file of proposals; there is no file ${path}.`,
+      `--regions takes full, grid:3x3, pyramid:1-3, proposals:MODEL.onnx or a JSON file of proposals; there is no file ${path}.`,
     );
   });
   const value = parseJsonFile(path, bytes);

@@ -1,7 +1,15 @@
-import type { ProgressListener, Shard, UncertainChoice } from "@villa/data";
+import type { Box, ProgressListener, RgbImage, Shard, UncertainChoice } from "@villa/data";
 import type { BoxFormat, TableColumns } from "../row.ts";
 import type { ImageOptions, storeImage } from "./images.ts";
 import type { SplitShares } from "./split.ts";
+
+/** Finds regions in pictures, such as a detector. */
+export interface Proposer {
+  /** Tells its model and settings from others: equal ones find equal boxes. */
+  readonly identity: string;
+  /** @returns boxes in pixels, the best first */
+  propose(image: RgbImage): Promise<readonly Box[]>;
+}
 
 /** What is read, and how. */
 export interface IngestOptions {
@@ -15,8 +23,10 @@ export interface IngestOptions {
   readonly boxFormat?: BoxFormat | undefined;
   /** Cut boxes off at the edge of their image instead of refusing them. */
   readonly clipBoxes?: boolean | undefined;
-  /** Regions of rows without boxes: `full`, `grid:3x3` (default), or a JSON file of boxes by image or id. */
+  /** Regions of rows without boxes: `full`, `grid:3x3` (default), `pyramid:1-3`, or a JSON file of boxes by image or id. */
   readonly regions?: string | undefined;
+  /** Finds regions of rows without boxes, in place of `regions`; see {@link Proposer}. */
+  readonly proposer?: Proposer | undefined;
   /** A file of attributes to look for in the texts; see `parseAttributeFile`. */
   readonly attributes?: string | undefined;
   /**

@@ -1,4 +1,5 @@
 import { type ImageAnnotation, VillaError } from "@villa/data";
+import type { ProposalRecall } from "../regions.ts";
 import type { IngestedPart, IngestedRow, RowProblem } from "./job.ts";
 
 /** What a dataset holds, counted row by row: the counts take no more memory for more rows. */
@@ -33,6 +34,8 @@ export interface DatasetFigures {
   readonly skippedRows: number;
   /** Boxes left out of rows that are in the dataset. */
   readonly skippedBoxes: number;
+  /** Of proposals, over all rows that have boxes; absent where there are none, or no proposals. */
+  readonly recall?: ProposalRecall | undefined;
 }
 
 /** Problems kept; all are in `problems.jsonl`. */
@@ -67,6 +70,7 @@ export class DatasetSurvey {
   #withoutAttributes = 0;
   #skippedRows = 0;
   #skippedBoxes = 0;
+  #recall: ProposalRecall | undefined;
   readonly #problems: RowProblem[] = [];
   readonly #splits = new Map<string, SplitCount>();
   readonly #sizes = new Map<string, number>();
@@ -113,14 +117,23 @@ export class DatasetSurvey {
       problems: this.#problems,
       skippedRows: this.#skippedRows,
       skippedBoxes: this.#skippedBoxes,
+      recall: this.#recall,
     };
   }
 
-  #addRow({ annotation, group, spacing }: IngestedRow): void {
+  #addRow({ annotation, group, spacing, recall }: IngestedRow): void {
     const { split, regToAttr, attributes, numRegions } = annotation;
     const [height, width] = annotation.imageSize;
     this.images++;
     this.someTruth ||= regToAttr !== undefined;
+    if (recall) {
+      const { boxes, found50, found75 } = this.#recall ?? { boxes: 0, found50: 0, found75: 0 };
+      this.#recall = {
+        boxes: boxes + recall.boxes,
+        found50: found50 + recall.found50,
+        found75: found75 + recall.found75,
+      };
+    }
     this.someSpacing ||= spacing !== undefined;
     this.someMasks ||= annotation.regionMasks !== undefined;
     this.#allTruth &&= regToAttr !== undefined;
