@@ -11,7 +11,7 @@
  *
  * @module
  */
-export { openEncoderFiles } from "./node/encoder-files.ts";
+export { openEncoderFiles, openOnnxFile } from "./node/encoder-files.ts";
 export { type DownloadedModel, type DownloadModelOptions, downloadModel } from "./node/hub.ts";
 export { hubCacheDirectory, isHubReference } from "./node/hub-cache.ts";
 export {

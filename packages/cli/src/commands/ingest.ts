@@ -27,6 +27,8 @@ interface IngestFlags extends CommonFlags, ShardFlags {
   readonly table: string;
   readonly out: string;
   readonly regions: string;
+  readonly minScore?: number | undefined;
+  readonly nms?: number | undefined;
   readonly attributes?: string | undefined;
   readonly mine?: number | undefined;
   readonly negation: boolean;
@@ -75,6 +77,7 @@ Examples:
   villa ingest --images files --table reports.jsonl --section FINDINGS,IMPRESSION --attributes findings.json \\
     --inflections --uncertain omit --group-by patient --out data/reports
   villa ingest --table downloaded/imagefolder --attributes attributes.json --out data/hub
+  villa ingest --images photos --table products.csv --regions proposals:detector.onnx --mine 50 --out data/products
   villa ingest --images train2017 --table captions.json --regions full --limit 1000 --out data/coco`,
     );
   withCommonFlags(command).action((flags: IngestFlags) =>
@@ -84,12 +87,16 @@ Examples:
       async (progress) => {
         const { ingestTable, parseSplitShares } = await import("@villa/ingest/node");
         const shard = chosenShard(flags, context.terminal);
+        const model = /^proposals:(.+)$/.exec(flags.regions)?.[1];
+        const { openDetector } = await import("../proposals/detector.ts");
+        const proposer = model === undefined ? undefined : await openDetector(model, flags);
         const result = await ingestTable({
+          proposer,
+          regions: proposer ? undefined : flags.regions,
           ...given(flags, [
             "table",
             "images",
             "out",
-            "regions",
             "attributes",
             "mine",
             "language",
@@ -124,7 +131,17 @@ Examples:
 function withRowFlags(command: Command): void {
   command
     .option("--columns <names>", "which column holds what, e.g. image=file,text=report,id=study", columnNames)
-    .option("--regions <rule>", "regions of rows without boxes: full, grid:3x3, pyramid:1-3, or a JSON file of boxes", "grid:3x3")
+    .option(
+      "--regions <rule>",
+      "regions of rows without boxes: full, grid:3x3, pyramid:1-3, proposals:MODEL.onnx, or a JSON file of boxes",
+      "grid:3x3",
+    )
+    .option("--min-score <score>", "proposals: boxes of a lower score are left out (default: 0.05)", fraction)
+    .option(
+      "--nms <overlap>",
+      "proposals: boxes that overlap a better one by more are left out (default: 0.5)",
+      fraction,
+    )
     .addOption(
       new Option("--box-format <format>", "corners, or left, top, width, height")
         .choices(["xyxy", "xywh"])
@@ -166,6 +183,13 @@ function withImageFlags(command: Command): void {
     )
     .option("--max-side <pixels>", "scale larger images down, boxes too", wholeNumber)
     .option("--auto-orient", "turn photos as their EXIF orientation says; boxes count in the turned image");
+}
+
+/** A number from 0 to 1. */
+function fraction(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError(`Give a number from 0 to 1, not "${text}".`);
 }
 
 /** `image=file,text=report` */

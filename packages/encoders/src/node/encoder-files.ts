@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { checkArgument, VillaError } from "@villa/data";
 import type { EncoderFiles } from "../files.ts";
-import { type OnnxFiles, type OnnxRuntime, openOnnxModel } from "../onnx/runtime.ts";
+import { type OnnxFiles, type OnnxModel, type OnnxRuntime, openOnnxModel } from "../onnx/runtime.ts";
 import { type DownloadModelOptions, downloadModel } from "./hub.ts";
 import { isHubReference } from "./hub-cache.ts";
 import { findWeights, openWeights, readJson } from "./open-weights.ts";
@@ -81,6 +81,11 @@ function onnxFiles(folder: string): OnnxFiles {
     names: [...list(join(folder, "onnx"), "onnx/"), ...list(folder, "")],
     open: async (name) => openOnnxModel(await onnxRuntime(name), join(folder, name), join(folder, name)),
   };
+}
+
+/** Opens an ONNX file by `onnxruntime-node`. @throws VillaError `Unsupported` where that is not installed; `InvalidFile` */
+export async function openOnnxFile(path: string): Promise<OnnxModel> {
+  return openOnnxModel(await onnxRuntime(path), path, path);
 }
 
 /** @throws VillaError `Unsupported` where it is not installed */

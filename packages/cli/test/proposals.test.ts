@@ -1,0 +1,115 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openDataset } from "@villa/data/node";
+import { pictureToPng } from "@villa/ingest/node";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { villa } from "./villa.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "villa-proposals-"));
+  const image = { width: 40, height: 20, channels: 3 as const, data: new Uint8Array(3 * 800).fill(90) };
+  await writeFile(join(folder, "a.png"), await pictureToPng(image));
+  const rows = [{}, { boxes: [[0, 0, 20, 20]] }].map((own) => ({
+    image: "a.png",
+    text: "a mug",
+    attributes: ["mug"],
+    ...own,
+  }));
+  await writeFile(join(folder, "table.jsonl"), rows.map((row) => JSON.stringify(row)).join("\n"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A model that gives the same values whatever it sees. */
+async function model(name: string, outputs: Record<string, { shape: number[]; values: number[] }>): Promise<string> {
+  const { OnnxGraph } = await import("../../encoders/src/onnx/graph.ts");
+  const graph = new OnnxGraph();
+  const images = graph.input("images", "float32", [1, 3, 100, 100]);
+  const zero = graph.node("Mul", [graph.node("ReduceMean", [images], { keepdims: 0 }), graph.scalar(0)]);
+  for (const [output, { shape, values }] of Object.entries(outputs)) {
+    graph.node("Add", [graph.weights(Float32Array.from(values), shape), zero], {}, output);
+    graph.output(output, "float32", shape);
+  }
+  const path = join(folder, `${name}.onnx`);
+  await writeFile(path, graph.finish(name));
+  return path;
+}
+
+// Two boxes that overlap, one of its own, and one that is unlikely; in fractions of the picture.
+const found = [
+  [
+    [0, 0, 20, 20],
+    [25, 10, 35, 20],
+  ],
+];
+
+test.each([
+  [
+    "DETR",
+    {
+      logits: { shape: [1, 4, 3], values: [4, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 9] },
+      pred_boxes: {
+        shape: [1, 4, 4],
+        values: [0.25, 0.5, 0.5, 1, 0.26, 0.5, 0.5, 1, 0.75, 0.75, 0.25, 0.5, 0.5, 0.5, 1, 1],
+      },
+    },
+  ],
+  [
+    "boxes and scores",
+    {
+      boxes: { shape: [4, 4], values: [0, 0, 50, 100, 1, 0, 51, 100, 62.5, 50, 87.5, 100, 0, 0, 100, 100] },
+      scores: { shape: [4], values: [0.9, 0.8, 0.7, 0.01] },
+    },
+  ],
+  [
+    "YOLO 5",
+    {
+      output0: {
+        shape: [1, 7, 6],
+        values: [
+          ...[
+            25, 50, 50, 100, 0.9, 1, 26, 50, 50, 100, 0.9, 0.8, 75, 75, 25, 50, 0.9, 0.7, 50, 50, 100, 100, 0.02, 0.9,
+          ],
+          ...Array.from({ length: 18 }, () => 0),
+        ],
+      },
+    },
+  ],
+  [
+    "YOLO 8",
+    {
+      output0: {
+        shape: [1, 5, 7],
+        values: [
+          ...[25, 26, 75, 50, 0, 0, 0, 50, 50, 75, 50, 0, 0, 0, 50, 50, 25, 100, 0, 0, 0],
+          ...[100, 100, 50, 100, 0, 0, 0, 0.9, 0.8, 0.7, 0.01, 0, 0, 0],
+        ],
+      },
+    },
+  ],
+])("%s: the boxes that remain are regions, and their recall is told", async (name, outputs) => {
+  const path = await model(name, outputs);
+  const out = join(folder, name.replaceAll(" ", "-"));
+  const flags = ["--table", join(folder, "table.jsonl"), "--out", out, "--regions", `proposals:${path}`];
+  const { code, err, out: said } = await villa("ingest", ...flags);
+  expect(code, err).toBe(0);
+  expect(said).toContain("Recall of the proposals: 100.0 % of 1 true box at an overlap of 0.5, 100.0 % at 0.75.");
+  const { annotations } = await openDataset(out);
+  expect([annotations[0]!.regionCoord]).toEqual(found);
+});
+
+test("other outputs are refused with what they are", async () => {
+  const path = await model("other", { heatmap: { shape: [1, 2, 3, 4], values: Array.from({ length: 24 }, () => 0) } });
+  const flags = [
+    "--table",
+    join(folder, "table.jsonl"),
+    "--out",
+    join(folder, "none"),
+    "--regions",
+    `proposals:${path}`,
+  ];
+  const { code, err } = await villa("ingest", ...flags);
+  expect(code).toBe(1);
+  expect(err).toContain("gives heatmap [1, 2, 3, 4]; read are logits and pred_boxes (DETR)");
+});
