@@ -1,6 +1,6 @@
 // The catalogue with a vision transformer out of a folder, by the commands of README.md, and what transformers.js and
 // Python's transformers make of the result.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as transformers from "@huggingface/transformers";
@@ -112,6 +112,37 @@ test("what is exported gives in transformers.js what query says", async () => {
   const { logits_per_image: logits, image_embeds: image, text_embeds: ofText } = await model({ ...pixels, ...words });
   expect(logits.data[0]).toBeCloseTo(cosine(image.data, ofText.data) / 0.07, 3); // the temperature that it was trained with
   await model.dispose();
+});
+
+test("its ONNX models alone serve as an encoder: for preprocess and Stage 1, and for query and annotate as they are", async () => {
+  const onnx = at("onnx-alone");
+  cpSync(exported, onnx, { recursive: true });
+  rmSync(join(onnx, "model.safetensors"));
+  const preprocessed = await villa<{ encoder: string }>(
+    ...["preprocess", "--data-dir", data, "--encoder", onnx, "--overwrite"],
+  );
+  expect(preprocessed.encoder).toBe("onnx-clip");
+  await villa("stage1", ...settings, "task_name=of-onnx", "epochs=2", "batch_size=32");
+  const ask = (checkpoint: string, ...flags: string[]) =>
+    villa<{ hits: { imageId: number; score: number }[]; attributes?: string[] }>(
+      ...["query", "--data-dir", data, "--checkpoint", checkpoint, "--text", question, "--top", "3", ...flags],
+    );
+  const ofStage1 = await ask(at("checkpoints/of-onnx"));
+  expect(ofStage1.attributes!.toSorted()).toEqual(["mug", "red"]);
+  const [trained, asOnnx] = [await ask(checkpoint), await ask(onnx)];
+  expect(asOnnx.hits.map(({ imageId }) => imageId)).toEqual(trained.hits.map(({ imageId }) => imageId));
+  for (const [i, { score }] of asOnnx.hits.entries()) expect(score).toBeCloseTo(trained.hits[i]!.score, 4);
+  for (const model of [at("checkpoints/of-onnx"), onnx, join(onnx, "onnx/vision_model_int8.onnx")]) {
+    const lines = at("lines.jsonl");
+    const { regions } = await villa<{ regions: number }>(
+      ...["annotate", "--data-dir", data, "--checkpoint", model, "--out", lines, "--top", "2"],
+    );
+    expect(readFileSync(lines, "utf8").trim().split("\n")).toHaveLength(regions);
+  }
+  const { err } = await tryVilla("stage2", ...settings, "task_name=frozen", `model.encoder=${onnx}`);
+  expect(err).toMatch(
+    /holds its image encoder as ONNX, which cannot be trained; give a folder with.*model\.safetensors/,
+  );
 });
 
 test("what cannot be exported so says why", async () => {

@@ -30,9 +30,10 @@ export {
 } from "./node/export-hugging-face.ts";
 export { type ExportedTower, exportModel } from "./node/export-model.ts";
 export {
+  type OpenModelOptions,
   openModel,
   type VisionLanguageModel,
 } from "./node/model.ts";
-export { type IndexedPart, RegionIndex } from "./node/region-index.ts";
+export { type IndexedPart, type OpenIndexOptions, RegionIndex } from "./node/region-index.ts";
 export { openScorer, type RegionScorer, type ScorerOptions } from "./node/region-scorer.ts";
 export { runStage2, type Stage2Result, type Stage2RunOptions } from "./node/run-stage2.ts";

@@ -1,4 +1,7 @@
+import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadCheckpoint, saveCheckpoint } from "@villa/core/node";
@@ -13,6 +16,7 @@ import {
   writeSafetensors,
   writeSparseCoo,
 } from "@villa/data";
+import { openDataset } from "@villa/data/node";
 import { vitParameterShapes } from "@villa/encoders";
 import { expectAllClose, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
@@ -20,7 +24,7 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Stage2Config, type Stage2Settings, stage2Config } from "../src/config.ts";
 import { embedSplit } from "../src/index.ts";
-import { evaluateCheckpoint, exportModel, openModel, runStage2 } from "../src/node.ts";
+import { evaluateCheckpoint, exportModel, openModel, RegionIndex, runStage2 } from "../src/node.ts";
 
 const side = 32;
 const colours = ["red", "green", "blue"];
@@ -337,6 +341,43 @@ test("a vision transformer from a folder: its last block trained with SigLIP's l
   expect(await refusal(runStage2(again, { onProgress, signal: controller.signal }))).toMatch(/^Aborted/);
   const resumed = await loadCheckpoint((await runStage2(again)).lastCheckpoint);
   expect(resumed.tensors).toEqual(tensors);
+});
+
+test("an encoder on the hub is downloaded with progress, and a download can be stopped", async () => {
+  const source = join(folder, "hub-source");
+  await writeVisionTransformer(source);
+  const server = createServer(async ({ method, url }, response) => {
+    const name = url!.split("/").at(-1)!;
+    const bytes = await readFile(join(source, name)).catch(() => undefined);
+    if (!bytes) return response.writeHead(404, { "x-error-code": "EntryNotFound" }).end();
+    const etag = `"${createHash("sha256").update(bytes).digest("hex")}"`;
+    response.writeHead(200, { etag, "content-length": bytes.length, "x-repo-commit": "0123456789abcdef" });
+    return response.end(method === "HEAD" ? undefined : bytes);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const kept = { HF_ENDPOINT: process.env.HF_ENDPOINT, HF_HOME: process.env.HF_HOME };
+  process.env.HF_ENDPOINT = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  process.env.HF_HOME = join(folder, "hub");
+  try {
+    const run = config({ taskName: "hub", epochs: 1, model: { encoder: "hf:acme/vit" } });
+    const controller = new AbortController();
+    const stopped = runStage2(run, { onProgress: () => controller.abort(), signal: controller.signal });
+    expect(await refusal(stopped)).toMatch(/^Aborted/);
+    const tasks: string[] = [];
+    const { lastCheckpoint } = await runStage2(run, { onProgress: ({ task }) => tasks.push(task) });
+    expect(tasks[0]).toMatch(/model\.safetensors|config\.json/);
+    expect(await evaluateCheckpoint({ dataDir, checkpoint: lastCheckpoint })).toMatchObject({ images: 2 });
+    // As it is, without training: known by its name on the hub.
+    const examples = await RegionIndex.open(await openDataset(dataDir), "hf:acme/vit", { split: "test" });
+    expect(examples.rows).toHaveLength(2);
+  } finally {
+    for (const [name, value] of Object.entries(kept)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test("settings of Stage 2 that would do nothing or fit nothing are refused", async () => {

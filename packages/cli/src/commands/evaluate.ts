@@ -194,8 +194,9 @@ async function embedShard(
 ): Promise<{ embeddedImages: number }> {
   const { openDataset } = await import("@villa/data/node");
   const { openModel, RegionIndex } = await import("@villa/vlm/node");
-  const index = await RegionIndex.open(await openDataset(dataDir!), checkpoint!, split);
-  const model = await openModel(checkpoint!, weights === undefined ? {} : { weights });
+  const dataset = await openDataset(dataDir!);
+  const index = await RegionIndex.open(dataset, checkpoint!, { split, onProgress, signal });
+  const model = await openModel(checkpoint!, { weights, onProgress, signal });
   try {
     return { embeddedImages: await index.fill(model.image, { shard, onProgress, signal }) };
   } finally {

@@ -118,7 +118,7 @@ function withRetrievalFlags(command: Command): Command {
   command
     .requiredOption(
       "--checkpoint <path>",
-      "a checkpoint of stage2, CLIP weights (zero-shot), or a run's folder of stage1",
+      "a checkpoint of stage2, a model's folder or weights (zero-shot), or a run's folder of stage1",
     )
     .option("--split <name>", "which images (default: all)")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved");

@@ -10,6 +10,7 @@ import {
   withoutTruthNote,
 } from "@villa/data";
 import { type Dataset, datasetFiles, embeddingFiles, hashFile } from "@villa/data/node";
+import { hashEncoder } from "@villa/encoders/node";
 import { type AttributeClass, attributeClasses, classPrompts } from "@villa/vlm";
 import { openScorer, type RegionScorer } from "@villa/vlm/node";
 import type { EvaluateFlags, InputFile, TaskContext } from "./task.ts";
@@ -75,7 +76,7 @@ export async function modelInputs(flags: EvaluateFlags, { dataset, rows }: Split
   if (checkpoint === "embeddings") {
     for (const name of Object.values(embeddingFiles)) inputs.push(...file("embeddings", name));
   } else {
-    inputs.push({ role: "checkpoint", path: checkpoint });
+    inputs.push({ role: "checkpoint", path: checkpoint, sha256: await hashEncoder(checkpoint) });
   }
   if (flags.weights !== undefined) inputs.push({ role: "weights", path: flags.weights });
   return inputs;

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { isVillaError, VillaError } from "@villa/data";
@@ -82,7 +83,7 @@ export async function makeRecord(
   });
   const inputs = [];
   for (const { role, path, sha256 = await hashPath(path) } of outcome.inputs) {
-    inputs.push({ role, path: resolve(path), sha256 });
+    inputs.push({ role, path: existsSync(path) ? resolve(path) : path, sha256 });
   }
   for (const [name, text] of Object.entries(outcome.files ?? {})) {
     const role = name.startsWith("truth") ? "truth" : "detections";

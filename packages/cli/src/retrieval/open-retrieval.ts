@@ -32,8 +32,8 @@ export interface RetrievalOptions {
 export async function openRetrieval(options: RetrievalOptions): Promise<Retrieval> {
   const { dataDir, checkpoint, split, weights, onProgress, signal } = options;
   const dataset = await openDataset(dataDir);
-  const index = await RegionIndex.open(dataset, checkpoint, split);
-  const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
+  const index = await RegionIndex.open(dataset, checkpoint, { split, onProgress, signal });
+  const model = await openModel(checkpoint, { weights, onProgress, signal });
   try {
     await index.fill(model.image, { onProgress, signal });
     return { dataset, model, index, sources: await readSources(dataDir) };

@@ -132,12 +132,12 @@ async function queryStage1(options: QueryOptions): Promise<QueryResult> {
 
 /** Ranks the regions of one picture. */
 async function queryPicture(options: QueryOptions, sentences: string[], path: string): Promise<QueryResult> {
-  const { checkpoint, weights, regions = "grid:3x3", top = defaultTop } = options;
+  const { checkpoint, weights, regions = "grid:3x3", top = defaultTop, onProgress, signal } = options;
   const rule = parseRegionRule(regions);
   if (!rule) throw new VillaError("InvalidArgument", `--regions takes full or grid:3x3 here, not "${regions}".`);
   const picture = await readPicture(path);
   const boxes = await withPath(path, () => ruledRegions(rule, picture, []));
-  const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
+  const model = await openModel(checkpoint, { weights, onProgress, signal });
   try {
     const row = pictureRow(picture, boxes);
     const part = { rows: [row], regions: await embedSplit(model.image, [row], async () => picture) };

@@ -10,6 +10,7 @@ import { findOnnxFile } from "../onnx/runtime.ts";
 import { imageTowers, loadImageEncoder, loadTextTower, recogniseFamily, textTowers } from "../registry.ts";
 import type { ImageEncoder, RegionOptions, TextTower, TowerDescription } from "../tower.ts";
 import { openEncoderFiles } from "./encoder-files.ts";
+import type { DownloadModelOptions } from "./hub.ts";
 import { isSafetensorsFile, shardFiles, weightFiles } from "./open-weights.ts";
 import { downloadClipWeights, hashWeights } from "./weights.ts";
 
@@ -149,12 +150,13 @@ export async function openTextTower(
   const path =
     which === "clip-rn50" && !isThere ? await downloadClipWeights({ ...hub, onProgress: hub.onProgress }) : which;
   if (await isCheckpoint(path))
-    return openTextSide(modelDescription((await loadCheckpoint(path)).extra?.model, path).text);
+    return openTextSide(modelDescription((await loadCheckpoint(path)).extra?.model, path).text, hub);
   return loadTextTower({ files: await openEncoderFiles(path, hub) });
 }
 
-async function openTextSide({ source, ...description }: TextSide): Promise<TextTower> {
-  return loadTextTower({ ...description, files: source === undefined ? undefined : await openEncoderFiles(source) });
+async function openTextSide({ source, ...description }: TextSide, hub: DownloadModelOptions = {}): Promise<TextTower> {
+  const files = source === undefined ? undefined : await openEncoderFiles(source, hub);
+  return loadTextTower({ ...description, files });
 }
 
 /**
@@ -223,13 +225,14 @@ async function openCheckpoint(path: string, options: OpenEncoderOptions): Promis
   const image = await loadImageEncoder({ ...options, ...side, trainable: true });
   try {
     restoreVariables(image.tower!.parameters as ReadonlyMap<string, tf.Variable>, tensors);
-    const { textEncoder = "auto" } = options;
+    const { textEncoder = "auto", seed = 23, onProgress, signal } = options;
     const weights = await hashWeights(path);
     if (textEncoder !== "auto") {
-      return { ...(await withText(image, textEncoder, { source: undefined, seed: options.seed ?? 23 })), weights };
+      const opened = await withText(image, textEncoder, { source: undefined, seed, onProgress, signal });
+      return { ...opened, weights };
     }
     const found = { ...textSide, source: options.textWeights ?? textSide.source };
-    return { image, text: await openTextSide(found), textSide: found, weights };
+    return { image, text: await openTextSide(found, { onProgress, signal }), textSide: found, weights };
   } catch (error) {
     image.dispose();
     throw error;
@@ -257,6 +260,24 @@ export function modelDescription(model: unknown, path: string): ModelDescription
         ? { family: "hashed", config: { embedDim, seed: text.seed } }
         : { family: "clip", config: {}, source: text.weights },
   };
+}
+
+/**
+ * sha256 of the weights that {@link openEncoder} would open: of a file its own, of a folder, a model on the hub or ONNX
+ * models that of the files of weights in order.
+ *
+ * @throws VillaError `NotFound`, `Unsupported` when there are none; as {@link openEncoderFiles}
+ */
+export async function hashEncoder(which: string, hub: DownloadModelOptions = {}): Promise<string> {
+  requireEncoder(which);
+  const path = which === "clip-rn50" && !existsSync(which) ? await downloadClipWeights(hub) : which;
+  if (existsSync(path) && !statSync(path).isDirectory()) return hashWeights(path);
+  const hash = imageNeedsNoFiles.has(path) ? undefined : await weightsHash(path, await openEncoderFiles(path, hub));
+  if (hash !== undefined) return hash;
+  throw new VillaError(
+    "Unsupported",
+    `${which} holds no weights; give a model's folder, a file of weights, or a checkpoint.`,
+  );
 }
 
 /** sha256 of the weights; of shards and of ONNX models, that of their own in order. */

@@ -217,12 +217,12 @@ async function modelEmbeddings(
   { dataset, rows, vocabulary }: Pick<EmbeddedSplit, "dataset" | "rows" | "vocabulary">,
 ): Promise<Embedded> {
   const { checkpoint, weights, indexed, split = "test", onProgress, signal } = options;
-  const model = await openModel(checkpoint, weights === undefined ? {} : { weights });
+  const model = await openModel(checkpoint, { weights, onProgress, signal });
   try {
     const dimension = model.image.dimension;
     const attributes = await vocabularyEmbeddings(model, vocabulary);
     if (indexed) {
-      const index = await RegionIndex.open(dataset, checkpoint, split);
+      const index = await RegionIndex.open(dataset, checkpoint, { split, onProgress, signal });
       index.requireComplete();
       return { regions: await index.regions(), attributes, dimension };
     }

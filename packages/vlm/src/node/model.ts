@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { checkArgument, VillaError } from "@villa/data";
+import { checkArgument, type ProgressListener, VillaError } from "@villa/data";
 import {
   type ImageEncoder,
   type ImageTower,
@@ -29,12 +29,18 @@ export interface TrainableModel extends VisionLanguageModel {
   readonly description: ModelDescription;
 }
 
+/** How a model that may have to be downloaded is opened. */
+export interface OpenModelOptions {
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * The model that a configuration starts from.
+ * The model that a configuration starts from; one on the hub is downloaded first.
  *
- * @throws VillaError `NotFound` when the weights are missing, `Mismatch` when they do not fit
+ * @throws VillaError `NotFound` when the weights are missing, `Mismatch` when they do not fit, `Aborted`
  */
-export async function initialModel(config: Stage2Config): Promise<TrainableModel> {
+export async function initialModel(config: Stage2Config, hub: OpenModelOptions = {}): Promise<TrainableModel> {
   checkArgument("config", config, {
     dataDir: "text",
     taskName: "text",
@@ -61,7 +67,7 @@ export async function initialModel(config: Stage2Config): Promise<TrainableModel
     return trainable(image, await openTextTower("hashed", { dimension: embedDim, seed }), undefined);
   }
   const path = model.encoder ?? resolveWeights(model.weights!, config.dataDir);
-  const { image, text, textSide } = await openEncoder(path, { trainable: true, textEncoder, seed });
+  const { image, text, textSide } = await openEncoder(path, { trainable: true, textEncoder, seed, ...hub });
   if (text) return trainable(image, text, textSide);
   return trainable(image, await openTextTower("hashed", { dimension: image.dimension, seed }), undefined);
 }
@@ -73,12 +79,13 @@ export async function initialModel(config: Stage2Config): Promise<TrainableModel
  */
 export async function openModel(
   path: string,
-  options: { weights?: string | undefined } = {},
+  options: OpenModelOptions & { readonly weights?: string | undefined } = {},
 ): Promise<VisionLanguageModel> {
   checkArgument("path", path, "text");
-  checkArgument("options?", options, { "weights?": "text" });
+  checkArgument("options?", options, { "weights?": "text", "onProgress?": "function", "signal?": "object" });
+  const { weights, ...hub } = options;
 
-  const { image, text } = await openEncoder(path, { textWeights: options.weights });
+  const { image, text } = await openEncoder(path, { textWeights: weights, ...hub });
   return joined(image, text ?? (await openTextTower("hashed", { dimension: image.dimension })));
 }
 

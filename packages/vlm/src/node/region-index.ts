@@ -6,13 +6,13 @@ import {
   cacheDirectory,
   canWriteInto,
   type Dataset,
-  hashFile,
   itemsPerPart,
   PartStore,
   regionPartFormat,
   requireRows,
 } from "@villa/data/node";
 import type { ImageEncoder, ImageTower } from "@villa/encoders";
+import { hashEncoder } from "@villa/encoders/node";
 import { embedSplit } from "../evaluate.ts";
 
 /** Some images with the embeddings of their regions. */
@@ -20,6 +20,15 @@ export interface IndexedPart {
   readonly rows: readonly ImageAnnotation[];
   /** [regions of the rows, d] L2-normalised */
   readonly regions: Float32Array;
+}
+
+/** How {@link RegionIndex.open} opens. */
+export interface OpenIndexOptions {
+  /** Default: all images. */
+  readonly split?: string | undefined;
+  /** Told of the download of a model on the hub. */
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -55,14 +64,17 @@ export class RegionIndex {
   }
 
   /**
-   * @param checkpoint file of the model's weights
-   * @param split default: all images
+   * @param checkpoint the model, as `openModel` takes it
    * @throws VillaError `NotFound` when the dataset has no such split
    */
-  static async open(dataset: Dataset, checkpoint: string, split?: string): Promise<RegionIndex> {
+  static async open(
+    dataset: Dataset,
+    checkpoint: string,
+    { split, onProgress, signal }: OpenIndexOptions = {},
+  ): Promise<RegionIndex> {
     const rows = requireRows(dataset, split);
     const key = createHash("sha256")
-      .update(await hashFile(checkpoint, "sha256"))
+      .update(await hashEncoder(checkpoint, { onProgress, signal }))
       .update(annotationsFingerprint(rows))
       .digest("hex")
       .slice(0, 16);

@@ -59,7 +59,7 @@ export async function openScorer(options: ScorerOptions): Promise<RegionScorer> 
   const { dataDir, checkpoint, split = "test", weights, onProgress, signal } = options;
   const dataset = await openDataset(dataDir);
   const rows = requireRows(dataset, split);
-  const model = await openModel(checkpoint, { weights });
+  const model = await openModel(checkpoint, { weights, onProgress, signal });
   const dimension = model.image.dimension;
   const sentences = new SentenceEmbeddings(model.encodeText, dimension);
   return {

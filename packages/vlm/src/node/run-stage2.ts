@@ -60,7 +60,7 @@ export async function runStage2(config: Stage2Config, options: Stage2RunOptions 
   const checked = stage2Config(config);
   const directory = join(checked.checkpointDir, checked.taskName);
   const dataset = await openDataset(checked.dataDir);
-  const model = await initialModel(checked);
+  const model = await initialModel(checked, { onProgress, signal });
   try {
     const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.embedDim);
     const train = await splitPairs(dataset, "train", checked.pairs, embeddings, model.tower.input);
