@@ -166,6 +166,9 @@ function json(contents: unknown): string {
   return `${JSON.stringify(contents, null, 2)}\n`;
 }
 
+/** The library in JavaScript that the folder is for; nothing here imports it. */
+const inJavaScript = "@huggingface/transformers";
+
 function readme(
   { architecture, hasText, onnx, config }: HuggingFaceModel,
   precisions: readonly OnnxPrecision[],
@@ -195,7 +198,7 @@ model = ${architecture}.from_pretrained("this-folder")
 \`\`\`
 
 \`\`\`js
-import { ${architecture} } from "@huggingface/transformers";
+import { ${architecture} } from "${inJavaScript}";
 
 const model = await ${architecture}.from_pretrained("this-folder", { dtype: "fp32" }); // or fp16, int8
 \`\`\`
