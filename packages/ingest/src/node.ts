@@ -26,7 +26,7 @@ export {
 } from "./node/images.ts";
 export { describeProblem, type IngestResult, ingestTable } from "./node/ingest.ts";
 export type { RowProblem } from "./node/job.ts";
-export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
+export { type MinedAttribute, type MinedGroup, mineAttributes, proposeGroups } from "./node/mine.ts";
 export { minedFile, suggestedFile } from "./node/open-input.ts";
 export type { IngestOptions, Proposer } from "./node/options.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";

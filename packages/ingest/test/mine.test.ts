@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { openDataset } from "@villa/data/node";
 import { expect, test } from "vitest";
-import { mineAttributes } from "../src/node.ts";
+import { mineAttributes, proposeGroups } from "../src/node.ts";
 import { TestFolder } from "./folder.ts";
 
 const texts = [
@@ -39,6 +39,37 @@ test("adjectives are found alone, and words that end in s are not cut", async ()
   expect(counts.get("lens")).toBe(4);
   expect(mined.find(({ name }) => name === "lens")!.synonyms).toEqual(["lenses"]);
   expect([...counts.keys()].filter((name) => /\blen\b/.test(name))).toEqual([]);
+});
+
+test("other spellings are synonyms of one attribute, and groups are proposed", async () => {
+  const mined = await mineAttributes(
+    [
+      "a grey t-shirt . a small wooden box",
+      "a gray T shirt . two boxes",
+      "a grey t-shirt . a large shiny box",
+      "a red t-shirt in the centre . the center is wooden",
+      "a grey mug . a shiny mug",
+    ],
+    50,
+  );
+  const of = (name: string) => mined.find((each) => each.name === name);
+  expect(of("grey")).toMatchObject({ synonyms: ["gray"], texts: 4 });
+  expect(of("t-shirt")).toMatchObject({ synonyms: ["t shirt"], texts: 4 });
+  expect(of("box")).toMatchObject({ synonyms: ["boxes"], texts: 3 });
+  const named = ["red", "t-shirt", "grey", "large", "wooden", "shiny", "small", "left", "red box"];
+  const entries = named.map((name) => ({ name, texts: 1, example: name }));
+  const groups = (await proposeGroups(entries)).map(({ name, attributes }) => [
+    name,
+    attributes.map((each) => each.name),
+  ]);
+  expect(groups).toEqual([
+    ["colour", ["red", "grey"]],
+    ["thing", ["t-shirt", "red box"]],
+    ["size", ["large", "small"]],
+    ["material", ["wooden"]],
+    ["quality", ["shiny"]],
+    ["place", ["left"]],
+  ]);
 });
 
 test("--mine lists its phrases in a file that --attributes takes", async () => {

@@ -159,7 +159,7 @@ function describe({
     report ? [[split, images, ...qualities(report)]] : [],
   );
   if (judged.length > 0) lines.push("", table([["split", "images", "precision", "recall", "F1"], ...judged]));
-  lines.push(...notes);
+  if (notes.length > 0) lines.push("", ...notes);
   const swept = epsilonSplit(mappings);
   if (swept && swept.report.sweep.length > 0) {
     const rows = swept.report.sweep.map((each) => [epsilonText(each.epsilon), ...qualities(each)]);

@@ -51,7 +51,7 @@ function countsSection(summary: IngestSummary): Markup {
   }));
   const what = hasTruth
     ? "region-attribute pairs"
-    : "attributes (a lower bound: which region has which is not known of all)";
+    : "attributes (a lower bound: not all true attributes of regions are known)";
   const shown = sizes.map(({ width, height, images }) => `${width} × ${height} (${images})`);
   return html`<section id="counts"><h2>Images and their complexity</h2>
 ${dataTable(

@@ -4,12 +4,18 @@ import { defaultTemplates } from "../attribute-file.ts";
 /** A phrase that many texts have, as an entry of a file of attributes. */
 export interface MinedAttribute {
   readonly name: string;
-  /** Other forms seen: plurals. */
+  /** Other forms seen: plurals, other spellings. */
   readonly synonyms?: readonly string[] | undefined;
   /** Texts that mention it without denying it. */
   readonly texts: number;
   /** A sentence with it. */
   readonly example: string;
+}
+
+/** A proposal for a group of attributes. */
+export interface MinedGroup {
+  readonly name: string;
+  readonly attributes: readonly MinedAttribute[];
 }
 
 /** Texts that are looked at; more change little about what is frequent. */
@@ -67,6 +73,7 @@ export async function mineAttributes(
       phrases.set(phrase, known);
     }
   }
+  joinSpellings(phrases);
   recount(phrases, seen);
   const ranked = [...phrases].sort(([a, { texts: m }], [b, { texts: n }]) => n - m || (a < b ? -1 : 1));
   const kept = ranked.filter(
@@ -75,12 +82,92 @@ export async function mineAttributes(
         ([longer, other]) => longer !== phrase && ` ${longer} `.includes(` ${phrase} `) && other.texts >= 0.9 * own,
       ),
   );
-  return kept.slice(0, count).map(([name, { texts: own, forms, example }]) => ({
+  const chosen = new Map(kept.slice(0, count));
+  // The grammar overlooks plurals too: where a text has one, it is the same thing.
+  for (const [name, { forms }] of chosen) {
+    if (nlp(name).has("^#Adjective+$")) continue;
+    const plural = plain(nlp(name).tag("Noun").nouns().toPlural().text());
+    const isSeen = plural !== "" && plural !== name && seen.some((text) => ` ${plain(text)} `.includes(` ${plural} `));
+    if (isSeen && !chosen.has(plural)) forms.add(plural);
+  }
+  recount(chosen, seen);
+  const final = [...chosen].sort(([a, { texts: m }], [b, { texts: n }]) => n - m || (a < b ? -1 : 1));
+  return final.map(([name, { texts: own, forms, example }]) => ({
     name,
     synonyms: forms.size > 0 ? [...forms].sort() : undefined,
     texts: own,
     example,
   }));
+}
+
+/**
+ * Proposes groups for mined attributes: colours, sizes, materials and places by lists of such words, other adjectives as
+ * qualities, and what is left, nouns and phrases, as things. Groups are in the order of their most frequent attribute.
+ */
+export async function proposeGroups(mined: readonly MinedAttribute[]): Promise<MinedGroup[]> {
+  const { default: nlp } = await import("compromise");
+  const groups = new Map<string, MinedAttribute[]>();
+  for (const attribute of mined) {
+    const { name } = attribute;
+    const listed = Object.entries(groupWords).find(([, words]) => words.has(name))?.[0];
+    const group = listed ?? (nlp(name).has("^#Adjective+$") ? "quality" : "thing");
+    groups.set(group, [...(groups.get(group) ?? []), attribute]);
+  }
+  return [...groups].map(([name, attributes]) => ({ name, attributes }));
+}
+
+/** Words that exclude each other where one thing is spoken of. */
+const groupWords: Readonly<Record<string, ReadonlySet<string>>> = {
+  colour: new Set(
+    "beige black blue bronze brown crimson cyan golden gold gray green grey indigo ivory khaki magenta maroon navy olive orange pink purple red scarlet silver tan teal turquoise violet white yellow".split(
+      " ",
+    ),
+  ),
+  size: new Set("big enormous huge large little long medium mid-sized short small tall tiny wide narrow".split(" ")),
+  material: new Set(
+    "cardboard ceramic cotton glass iron leather marble metal metallic paper plastic rubber steel stone wood wooden wool".split(
+      " ",
+    ),
+  ),
+  place: new Set(
+    "anterior apical back basal bilateral bottom center central centre distal front lateral left lower medial middle posterior proximal right top upper".split(
+      " ",
+    ),
+  ),
+};
+
+type Phrases = Map<string, { texts: number; readonly forms: Set<string>; readonly example: string }>;
+
+/** Spellings of one word: with and without hyphen or gap, British and American. The most frequent one is the name. */
+function joinSpellings(phrases: Phrases): void {
+  const byKey = new Map<string, string[]>();
+  for (const phrase of phrases.keys()) {
+    const key = spellingKey(phrase);
+    byKey.set(key, [...(byKey.get(key) ?? []), phrase]);
+  }
+  for (const spellings of byKey.values()) {
+    const [name, ...others] = spellings.sort(
+      (a, b) => phrases.get(b)!.texts - phrases.get(a)!.texts || (a < b ? -1 : 1),
+    );
+    const own = phrases.get(name!)!;
+    for (const other of others) {
+      for (const form of [other, ...phrases.get(other)!.forms]) own.forms.add(form);
+      phrases.delete(other);
+    }
+    own.forms.delete(name!);
+  }
+}
+
+/** Equal for spellings of one word. */
+function spellingKey(phrase: string): string {
+  return phrase
+    .replace(/[\s-]/g, "")
+    .replace(/grey/g, "gray")
+    .replace(/ae|oe/g, "e")
+    .replace(/(?<=[a-z]{2})our(?=ed|s|less|ful|$)/g, "or")
+    .replace(/(?<=[a-z]{2})is(?=e|ed|ing|ation)/g, "iz")
+    .replace(/(?<=[a-z]{2}[bt])re$/, "er")
+    .replace(/ll(?=ed|ing)/g, "l");
 }
 
 /**

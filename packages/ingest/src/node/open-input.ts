@@ -15,7 +15,7 @@ import { type AttributeFile, readAttributeFile, type TextRules } from "../attrib
 import { parseRegionRule, type RegionRule } from "../regions.ts";
 import { type BoxFormat, type ColumnName, parseRow, sentencesOf } from "../row.ts";
 import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
-import { type MinedAttribute, mineAttributes, mostMinedTexts } from "./mine.ts";
+import { type MinedAttribute, type MinedGroup, mineAttributes, mostMinedTexts, proposeGroups } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
 import type { SplitShares } from "./split.ts";
 import { decodeUtf8, parseJsonFile } from "./table/json-file.ts";
@@ -27,7 +27,7 @@ export interface IngestInput {
   readonly table: Table;
   /** Undefined: those that the rows name. */
   readonly attributes: AttributeFile | undefined;
-  readonly mined: readonly MinedAttribute[] | undefined;
+  readonly mined: { readonly groups: readonly MinedGroup[] } | undefined;
   /** Frequent phrases that the vocabulary does not cover. */
   readonly suggested: readonly MinedAttribute[] | undefined;
   readonly rules: TextRules;
@@ -90,10 +90,7 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
       "--suggest lists what a file of attributes does not cover; give --attributes FILE.",
     );
   }
-  const mined = options.mine === undefined ? undefined : await mineTable(table, options, options.mine);
-  if (mined?.length === 0) {
-    throw new VillaError("InvalidFile", "The texts hold no noun phrases; give a file of attributes.");
-  }
+  const mined = options.mine === undefined ? undefined : await mineGroups(table, options, options.mine);
   const listed = given.attributes ?? (mined && JSON.stringify(mined));
   const attributes =
     options.attributes === undefined
@@ -202,6 +199,18 @@ async function suggest(table: Table, options: IngestOptions, finder: AttributeFi
   const mined = await mineTable(table, options, Number.POSITIVE_INFINITY);
   const uncovered = mined.filter(({ name, texts }) => texts > 1 && finder.states([name]).size === 0);
   return uncovered.slice(0, options.suggest);
+}
+
+async function mineGroups(
+  table: Table,
+  options: IngestOptions,
+  count: number,
+): Promise<{ readonly groups: readonly MinedGroup[] }> {
+  const mined = await mineTable(table, options, count);
+  if (mined.length === 0) {
+    throw new VillaError("InvalidFile", "The texts hold no noun phrases; give a file of attributes.");
+  }
+  return { groups: await proposeGroups(mined) };
 }
 
 async function mineTable(
