@@ -86,7 +86,9 @@ export async function mineAttributes(
   // The grammar overlooks plurals too: where a text has one, it is the same thing.
   for (const [name, { forms }] of chosen) {
     if (nlp(name).has("^#Adjective+$")) continue;
-    const plural = plain(nlp(name).tag("Noun").nouns().toPlural().text());
+    const noun = nlp(name);
+    noun.tag("Noun"); // alone, "box" could be a verb
+    const plural = plain(noun.nouns().toPlural().text());
     const isSeen = plural !== "" && plural !== name && seen.some((text) => ` ${plain(text)} `.includes(` ${plural} `));
     if (isSeen && !chosen.has(plural)) forms.add(plural);
   }

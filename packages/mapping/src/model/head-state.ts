@@ -54,7 +54,7 @@ export interface EarlyStoppingOptions {
 /** A head's early stopping as its state leaves it. */
 export function earlyStoppingOf(
   { epoch, best }: { readonly epoch: number; readonly best?: Omit<BestEpoch, "weights"> | undefined },
-  { patience }: EarlyStoppingOptions,
+  { patience }: Pick<EarlyStoppingOptions, "patience">,
 ): EarlyStopping {
   const stopping = new EarlyStopping(patience);
   if (best) stopping.loadState({ best: best.score, bestEpoch: best.epoch, badEpochs: epoch - best.epoch });
