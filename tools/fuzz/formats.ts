@@ -62,8 +62,6 @@ export interface FuzzFormat {
   readonly mutators: readonly Mutator[];
   /** Whether checksums cover all that is read, so that a byte changed in place is an error or makes no difference. */
   readonly checked?: boolean | undefined;
-  /** Why its inputs only run when it is named: finds in a dependency that are known and not mended. */
-  readonly onRequest?: string | undefined;
 }
 
 const fixtures = (folder: string, pattern: RegExp): Map<string, Uint8Array> =>
@@ -361,15 +359,12 @@ export const formats: readonly FuzzFormat[] = [
     mutateText,
   ),
   tableFormat("coco", ".json", () => new Map([["own", utf8(coco)]]), mutateText),
-  {
-    ...tableFormat(
-      "parquet",
-      ".parquet",
-      () => fixtures("tables", /\.parquet$/),
-      (bytes, random, other) => random.pick([...inPlaceMutators, ...movingMutators])(bytes, random, other),
-    ),
-    onRequest: "hyparquet allocates and loops on the word of a damaged page",
-  },
+  tableFormat(
+    "parquet",
+    ".parquet",
+    () => fixtures("tables", /\.parquet$/),
+    (bytes, random, other) => random.pick([...inPlaceMutators, ...movingMutators])(bytes, random, other),
+  ),
 ];
 
 /** What `read` gives, or its error, where a second reader may refuse what the first one takes. Other errors are thrown. */

@@ -32,7 +32,7 @@ const { values } = parseArgs({
 
 if (values.help) process.stdout.write(help);
 else if (values.index !== undefined) await again(values.format?.[0] ?? "", Number(values.index));
-else await all(values.format ?? formats.filter(({ onRequest }) => onRequest === undefined).map(({ name }) => name));
+else await all(values.format ?? formats.map(({ name }) => name));
 
 async function again(format: string, index: number): Promise<void> {
   const loaded = await loadFormat(format);
