@@ -24,12 +24,15 @@ const problem = (content: string | Uint8Array, piece?: number) =>
     (error) => (isVillaError(error) ? `${error.code}: ${error.message}` : "other"),
   );
 
+test("names that every object has are names like others", async () => {
+  const text = '{"__proto__": [1], "constructor": {"__proto__": 2}, "toString": 3}';
+  expect(Object.entries((await read(text, 4)) as object)).toEqual(Object.entries(JSON.parse(text)));
+});
+
 test("any value is read in pieces as it is at once", async () => {
   const values = fc.oneof(
     fc.array(fc.jsonValue()),
-    fc
-      .dictionary(fc.string(), fc.oneof(fc.array(fc.jsonValue()), fc.jsonValue()))
-      .filter((value) => !("__proto__" in value)),
+    fc.dictionary(fc.string(), fc.oneof(fc.array(fc.jsonValue()), fc.jsonValue())),
   );
   await fc.assert(
     fc.asyncProperty(

@@ -89,7 +89,7 @@ class LargeJson {
   }
 
   #object(start: number): Record<string, unknown> {
-    const result: Record<string, unknown> = {};
+    const result = new Map<string, unknown>();
     let at = this.#skipSpace(start + 1);
     while (this.#bytes[at] !== closeObject) {
       const keyEnd = this.#elementEnd(at);
@@ -99,12 +99,12 @@ class LargeJson {
       at = this.#skipSpace(at + 1);
       const isList = this.#bytes[at] === openList;
       const read = isList ? this.#list(at) : { end: this.#elementEnd(at), value: undefined };
-      result[key] = isList ? read.value : parse(this.#bytes.subarray(at, read.end));
+      result.set(key, isList ? read.value : parse(this.#bytes.subarray(at, read.end)));
       at = this.#skipSpace(read.end);
       if (this.#bytes[at] === comma) at = this.#skipSpace(at + 1);
       else if (this.#bytes[at] !== closeObject) throw broken(at);
     }
-    return result;
+    return Object.fromEntries(result);
   }
 
   #list(start: number): { value: unknown[]; end: number } {

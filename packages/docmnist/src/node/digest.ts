@@ -30,7 +30,7 @@ export async function digestDataset(
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Record<string, SplitDigest>> {
   const dataset = await openDataset(directory);
-  const digests: Record<string, SplitDigest> = {};
+  const digests = new Map<string, SplitDigest>();
   for (const split of dataset.splits) {
     const pixels = createHash("sha256");
     const boxes = new ListHash();
@@ -52,7 +52,7 @@ export async function digestDataset(
       sentences.add(row.text === "" ? [] : row.text.split(" . ").sort());
     }
     const images = dataset.rows(split).length;
-    digests[split] = {
+    digests.set(split, {
       images,
       avg_sample_complexity: complexity / images,
       image_shape: [images, 3, ...(shape ?? [])],
@@ -60,9 +60,9 @@ export async function digestDataset(
       boxes_sha256: boxes.digest(),
       labels_sha256: labels.digest(),
       sorted_sentences_sha256: sentences.digest(),
-    };
+    });
   }
-  return digests;
+  return Object.fromEntries(digests);
 }
 
 /** Digits appear as numbers, as in the reference; names that are not number words stay. */
