@@ -1,5 +1,6 @@
 import { VillaError } from "../errors.ts";
 import { checkText } from "../formats/check-arguments.ts";
+import { otherKind } from "../formats/recognize.ts";
 
 /** A string, or an integer of at least 16 digits that is not part of another number. */
 const stringOrLongInteger = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
@@ -22,7 +23,10 @@ export function parseJson(text: string, name = "The text"): unknown {
     value = JSON.parse(json);
   } catch (cause) {
     const foreign = /[[:,]\s*(-?(?:NaN|Infinity))\s*[,}\]]/.exec(json)?.[1];
-    const why = foreign ? `holds ${foreign}, which JSON does not have; write null instead` : "is not valid JSON";
+    const other = /^\s*[{[]/.test(json) ? "" : otherKind(new TextEncoder().encode(json.slice(0, 64)));
+    const why = foreign
+      ? `holds ${foreign}, which JSON does not have; write null instead`
+      : `is not valid JSON${other}`;
     throw new VillaError("InvalidFile", `${name} ${why}.`, { cause });
   }
   if (!longInteger.test(json)) return value;

@@ -1,6 +1,7 @@
 import { VillaError } from "../errors.ts";
 import { checkList, checkObject, checkText, isObject, isText } from "../formats/check-arguments.ts";
 import { quote } from "../formats/describe.ts";
+import { parseJson } from "./json.ts";
 
 /** Attributes that exclude each other and are spoken of in the same way, e.g. all colours. */
 export interface AttributeGroup {
@@ -172,12 +173,7 @@ export function attributePrompts(vocabulary: AttributeVocabulary): AttributeProm
  */
 export function parseVocabulary(json: string): AttributeVocabulary {
   checkText(json, "The contents of attributes.json");
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (cause) {
-    throw new VillaError("InvalidFile", "attributes.json is not valid JSON.", { cause });
-  }
+  const value = parseJson(json, "attributes.json");
   const {
     groups,
     mentions,

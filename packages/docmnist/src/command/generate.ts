@@ -10,7 +10,7 @@ import {
   withCommonFlags,
   wordList,
 } from "@villa/command-kit";
-import { isVillaError, type ProgressListener, VillaError } from "@villa/data";
+import { isVillaError, type ProgressListener, parseJson, VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
 import { InvalidArgumentError } from "commander";
 import { type DocMnistAttributes, docMnistAttributes } from "../attributes.ts";
@@ -117,12 +117,11 @@ async function readAttributes(flags: GenerateFlags): Promise<DocMnistAttributes>
 async function readAttributeFile(path: string): Promise<AttributeChoice> {
   const text = new TextDecoder().decode(await readFileBytes(path));
   try {
-    const choice = JSON.parse(text) as AttributeChoice;
+    const choice = parseJson(text, "The file of attributes") as AttributeChoice;
     chooseAttributes(choice);
     return choice;
   } catch (cause) {
-    if (isVillaError(cause)) throw new VillaError(cause.code, `${path}: ${cause.message}`, { cause });
-    throw new VillaError("InvalidFile", `${path} is not valid JSON.`, { cause });
+    throw isVillaError(cause) ? new VillaError(cause.code, `${path}: ${cause.message}`, { cause }) : cause;
   }
 }
 
