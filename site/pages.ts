@@ -21,11 +21,9 @@ export function versionMenu(version: string, base: string, copies: readonly stri
 }
 
 /** An entry of {@link versionMenu}, as VitePress takes it. */
-export interface VersionLink {
-  readonly text: string;
-  readonly link: string;
-  readonly target?: string | undefined;
-}
+export type VersionLink =
+  | { readonly text: string; readonly link: string }
+  | { readonly text: string; readonly link: string; readonly target: string };
 
 /** Sections of the side bar: [title of the section, [title, file of the repository, page]…]. */
 export const sections: readonly (readonly [

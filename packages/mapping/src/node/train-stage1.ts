@@ -155,7 +155,7 @@ async function requireTrainable(folder: string, heads: readonly number[], config
   for (const head of heads) {
     const progress = await loadHeadProgress(folder, head);
     if (!progress || progress.steps === 0 || progress.hasOptimizer || progress.epoch >= epochs) continue;
-    const isStopped = metric !== "none" && earlyStoppingOf(progress, { metric, patience }).stopped;
+    const isStopped = metric !== "none" && earlyStoppingOf(progress, { patience }).stopped;
     if (isStopped) continue;
     const directory = join(config.checkpointDir, config.taskName);
     throw new VillaError(
