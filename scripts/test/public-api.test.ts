@@ -20,11 +20,11 @@ test("there are entries of every kind", () => {
 });
 
 test.each(entries)("$name opens with an example, which imports what there is", ({ name, example }) => {
-  const imports = [...example.matchAll(/import (?:\* as \w+|\{([^}]*)\}) from "(@villa\/[^"]+)"/g)].flatMap(
+  const imports = [...example.matchAll(/import (?:type )?(?:\* as \w+|\{([^}]*)\}) from "(@villa\/[^"]+)"/g)].flatMap(
     ([, names = "", from]) => names.split(",").map((each) => ({ from, name: each.replace("type ", "").trim() })),
   );
   expect(imports.map(({ from }) => from)).toContain(name);
-  for (const { from, name } of imports) {
+  for (const { from, name } of imports.filter((each) => each.name !== "")) {
     const entry = entries.find((each) => each.name === from);
     expect([...(entry?.values ?? []), ...(entry?.types ?? [])], from).toContain(name);
   }

@@ -26,7 +26,7 @@ const scripts: Record<string, { readonly prints: readonly RegExp[]; readonly fil
       prints: [/13 images, 57 regions/, /20 attributes of 256 dimensions/],
       files: ["data/docmnist/attr_embs.pth"],
     },
-    "train.ts": { prints: [/mapping \{ precision: 0.[56]/, /R-Precision: text → region [23]\d/] },
+    "train.ts": { prints: [/mapping \{\s+precision: 0.[56]/, /R-Precision: text → region [23]\d/] },
     "vlm.ts": { prints: [/R-Precision by chance: 0\.[12]/], files: ["tower.onnx"] },
   };
 

@@ -357,10 +357,6 @@ test.each([
     /--shard means nothing to --task retrieval --checkpoint embeddings; leave it out/,
   ],
   [
-    ["--task", "detection", "--data-dir", "a", "--checkpoint", "b", "--iou-type", "segm"],
-    /--iou-type means nothing to --task detection/,
-  ],
-  [
     ["--task", "detection", "--data-dir", "a", "--checkpoint", "b", "--truth", "c", "--classes", "d"],
     /--classes means nothing/,
   ],

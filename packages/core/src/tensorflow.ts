@@ -1,4 +1,11 @@
-// Imported for its types alone: tensors of the packages become TensorFlow.js's own, whose types need `skipLibCheck`.
+/**
+ * Imported for its types alone: tensors of the packages become TensorFlow.js's own, whose types need `skipLibCheck`.
+ *
+ * @example
+ * import type {} from "@villa/core/tensorflow";
+ *
+ * @module
+ */
 import type * as tf from "@tensorflow/tfjs-core";
 
 declare global {

@@ -76,7 +76,8 @@ export {
 export { float32ToFloat16 } from "./formats/half.ts";
 export { decodeImage } from "./formats/image/decode.ts";
 export { encodePng, type RgbaImage } from "./formats/image/encode.ts";
-export { decodeLabelMap, type LabelMap } from "./formats/image/label-map.ts";
+export { decodeLabelMap } from "./formats/image/label-map.ts";
+export type { LabelMap } from "./formats/image/png.ts";
 export type { RgbImage } from "./formats/image/rgb-image.ts";
 export type { ReadLimits } from "./formats/limits.ts";
 export { polygonsRle } from "./formats/mask/polygon-rle.ts";

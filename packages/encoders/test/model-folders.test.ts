@@ -134,7 +134,7 @@ describe("what cannot be loaded says why", () => {
     await put("part-1.safetensors", writeSafetensors(half((i) => i === 0)));
     await refused("InvalidFile", /that file does not hold it/);
     await put("model.safetensors.index.json", '{"weight_map":{"a":"../secret.safetensors"}}');
-    await refused("InvalidFile", /no file's name/);
+    await refused("InvalidFile", /not a file name/);
     await put("model.safetensors.index.json", '{"weight_map":');
     await refused("InvalidFile", /index\.json is not JSON/);
   });

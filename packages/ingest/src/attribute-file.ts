@@ -1,4 +1,5 @@
 import {
+  type ArgumentRule,
   type AttributeGroup,
   AttributeMentions,
   type AttributeVocabulary,
@@ -24,6 +25,13 @@ export interface TextRules {
   readonly uncertain?: UncertainChoice | undefined;
 }
 
+const textRules: ArgumentRule = {
+  "negation?": "boolean",
+  "language?": "text",
+  "inflections?": "boolean",
+  "uncertain?": "'positive' | 'negative' | 'omit'",
+};
+
 /**
  * Reads a file of attributes. Either a list, each entry a word or `{ name, synonyms?, templates? }`, or groups as in a
  * dataset's attributes.json, whose `attributes` may be such entries too:
@@ -39,7 +47,7 @@ export interface TextRules {
  */
 export function parseAttributeFile(json: string, rules: TextRules = {}): AttributeVocabulary {
   checkArgument("json", json, "text");
-  checkArgument("rules?", rules, { "negation?": "boolean", "language?": "text" });
+  checkArgument("rules?", rules, textRules);
   return readAttributeFile(json, rules).vocabulary;
 }
 
@@ -143,6 +151,7 @@ function readWithoutTruth(
 /** A vocabulary of the attributes that a table has. */
 export function tableVocabulary(names: readonly string[], rules: TextRules = {}): AttributeVocabulary {
   checkArgument("names", names, ["text"]);
+  checkArgument("rules?", rules, textRules);
   return tableAttributes(names, rules).vocabulary;
 }
 

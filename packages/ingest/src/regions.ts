@@ -86,7 +86,7 @@ const tolerance = 1;
  * A box in whole pixels inside of its image: rounded outwards, and scaled with the image.
  *
  * @param name what errors call the box, e.g. "box 0, [0, 0, 50, 20],"
- * @param clip cuts off what reaches over the edge instead of refusing
+ * @param options `clip`: cuts off what reaches over the edge instead of refusing
  * @throws VillaError `InvalidFile` when the box is outside of the image
  */
 export function fitBox(box: Box, name: string, options: { source: Size; stored: Size; clip: boolean }): Box {
@@ -132,6 +132,8 @@ export interface ProposalRecall {
 
 /** How many true boxes some proposal finds. */
 export function proposalRecall(truth: readonly Box[], proposals: readonly Box[]): ProposalRecall {
+  checkArgument("truth", truth, ["numbers"]);
+  checkArgument("proposals", proposals, ["numbers"]);
   const best = truth.map((box) => proposals.reduce((most, proposal) => Math.max(most, overlap(box, proposal)), 0));
   const atLeast = (least: number) => best.filter((each) => each >= least).length;
   return { boxes: truth.length, found50: atLeast(0.5), found75: atLeast(0.75) };

@@ -218,7 +218,7 @@ test("proposals by path or id", async () => {
     ],
   ]);
   await expect(folder.ingest(table, { regions: "proposals", out: folder.file("other") })).rejects.toThrow(
-    "full, grid:3x3 or a JSON file",
+    "or a JSON file of proposals; there is no file proposals",
   );
 });
 

@@ -81,7 +81,7 @@ export interface BackendReport {
 /**
  * Probes every candidate, in order, without activating any. A probe that throws counts as a reason.
  *
- * @param forced name of the one that is probed as if it were forced
+ * @param options `forced`: name of the one that is probed as if it were forced
  */
 export async function probeBackends(
   candidates: readonly BackendCandidate[],

@@ -54,7 +54,7 @@ export function roiAlign(
 /**
  * {@link roiAlign} whose matrices are made once, for several feature maps of one size.
  *
- * @param size [B, H, W] of the maps; their channels may differ
+ * @param sizes [B, H, W] of the maps; their channels may differ
  * @throws VillaError as `roiAlign`; `InvalidArgument` when `pool` does not divide `outputSize`
  */
 export function prepareRoiAlign(

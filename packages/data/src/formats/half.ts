@@ -1,3 +1,5 @@
+import { checkArgument } from "./check-arguments.ts";
+
 // 16-bit floats. JavaScript has no arrays for them, so files' values are widened on reading and narrowed on writing.
 
 const bits = new Uint32Array(1);
@@ -17,6 +19,7 @@ export function float16ToFloat32(half: Uint16Array): Float32Array {
 
 /** Rounds to the nearest half-precision value, ties to even; too large becomes infinity. */
 export function float32ToFloat16(values: Float32Array): Uint16Array {
+  checkArgument("values", values, "numbers");
   const out = new Uint16Array(values.length);
   for (let i = 0; i < values.length; i++) {
     float[0] = values[i]!;

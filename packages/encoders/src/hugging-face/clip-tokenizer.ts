@@ -1,3 +1,4 @@
+import { checkArgument } from "@villa/data";
 import type { Json } from "../text/settings.ts";
 import { clipVocabulary, endOfText, startOfText } from "../tokenizer/vocabulary.ts";
 
@@ -18,6 +19,7 @@ const [start, end] = ["<|startoftext|>", "<|endoftext|>"];
  * @param contextLength longest sequence in tokens
  */
 export function clipTokenizerFiles(contextLength: number): TokenizerFiles {
+  checkArgument("contextLength", contextLength, "size");
   const special = [
     { id: startOfText, content: start },
     { id: endOfText, content: end },

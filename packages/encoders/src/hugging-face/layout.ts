@@ -1,8 +1,8 @@
-import { type TensorData, VillaError } from "@villa/data";
+import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import { exportDualModel } from "../onnx/dual-graph.ts";
 import type { OnnxPrecision } from "../onnx/graph.ts";
 import { exportTextModel } from "../onnx/text-graph.ts";
-import { exportVisionModel } from "../onnx/vision-graph.ts";
+import { exportVisionModel, vitRule } from "../onnx/vision-graph.ts";
 import type { Json } from "../text/settings.ts";
 import type { TowerDescription } from "../tower.ts";
 import type { VitConfig } from "../vit/config.ts";
@@ -43,6 +43,12 @@ export interface HuggingFaceModel {
  * @throws VillaError `Unsupported` for an image tower without a class there, `Mismatch` for a missing weight
  */
 export function huggingFaceModel(source: HuggingFaceSource): HuggingFaceModel {
+  checkArgument("source", source, {
+    image: { config: vitRule, weights: "Map" },
+    "text?": { weights: "Map" },
+    logitScale: "number",
+    "logitBias?": "number",
+  });
   const { image, text, logitScale, logitBias = 0 } = source;
   if (!image.config.input) throw new VillaError("InvalidArgument", "The image tower's pixel statistics are missing.");
   const vision = huggingFaceVision(image.config, image.weights);

@@ -1,9 +1,10 @@
+import { checkArgument } from "@villa/data";
 import type { TowerDescription } from "../tower.ts";
 import type { VitConfig } from "../vit/config.ts";
 import { OnnxGraph } from "./graph.ts";
 import { addText } from "./text-graph.ts";
 import { type GraphWeights, TransformerLayers } from "./transformer-layers.ts";
-import { addVision, type OnnxExportOptions } from "./vision-graph.ts";
+import { addVision, exportRule, type OnnxExportOptions, vitRule } from "./vision-graph.ts";
 
 /** A pair of towers: what {@link exportDualModel} joins. */
 export interface DualModel {
@@ -23,10 +24,16 @@ export interface DualModel {
  *
  * @throws VillaError as `exportVisionModel` and `exportTextModel`
  */
-export function exportDualModel(
-  { image, text, logitScale, logitBias = 0 }: DualModel,
-  { precision }: OnnxExportOptions = {},
-): Uint8Array {
+export function exportDualModel(model: DualModel, options: OnnxExportOptions = {}): Uint8Array {
+  checkArgument("model", model, {
+    image: { weights: "Map", config: vitRule },
+    text: { weights: "Map", family: "text", config: "object" },
+    logitScale: "number",
+    "logitBias?": "number",
+  });
+  checkArgument("options?", options, exportRule);
+  const { image, text, logitScale, logitBias = 0 } = model;
+  const { precision } = options;
   const graph = new OnnxGraph(precision);
   const ofText = addText(new TransformerLayers(graph, text.weights), text);
   const layers = new TransformerLayers(graph, image.weights);

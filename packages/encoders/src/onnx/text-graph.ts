@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import type { BertConfig } from "../text/bert.ts";
 import type { ClipTextConfig } from "../text/clip-text.ts";
 import type { OpenClipTextConfig } from "../text/open-clip-text.ts";
@@ -13,7 +13,7 @@ import {
   linearNames,
   TransformerLayers,
 } from "./transformer-layers.ts";
-import type { OnnxExportOptions } from "./vision-graph.ts";
+import { exportRule, type OnnxExportOptions } from "./vision-graph.ts";
 
 /**
  * A text tower as an ONNX file with the names that transformers.js's models have.
@@ -30,8 +30,12 @@ import type { OnnxExportOptions } from "./vision-graph.ts";
 export function exportTextModel(
   weights: GraphWeights,
   tower: TowerDescription,
-  { precision }: OnnxExportOptions = {},
+  options: OnnxExportOptions = {},
 ): Uint8Array {
+  checkArgument("weights", weights, "Map");
+  checkArgument("tower", tower, { family: "text", config: "object" });
+  checkArgument("options?", options, exportRule);
+  const { precision } = options;
   const graph = new OnnxGraph(precision);
   const { pooled, hidden, pooledName, width, embedDim } = addText(new TransformerLayers(graph, weights), tower);
   graph.realOutput(pooled, pooledName, ["texts", embedDim]);

@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { type ArgumentRule, checkArgument, VillaError } from "@villa/data";
 import { plainPixels } from "../regions/picture-input.ts";
 import { type BlockNames, jointNames, namings, type VitConfig, type VitNames } from "../vit/config.ts";
 import { OnnxGraph, type OnnxPrecision } from "./graph.ts";
@@ -16,6 +16,16 @@ export interface OnnxExportOptions {
   readonly precision?: OnnxPrecision | undefined;
 }
 
+export const exportRule: ArgumentRule = { "precision?": "'float32' | 'float16' | 'int8'" };
+
+/** What is used of a {@link VitConfig}. */
+export const vitRule: ArgumentRule = {
+  naming: Object.keys(namings)
+    .map((name) => `'${name}'`)
+    .join(" | "),
+  ...{ imageSize: "size", patchSize: "size", width: "size", layers: "size", heads: "size", embedDim: "size" },
+};
+
 /**
  * A vision transformer as an ONNX file with the names that transformers.js's models have.
  *
@@ -32,8 +42,12 @@ export interface OnnxExportOptions {
 export function exportVisionModel(
   weights: GraphWeights,
   config: VitConfig,
-  { precision }: OnnxExportOptions = {},
+  options: OnnxExportOptions = {},
 ): Uint8Array {
+  checkArgument("weights", weights, "Map");
+  checkArgument("config", config, vitRule);
+  checkArgument("options?", options, exportRule);
+  const { precision } = options;
   const graph = new OnnxGraph(precision);
   const { embedDim, width } = config;
   const { pooled, hidden, patches } = addVision(new TransformerLayers(graph, weights), config);
@@ -91,8 +105,12 @@ export function addVision(layers: TransformerLayers, config: VitConfig): VisionO
 export function exportVisionRegionEncoder(
   weights: GraphWeights,
   config: VitConfig,
-  { precision }: OnnxExportOptions = {},
+  options: OnnxExportOptions = {},
 ): Uint8Array {
+  checkArgument("weights", weights, "Map");
+  checkArgument("config", config, vitRule);
+  checkArgument("options?", options, exportRule);
+  const { precision } = options;
   const graph = new OnnxGraph(precision);
   const layers = new TransformerLayers(graph, weights);
   const { imageSize, patchSize, embedDim, input } = config;

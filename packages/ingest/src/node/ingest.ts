@@ -35,6 +35,34 @@ const atOnce = 8;
 /** Bad rows after which a run stops: by then the table is wrong, not a row. */
 const mostProblems = 1000;
 
+/** Options of {@link ingestTable} and `writeDataset` alike. */
+export const ingestRule = {
+  "images?": "text",
+  out: "text",
+  "columns?": "object",
+  "boxFormat?": "'xyxy' | 'xywh'",
+  "clipBoxes?": "boolean",
+  "regions?": "text",
+  "mine?": "number",
+  "sections?": ["text"],
+  "negation?": "boolean",
+  "language?": "text",
+  "inflections?": "boolean",
+  "uncertain?": "text",
+  "image?": { "format?": "'png' | 'npz' | 'keep'", "maxSide?": "number", "autoOrient?": "boolean" },
+  "split?": ["list"],
+  "seed?": "number",
+  "encoding?": "text",
+  "limit?": "count",
+  "skipBad?": "boolean",
+  "shard?": { index: "number", count: "count" },
+  "mergeOnly?": "boolean",
+  "overwrite?": "boolean",
+  "onProgress?": "function",
+  "signal?": "object",
+  "store?": "function",
+} as const;
+
 /**
  * Makes a dataset folder from a table and a folder of images: images, `annotations.feather`, `attributes.json`,
  * `sources.feather` (which image is which row) and `ingest.json` (settings and counts).
@@ -46,34 +74,7 @@ const mostProblems = 1000;
  *   `InvalidArgument`, `AlreadyExists`, `Mismatch` when shards are missing, `NotFound`, `FileSystem`, `Aborted`
  */
 export async function ingestTable(options: IngestOptions): Promise<IngestResult> {
-  checkArgument("options", options, {
-    "images?": "text",
-    table: "text",
-    out: "text",
-    "columns?": "object",
-    "boxFormat?": "'xyxy' | 'xywh'",
-    "clipBoxes?": "boolean",
-    "regions?": "text",
-    "attributes?": "text",
-    "mine?": "number",
-    "sections?": ["text"],
-    "negation?": "boolean",
-    "language?": "text",
-    "inflections?": "boolean",
-    "uncertain?": "text",
-    "image?": { "format?": "'png' | 'npz' | 'keep'", "maxSide?": "number", "autoOrient?": "boolean" },
-    "split?": ["list"],
-    "seed?": "number",
-    "encoding?": "text",
-    "limit?": "count",
-    "skipBad?": "boolean",
-    "shard?": { index: "number", count: "count" },
-    "mergeOnly?": "boolean",
-    "overwrite?": "boolean",
-    "onProgress?": "function",
-    "signal?": "object",
-    "store?": "function",
-  });
+  checkArgument("options", options, { ...ingestRule, table: "text", "attributes?": "text" });
   return ingest(options);
 }
 

@@ -35,7 +35,7 @@ export async function mineAttributes(
   count: number,
 ): Promise<MinedAttribute[]> {
   checkArgument("texts", texts, "iterable");
-  checkArgument("count", count, "count");
+  checkArgument("count", count, "number");
 
   const { default: nlp } = await import("compromise");
   const phrases = new Map<string, { texts: number; forms: Set<string>; example: string }>();
@@ -107,6 +107,7 @@ export async function mineAttributes(
  * qualities, and what is left, nouns and phrases, as things. Groups are in the order of their most frequent attribute.
  */
 export async function proposeGroups(mined: readonly MinedAttribute[]): Promise<MinedGroup[]> {
+  checkArgument("mined", mined, [{ name: "text" }]);
   const { default: nlp } = await import("compromise");
   const groups = new Map<string, MinedAttribute[]>();
   for (const attribute of mined) {

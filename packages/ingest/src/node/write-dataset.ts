@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Box, VillaError } from "@villa/data";
+import { type Box, checkArgument, VillaError } from "@villa/data";
 import { datasetFiles } from "@villa/data/node";
 import type { IngestSummary } from "./assemble.ts";
-import { ingest } from "./ingest.ts";
+import { ingest, ingestRule } from "./ingest.ts";
 import type { IngestOptions } from "./options.ts";
 import type { Table } from "./table/open-table.ts";
 import type { TableRecord } from "./table/table-format.ts";
@@ -52,6 +52,8 @@ export async function writeDataset(
   rows: AsyncIterable<DatasetRow> | Iterable<DatasetRow>,
   options: WriteDatasetOptions,
 ): Promise<{ readonly directory: string; readonly rows: number } & IngestSummary> {
+  checkArgument("rows", rows, "iterable");
+  checkArgument("options", options, { ...ingestRule, "attributes?": "text | list | object", "total?": "count" });
   const { out, attributes, total = 0, ...others } = options;
   const isFile = typeof attributes === "string" || attributes === undefined;
   const result = await ingest(

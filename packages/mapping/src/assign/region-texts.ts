@@ -25,7 +25,7 @@ export function regionTexts(
   random: RandomState,
   texts: DatasetTexts = originalTexts,
 ): string[] {
-  checkArgument("text", text, "text");
+  checkArgument("text", text, typeof text === "string" ? "text" : { text: "text", "sentences?": ["text"] });
   checkArgument("attributes", attributes, ["text"]);
   checkArgument("assigned", assigned, ["list"]);
   checkArgument("random", random, { choice: "function" });

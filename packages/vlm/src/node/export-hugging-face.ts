@@ -1,7 +1,14 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { loadCheckpoint } from "@villa/core/node";
-import { type ProgressListener, throwIfAborted, toFloat32, VillaError, writeSafetensors } from "@villa/data";
+import {
+  checkArgument,
+  type ProgressListener,
+  throwIfAborted,
+  toFloat32,
+  VillaError,
+  writeSafetensors,
+} from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import {
   clipTokenizerFiles,
@@ -48,8 +55,17 @@ export interface ExportedFolder {
 export async function exportHuggingFace(
   checkpoint: string,
   folder: string,
-  { weights, onnx = ["float32", "float16", "int8"], onProgress, signal }: ExportHuggingFaceOptions = {},
+  options: ExportHuggingFaceOptions = {},
 ): Promise<ExportedFolder> {
+  checkArgument("checkpoint", checkpoint, "text");
+  checkArgument("folder", folder, "text");
+  checkArgument("options?", options, {
+    "weights?": "text",
+    "onnx?": ["'float32' | 'float16' | 'int8'"],
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+  const { weights, onnx = ["float32", "float16", "int8"], onProgress, signal } = options;
   const { image, text, textSide } = await openEncoder(checkpoint, { textWeights: weights, onProgress, signal });
   let model: HuggingFaceModel;
   let contextLength = 0;
@@ -198,7 +214,7 @@ model = ${architecture}.from_pretrained("this-folder")
 \`\`\`
 
 \`\`\`js
-import { ${architecture} } from "${inJavaScript}";
+import { ${architecture} } from ${JSON.stringify(inJavaScript)};
 
 const model = await ${architecture}.from_pretrained("this-folder", { dtype: "fp32" }); // or fp16, int8
 \`\`\`

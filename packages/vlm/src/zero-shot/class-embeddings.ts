@@ -45,7 +45,7 @@ export function classPrompts(
 /**
  * Embeddings of classes as zero-shot classification has them: the mean of the sentences' embeddings, L2-normalised.
  *
- * @param prompts the sentences of each class
+ * @param options `prompts`: the sentences of each class
  * @returns [classes, dimension]
  * @throws VillaError `NotFinite` when the text encoder fails
  * @see Radford et al., CLIP, ICML 2021, section 3.1.4 (prompt ensembles)

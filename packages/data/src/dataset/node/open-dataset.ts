@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { VillaError } from "../../errors.ts";
+import { checkArgument } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
 import { decodeImage } from "../../formats/image/decode.ts";
 import type { RgbImage } from "../../formats/image/rgb-image.ts";
@@ -47,6 +48,8 @@ export interface Dataset {
  * @throws VillaError `NotFound` when the dataset has no such split
  */
 export function requireRows(dataset: Dataset, split?: string): ImageAnnotation[] {
+  checkArgument("dataset", dataset, { directory: "text", splits: ["text"], rows: "function" });
+  checkArgument("split?", split, "text");
   const rows = dataset.rows(split);
   if (rows.length > 0 || split === undefined) return rows;
   const { directory, splits } = dataset;

@@ -2,15 +2,7 @@ import { isVillaError, VillaError } from "../../errors.ts";
 import { checkBytes } from "../check-arguments.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
 import { otherKind } from "../recognize.ts";
-import { decodePngLabels } from "./png.ts";
-
-/** An image whose pixels are numbers of regions or classes. */
-export interface LabelMap {
-  readonly width: number;
-  readonly height: number;
-  /** [height, width] */
-  readonly labels: Uint32Array;
-}
+import { decodePngLabels, type LabelMap } from "./png.ts";
 
 /**
  * Decodes a PNG whose samples are labels: grey levels of up to 16 bits as they are, places in a palette, or colours as

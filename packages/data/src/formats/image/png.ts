@@ -2,9 +2,16 @@ import { VillaError } from "../../errors.ts";
 import type { Allowance } from "../limits.ts";
 import { crc32 } from "../zip/crc32.ts";
 import { adler32, inflateExactly } from "../zip/inflate.ts";
-import type { LabelMap } from "./label-map.ts";
 import { checkPalette, type PngHeader, PngLabels, PngPixels, pngPasses, rawSize } from "./png-pixels.ts";
 import type { RgbImage } from "./rgb-image.ts";
+
+/** An image whose pixels are numbers of regions or classes. */
+export interface LabelMap {
+  readonly width: number;
+  readonly height: number;
+  /** [height, width] */
+  readonly labels: Uint32Array;
+}
 
 // Portable Network Graphics, https://www.w3.org/TR/png-3/
 
