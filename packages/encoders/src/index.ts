@@ -12,7 +12,7 @@
  *
  * @module
  */
-export { checkNames, withoutWrapper } from "./check-weights.ts";
+export { checkNames } from "./check-weights.ts";
 export {
   type ClipEncoderOptions,
   ClipModel,
@@ -26,7 +26,6 @@ export {
   type ClipConfig,
   type ModifiedResNetConfig,
   type ParameterShapes,
-  readClipConfig,
   rn50Config,
   type TextTransformerConfig,
   textParameterShapes,
@@ -34,17 +33,12 @@ export {
   type WeightArray,
 } from "./clip/parameters.ts";
 export {
-  assignVisionWeights,
   type CheckedClip,
-  checkClipStateDict,
-  hwioToOihw,
-  oihwToHwio,
   visionStateDict,
   visionVariables,
 } from "./clip/state-dict.ts";
-export { TextTransformer } from "./clip/text-transformer.ts";
 export { attributeEmbeddings, type Encoder, joinEncoders } from "./encoder.ts";
-export { type EncoderFiles, memoryWeights, type TensorHeader, type WeightSource, weightsAlone } from "./files.ts";
+export type { EncoderFiles, TensorHeader, WeightSource } from "./files.ts";
 export { clipTokenizerFiles, type TokenizerFiles } from "./hugging-face/clip-tokenizer.ts";
 export { type HuggingFaceModel, type HuggingFaceSource, huggingFaceModel } from "./hugging-face/layout.ts";
 export { type DualModel, exportDualModel } from "./onnx/dual-graph.ts";
@@ -65,7 +59,6 @@ export { exportTextModel } from "./onnx/text-graph.ts";
 export type { GraphWeights } from "./onnx/transformer-layers.ts";
 export { exportVisionModel, exportVisionRegionEncoder, type OnnxExportOptions } from "./onnx/vision-graph.ts";
 export { pixelsEncoder } from "./pixels-encoder.ts";
-export { cropRegion } from "./regions/crop-region.ts";
 export { groupRegions, type ImageMasks, type RegionMask, type Regions } from "./regions/group-regions.ts";
 export {
   imageTensor,
@@ -73,7 +66,6 @@ export {
   type PixelStatistics,
   plainInput,
   regionInput,
-  wholeInput,
 } from "./regions/picture-input.ts";
 export { type Resample, resizeImage } from "./regions/resize.ts";
 export {
@@ -93,11 +85,9 @@ export {
 } from "./text/families.ts";
 export type { TextEncoder } from "./text/text-encoder.ts";
 export type { TextArchitecture, TextSizes, TokenRows, TokenTower, Weights } from "./text/token-tower.ts";
-export { cleanText } from "./tokenizer/clean-text.ts";
 export { type JsonTokenizerOptions, jsonTokenizer } from "./tokenizer/json-tokenizer.ts";
 export type { TextTokenizer } from "./tokenizer/text-tokenizer.ts";
 export { ClipTokenizer, type TokenBatch } from "./tokenizer/tokenizer.ts";
-export { endOfText, startOfText } from "./tokenizer/vocabulary.ts";
 export type {
   EncoderFamily,
   ForwardOptions,
@@ -115,4 +105,3 @@ export type {
 export { type TowerEncoderOptions, towerEncoder } from "./tower-encoder.ts";
 export { type VitConfig, vitParameterShapes } from "./vit/config.ts";
 export { VisionTransformer } from "./vit/vision-transformer.ts";
-export { wordHashEmbeddings } from "./word-hash.ts";

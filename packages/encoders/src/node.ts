@@ -18,7 +18,6 @@ export {
   hashEncoder,
   isCheckpoint,
   type ModelDescription,
-  modelDescription,
   type OpenEncoderOptions,
   type OpenedEncoder,
   openEncoder,
@@ -26,13 +25,10 @@ export {
   requireEncoder,
   type TextSide,
 } from "./node/open-encoder.ts";
-export { isSafetensorsFile, openWeights } from "./node/open-weights.ts";
+export { openWeights } from "./node/open-weights.ts";
 export {
   type DownloadClipOptions,
   downloadClipWeights,
-  hashWeights,
   loadClipFile,
   readWeights,
-  rn50Sha256,
-  rn50Url,
 } from "./node/weights.ts";

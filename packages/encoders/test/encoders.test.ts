@@ -1,5 +1,4 @@
 import * as tf from "@tensorflow/tfjs-core";
-
 import { plainCpuBackend } from "@villa/core";
 import { type Box, docMnistVocabulary, type RgbImage } from "@villa/data";
 import { bytes, expectAllClose, unit } from "@villa/testing";
@@ -10,13 +9,13 @@ import {
   attributeEmbeddings,
   type ClipModel,
   clipEncoder,
-  cropRegion,
   groupRegions,
   initModifiedResNet,
   loadClip,
   pixelsEncoder,
-  wordHashEmbeddings,
 } from "../src/index.ts";
+import { cropRegion } from "../src/regions/crop-region.ts";
+import { wordHashEmbeddings } from "../src/word-hash.ts";
 
 const image = (name: string, width = 84, height = 84): RgbImage => ({
   width,

@@ -1,7 +1,8 @@
 import { plainCpuBackend } from "@villa/core";
 import { namedStateDict } from "@villa/testing/clip-weights";
 import { beforeAll, expect, test } from "vitest";
-import { type ClipConfig, loadImageEncoder, memoryWeights, type WeightSource } from "../src/index.ts";
+import { memoryWeights } from "../src/files.ts";
+import { type ClipConfig, loadImageEncoder, type WeightSource } from "../src/index.ts";
 
 beforeAll(() => plainCpuBackend().activate());
 

@@ -1,4 +1,5 @@
 // Towers exported to ONNX and run by ONNX Runtime, beside what the Python originals give for the same weights.
+
 import * as tf from "@tensorflow/tfjs-core";
 import { l2Normalize } from "@villa/core";
 import type { TensorData } from "@villa/data";
@@ -7,6 +8,7 @@ import { testBackends } from "@villa/testing/backends";
 import { namedTransformer } from "@villa/testing/transformer-weights";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { beforeAll, describe, expect, test } from "vitest";
+import { memoryWeights } from "../src/files.ts";
 import {
   type EncoderFiles,
   exportDualModel,
@@ -15,7 +17,6 @@ import {
   exportVisionRegionEncoder,
   loadImageEncoder,
   loadTextTower,
-  memoryWeights,
   regionInput,
   type TextEncoder,
   type VitConfig,

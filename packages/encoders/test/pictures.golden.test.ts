@@ -4,7 +4,8 @@ import type { RgbImage } from "@villa/data";
 import { bytes, expectSummary, golden, type Summary } from "@villa/testing";
 import { nhwcToNchw } from "@villa/testing/clip-weights";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type EncoderFiles, type Resample, resizeImage, wholeInput } from "../src/index.ts";
+import { type EncoderFiles, type Resample, resizeImage } from "../src/index.ts";
+import { wholeInput } from "../src/regions/picture-input.ts";
 import { type PictureFamily, readPictureInput } from "../src/vit/picture-config.ts";
 
 interface Fixture {

@@ -1,7 +1,9 @@
 import { bytes } from "@villa/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ClipTokenizer, cleanText, endOfText, startOfText } from "../src/index.ts";
+import { ClipTokenizer } from "../src/index.ts";
+import { cleanText } from "../src/tokenizer/clean-text.ts";
+import { endOfText, startOfText } from "../src/tokenizer/vocabulary.ts";
 
 const tokenizer = new ClipTokenizer();
 

@@ -5,7 +5,8 @@ import { expectAllClose, expectSummary, golden, type Summary, tensorValues, unit
 import { testBackends } from "@villa/testing/backends";
 import { nchwToNhwc } from "@villa/testing/clip-weights";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type EncoderFiles, type ImageTower, loadImageEncoder, memoryWeights } from "../src/index.ts";
+import { memoryWeights } from "../src/files.ts";
+import { type EncoderFiles, type ImageTower, loadImageEncoder } from "../src/index.ts";
 
 interface TowerCase {
   name: string;

@@ -12,16 +12,17 @@ import { expectAllClose, fixturesDirectory } from "@villa/testing";
 import { namedStateDict } from "@villa/testing/clip-weights";
 import { findPython } from "@villa/testing/python";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkClipStateDict } from "../src/clip/state-dict.ts";
 import {
   type ClipConfig,
   type ClipModel,
-  checkClipStateDict,
   groupRegions,
   loadClip,
   visionParameterShapes,
   visionStateDict,
 } from "../src/index.ts";
-import { downloadClipWeights, hashWeights, loadClipFile, readWeights } from "../src/node.ts";
+import { hashWeights } from "../src/node/weights.ts";
+import { downloadClipWeights, loadClipFile, readWeights } from "../src/node.ts";
 
 const fixtures = fixturesDirectory;
 const tiny: ClipConfig = { vision: { layers: [1, 1, 1, 1], width: 2, embedDim: 4, heads: 1, gridSize: 7 } };

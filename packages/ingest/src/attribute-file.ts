@@ -40,7 +40,7 @@ const textRules: ArgumentRule = {
  * "synonyms": ["gray", "silver"] }] }] }`
  *
  * `without_truth` beside the groups, a list of groups and attributes, says of which the table's true attributes of regions
- * tell nothing; without it, that is found out: see {@link attributesWithoutTruth}.
+ * tell nothing; without it, that is found out: see the README.
  *
  * @param rules come before those that a dataset's attributes.json has
  * @throws VillaError `InvalidFile` saying which entry is wrong

@@ -7,7 +7,7 @@ import { testBackends } from "@villa/testing/backends";
 import { beforeAll, expect, test } from "vitest";
 import { modelStateDict, type Stage1Config, stage1Config } from "../src/index.ts";
 import { loadHeadState } from "../src/node/head-files.ts";
-import { mergeShards, openModel, runMapping, runStage1 } from "../src/node.ts";
+import { mergeShards, openMappingModel, runMapping, runStage1 } from "../src/node.ts";
 import { attributes, dimension, writeSmallDataset } from "./dataset.ts";
 
 beforeAll(() => testBackends()[0]!.activate());
@@ -132,7 +132,7 @@ test("last.pkl has the reference's names, and mapping from it equals mapping fro
 test("the checkpoint of another program, without prefix and nested, is read", async () => {
   const settings = await config({ epochs: 0 });
   await runStage1(settings);
-  const model = await openModel(join(settings.checkpointDir, "docmnist_stage1"), {
+  const model = await openMappingModel(join(settings.checkpointDir, "docmnist_stage1"), {
     attributes,
     dimension,
     adapter: false,
@@ -140,7 +140,7 @@ test("the checkpoint of another program, without prefix and nested, is read", as
   const bare = await modelStateDict(model, "");
   const path = join(settings.dataDir, "other.pth");
   await writeFile(path, saveTorch({ epoch: 3, model_state_dict: bare }));
-  const opened = await openModel(path, { attributes, dimension, adapter: false });
+  const opened = await openMappingModel(path, { attributes, dimension, adapter: false });
   expect(await opened.load(2)).toEqual(await model.load(2));
 });
 
@@ -455,8 +455,8 @@ test("a checkpoint with too few heads is refused", async () => {
   const settings = await config({ epochs: 0 });
   await runStage1(settings);
   const path = join(settings.checkpointDir, "docmnist_stage1", "last.pkl");
-  await expect(openModel(path, { attributes: [...attributes, "mauve"], dimension, adapter: false })).rejects.toThrow(
+  await expect(openMappingModel(path, { attributes: [...attributes, "mauve"], dimension, adapter: false })).rejects.toThrow(
     "needs 6 heads for 6 attributes, not 5",
   );
-  await expect(openModel(path, { attributes, dimension: 16, adapter: false })).rejects.toThrow("8 dimensions");
+  await expect(openMappingModel(path, { attributes, dimension: 16, adapter: false })).rejects.toThrow("8 dimensions");
 });

@@ -10,7 +10,7 @@ import {
   requireRows,
 } from "@villa/data/node";
 import { scoreRegions } from "@villa/mapping";
-import { openModel } from "@villa/mapping/node";
+import { openMappingModel } from "@villa/mapping/node";
 import { type RetrievalOptions, readSources } from "./open-retrieval.ts";
 
 /** Whether a checkpoint is of Stage 1: the folder of a run, or a file of heads, whatever it is called. */
@@ -58,7 +58,7 @@ export async function scoreByStage1(
   const rows = requireRows(dataset, split);
   const { attributes: known, dimension, values: attributeEmbeddings } = await readAttributeEmbeddings(dataDir);
   const chosen = choose(dataset, known);
-  const model = await openModel(checkpoint, { attributes: known, dimension, adapter: false });
+  const model = await openMappingModel(checkpoint, { attributes: known, dimension, adapter: false });
   const { regions, counts } = await readRegionEmbeddings(dataset, { split });
   const all = await scoreRegions({
     model,

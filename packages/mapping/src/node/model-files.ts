@@ -40,7 +40,7 @@ export async function writeTorchModel(path: string, model: HeadSource): Promise<
  * @param options `which` of a run's folder: the last epoch of every head, or its best where early stopping chose one
  * @throws VillaError `NotFound`, `InvalidFile`, `Mismatch` when it does not fit the attributes
  */
-export async function openModel(
+export async function openMappingModel(
   path: string,
   options: {
     readonly attributes: readonly string[];
@@ -67,7 +67,7 @@ export async function openModel(
   });
 }
 
-async function openFolder(path: string, options: Parameters<typeof openModel>[1]): Promise<HeadSource> {
+async function openFolder(path: string, options: Parameters<typeof openMappingModel>[1]): Promise<HeadSource> {
   const folder = existsSync(join(path, "heads")) ? join(path, "heads") : path;
   const { attributes, dimension, which = "best" } = options;
   // The run knows its own form better than the configuration of whoever opens it.

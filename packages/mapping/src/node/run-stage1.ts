@@ -9,7 +9,7 @@ import type { HeadSource } from "../model/scores.ts";
 import type { EpochSummary } from "../train/history.ts";
 import { headSource } from "./head-files.ts";
 import { type MappedSplit, mapStage1 } from "./map-stage1.ts";
-import { openModel, writeTorchModel } from "./model-files.ts";
+import { openMappingModel, writeTorchModel } from "./model-files.ts";
 import { openStage1, type Stage1Input } from "./open-stage1.ts";
 import { stage1Files } from "./stage1-files.ts";
 import { savedHistory } from "./stage1-log.ts";
@@ -70,7 +70,7 @@ export async function runMapping(
   const { attributes, dimension } = input.embeddings;
   const directory = join(config.checkpointDir, config.taskName);
   const path = options.checkpoint ?? directory;
-  const model = await openModel(path, { attributes, dimension, adapter: config.model.adapter });
+  const model = await openMappingModel(path, { attributes, dimension, adapter: config.model.adapter });
   const heads = Array.from({ length: headCount(model.oneProj, attributes.length) }, (_, head) => head);
   // The report of a run that is mapped again keeps its loss curve.
   const history = options.checkpoint === undefined ? await savedHistory(stage1Files(directory).heads, heads) : [];

@@ -14,7 +14,7 @@ import { progressOf } from "../train/train-mapping.ts";
 import { learningRateAt, trainOptionsOfConfig } from "../train/train-options.ts";
 import type { ValidationSplit } from "../train/validate.ts";
 import { dropOptimizer, loadHeadProgress, removeHeadLeftovers, saveHeadState } from "./head-files.ts";
-import { openModel } from "./model-files.ts";
+import { openMappingModel } from "./model-files.ts";
 import { judgesEpochs, type Stage1Input } from "./open-stage1.ts";
 import {
   readStage1Fingerprint,
@@ -173,7 +173,7 @@ async function seedHeads(
   path: string,
 ): Promise<void> {
   const { attributes } = embeddings;
-  const model = await openModel(path, { attributes, dimension: form.dimension, adapter: form.adapter });
+  const model = await openMappingModel(path, { attributes, dimension: form.dimension, adapter: form.adapter });
   if (model.oneProj !== form.oneProj) {
     throw new VillaError("Mismatch", `${path} was trained with model.one_proj=${model.oneProj}; set the same here.`);
   }
