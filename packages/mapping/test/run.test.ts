@@ -455,8 +455,8 @@ test("a checkpoint with too few heads is refused", async () => {
   const settings = await config({ epochs: 0 });
   await runStage1(settings);
   const path = join(settings.checkpointDir, "docmnist_stage1", "last.pkl");
-  await expect(openMappingModel(path, { attributes: [...attributes, "mauve"], dimension, adapter: false })).rejects.toThrow(
-    "needs 6 heads for 6 attributes, not 5",
-  );
+  await expect(
+    openMappingModel(path, { attributes: [...attributes, "mauve"], dimension, adapter: false }),
+  ).rejects.toThrow("needs 6 heads for 6 attributes, not 5");
   await expect(openMappingModel(path, { attributes, dimension: 16, adapter: false })).rejects.toThrow("8 dimensions");
 });
