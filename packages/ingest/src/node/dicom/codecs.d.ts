@@ -8,13 +8,19 @@ interface CornerstoneDecoder {
   delete(): void;
 }
 
+/** Where a codec's notes go; without one, to standard output. */
+interface CornerstoneOptions {
+  readonly print: (line: string) => void;
+  readonly printErr: (line: string) => void;
+}
+
 declare module "@cornerstonejs/codec-openjpeg/decodewasmjs" {
-  const load: () => Promise<{ readonly J2KDecoder: new () => CornerstoneDecoder }>;
+  const load: (options: CornerstoneOptions) => Promise<{ readonly J2KDecoder: new () => CornerstoneDecoder }>;
   export = load;
 }
 
 declare module "@cornerstonejs/codec-charls/decodewasmjs" {
-  const load: () => Promise<{ readonly JpegLSDecoder: new () => CornerstoneDecoder }>;
+  const load: (options: CornerstoneOptions) => Promise<{ readonly JpegLSDecoder: new () => CornerstoneDecoder }>;
   export = load;
 }
 

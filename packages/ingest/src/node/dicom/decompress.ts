@@ -72,20 +72,34 @@ async function jpegLossless(frame: Uint8Array, { bytes }: FrameShape): Promise<U
   return new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
 }
 
+/** Codecs write notes about good files, too, which would stand among a command's results. */
+const quiet: CornerstoneOptions = { print: () => {}, printErr: () => {} };
+
+const charLs = once(async () => {
+  const name = "@cornerstonejs/codec-charls";
+  return (await codec(name, () => import("@cornerstonejs/codec-charls/decodewasmjs"))).default(quiet);
+});
+
+const openJpeg = once(async () => {
+  const name = "@cornerstonejs/codec-openjpeg";
+  return (await codec(name, () => import("@cornerstonejs/codec-openjpeg/decodewasmjs"))).default(quiet);
+});
+
 async function jpegLs(frame: Uint8Array): Promise<Uint8Array> {
-  const { default: load } = await codec(
-    "@cornerstonejs/codec-charls",
-    () => import("@cornerstonejs/codec-charls/decodewasmjs"),
-  );
-  return byCornerstone(new (await load()).JpegLSDecoder(), frame);
+  return byCornerstone(new (await charLs()).JpegLSDecoder(), frame);
 }
 
 async function jpeg2000(frame: Uint8Array): Promise<Uint8Array> {
-  const { default: load } = await codec(
-    "@cornerstonejs/codec-openjpeg",
-    () => import("@cornerstonejs/codec-openjpeg/decodewasmjs"),
-  );
-  return byCornerstone(new (await load()).J2KDecoder(), frame);
+  return byCornerstone(new (await openJpeg()).J2KDecoder(), frame);
+}
+
+/** A codec is compiled for the first frame that needs it. */
+function once<Module>(load: () => Promise<Module>): () => Promise<Module> {
+  let loaded: Promise<Module> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
+  };
 }
 
 function byCornerstone(decoder: CornerstoneDecoder, frame: Uint8Array): Uint8Array {
