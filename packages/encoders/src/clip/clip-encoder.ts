@@ -83,7 +83,7 @@ export interface LoadClipOptions {
  * Builds CLIP from a checkpoint's tensors, of any size, after checking them completely.
  *
  * @example const model = loadClip(loadStateDict(await readFile("RN50.pt")))
- * @throws VillaError `Mismatch`, `NotFinite`; see {@link checkClipStateDict}
+ * @throws VillaError `Mismatch` for weights of another model, `NotFinite`
  */
 export function loadClip(stateDict: ReadonlyMap<string, TensorData>, options: LoadClipOptions = {}): ClipModel {
   checkArgument("stateDict", stateDict, "Map");
