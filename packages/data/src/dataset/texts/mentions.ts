@@ -92,7 +92,7 @@ export class AttributeMentions {
     return this.counted(this.states(text));
   }
 
-  /** Of {@link states}, those attributes that {@link find} gives. */
+  /** Of `states()`, those attributes that {@link find} gives. */
   counted(states: ReadonlyMap<string, MentionState>): string[] {
     const counts = (state: MentionState) => state === "present" || (state === "uncertain" && this.#uncertainCounts);
     return [...states].flatMap(([attribute, state]) => (counts(state) ? [attribute] : []));
