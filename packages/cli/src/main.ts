@@ -1,5 +1,4 @@
-import { type ExitCode, runProgram, type Terminal } from "@villa/command-kit";
-import { checkArgument } from "@villa/data";
+import { checkCall, type ExitCode, runProgram, type Terminal } from "@villa/command-kit";
 import { Command } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { commands } from "./commands/index.ts";
@@ -12,15 +11,7 @@ import { commands } from "./commands/index.ts";
  * @throws VillaError `InvalidArgument` for arguments that are no texts; nothing else
  */
 export async function runVilla(argv: readonly string[], terminal?: Terminal): Promise<ExitCode> {
-  checkArgument("argv", argv, ["text"]);
-  checkArgument("terminal?", terminal, {
-    out: "function",
-    err: "function",
-    interactive: "boolean",
-    "columns?": "count",
-    "status?": "function",
-    "flush?": "function",
-  });
+  checkCall(argv, terminal);
 
   const program = new Command("villa")
     .description("ViLLA: fine-grained vision-language representation learning from complex image-text data.")

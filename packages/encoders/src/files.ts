@@ -1,4 +1,4 @@
-import { checkArgument, type DataType, type TensorData, toFloat32, VillaError } from "@villa/data";
+import { type ArgumentRule, checkArgument, type DataType, type TensorData, toFloat32, VillaError } from "@villa/data";
 import type { OnnxFiles } from "./onnx/runtime.ts";
 
 /** A tensor as a file's header describes it. */
@@ -20,6 +20,15 @@ export interface WeightSource {
   /** All tensors at once, halves left as their bits. */
   all(): Promise<ReadonlyMap<string, TensorData>>;
 }
+
+export const encoderFilesRule: ArgumentRule = {
+  label: "text",
+  "weights?": "object",
+  "onnx?": "object",
+  json: "function",
+  path: "function",
+  "revision?": "text",
+};
 
 /** What an encoder is made from: a model's folder, or a single file of weights. */
 export interface EncoderFiles {

@@ -1,5 +1,5 @@
 import { type ArgumentRule, checkArgument, VillaError } from "@villa/data";
-import type { EncoderFiles } from "./files.ts";
+import { type EncoderFiles, encoderFilesRule } from "./files.ts";
 import type {
   EncoderFamily,
   ImageEncoder,
@@ -33,14 +33,7 @@ export const textTowers: Registry<TextFamily> = {
 };
 
 const requestRule: ArgumentRule = {
-  "files?": {
-    label: "text",
-    "weights?": "object",
-    "onnx?": "object",
-    json: "function",
-    path: "function",
-    "revision?": "text",
-  },
+  "files?": encoderFilesRule,
   "config?": "object",
   "trainable?": "boolean",
   "dimension?": "count",

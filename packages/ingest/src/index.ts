@@ -21,6 +21,7 @@ export {
 export {
   type BoxFormat,
   type ColumnName,
+  columnNames,
   parseRow,
   type RowOptions,
   type TableColumns,

@@ -1,4 +1,5 @@
 import {
+  type ArgumentRule,
   type Box,
   checkArgument,
   isVillaError,
@@ -38,18 +39,24 @@ export interface TableRow {
   readonly group?: string | undefined;
 }
 
+/** What a table may tell of an image. */
+export const columnNames = [
+  "id",
+  "image",
+  "text",
+  "boxes",
+  "masks",
+  "label_map",
+  "region_attributes",
+  "attributes",
+  "split",
+  "group",
+] as const;
+
 /** What a row may hold. */
-export type ColumnName =
-  | "id"
-  | "image"
-  | "text"
-  | "boxes"
-  | "masks"
-  | "label_map"
-  | "region_attributes"
-  | "attributes"
-  | "split"
-  | "group";
+export type ColumnName = (typeof columnNames)[number];
+
+const columnsRule: ArgumentRule = Object.fromEntries(columnNames.map((name) => [`${name}?`, "text"]));
 
 /** Which column of the table holds what; those that are not named have the names above. */
 export type TableColumns = Readonly<Partial<Record<ColumnName, string | undefined>>>;
@@ -82,18 +89,7 @@ export function parseRow(
   checkArgument("record", record, "object");
   checkArgument("number", number, "number");
   checkArgument("options?", options, {
-    "columns?": {
-      "id?": "text",
-      "image?": "text",
-      "text?": "text",
-      "boxes?": "text",
-      "masks?": "text",
-      "label_map?": "text",
-      "region_attributes?": "text",
-      "attributes?": "text",
-      "split?": "text",
-      "group?": "text",
-    },
+    "columns?": columnsRule,
     "boxFormat?": "'xyxy' | 'xywh'",
     "language?": "text",
     "sections?": ["text"],

@@ -1,8 +1,16 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { l2Normalize } from "@villa/core";
-import { checkArgument } from "@villa/data";
+import { type ArgumentRule, checkArgument } from "@villa/data";
 import type { ForwardOptions, ImageTower } from "@villa/encoders";
 import type { ImageGroup } from "./batch.ts";
+
+export const towerRule: ArgumentRule = {
+  input: "object",
+  features: "function",
+  regionEmbeddings: "function",
+  imageEmbeddings: "function",
+  dispose: "function",
+};
 
 /**
  * Normalised embeddings of regions, the image side of Stage 2.
@@ -15,13 +23,7 @@ export function embedRegions(
   groups: readonly ImageGroup[],
   options: ForwardOptions = {},
 ): tf.Tensor2D {
-  checkArgument("tower", tower, {
-    input: "object",
-    features: "function",
-    regionEmbeddings: "function",
-    imageEmbeddings: "function",
-    dispose: "function",
-  });
+  checkArgument("tower", tower, towerRule);
   checkArgument("groups", groups, [{ images: "tensor4", regions: "object" }]);
   checkArgument("options?", options, { "training?": "boolean", "updateStatistics?": "boolean" });
 

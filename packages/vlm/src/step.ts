@@ -4,7 +4,7 @@ import { checkArgument, VillaError } from "@villa/data";
 import type { ImageTower } from "@villa/encoders";
 import type { ContrastiveBatch, ImageGroup } from "./batch.ts";
 import type { ContrastiveObjective } from "./objective.ts";
-import { embedRegions } from "./region-encoder.ts";
+import { embedRegions, towerRule } from "./region-encoder.ts";
 
 /**
  * The loss of a batch and its gradients by torch parameter name, those of what the loss learns among them.
@@ -27,13 +27,7 @@ export async function contrastiveGradients(
     readonly parameters?: ReadonlyMap<string, tf.Variable> | undefined;
   },
 ): Promise<LossAndGradients> {
-  checkArgument("tower", tower, {
-    input: "object",
-    features: "function",
-    regionEmbeddings: "function",
-    imageEmbeddings: "function",
-    dispose: "function",
-  });
+  checkArgument("tower", tower, towerRule);
   checkArgument("batch", batch, { groups: ["object"], text: "tensor2", pairs: "number" });
   checkArgument("options", options, {
     objective: { parameters: "Map", loss: "function", clamp: "function", dispose: "function" },
@@ -69,13 +63,7 @@ export async function contrastiveLoss(
   batch: ContrastiveBatch,
   objective: ContrastiveObjective,
 ): Promise<number> {
-  checkArgument("tower", tower, {
-    input: "object",
-    features: "function",
-    regionEmbeddings: "function",
-    imageEmbeddings: "function",
-    dispose: "function",
-  });
+  checkArgument("tower", tower, towerRule);
   checkArgument("batch", batch, { groups: ["object"], text: "tensor2", pairs: "number" });
   checkArgument("objective", objective, {
     parameters: "Map",

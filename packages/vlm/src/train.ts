@@ -15,6 +15,7 @@ import type { ImageTower } from "@villa/encoders";
 import { type ContrastiveBatch, disposeBatch } from "./batch.ts";
 import { contrastiveSettingsSchema, trainablePartOf } from "./config.ts";
 import { type ContrastiveObjective, contrastiveObjective } from "./objective.ts";
+import { towerRule } from "./region-encoder.ts";
 import { contrastiveGradients, contrastiveLoss } from "./step.ts";
 
 /** Images with their region-text pairs, loaded batch by batch. */
@@ -80,13 +81,7 @@ export async function trainContrastive(
   input: { readonly train: ContrastiveData; readonly val?: ContrastiveData | undefined },
   options: TrainContrastiveOptions = {},
 ): Promise<TrainResult> {
-  checkArgument("tower", tower, {
-    input: "object",
-    features: "function",
-    regionEmbeddings: "function",
-    imageEmbeddings: "function",
-    dispose: "function",
-  });
+  checkArgument("tower", tower, towerRule);
   checkArgument("input", input, {
     train: { length: "count", batch: "function" },
     "val?": { length: "count", batch: "function" },

@@ -21,7 +21,7 @@ export {
 export { shrunk } from "./pages/shrink.ts";
 export { anyNumber, overrideWords, seedNumber, wholeNumber, wholeNumbers, wordList } from "./parse.ts";
 export { duration, type Progress, terminalProgress } from "./progress.ts";
-export { type ExitCode, type RunOptions, runProgram } from "./run.ts";
+export { checkCall, type ExitCode, type RunOptions, runProgram } from "./run.ts";
 export { chosenShard, type ShardFlags, withShardFlags } from "./shard.ts";
 export { openTerminal, processTerminal, type Terminal } from "./terminal.ts";
 export { byteSize, counted, listed, percent, printable, table } from "./text.ts";

@@ -1,4 +1,4 @@
-import { isVillaError } from "@villa/data";
+import { checkArgument, isVillaError } from "@villa/data";
 import { type Command, type CommanderError, Help, type Option } from "commander";
 import { normalizeArguments } from "./arguments.ts";
 import type { RegisterCommand } from "./command.ts";
@@ -12,6 +12,19 @@ export type ExitCode = 0 | 1 | 2;
 export interface RunOptions {
   readonly commands: readonly RegisterCommand[];
   readonly terminal?: Terminal | undefined;
+}
+
+/** What a command line's entry may be called with from a program. @throws VillaError `InvalidArgument` */
+export function checkCall(argv: unknown, terminal: unknown): void {
+  checkArgument("argv", argv, ["text"]);
+  checkArgument("terminal?", terminal, {
+    out: "function",
+    err: "function",
+    interactive: "boolean",
+    "columns?": "count",
+    "status?": "function",
+    "flush?": "function",
+  });
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   withShardFlags,
 } from "@villa/command-kit";
 import { isEnglish, type UncertainChoice } from "@villa/data";
+import { columnNames } from "@villa/ingest";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { trainNote } from "../report/data-card.ts";
 
@@ -130,7 +131,7 @@ Examples:
 
 function withRowFlags(command: Command): void {
   command
-    .option("--columns <names>", "which column holds what, e.g. image=file,text=report,id=study", columnNames)
+    .option("--columns <names>", "which column holds what, e.g. image=file,text=report,id=study", parseColumns)
     .option(
       "--regions <rule>",
       "regions of rows without boxes: full, grid:3x3, pyramid:1-3, proposals:MODEL.onnx, or a JSON file of boxes",
@@ -193,19 +194,8 @@ function fraction(text: string): number {
 }
 
 /** `image=file,text=report` */
-function columnNames(text: string): Record<string, string> {
-  const known = [
-    "id",
-    "image",
-    "text",
-    "boxes",
-    "masks",
-    "label_map",
-    "region_attributes",
-    "attributes",
-    "split",
-    "group",
-  ];
+function parseColumns(text: string): Record<string, string> {
+  const known: readonly string[] = columnNames;
   const pairs = text.split(",").map((pair) => pair.split("=").map((word) => word.trim()));
   const bad = pairs.find(([name, column, ...rest]) => !known.includes(name ?? "") || !column || rest.length > 0);
   if (bad) throw new InvalidArgumentError(`Give NAME=COLUMN pairs of ${known.join(", ")}, not "${bad.join("=")}".`);

@@ -37,16 +37,6 @@ export function roiAlign(
   options: RoiAlignOptions,
 ): tf.Tensor4D {
   checkArgument("features", features, "tensor4");
-  checkArgument("boxes", boxes, "numbers");
-  checkArgument("imageIndex", imageIndex, "numbers");
-  checkArgument("options", options, {
-    "outputSize?": "count",
-    spatialScale: "number",
-    "samplingRatio?": "count",
-    "aligned?": "boolean",
-    "pool?": "number",
-  });
-
   const [batch, height, width] = features.shape;
   return prepareRoiAlign(boxes, imageIndex, [batch, height, width], options)(features);
 }

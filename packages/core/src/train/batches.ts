@@ -11,19 +11,21 @@ export interface BatchOptions {
   readonly random: RandomState;
 }
 
+const batchRule = {
+  examples: "number",
+  batchSize: "count",
+  "dropLast?": "boolean",
+  "shuffle?": "boolean",
+  "stepsPerEpoch?": "number",
+} as const;
+
 /**
  * Steps of an epoch.
  *
  * @throws VillaError `InvalidArgument` when there is none
  */
 export function stepsPerEpoch(options: Omit<BatchOptions, "random">): number {
-  checkArgument("options", options, {
-    examples: "number",
-    batchSize: "count",
-    "dropLast?": "boolean",
-    "shuffle?": "boolean",
-    "stepsPerEpoch?": "number",
-  });
+  checkArgument("options", options, batchRule);
 
   const steps = options.stepsPerEpoch ?? stepsPerPass(options);
   if (Number.isSafeInteger(steps) && steps >= 1 && stepsPerPass(options) >= 1) return steps;
@@ -32,14 +34,7 @@ export function stepsPerEpoch(options: Omit<BatchOptions, "random">): number {
 
 /** The batches of one epoch, as indices of examples. Draws one permutation a pass when shuffling. */
 export function epochBatches(options: BatchOptions): Int32Array[] {
-  checkArgument("options", options, {
-    examples: "number",
-    batchSize: "count",
-    "dropLast?": "boolean",
-    "shuffle?": "boolean",
-    "stepsPerEpoch?": "number",
-    random: { permutation: "function" },
-  });
+  checkArgument("options", options, { ...batchRule, random: { permutation: "function" } });
 
   const { examples, batchSize, shuffle = true, random } = options;
   const steps = stepsPerEpoch(options);

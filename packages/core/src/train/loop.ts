@@ -4,7 +4,7 @@ import { EarlyStopping } from "../run/early-stopping.ts";
 import { epochBatches, stepsPerEpoch } from "./batches.ts";
 import type { EpochResult, TrainOptions, TrainResult } from "./options.ts";
 import { Breather, Pace } from "./pace.ts";
-import { captureRun, type RunParts, type RunPosition, restoreRun } from "./state.ts";
+import { captureRun, optimizerRule, type RunParts, type RunPosition, restoreRun } from "./state.ts";
 
 /**
  * Trains: for each epoch draw an order, step through it, validate, schedule, save, and stop when it no longer improves.
@@ -23,13 +23,7 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
     "shuffle?": "boolean",
     "stepsPerEpoch?": "number",
     random: { getState: "function", setState: "function" },
-    optimizer: {
-      learningRate: "number",
-      step: "function",
-      state: "function",
-      loadState: "function",
-      dispose: "function",
-    },
+    optimizer: optimizerRule,
     variables: "Map",
     step: "function",
     "validate?": "function",

@@ -50,15 +50,34 @@ export interface RunParts {
   readonly random: RandomState;
 }
 
+export const optimizerRule: ArgumentRule = {
+  learningRate: "number",
+  step: "function",
+  state: "function",
+  loadState: "function",
+  dispose: "function",
+};
+
+export const checkpointRule: ArgumentRule = {
+  tensors: "Map",
+  position: {
+    epoch: "count",
+    step: "count",
+    lossSum: "number",
+    epochRandom: "object",
+    random: "object",
+    learningRate: "number",
+    optimizerSteps: "object",
+    scheduler: "null | object",
+    stopping: "object",
+    stoppedEarly: "boolean",
+  },
+  "extra?": "object",
+};
+
 const runParts: ArgumentRule = {
   variables: "Map",
-  optimizer: {
-    learningRate: "number",
-    step: "function",
-    state: "function",
-    loadState: "function",
-    dispose: "function",
-  },
+  optimizer: optimizerRule,
   "scheduler?": "object",
   stopping: { stopped: "boolean", state: "function", loadState: "function" },
   random: { getState: "function", setState: "function" },
@@ -105,22 +124,7 @@ export async function captureRun(
  */
 export function restoreRun(parts: RunParts, checkpoint: Checkpoint): void {
   checkArgument("parts", parts, runParts);
-  checkArgument("checkpoint", checkpoint, {
-    tensors: "Map",
-    position: {
-      epoch: "count",
-      step: "count",
-      lossSum: "number",
-      epochRandom: "object",
-      random: "object",
-      learningRate: "number",
-      optimizerSteps: "object",
-      scheduler: "null | object",
-      stopping: "object",
-      stoppedEarly: "boolean",
-    },
-    "extra?": "object",
-  });
+  checkArgument("checkpoint", checkpoint, checkpointRule);
   const { tensors, position } = checkpoint;
 
   restoreVariables(parts.variables, tensors);

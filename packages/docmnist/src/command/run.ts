@@ -1,4 +1,11 @@
-import { type ExitCode, impliedCommand, type RegisterCommand, runProgram, type Terminal } from "@villa/command-kit";
+import {
+  checkCall,
+  type ExitCode,
+  impliedCommand,
+  type RegisterCommand,
+  runProgram,
+  type Terminal,
+} from "@villa/command-kit";
 import { checkArgument } from "@villa/data";
 import { Command } from "commander";
 import { registerGenerate, usualCall } from "./generate.ts";
@@ -27,15 +34,7 @@ export const registerDocmnist: RegisterCommand = (program, context) => {
  * @throws VillaError `InvalidArgument` for arguments that are no texts; nothing else
  */
 export async function runDocmnist(argv: readonly string[], terminal?: Terminal): Promise<ExitCode> {
-  checkArgument("argv", argv, ["text"]);
-  checkArgument("terminal?", terminal, {
-    out: "function",
-    err: "function",
-    interactive: "boolean",
-    "columns?": "count",
-    "status?": "function",
-    "flush?": "function",
-  });
+  checkCall(argv, terminal);
 
   const program = new Command("docmnist").description(
     "DocMNIST: image-text data with controlled complexity, generated bit for bit. Flags alone mean generate.",

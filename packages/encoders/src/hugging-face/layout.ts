@@ -2,10 +2,10 @@ import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import { exportDualModel } from "../onnx/dual-graph.ts";
 import type { OnnxPrecision } from "../onnx/graph.ts";
 import { exportTextModel } from "../onnx/text-graph.ts";
-import { exportVisionModel, vitRule } from "../onnx/vision-graph.ts";
+import { exportVisionModel } from "../onnx/vision-graph.ts";
 import type { Json } from "../text/settings.ts";
 import type { TowerDescription } from "../tower.ts";
-import type { VitConfig } from "../vit/config.ts";
+import { type VitConfig, vitRule } from "../vit/config.ts";
 import { type HuggingFaceText, huggingFaceText } from "./text.ts";
 import { huggingFaceVision, preprocessorConfig, type StateDict } from "./vision.ts";
 

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { checkArgument, VillaError } from "@villa/data";
 import type { EncoderFiles } from "../files.ts";
 import { type OnnxFiles, type OnnxModel, type OnnxRuntime, openOnnxModel } from "../onnx/runtime.ts";
-import { type DownloadModelOptions, downloadModel } from "./hub.ts";
+import { type DownloadModelOptions, downloadModel, downloadRule } from "./hub.ts";
 import { isHubReference } from "./hub-cache.ts";
 import { findWeights, openWeights, readJson } from "./open-weights.ts";
 
@@ -15,15 +15,7 @@ import { findWeights, openWeights, readJson } from "./open-weights.ts";
  */
 export async function openEncoderFiles(path: string, options: DownloadModelOptions = {}): Promise<EncoderFiles> {
   checkArgument("path", path, "text");
-  checkArgument("options?", options, {
-    "endpoint?": "text",
-    "token?": "text",
-    "cache?": "text",
-    "refresh?": "boolean",
-    "idleTimeout?": "number",
-    "onProgress?": "function",
-    "signal?": "object",
-  });
+  checkArgument("options?", options, downloadRule);
 
   if (isHubReference(path)) {
     const { path: folder, revision } = await downloadModel(path, options);

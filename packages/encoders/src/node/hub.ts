@@ -1,4 +1,11 @@
-import { checkArgument, isVillaError, type ProgressListener, throwIfAborted, VillaError } from "@villa/data";
+import {
+  type ArgumentRule,
+  checkArgument,
+  isVillaError,
+  type ProgressListener,
+  throwIfAborted,
+  VillaError,
+} from "@villa/data";
 import { downloadFile, readFileBytes } from "@villa/data/node";
 import { HubCache, type HubReference, hubCacheDirectory, parseHubReference } from "./hub-cache.ts";
 
@@ -52,6 +59,16 @@ const onnxFiles = ["onnx/vision_model.onnx", "onnx/text_model.onnx"];
 /** The whole of models with one side; of others it is both sides once more. */
 const wholeOnnxFile = "onnx/model.onnx";
 
+export const downloadRule: ArgumentRule = {
+  "endpoint?": "text",
+  "token?": "text",
+  "cache?": "text",
+  "refresh?": "boolean",
+  "idleTimeout?": "number",
+  "onProgress?": "function",
+  "signal?": "object",
+};
+
 /**
  * Downloads a model from the Hugging Face hub, or finds it in the cache; a model that is there needs no network.
  *
@@ -63,15 +80,7 @@ const wholeOnnxFile = "onnx/model.onnx";
  */
 export async function downloadModel(name: string, options: DownloadModelOptions = {}): Promise<DownloadedModel> {
   checkArgument("name", name, "text");
-  checkArgument("options?", options, {
-    "endpoint?": "text",
-    "token?": "text",
-    "cache?": "text",
-    "refresh?": "boolean",
-    "idleTimeout?": "number",
-    "onProgress?": "function",
-    "signal?": "object",
-  });
+  checkArgument("options?", options, downloadRule);
 
   const download = new ModelDownload(name, parseHubReference(name), options);
   for (const file of smallFiles) await download.file(file);

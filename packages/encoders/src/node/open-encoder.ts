@@ -5,7 +5,7 @@ import { restoreVariables } from "@villa/core";
 import { loadCheckpoint } from "@villa/core/node";
 import { checkArgument, openSafetensors, type ProgressListener, VillaError } from "@villa/data";
 import { fileSource } from "@villa/data/node";
-import type { EncoderFiles } from "../files.ts";
+import { type EncoderFiles, encoderFilesRule } from "../files.ts";
 import { findOnnxFile } from "../onnx/runtime.ts";
 import { imageTowers, loadImageEncoder, loadTextTower, recogniseFamily, textTowers } from "../registry.ts";
 import type { ImageEncoder, RegionOptions, TextTower, TowerDescription } from "../tower.ts";
@@ -129,14 +129,7 @@ export async function openTextTower(
   checkArgument("options?", options, {
     "dimension?": "count",
     "seed?": "number",
-    "files?": {
-      label: "text",
-      "weights?": "object",
-      "onnx?": "object",
-      json: "function",
-      path: "function",
-      "revision?": "text",
-    },
+    "files?": encoderFilesRule,
     "onProgress?": "function",
     "signal?": "object",
   });

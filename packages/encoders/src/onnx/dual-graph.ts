@@ -1,10 +1,10 @@
 import { checkArgument } from "@villa/data";
 import type { TowerDescription } from "../tower.ts";
-import type { VitConfig } from "../vit/config.ts";
+import { type VitConfig, vitRule } from "../vit/config.ts";
 import { OnnxGraph } from "./graph.ts";
 import { addText } from "./text-graph.ts";
 import { type GraphWeights, TransformerLayers } from "./transformer-layers.ts";
-import { addVision, exportRule, type OnnxExportOptions, vitRule } from "./vision-graph.ts";
+import { addVision, exportRule, type OnnxExportOptions } from "./vision-graph.ts";
 
 /** A pair of towers: what {@link exportDualModel} joins. */
 export interface DualModel {

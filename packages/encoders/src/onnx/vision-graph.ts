@@ -1,6 +1,6 @@
 import { type ArgumentRule, checkArgument, VillaError } from "@villa/data";
 import { plainPixels } from "../regions/picture-input.ts";
-import { type BlockNames, jointNames, namings, type VitConfig, type VitNames } from "../vit/config.ts";
+import { type BlockNames, jointNames, namings, type VitConfig, type VitNames, vitRule } from "../vit/config.ts";
 import { OnnxGraph, type OnnxPrecision } from "./graph.ts";
 import {
   type AttentionNames,
@@ -17,14 +17,6 @@ export interface OnnxExportOptions {
 }
 
 export const exportRule: ArgumentRule = { "precision?": "'float32' | 'float16' | 'int8'" };
-
-/** What is used of a {@link VitConfig}. */
-export const vitRule: ArgumentRule = {
-  naming: Object.keys(namings)
-    .map((name) => `'${name}'`)
-    .join(" | "),
-  ...{ imageSize: "size", patchSize: "size", width: "size", layers: "size", heads: "size", embedDim: "size" },
-};
 
 /**
  * A vision transformer as an ONNX file with the names that transformers.js's models have.

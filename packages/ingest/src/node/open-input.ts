@@ -13,7 +13,7 @@ import {
 import { type PartSettings, readFileBytes, withPath } from "@villa/data/node";
 import { type AttributeFile, readAttributeFile, type TextRules } from "../attribute-file.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
-import { type BoxFormat, type ColumnName, parseRow, sentencesOf } from "../row.ts";
+import { type BoxFormat, type ColumnName, columnNames, parseRow, sentencesOf } from "../row.ts";
 import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
 import { type MinedAttribute, type MinedGroup, mineAttributes, mostMinedTexts, proposeGroups } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
@@ -50,24 +50,12 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
     ["val", 0.1],
     ["test", 0.1],
   ];
-  const names: readonly ColumnName[] = [
-    "id",
-    "image",
-    "text",
-    "boxes",
-    "masks",
-    "label_map",
-    "region_attributes",
-    "attributes",
-    "split",
-    "group",
-  ];
   const { columns = {} } = options;
   const table =
     given.table ??
     (await openTable(options.table, {
       encoding: options.encoding,
-      columns: new Set(names.map((name) => columns[name] ?? name)),
+      columns: new Set(columnNames.map((name) => columns[name] ?? name)),
     }));
   await checkFolder(imagesFolder(options));
   // Rows of a program come once.

@@ -29,6 +29,18 @@ export interface Interval {
   readonly undefinedResamples: number;
 }
 
+/** What both bootstraps take beside their measures. */
+export const intervalRule = {
+  "level?": "number",
+  "interval?": "'percentile' | 'centred'",
+  "onProgress?": "function",
+  "signal?": "object",
+  items: "count",
+  "groups?": ["text | number"],
+  "resamples?": "count",
+  "seed?": "number",
+} as const;
+
 /**
  * Bootstrap confidence intervals (percentile method) of any measure, over items or groups of them.
  *
@@ -44,14 +56,7 @@ export interface Interval {
 export async function bootstrap(options: BootstrapOptions): Promise<Record<string, Interval>> {
   checkArgument("options", options, {
     measure: "function",
-    "level?": "number",
-    "interval?": "'percentile' | 'centred'",
-    "onProgress?": "function",
-    "signal?": "object",
-    items: "count",
-    "groups?": ["text | number"],
-    "resamples?": "count",
-    "seed?": "number",
+    ...intervalRule,
   });
 
   const { measure, level = 0.95, interval = "percentile" } = options;

@@ -5,6 +5,7 @@ import {
   everyItem,
   type Interval,
   intervalOf,
+  intervalRule,
   measureSamples,
   type SampleNumbers,
 } from "./bootstrap.ts";
@@ -41,14 +42,7 @@ export async function pairedBootstrap(options: PairedBootstrapOptions): Promise<
   checkArgument("options", options, {
     measureA: "function",
     measureB: "function",
-    "level?": "number",
-    "interval?": "'percentile' | 'centred'",
-    "onProgress?": "function",
-    "signal?": "object",
-    items: "count",
-    "groups?": ["text | number"],
-    "resamples?": "count",
-    "seed?": "number",
+    ...intervalRule,
   });
 
   const { measureA, measureB, level = 0.95 } = options;

@@ -1,4 +1,4 @@
-import { checkArgument, datasetTexts, VillaError } from "@villa/data";
+import { type ArgumentRule, checkArgument, datasetTexts, VillaError } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 import type { PictureInput } from "@villa/encoders";
 import { contrastiveBatch } from "../batch.ts";
@@ -15,6 +15,14 @@ export interface SplitPairs extends ContrastiveData {
   readonly digest: string;
 }
 
+export const datasetRule: ArgumentRule = {
+  annotations: ["object"],
+  vocabulary: "object",
+  rows: "function",
+  imagePath: "function",
+  readImage: "function",
+};
+
 /**
  * The region-text pairs of a split; images are read when a batch asks for them.
  *
@@ -29,13 +37,7 @@ export async function splitPairs(
   embeddings: SentenceEmbeddings,
   input?: PictureInput,
 ): Promise<SplitPairs> {
-  checkArgument("dataset", dataset, {
-    annotations: ["object"],
-    vocabulary: "object",
-    rows: "function",
-    imagePath: "function",
-    readImage: "function",
-  });
+  checkArgument("dataset", dataset, datasetRule);
   checkArgument("split", split, "text");
   checkArgument("mode", mode, "'mapping' | 'image' | 'oracle'");
   checkArgument("embeddings", embeddings, { dimension: "count", rows: "Map", prepare: "function", embed: "function" });

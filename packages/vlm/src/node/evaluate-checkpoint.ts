@@ -19,6 +19,7 @@ import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "@v
 import { backendScores } from "../backend-scores.ts";
 import { embedSplit, normalizeRows, regionLabels } from "../evaluate.ts";
 import { topAttributes, topRegions } from "../retrieval-examples.ts";
+import { datasetRule } from "./dataset-pairs.ts";
 import { openModel, type VisionLanguageModel } from "./model.ts";
 import { RegionIndex } from "./region-index.ts";
 
@@ -145,13 +146,7 @@ export async function evaluateEmbedded(
   options: Pick<EvaluateOptions, "split" | "ks" | "examples">,
 ): Promise<Evaluation> {
   checkArgument("embedded", embedded, {
-    dataset: {
-      annotations: ["object"],
-      vocabulary: "object",
-      rows: "function",
-      imagePath: "function",
-      readImage: "function",
-    },
+    dataset: datasetRule,
     rows: ["object"],
     attributes: ["text"],
     input: { labels: "bytes", regions: "numbers", attributes: "numbers", dimension: "count" },

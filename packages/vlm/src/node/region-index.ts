@@ -14,6 +14,7 @@ import {
 import type { ImageEncoder, ImageTower } from "@villa/encoders";
 import { hashEncoder } from "@villa/encoders/node";
 import { embedSplit } from "../evaluate.ts";
+import { datasetRule } from "./dataset-pairs.ts";
 
 /** Some images with the embeddings of their regions. */
 export interface IndexedPart {
@@ -44,13 +45,7 @@ export class RegionIndex {
   readonly #parts: Parts;
 
   private constructor(dataset: Dataset, rows: readonly ImageAnnotation[], parts: Parts, store: Store) {
-    checkArgument("dataset", dataset, {
-      annotations: ["object"],
-      vocabulary: "object",
-      rows: "function",
-      imagePath: "function",
-      readImage: "function",
-    });
+    checkArgument("dataset", dataset, datasetRule);
     checkArgument("rows", rows, [
       { imageId: "number", regionCoord: ["numbers"], split: "text", text: "text", attributes: ["text"] },
     ]);

@@ -10,7 +10,7 @@ import {
 } from "@villa/data";
 import { atomicWriteFile, fileError, fileSource, readFileBytes, withPath } from "@villa/data/node";
 import type { CheckpointStore } from "../../train/options.ts";
-import type { Checkpoint, RunPosition } from "../../train/state.ts";
+import { type Checkpoint, checkpointRule, type RunPosition } from "../../train/state.ts";
 import { removeLeftovers } from "./leftovers.ts";
 
 /**
@@ -27,22 +27,7 @@ const format = "2";
  */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   checkArgument("path", path, "text");
-  checkArgument("checkpoint", checkpoint, {
-    tensors: "Map",
-    position: {
-      epoch: "count",
-      step: "count",
-      lossSum: "number",
-      epochRandom: "object",
-      random: "object",
-      learningRate: "number",
-      optimizerSteps: "object",
-      scheduler: "null | object",
-      stopping: "object",
-      stoppedEarly: "boolean",
-    },
-    "extra?": "object",
-  });
+  checkArgument("checkpoint", checkpoint, checkpointRule);
 
   const { tensors, position, extra = {} } = checkpoint;
   const metadata = {
