@@ -84,6 +84,7 @@ export { polygonsRle } from "./formats/mask/polygon-rle.ts";
 export {
   decodeRle,
   encodeRle,
+  forEachRun,
   type ImageSize,
   mergeRles,
   type Rle,

@@ -1,4 +1,4 @@
-import { type Box, checkArgument, type RgbaImage, type Rle, VillaError } from "@villa/data";
+import { type Box, checkArgument, forEachRun, type RgbaImage, type Rle, VillaError } from "@villa/data";
 import { Canvas, type Rgb } from "./canvas.ts";
 import { characterSize, wrapText } from "./font.ts";
 
@@ -191,19 +191,11 @@ function place(region: RenderableRegion, scale: number): PlacedRegion {
 /** How much of a mask's colour lies over the picture. */
 const maskOpacity = 0.4;
 
-/** Colours the pixels of a mask, run after run; each is in one column, or goes on at the top of the next. */
-function drawMask(canvas: Canvas, { height, counts }: Rle, color: Rgb, scale: number): void {
-  let start = 0;
-  for (const [i, count] of counts.entries()) {
-    const end = start + count;
-    for (let from = start; i % 2 === 1 && from < end; ) {
-      const x = Math.floor(from / height);
-      const to = Math.min(end, (x + 1) * height);
-      canvas.fill(x * scale, (from - x * height) * scale, scale, (to - from) * scale, color, maskOpacity);
-      from = to;
-    }
-    start = end;
-  }
+/** Colours the pixels of a mask. */
+function drawMask(canvas: Canvas, mask: Rle, color: Rgb, scale: number): void {
+  forEachRun(mask, (x, top, bottom) => {
+    canvas.fill(x * scale, top * scale, scale, (bottom - top) * scale, color, maskOpacity);
+  });
 }
 
 /** Writes a region's label into the corner of its box. */

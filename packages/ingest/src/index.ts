@@ -19,7 +19,6 @@ export {
   ruledRegions,
 } from "./regions.ts";
 export {
-  type BoxFormat,
   type ColumnName,
   columnNames,
   parseRow,
@@ -27,3 +26,4 @@ export {
   type TableColumns,
   type TableRow,
 } from "./row.ts";
+export type { BoxFormat } from "./row-regions.ts";

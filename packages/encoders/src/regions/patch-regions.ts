@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { roiAlign } from "@villa/core";
+import { forEachRun } from "@villa/data";
 import { checkRegions, type RegionMask, type Regions } from "./group-regions.ts";
 
 /**
@@ -80,22 +81,12 @@ function addBox(
   }
 }
 
-/** Adds what of each cell a mask covers, column after column of its pixels, as its run lengths go. */
+/** Adds what of each cell a mask covers. */
 function addMask(shares: Float64Array, { rle, pixel }: RegionMask, { scale, ...grid }: Grid & { scale: number }): void {
-  const { height, counts } = rle;
   const [across, down] = [pixel[0] * scale, pixel[1] * scale];
-  let start = 0;
-  for (const [i, count] of counts.entries()) {
-    const end = start + count;
-    for (let from = start; i % 2 === 1 && from < end; ) {
-      const x = Math.floor(from / height);
-      const to = Math.min(end, (x + 1) * height);
-      const [top, bottom] = [from - x * height, to - x * height];
-      addBox(shares, [x * across, top * down, (x + 1) * across, bottom * down], grid);
-      from = to;
-    }
-    start = end;
-  }
+  forEachRun(rle, (x, top, bottom) => {
+    addBox(shares, [x * across, top * down, (x + 1) * across, bottom * down], grid);
+  });
 }
 
 /** Length of what [from, to] and the cell [at, at + 1] share. */

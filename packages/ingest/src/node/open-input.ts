@@ -13,7 +13,8 @@ import {
 import { type PartSettings, readFileBytes, withPath } from "@villa/data/node";
 import { type AttributeFile, readAttributeFile, type TextRules } from "../attribute-file.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
-import { type BoxFormat, type ColumnName, columnNames, parseRow, sentencesOf } from "../row.ts";
+import { type ColumnName, columnNames, parseRow, sentencesOf } from "../row.ts";
+import type { BoxFormat } from "../row-regions.ts";
 import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
 import { type MinedAttribute, type MinedGroup, mineAttributes, mostMinedTexts, proposeGroups } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";

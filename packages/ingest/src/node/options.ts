@@ -1,5 +1,6 @@
 import type { Box, ProgressListener, RgbImage, Shard, UncertainChoice } from "@villa/data";
-import type { BoxFormat, TableColumns } from "../row.ts";
+import type { TableColumns } from "../row.ts";
+import type { BoxFormat } from "../row-regions.ts";
 import type { ImageOptions, storeImage } from "./images.ts";
 import type { SplitShares } from "./split.ts";
 

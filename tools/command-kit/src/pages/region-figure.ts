@@ -1,4 +1,12 @@
-import { encodePng, type ImageSize, type RgbImage, type Rle, resizeRle, type SentencedText } from "@villa/data";
+import {
+  encodePng,
+  forEachRun,
+  type ImageSize,
+  type RgbImage,
+  type Rle,
+  resizeRle,
+  type SentencedText,
+} from "@villa/data";
 import { asProse, html, type Markup } from "./markup.ts";
 import { shrunk } from "./shrink.ts";
 
@@ -52,19 +60,10 @@ export function regionFigure({ image, title, text, regions }: RegionFigure): Mar
 
 /** A mask's runs as one shape, in the pixels of the stored picture: finer would not be seen. */
 function maskPath(mask: Rle, { width, height }: ImageSize): Markup {
-  const { counts } = resizeRle(mask, { width, height });
   const parts: string[] = [];
-  let start = 0;
-  for (const [i, count] of counts.entries()) {
-    const end = start + count;
-    for (let from = start; i % 2 === 1 && from < end; ) {
-      const x = Math.floor(from / height);
-      const to = Math.min(end, (x + 1) * height);
-      parts.push(`M${x} ${from - x * height}h1v${to - from}h-1z`);
-      from = to;
-    }
-    start = end;
-  }
+  forEachRun(resizeRle(mask, { width, height }), (x, top, bottom) => {
+    parts.push(`M${x} ${top}h1v${bottom - top}h-1z`);
+  });
   const scale = `${mask.width / width} ${mask.height / height}`;
   return html`<path class="mask" transform="scale(${scale})" d="${parts.join("")}"/>`;
 }

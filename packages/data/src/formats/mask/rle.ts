@@ -1,5 +1,5 @@
 import { VillaError } from "../../errors.ts";
-import { checkList, checkObject, isObject } from "../check-arguments.ts";
+import { checkFunction, checkList, checkObject, isObject } from "../check-arguments.ts";
 import { describe } from "../describe.ts";
 
 /** Height and width of an image, in pixels. */
@@ -79,6 +79,24 @@ export function resizeRle(mask: Rle, size: ImageSize): Rle {
     for (let x = 0; x < width; x++) to[y * width + x] = from[line + places[x]!]!;
   }
   return encodeRle(to, { height, width });
+}
+
+/** Visits the pixels inside, run after run: each is of one column, from a row to before another. */
+export function forEachRun(rle: Rle, visit: (column: number, top: number, bottom: number) => void): void {
+  checkRle(rle);
+  checkFunction(visit, "What visits the runs of a mask");
+  const { height, counts } = rle;
+  let start = 0;
+  for (let i = 0; i < counts.length; i++) {
+    const end = start + counts[i]!;
+    for (let from = start; i % 2 === 1 && from < end; ) {
+      const column = Math.floor(from / height);
+      const to = Math.min(end, (column + 1) * height); // a run goes on at the top of the next column
+      visit(column, from - column * height, to - column * height);
+      from = to;
+    }
+    start = end;
+  }
 }
 
 /** Pixels inside. */

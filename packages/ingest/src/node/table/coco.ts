@@ -1,6 +1,6 @@
 import { VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
-import { BadBox } from "../../row.ts";
+import { BadBox } from "../../row-regions.ts";
 import { parseJsonFile } from "./json-file.ts";
 import type { TableFormat, TableRecord } from "./table-format.ts";
 

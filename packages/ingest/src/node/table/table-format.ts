@@ -1,5 +1,5 @@
 import type { VillaError } from "@villa/data";
-import type { BoxFormat } from "../../row.ts";
+import type { BoxFormat } from "../../row-regions.ts";
 
 /** One row as the table has it, or what is wrong with it. */
 export type TableRecord = { readonly number: number } & (
