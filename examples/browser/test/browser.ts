@@ -61,7 +61,11 @@ export function watchPage(page: Page): PageLog {
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) log.problems.push(message.text());
   });
-  page.on("requestfailed", (request) => log.problems.push(`${request.url()} ${request.failure()?.errorText}`));
+  page.on("requestfailed", (request) => {
+    const reason = request.failure()?.errorText;
+    // A page that is left drops what it was fetching, such as the files that it keeps after a training.
+    if (reason !== "net::ERR_ABORTED") log.problems.push(`${request.url()} ${reason}`);
+  });
   page.on("pageerror", (error) => log.problems.push(error.message));
   return log;
 }
