@@ -111,5 +111,5 @@ test("other outputs are refused with what they are", async () => {
   ];
   const { code, err } = await villa("ingest", ...flags);
   expect(code).toBe(1);
-  expect(err).toContain("gives heatmap [1, 2, 3, 4]; read are logits and pred_boxes (DETR)");
+  expect(err).toContain("gives heatmap [1, 2, 3, 4]; known are logits and pred_boxes (DETR)");
 });

@@ -23,7 +23,7 @@ export const registerCompare: RegisterCommand = (program, context) => {
     .argument("<a>", "folder that villa evaluate --out wrote")
     .argument("<b>", "another, of the same task and images")
     .option("--resamples <n>", "bootstrap samples (default: as in A)", wholeNumber)
-    .option("--seed <n>", "of the samples (default: as in A)", seedNumber)
+    .option("--seed <n>", "seed of the samples (default: as in A)", seedNumber)
     .option("--report <file>", "write FILE.html")
     .addHelpText(
       "after",

@@ -53,10 +53,10 @@ export const registerEncode: RegisterCommand = (program, context) => {
         .choices(["roi-align", "crop", "mask"])
         .default("roi-align"),
     )
-    .option("--context <share>", "of a crop's side, added around it", anyNumber)
+    .option("--context <share>", "share of a crop's side that is added around it", anyNumber)
     .option("--image-size <pixels>", "side to which pictures with boxes are scaled", wholeNumber)
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)
-    .option("--seed <n>", "of the pixels encoder and of hashed words", seedNumber, 23)
+    .option("--seed <n>", "seed of the pixels encoder and of hashed words", seedNumber, 23)
     .option("--out <file>", "FILE.npy: one row for the picture, each box and each text; or FILE.safetensors")
     .addHelpText(
       "after",

@@ -31,7 +31,7 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
         .default("retrieval"),
     )
     .option("--data-dir <folder>", "the dataset")
-    .option("--checkpoint <file>", "of stage2; CLIP weights (zero-shot); or `embeddings`, the dataset's own")
+    .option("--checkpoint <file>", "checkpoint of stage2; CLIP weights (zero-shot); or `embeddings`, the dataset's own")
     .option("--split <name>", "which images", "test")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved")
     .option("--truth <file>", "detection: annotations in COCO's or LVIS's format (default: the dataset's own truth)")
@@ -58,11 +58,11 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
     )
     .option("--proposals <source>", "boxes: truth, pyramid:LEVEL[-LEVEL][:JITTER], or a file", "truth")
     .option("--nms <overlap>", "detection: a box goes where it overlaps a better one by more", anyNumber, 0.5)
-    .option("--temperature <t>", "detection: of the softmax over classes; 0 for cosines", anyNumber, 0.07)
+    .option("--temperature <t>", "detection: temperature of the softmax over classes; 0 for cosines", anyNumber, 0.07)
     .addOption(new Option("--of <what>", "classification: of what").choices(["boxes", "images"]).default("boxes"))
     .option("--samples <n>", "classification: draw n examples of each class, and no other", wholeNumber)
     .option("--negatives <n>", "fine-grained: false descriptions beside the true one", wholeNumber, 10)
-    .option("--seed <n>", "of everything drawn", seedNumber, 0)
+    .option("--seed <n>", "seed of everything drawn", seedNumber, 0)
     .option(
       "--resamples <n>",
       "bootstrap samples behind the intervals; 0 for none (default: 1000, fewer for many detections)",

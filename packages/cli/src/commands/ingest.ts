@@ -165,8 +165,8 @@ function withRowFlags(command: Command): void {
     )
     .option("--section <names>", "only these sections of the texts, e.g. FINDINGS,IMPRESSION", listed)
     .option("--no-negation", 'count mentions such as "no lid" too (in English; in other languages all count)')
-    .option("--language <tag>", "of the texts, e.g. de: where sentences end (default: en)")
-    .option("--split <shares>", "of rows without a split", "train=0.8,val=0.1,test=0.1")
+    .option("--language <tag>", "language of the texts, e.g. de; it decides where sentences end (default: en)")
+    .option("--split <shares>", "shares of the splits, for rows without one", "train=0.8,val=0.1,test=0.1")
     .option("--group-by <column>", "rows that agree in this column fall into the same split, e.g. patient")
     .option("--seed <n>", "seed of the random split", seedNumber, 23)
     .option("--encoding <name>", "encoding of a text table (default: utf-8)");

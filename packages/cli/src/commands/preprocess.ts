@@ -50,10 +50,10 @@ export const registerPreprocess: RegisterCommand = (program, context) => {
         .choices(["roi-align", "crop", "mask"])
         .default("roi-align"),
     )
-    .option("--context <share>", "of a crop's side, added around it", anyNumber)
+    .option("--context <share>", "share of a crop's side that is added around it", anyNumber)
     .option("--image-size <pixels>", "side to which images are scaled (default: the encoder's own)", wholeNumber)
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)
-    .option("--seed <n>", "of the pixels encoder and of hashed words", seedNumber, 23)
+    .option("--seed <n>", "seed of the pixels encoder and of hashed words", seedNumber, 23)
     .addOption(new Option("--format <name>", "file format").choices(["original", "safetensors"]).default("original"))
     .option("--overwrite", "replace embeddings that are there already")
     .addHelpText(

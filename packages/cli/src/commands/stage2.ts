@@ -52,7 +52,7 @@ export const registerStage2: RegisterCommand = (program, context) => {
     .addOption(
       new Option(
         "--format <name>",
-        "of a folder: hf is Hugging Face's, for transformers and transformers.js (vision transformers)",
+        "layout of a folder: hf is Hugging Face's, for transformers and transformers.js (vision transformers)",
       ).choices(["villa", "hf"]),
     )
     .option("--onnx <list>", "with --format hf: number formats of onnx/, or none", "float32,float16,int8")

@@ -138,7 +138,7 @@ async function detect(
     const given = [...plainOutputs].map(([name, { shape }]) => `${name} [${shape.join(", ")}]`).join(", ");
     throw new VillaError(
       "Unsupported",
-      `${path} gives ${given}; read are logits and pred_boxes (DETR), boxes and scores, or one output of YOLO.`,
+      `${path} gives ${given}; known are logits and pred_boxes (DETR), boxes and scores, or one output of YOLO.`,
     );
   }
   const outputs = convention.mean[0] === 0 ? plainOutputs : await run(convention);

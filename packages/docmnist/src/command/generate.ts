@@ -72,8 +72,8 @@ export const registerGenerate: RegisterCommand = (program, context) => {
     .option("--grid-size <n>", "cells per row and column", wholeNumber, 3)
     .option("--classes <list>", "digits to use: 0,1,2 or zero,one,two", wordList)
     .option("--colors <list>", "colours to use: red,blue or name=#rrggbb", colorList)
-    .option("--shapes <list>", "of circle,rectangle,triangle,cross,none", wordList)
-    .option("--sizes <list>", "of small,medium,large", wordList)
+    .option("--shapes <list>", "shapes to use: any of circle,rectangle,triangle,cross,none", wordList)
+    .option("--sizes <list>", "sizes to use: any of small,medium,large", wordList)
     .option("--attributes <file>", "JSON file with digits, colors, shapes, sizes, templates, probabilities")
     .addHelpText("after", exampleCalls(...calls));
   withCommonFlags(command).action((flags: GenerateFlags) =>

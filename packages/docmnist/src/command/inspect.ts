@@ -49,7 +49,7 @@ export const registerVisualize: RegisterCommand = (program, context) => {
     .option("--image-id <list>", "images to draw: 7 or 3,5,8", imageIds)
     .option("--count <n>", "how many images when none is named", wholeNumber, 9)
     .option("--mapping <file>", "mapping_*.feather whose assignments are drawn")
-    .option("--scale <n>", "of a PNG: screen pixels per image pixel (default: an image is about 480 wide)", wholeNumber)
+    .option("--scale <n>", "screen pixels per image pixel, of a PNG (default: an image is about 480 wide)", wholeNumber)
     .addHelpText("after", exampleCalls("visualize data/docmnist_30000_15.2 --image-id 0,1,2 --out samples.png"));
   withCommonFlags(command).action((directory: string, flags: VisualizeFlags) =>
     present(
