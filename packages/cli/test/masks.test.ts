@@ -4,13 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { useNodeBackend } from "@villa/backend-node";
 import { regionMasks, writeSafetensors } from "@villa/data";
-import { openDataset, readRegionEmbeddings } from "@villa/data/node";
+import { openDataset, readEmbeddingManifest, readRegionEmbeddings } from "@villa/data/node";
 import { visualizeDataset } from "@villa/docmnist/node";
+import { regionInput } from "@villa/encoders";
 import { openEncoder } from "@villa/encoders/node";
 import { expectAllClose, golden } from "@villa/testing";
 import { namedTransformer } from "@villa/testing/transformer-weights";
 import { stage2Config } from "@villa/vlm";
-import { runStage2 } from "@villa/vlm/node";
+import { embedForEvaluation, openScorer, runStage2 } from "@villa/vlm/node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { villa } from "./villa.ts";
 
@@ -41,12 +42,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test("preprocess --regions mask pools them", async () => {
+/** A small vision transformer's folder. */
+async function encoderFolder(name: string): Promise<string> {
   const { salt, files, shapes } = cases[0]!;
-  const encoder = join(folder, "encoder");
+  const encoder = join(folder, name);
   await mkdir(encoder);
-  for (const [name, contents] of Object.entries(files)) await writeFile(join(encoder, name), JSON.stringify(contents));
+  for (const [file, contents] of Object.entries(files)) await writeFile(join(encoder, file), JSON.stringify(contents));
   await writeFile(join(encoder, "model.safetensors"), writeSafetensors(namedTransformer(salt, shapes)));
+  return encoder;
+}
+
+test("preprocess --regions mask pools them", async () => {
+  const encoder = await encoderFolder("encoder");
   const { code, err } = await villa("preprocess", "--data-dir", dataDir, "--encoder", encoder, "--regions", "mask");
   expect(code, err).toBe(0);
 
@@ -63,6 +70,73 @@ test("preprocess --regions mask pools them", async () => {
   expectAllClose(stored.regions.subarray(0, masked.length), masked, { rtol: 1e-5, atol: 1e-6 });
   expect(Math.max(...masked.map((value, i) => Math.abs(value - boxed[i]!)))).toBeGreaterThan(1e-3);
 });
+
+test("a model that is trained on masks is evaluated, queried and annotated with masks", async () => {
+  const encoder = await encoderFolder("start");
+  const backend = await useNodeBackend();
+  const train = (taskName: string, regions: "roi-align" | "mask") =>
+    runStage2(
+      stage2Config({
+        ...{ dataDir, checkpointDir: join(folder, "checkpoints"), taskName, pairs: "oracle", textEncoder: "hashed" },
+        ...{ batchSize: 1, epochs: 1, model: { encoder, regions, trainable: "head" } },
+      }),
+    );
+  const [masked, boxed] = [await train("masked", "mask"), await train("boxed", "roi-align")];
+  expect([masked.unusedMasks, boxed.unusedMasks]).toEqual([0, 3]);
+  expect(masked.history[0]!.loss).not.toBe(boxed.history[0]!.loss);
+
+  // What the trained tower makes of the masks, from its parts.
+  const dataset = await openDataset(dataDir);
+  const rows = dataset.rows("test");
+  const { image } = await openEncoder(masked.lastCheckpoint, { textEncoder: "none" });
+  const [row] = rows;
+  const picture = await dataset.readImage(row!);
+  const { images, regions } = regionInput(image.tower!.input, [picture], [row!.regionCoord], [regionMasks(row!)]);
+  const pooled = image.tower!.maskEmbeddings!(image.tower!.features(images), regions);
+  const means = unitRows((await pooled.data()) as Float32Array, image.dimension);
+  image.dispose();
+
+  const opened = { dataDir, checkpoint: masked.lastCheckpoint };
+  const { input } = await embedForEvaluation(opened);
+  expectAllClose(input.regions, means, { rtol: 1e-4, atol: 1e-5 });
+  const scorer = await openScorer(opened);
+  const own = await scorer.embedBoxes(({ regionCoord }) => regionCoord);
+  const copied = await scorer.embedBoxes(({ regionCoord }) => [...regionCoord]);
+  scorer.dispose();
+  expectAllClose(own, means, { rtol: 1e-4, atol: 1e-5 });
+  const asBoxes = (await embedForEvaluation({ ...opened, regions: "roi-align" })).input.regions;
+  const farthest = (values: Float32Array) => Math.max(...values.map((value, i) => Math.abs(value - means[i]!)));
+  expect([farthest(copied), farthest(asBoxes)].every((distance) => distance > 1e-3)).toBe(true);
+  await backend.dispose();
+
+  const asked = ["--data-dir", dataDir, "--checkpoint", masked.lastCheckpoint, "--split", "test"];
+  const scores = async (...flags: string[]) => {
+    const { code, out, err } = await villa("query", ...asked, "--text", "coin", "--top", "3", "--json", ...flags);
+    expect(code, err).toBe(0);
+    return JSON.parse(out).hits.map(({ score }: { score: number }) => score);
+  };
+  const plain = await scores();
+  expect(await scores("--regions", "mask")).toEqual(plain);
+  expect(await scores("--regions", "roi-align")).not.toEqual(plain);
+  const refused = await villa("query", ...asked, "--text", "coin", "--regions", "grid:2x2");
+  expect(refused.code).toBe(2);
+  expect(refused.err).toContain("--regions takes roi-align, crop or mask for the regions of a dataset");
+
+  // An ONNX file takes boxes; `preprocess` goes on with masks.
+  const onnx = await villa("export", "--checkpoint", masked.lastCheckpoint, "--out", join(folder, "tower.onnx"));
+  expect(onnx.err).toContain("was trained on masks (model.regions=mask)");
+  const again = ["--data-dir", dataDir, "--encoder", masked.lastCheckpoint, "--overwrite"];
+  const { code, err } = await villa("preprocess", ...again);
+  expect(code, err).toBe(0);
+  expect((await readEmbeddingManifest(dataDir))?.encoder.options.regions).toBe("mask");
+}, 120_000);
+
+function unitRows(values: Float32Array, dimension: number): Float32Array {
+  return values.map((value, i) => {
+    const row = values.subarray(i - (i % dimension), i - (i % dimension) + dimension);
+    return value / Math.hypot(...row);
+  });
+}
 
 test("pages and pictures show them", async () => {
   await visualizeDataset({ directory: dataDir, imageIds: [0], out: join(folder, "page.html") });

@@ -8,6 +8,7 @@ import type { ImagePairs } from "./pairs.ts";
 export interface ImageGroup {
   /** [B, height, width, 3] float32 in 0 … 1 */
   readonly images: tf.Tensor4D;
+  /** With `masks`, if only nulls, regions are means over masks or boxes; without, RoIAlign cuts their boxes. */
   readonly regions: Regions;
 }
 
@@ -22,7 +23,7 @@ export interface ContrastiveBatch {
 
 /**
  * Puts pictures and their pairs into tensors. Pictures of different sizes form groups; the loss does not depend on the
- * order of pairs, so groups only change their order.
+ * order of pairs, so groups only change their order. Where pairs come with masks, regions are means over these.
  *
  * @param embedText sentences of each pair → [pairs × d] normalised
  * @param input how the tower takes pictures; default: at their own size, values 0 … 1
@@ -35,7 +36,7 @@ export function contrastiveBatch(
   input: PictureInput = plainInput,
 ): ContrastiveBatch {
   checkArgument("images", images, [{ width: "count", height: "count", data: "bytes" }]);
-  checkArgument("pairs", pairs, [{ boxes: ["numbers"], sentences: ["list"] }]);
+  checkArgument("pairs", pairs, [{ boxes: ["numbers"], sentences: ["list"], "masks?": "list" }]);
   checkArgument("embedText", embedText, "function");
   checkArgument("input?", input, { regions: "object", whole: "object", resample: "text", smallest: "number" });
 
@@ -47,12 +48,14 @@ export function contrastiveBatch(
   const order = [...bySize.values()];
   const sentences = order.flat().flatMap((i) => pairs[i]!.sentences);
   const values = embedText(sentences);
+  const isMasked = pairs.some(({ masks }) => masks !== undefined);
   return {
     groups: order.map((members) =>
       regionInput(
         input,
         members.map((i) => images[i]!),
         members.map((i) => pairs[i]!.boxes),
+        isMasked ? members.map((i) => pairs[i]!.masks) : undefined,
       ),
     ),
     text: tf.tensor2d(values, [sentences.length, sentences.length === 0 ? 0 : values.length / sentences.length]),

@@ -74,6 +74,11 @@ export const stage2Schema = v.strictObject({
       "all",
       "which weights change: `all`, `last:N` (the last N blocks and what follows them), or `head` (what follows the last block)",
     ),
+    regions: setting(
+      v.picklist(["roi-align", "mask"]),
+      "roi-align",
+      "`roi-align`: regions are their boxes, cut from the feature map (ViLLA); `mask`: the mean of the patch tokens that a region's mask covers, or its box where it has none (vision transformers). A checkpoint remembers it, and whatever opens the checkpoint embeds regions the same way",
+    ),
     width: setting(whole(2), 64, "channels of the first stage; RN50's"),
     layers: setting(layers, [3, 4, 6, 3], "blocks of the four stages; RN50's"),
     embDim: setting(whole(1), 1024, "length of the embeddings"),

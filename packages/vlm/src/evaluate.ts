@@ -1,6 +1,16 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Box, checkArgument, type ProgressListener, type RgbImage, throwIfAborted, VillaError } from "@villa/data";
+import {
+  type Box,
+  checkArgument,
+  type ProgressListener,
+  type RgbImage,
+  type Rle,
+  regionMasks,
+  throwIfAborted,
+  VillaError,
+} from "@villa/data";
 import { type ImageEncoder, type ImageTower, regionInput } from "@villa/encoders";
+import type { RegionShape } from "./pairs.ts";
 import { embedRegions } from "./region-encoder.ts";
 
 /** What evaluation needs to know of an image. */
@@ -9,6 +19,10 @@ export interface LabelledImage {
   readonly regionCoord: readonly (readonly number[])[];
   /** True attributes of each region. */
   readonly regToAttr?: readonly (readonly string[])[] | undefined;
+  /** [height, width] in pixels; needed where there are masks. */
+  readonly imageSize?: readonly [number, number] | undefined;
+  /** Masks of the regions, as annotations hold them. */
+  readonly regionMasks?: readonly (string | null)[] | undefined;
 }
 
 /**
@@ -52,8 +66,9 @@ export function regionLabels(images: readonly LabelledImage[], attributes: reado
 /**
  * Embeds every region of a split in evaluation mode, a few images at a time.
  *
- * @param encoder a tower, or any encoder of pictures
+ * @param encoder a tower, or any encoder of pictures, which sees masks where it was opened with `regions: "mask"`
  * @param load reads one image
+ * @param options `regions`: of a tower, boxes (default) or masks where there are any
  * @returns [regions of all images, embedDim] L2-normalised
  */
 export async function embedSplit<Image extends LabelledImage>(
@@ -62,6 +77,7 @@ export async function embedSplit<Image extends LabelledImage>(
   load: (image: Image) => Promise<Omit<RgbImage, "channels">>,
   options: {
     batchSize?: number | undefined;
+    regions?: RegionShape | undefined;
     onProgress?: ProgressListener | undefined;
     signal?: AbortSignal | undefined;
   } = {},
@@ -69,8 +85,13 @@ export async function embedSplit<Image extends LabelledImage>(
   checkArgument("encoder", encoder, "object");
   checkArgument("images", images, [{ imageId: "number", regionCoord: ["numbers"], "regToAttr?": ["list"] }]);
   checkArgument("load", load, "function");
-  checkArgument("options?", options, { "batchSize?": "count", "onProgress?": "function", "signal?": "object" });
-  const { batchSize = 16, onProgress, signal } = options;
+  checkArgument("options?", options, {
+    "batchSize?": "count",
+    "regions?": "'roi-align' | 'mask'",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+  const { batchSize = 16, regions: shape = "roi-align", onProgress, signal } = options;
 
   const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
   const result = new Float32Array(regions * ("embedDim" in encoder ? encoder.embedDim : encoder.dimension));
@@ -85,9 +106,9 @@ export async function embedSplit<Image extends LabelledImage>(
       if (next.width !== first.width || next.height !== first.height) break;
       pictures.push(next);
     }
-    const boxes = images.slice(start, start + pictures.length).map(({ regionCoord }) => regionCoord);
-    if (boxes.some((own) => own.length > 0)) {
-      const values = await embed(encoder, pictures, boxes);
+    const rows = images.slice(start, start + pictures.length);
+    if (rows.some(({ regionCoord }) => regionCoord.length > 0)) {
+      const values = await embed(encoder, pictures, { rows, shape });
       result.set(values, offset);
       offset += values.length;
     }
@@ -101,18 +122,28 @@ export async function embedSplit<Image extends LabelledImage>(
 async function embed(
   encoder: ImageTower | ImageEncoder,
   pictures: readonly Omit<RgbImage, "channels">[],
-  boxes: readonly (readonly (readonly number[])[])[],
+  { rows: images, shape }: { readonly rows: readonly LabelledImage[]; readonly shape: RegionShape },
 ): Promise<Float32Array> {
+  const boxes = images.map(({ regionCoord }) => regionCoord);
+  const masks = images.map(masksOf);
   if ("encodeRegions" in encoder) {
-    const images = pictures.map((picture): RgbImage => ({ ...picture, channels: 3 }));
-    const rows = await encoder.encodeRegions(images, boxes as readonly (readonly Box[])[]);
+    const own = pictures.map((picture): RgbImage => ({ ...picture, channels: 3 }));
+    const rows = await encoder.encodeRegions(own, boxes as unknown as readonly (readonly Box[])[], { masks });
     return normalizeRows(rows, encoder.dimension);
   }
-  const embeddings = tf.tidy(() => embedRegions(encoder, [regionInput(encoder.input, pictures, boxes)]));
+  const embeddings = tf.tidy(() =>
+    embedRegions(encoder, [regionInput(encoder.input, pictures, boxes, shape === "mask" ? masks : undefined)]),
+  );
   const values = (await embeddings.data()) as Float32Array;
   const copy = values.slice(); // a backend may hand out its own memory
   embeddings.dispose();
   return copy;
+}
+
+function masksOf({ imageId, imageSize, regionMasks: masks }: LabelledImage): (Rle | null)[] | undefined {
+  if (!masks) return undefined;
+  if (imageSize) return regionMasks({ imageSize, regionMasks: masks });
+  throw new VillaError("InvalidArgument", `Image ${imageId} has masks but no imageSize, whose pixels they count.`);
 }
 
 /** Rows scaled to length 1; zero rows stay zero. */

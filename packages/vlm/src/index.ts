@@ -25,7 +25,7 @@ export {
 export { type Stage2Config, type Stage2Settings, stage2Config, stage2Experiments, stage2Schema } from "./config.ts";
 export { embedSplit, type LabelledImage, regionLabels } from "./evaluate.ts";
 export { type ContrastiveObjective, contrastiveObjective, type ObjectiveOptions } from "./objective.ts";
-export { type ImagePairs, imagePairs, type PairableImage, type PairMode } from "./pairs.ts";
+export { type ImagePairs, imagePairs, type PairableImage, type PairMode, type RegionShape } from "./pairs.ts";
 export { embedRegions } from "./region-encoder.ts";
 export { contrastiveGradients } from "./step.ts";
 export { SentenceEmbeddings, type SentenceEncoder } from "./text-embeddings.ts";

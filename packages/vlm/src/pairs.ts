@@ -1,4 +1,13 @@
-import { type Box, checkArgument, type DatasetTexts, originalTexts, splitJoined, VillaError } from "@villa/data";
+import {
+  type Box,
+  checkArgument,
+  type DatasetTexts,
+  originalTexts,
+  type Rle,
+  regionMasks,
+  splitJoined,
+  VillaError,
+} from "@villa/data";
 
 /**
  * Which region-text pairs an image contributes:
@@ -21,6 +30,8 @@ export interface PairableImage {
   readonly assignedText?: readonly string[] | undefined;
   /** True attributes of each region. Needed by `oracle`. */
   readonly regToAttr?: readonly (readonly string[])[] | undefined;
+  /** Masks of the regions, as annotations hold them. Looked at with `regions: "mask"` only. */
+  readonly regionMasks?: readonly (string | null)[] | undefined;
 }
 
 /** The pairs of one image. */
@@ -29,19 +40,25 @@ export interface ImagePairs {
   readonly boxes: readonly Box[];
   /** [pairs] the sentences that belong to each box. */
   readonly sentences: readonly (readonly string[])[];
+  /** [pairs] with `regions: "mask"`: the mask of each region, null for one that is its box. Absent: all are boxes. */
+  readonly masks?: readonly (Rle | null)[] | undefined;
 }
+
+/** What regions of Stage 2 are: boxes, or masks where there are any; the setting `model.regions`. */
+export type RegionShape = "roi-align" | "mask";
 
 /**
  * The region-text pairs of one image. Texts are read as `texts` says: `datasetTexts(vocabulary)`, or by default as the
  * original reads them.
  *
+ * @param options `regions`: give the masks too, or boxes alone (default)
  * @throws VillaError `Mismatch` when the row lacks what the mode needs or its lists differ in length
  * @see ViLLA paper, section 3.3
  */
 export function imagePairs(
   image: PairableImage,
   mode: PairMode,
-  options: { readonly texts?: DatasetTexts | undefined } = {},
+  options: { readonly texts?: DatasetTexts | undefined; readonly regions?: RegionShape | undefined } = {},
 ): ImagePairs {
   checkArgument("image", image, {
     imageId: "number",
@@ -50,27 +67,34 @@ export function imagePairs(
     text: "text",
     "assignedText?": ["text"],
     "regToAttr?": ["list"],
+    "regionMasks?": "list",
   });
   checkArgument("mode", mode, "'mapping' | 'image' | 'oracle'");
-  checkArgument("options?", options, { "texts?": { sentences: "function", about: "function" } });
-  const { texts = originalTexts } = options;
+  checkArgument("options?", options, {
+    "texts?": { sentences: "function", about: "function" },
+    "regions?": "'roi-align' | 'mask'",
+  });
+  const { texts = originalTexts, regions = "roi-align" } = options;
 
   const boxes: Box[] = [];
   const sentences: (readonly string[])[] = [];
-  const add = (box: Box, own: readonly string[]): void => {
+  const masks: (Rle | null)[] = [];
+  const add = (box: Box, own: readonly string[], mask: Rle | null): void => {
     if (own.length === 0) return;
     boxes.push(box);
     sentences.push(own);
+    masks.push(mask);
   };
+  const shapes = regions === "mask" ? regionMasks(image) : undefined;
   if (mode !== "image") {
     const own = regionSentences(image, mode, texts);
     image.regionCoord.forEach((box, region) => {
-      add(box, own[region]!);
+      add(box, own[region]!, shapes?.[region] ?? null);
     });
   }
   const [height, width] = image.imageSize;
-  add([0, 0, width - 1, height - 1], texts.sentences(image));
-  return { boxes, sentences };
+  add([0, 0, width - 1, height - 1], texts.sentences(image), null);
+  return { boxes, sentences, masks: regions === "mask" ? masks : undefined };
 }
 
 function regionSentences(image: PairableImage, mode: "mapping" | "oracle", texts: DatasetTexts): (readonly string[])[] {

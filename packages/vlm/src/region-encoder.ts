@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { l2Normalize } from "@villa/core";
-import { type ArgumentRule, checkArgument } from "@villa/data";
+import { type ArgumentRule, checkArgument, VillaError } from "@villa/data";
 import type { ForwardOptions, ImageTower } from "@villa/encoders";
 import type { ImageGroup } from "./batch.ts";
 
@@ -13,9 +13,10 @@ export const towerRule: ArgumentRule = {
 };
 
 /**
- * Normalised embeddings of regions, the image side of Stage 2.
+ * Normalised embeddings of regions, the image side of Stage 2. Groups whose regions come with masks are pooled by these.
  *
  * @returns [regions, embedDim] L2-normalised; in training mode differentiable with respect to the tower's variables
+ * @throws VillaError `InvalidArgument` for masks and a tower without patch tokens
  * @see ViLLA paper, section 3.3
  */
 export function embedRegions(
@@ -28,9 +29,14 @@ export function embedRegions(
   checkArgument("options?", options, { "training?": "boolean", "updateStatistics?": "boolean" });
 
   return tf.tidy(() => {
-    const embeddings = groups.map(({ images, regions }) =>
-      tower.regionEmbeddings(tower.features(images, options), regions, options),
-    );
+    const embeddings = groups.map(({ images, regions }) => {
+      const features = tower.features(images, options);
+      if (!regions.masks) return tower.regionEmbeddings(features, regions, options);
+      if (!tower.maskEmbeddings) {
+        throw new VillaError("InvalidArgument", "This tower has no patch tokens that masks could select.");
+      }
+      return tower.maskEmbeddings(features, regions, options);
+    });
     return l2Normalize(embeddings.length === 1 ? embeddings[0]! : tf.concat2d(embeddings, 0));
   });
 }

@@ -98,6 +98,7 @@ function sliceGroup({ images, regions }: ImageGroup, start: number, end: number)
       imageWidth: regions.imageWidth,
       boxes: rows.flatMap((row) => [0, 1, 2, 3].map((side) => regions.boxes[row * 4 + side]!)),
       imageIndex: rows.map((row) => regions.imageIndex[row]! - start),
+      masks: regions.masks && rows.map((row) => regions.masks![row]!),
     },
   };
 }

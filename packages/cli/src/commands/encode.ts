@@ -11,7 +11,8 @@ import {
 } from "@villa/command-kit";
 import { type Box, type ProgressListener, type RgbImage, type TensorData, VillaError } from "@villa/data";
 import type { ImageEncoder, TextTower } from "@villa/encoders";
-import { InvalidArgumentError, Option } from "commander";
+import { InvalidArgumentError } from "commander";
+import { regionsOption } from "./regions-option.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface EncodeFlags extends CommonFlags, RuntimeFlags {
@@ -20,7 +21,7 @@ interface EncodeFlags extends CommonFlags, RuntimeFlags {
   readonly image?: string | undefined;
   readonly box: readonly Box[];
   readonly text: readonly string[];
-  readonly regions: "roi-align" | "crop" | "mask";
+  readonly regions?: "roi-align" | "crop" | "mask" | undefined;
   readonly context?: number | undefined;
   readonly imageSize?: number | undefined;
   readonly dimension: number;
@@ -45,14 +46,7 @@ export const registerEncode: RegisterCommand = (program, context) => {
     .option("--image <file>", "a picture")
     .option("--box <x0,y0,x1,y1>", "a region of the picture in pixels; may be repeated", addBox, [])
     .option("--text <text>", "may be repeated", (text: string, others: readonly string[]) => [...others, text], [])
-    .addOption(
-      new Option(
-        "--regions <how>",
-        "cut boxes from the feature map or from the picture, or average the patches they cover",
-      )
-        .choices(["roi-align", "crop", "mask"])
-        .default("roi-align"),
-    )
+    .addOption(regionsOption("how boxes are embedded"))
     .option("--context <share>", "share of a crop's side that is added around it", anyNumber)
     .option("--image-size <pixels>", "side to which pictures with boxes are scaled", wholeNumber)
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)

@@ -16,6 +16,7 @@ import { type ProgressListener, type Shard, VillaError } from "@villa/data";
 import { Option } from "commander";
 import type { EvaluateFlags, EvaluationTask } from "../evaluate/task.ts";
 import { tasks } from "../evaluate/tasks.ts";
+import { regionsOption } from "./regions-option.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 type Flags = EvaluateFlags & CommonFlags & RuntimeFlags & ShardFlags;
@@ -34,6 +35,7 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
     .option("--checkpoint <file>", "checkpoint of stage2; CLIP weights (zero-shot); or `embeddings`, the dataset's own")
     .option("--split <name>", "which images", "test")
     .option("--weights <file>", "CLIP weights of the text side, when they have moved")
+    .addOption(regionsOption("how regions are embedded"))
     .option("--truth <file>", "detection: annotations in COCO's or LVIS's format (default: the dataset's own truth)")
     .option("--detections <file>", "detection: results of any detector, in COCO's format, instead of a model")
     .addOption(
@@ -187,7 +189,7 @@ function describe({
 
 /** A shard's share of the work: embeddings of its images, which the run that merges scores. */
 async function embedShard(
-  { dataDir, checkpoint, split, weights }: Flags,
+  { dataDir, checkpoint, split, weights, regions }: Flags,
   shard: Shard,
   onProgress: ProgressListener,
   signal: AbortSignal,
@@ -195,8 +197,8 @@ async function embedShard(
   const { openDataset } = await import("@villa/data/node");
   const { openModel, RegionIndex } = await import("@villa/vlm/node");
   const dataset = await openDataset(dataDir!);
-  const index = await RegionIndex.open(dataset, checkpoint!, { split, onProgress, signal });
-  const model = await openModel(checkpoint!, { weights, onProgress, signal });
+  const index = await RegionIndex.open(dataset, checkpoint!, { split, regions, onProgress, signal });
+  const model = await openModel(checkpoint!, { weights, regions, onProgress, signal });
   try {
     return { embeddedImages: await index.fill(model.image, { shard, onProgress, signal }) };
   } finally {

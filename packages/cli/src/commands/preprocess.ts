@@ -13,6 +13,7 @@ import {
 } from "@villa/command-kit";
 import { isVillaError, VillaError } from "@villa/data";
 import { Option } from "commander";
+import { regionsOption } from "./regions-option.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
@@ -22,7 +23,7 @@ interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly context?: number | undefined;
   readonly imageSize?: number | undefined;
   readonly weights?: string | undefined;
-  readonly regions: "roi-align" | "crop" | "mask";
+  readonly regions?: "roi-align" | "crop" | "mask" | undefined;
   readonly dimension: number;
   readonly seed: number;
   readonly format: "original" | "safetensors";
@@ -42,14 +43,7 @@ export const registerPreprocess: RegisterCommand = (program, context) => {
     .option("--encoder <which>", encoderHelp, "clip-rn50")
     .option("--text-encoder <which>", textEncoderHelp, "auto")
     .option("--weights <file>", "CLIP weights: RN50.pt, a torch state dict or safetensors (default: download RN50.pt)")
-    .addOption(
-      new Option(
-        "--regions <how>",
-        "cut regions from the feature map or from the image, or average the patches they cover",
-      )
-        .choices(["roi-align", "crop", "mask"])
-        .default("roi-align"),
-    )
+    .addOption(regionsOption("how regions are embedded"))
     .option("--context <share>", "share of a crop's side that is added around it", anyNumber)
     .option("--image-size <pixels>", "side to which images are scaled (default: the encoder's own)", wholeNumber)
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)

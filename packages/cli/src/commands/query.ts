@@ -11,6 +11,7 @@ import {
 } from "@villa/command-kit";
 import type { Command } from "commander";
 import type { QueryHit } from "../retrieval/query.ts";
+import { regionsOption } from "./regions-option.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface RetrievalFlags extends CommonFlags, RuntimeFlags {
@@ -23,7 +24,7 @@ interface QueryFlags extends RetrievalFlags {
   readonly dataDir?: string | undefined;
   readonly text?: string | undefined;
   readonly image?: string | undefined;
-  readonly regions: string;
+  readonly regions?: string | undefined;
   readonly top: number;
   readonly perImage?: boolean | undefined;
   readonly out?: string | undefined;
@@ -32,6 +33,7 @@ interface QueryFlags extends RetrievalFlags {
 interface AnnotateFlags extends RetrievalFlags {
   readonly dataDir: string;
   readonly out: string;
+  readonly regions?: "roi-align" | "crop" | "mask" | undefined;
   readonly top: number;
   readonly minScore?: number | undefined;
   readonly pictures: number;
@@ -45,7 +47,10 @@ export const registerQuery: RegisterCommand = (program, context) => {
     .option("--data-dir <folder>", "the dataset whose regions are ranked")
     .option("--text <text>", "what to look for")
     .option("--image <file>", "with --text: where in this picture; alone: regions of the dataset that look like it")
-    .option("--regions <rule>", "how --image is divided: full or grid:3x3", "grid:3x3")
+    .option(
+      "--regions <rule>",
+      "with --image and --text: how the picture is divided, full or grid:3x3 (default: grid:3x3); else how the dataset's regions are embedded, roi-align, crop or mask (default: as the checkpoint was trained, else roi-align)",
+    )
     .option("--top <n>", "number of answers", wholeNumber, 10)
     .option("--per-image", "only the best region of each image")
     .option("--out <file>", "draw the answers into FILE.png or FILE.html")
@@ -90,6 +95,7 @@ Examples:
     .description("write the best attributes of every region of a dataset")
     .requiredOption("--data-dir <folder>", "the dataset")
     .requiredOption("--out <file>", "FILE.jsonl, FILE.csv, FILE.json (COCO), or FILE.html: a page for corrections")
+    .addOption(regionsOption("how regions are embedded"))
     .option("--top <n>", "attributes written for each region", wholeNumber, 3)
     .option("--pictures <n>", "images on a page for corrections", wholeNumber, 24)
     .option("--min-score <number>", "leave out attributes whose score is below this", anyNumber)

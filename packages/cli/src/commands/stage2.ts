@@ -38,6 +38,11 @@ export const registerStage2: RegisterCommand = (program, context) => {
           table([["epoch", "loss", "val loss", "learning rate", ""], ...rows]),
           "",
           `${counted(result.pairs, "pair")} of ${counted(result.images, "image")}${result.skippedImages > 0 ? ` (${result.skippedImages} without any were skipped)` : ""}, ${result.parameters} parameters${result.stoppedEarly ? ", stopped early" : ""}`,
+          ...(result.unusedMasks > 0
+            ? [
+                `Regions are their boxes here, though ${result.unusedMasks} of them have a mask; model.regions=mask uses these, with a vision transformer.`,
+              ]
+            : []),
           result.bestCheckpoint,
         ].join("\n");
       },

@@ -38,7 +38,9 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
     const frameOf = new Map(images.map(({ row, frame }) => [row.imageId, frame]));
     const embedded = await scorer.embedBoxes((row) => {
       const frame = frameOf.get(row.imageId);
-      return frame ? proposals.boxesOf(frame).map((box) => stored(box, frame, row)) : [];
+      if (!frame) return [];
+      const boxes = proposals.boxesOf(frame);
+      return boxes === row.regionCoord ? boxes : boxes.map((box) => stored(box, frame, row));
     });
     const cosines = await scorer.cosines(embedded, texts);
     const categories = truth.categories.map(({ id }) => id);

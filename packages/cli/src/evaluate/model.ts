@@ -28,8 +28,8 @@ export async function withScorer<T>(
       "The dataset's own embeddings know no other boxes and texts; use --task retrieval, or give a checkpoint.",
     );
   }
-  const { split, weights } = flags;
-  const scorer = await openScorer({ dataDir, checkpoint, split, weights, onProgress, signal });
+  const { split, weights, regions } = flags;
+  const scorer = await openScorer({ dataDir, checkpoint, split, weights, regions, onProgress, signal });
   const embedBoxes: RegionScorer["embedBoxes"] = async (boxesOf) => {
     const embeddings = await scorer.embedBoxes(boxesOf);
     checkEmbeddings(embeddings, checkpoint);
@@ -95,7 +95,8 @@ export function modelSettings(
   { dataset }: Pick<SplitImages, "dataset">,
   prompts: Readonly<Record<string, readonly string[]>>,
 ): Record<string, unknown> {
-  return { dataset: dataset.directory, split: flags.split, prompts, groupBy: flags.groupBy };
+  const { split, regions, groupBy } = flags;
+  return { dataset: dataset.directory, split, regions, prompts, groupBy };
 }
 
 /** The sentences of each class by its name. */

@@ -12,13 +12,14 @@ const ks = [1, 5, 10];
 /** `villa evaluate --task retrieval`: regions ↔ attributes, and images ↔ their texts where there is a model for both. */
 export async function retrieval(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
   const { dataDir, checkpoint } = modelFlags(flags);
-  const { split, weights, merge } = flags;
+  const { split, weights, regions: how, merge } = flags;
   const { onProgress, signal, withPage } = context;
   const embedded = await embedForEvaluation({
     dataDir,
     checkpoint,
     split,
     weights,
+    regions: how,
     indexed: merge,
     onProgress,
     signal,

@@ -1,10 +1,11 @@
 import type { ProgressListener } from "@villa/data";
+import type { RegionOptions } from "@villa/encoders";
 import type { Evidence, IouType, SampleNumbers } from "@villa/metrics";
 import type { Markup } from "../report/html.ts";
 import type { DetectionProtocol, DetectionRules } from "./detection-measure.ts";
 
 /** Flags of `villa evaluate`. */
-export interface EvaluateFlags {
+export interface EvaluateFlags extends Pick<RegionOptions, "regions"> {
   readonly task: string;
   readonly dataDir?: string | undefined;
   readonly checkpoint?: string | undefined;

@@ -1,7 +1,7 @@
 import type { EvaluationTask, TaskFlag } from "./task.ts";
 
 /** What every model needs. */
-const model: readonly TaskFlag[] = ["dataDir", "checkpoint", "split", "weights"];
+const model: readonly TaskFlag[] = ["dataDir", "checkpoint", "split", "weights", "regions"];
 
 /** A task is its file and an entry here. */
 export const tasks: readonly EvaluationTask[] = [
@@ -40,7 +40,8 @@ export const tasks: readonly EvaluationTask[] = [
   {
     name: "retrieval",
     about: "regions ↔ attributes (R-Precision, Precision@k, Recall@k), images ↔ texts (Recall@k)",
-    flags: ({ checkpoint }) => (checkpoint === "embeddings" ? model : [...model, "shard", "merge"]),
+    flags: ({ checkpoint }) =>
+      checkpoint === "embeddings" ? model.filter((name) => name !== "regions") : [...model, "shard", "merge"],
     run: async (flags, context) => (await import("./retrieval.ts")).retrieval(flags, context),
   },
 ];

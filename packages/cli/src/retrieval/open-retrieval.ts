@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type ImageAnnotation, type ProgressListener, readFeather } from "@villa/data";
 import { type Dataset, openDataset, readFileBytes } from "@villa/data/node";
+import type { RegionOptions } from "@villa/encoders";
 import { sourcesFile } from "@villa/ingest/node";
 import { type IndexedPart, openModel, RegionIndex, type VisionLanguageModel } from "@villa/vlm/node";
 
@@ -15,7 +16,7 @@ export interface Retrieval {
 }
 
 /** A dataset and a model that ranks its regions. */
-export interface RetrievalOptions {
+export interface RetrievalOptions extends Pick<RegionOptions, "regions"> {
   /** Dataset folder. */
   readonly dataDir: string;
   /** A model of Stage 2, CLIP's weights, or a model of Stage 1: its run's folder, or its `last.pkl`. */
@@ -30,10 +31,10 @@ export interface RetrievalOptions {
 
 /** Opens everything and embeds what has not been embedded before. The caller disposes the model. */
 export async function openRetrieval(options: RetrievalOptions): Promise<Retrieval> {
-  const { dataDir, checkpoint, split, weights, onProgress, signal } = options;
+  const { dataDir, checkpoint, split, weights, regions, onProgress, signal } = options;
   const dataset = await openDataset(dataDir);
-  const index = await RegionIndex.open(dataset, checkpoint, { split, onProgress, signal });
-  const model = await openModel(checkpoint, { weights, onProgress, signal });
+  const index = await RegionIndex.open(dataset, checkpoint, { split, regions, onProgress, signal });
+  const model = await openModel(checkpoint, { weights, regions, onProgress, signal });
   try {
     await index.fill(model.image, { onProgress, signal });
     return { dataset, model, index, sources: await readSources(dataDir) };

@@ -9,14 +9,17 @@ import { requireNumbers } from "./require-numbers.ts";
 import { isStage1Model, scoreByStage1 } from "./stage1-scores.ts";
 
 /** What {@link query} is asked. */
-export interface QueryOptions extends Omit<RetrievalOptions, "dataDir"> {
+export interface QueryOptions extends Omit<RetrievalOptions, "dataDir" | "regions"> {
   /** The dataset whose regions are ranked; not needed for `text` about one `image`. */
   readonly dataDir?: string | undefined;
   /** What to look for. */
   readonly text?: string | undefined;
   /** A picture of its own: with a text, its regions are ranked; without one, the dataset's regions that look like it. */
   readonly image?: string | undefined;
-  /** Regions of that picture. Default `grid:3x3`. */
+  /**
+   * With a text about one picture, how that is divided: default `grid:3x3`. Else how the dataset's regions are embedded:
+   * default as the checkpoint was trained, or `roi-align`.
+   */
   readonly regions?: string | undefined;
   /** Number of answers. Default 10. */
   readonly top?: number | undefined;
@@ -80,8 +83,9 @@ async function answered(options: QueryOptions): Promise<QueryResult> {
   if (dataDir === undefined) {
     throw new VillaError("InvalidArgument", "Give --data-dir: the dataset whose regions are ranked.");
   }
+  const regions = embeddingOf(options.regions);
   const picture = image === undefined ? undefined : await readPicture(image);
-  const { dataset, model, index, sources } = await openRetrieval({ ...options, dataDir });
+  const { dataset, model, index, sources } = await openRetrieval({ ...options, dataDir, regions });
   try {
     const unknown = model.text.family === "hashed" ? unknownWords(text ?? "", dataset.annotations) : [];
     requireKnownWord(text, unknown);
@@ -101,6 +105,15 @@ async function answered(options: QueryOptions): Promise<QueryResult> {
 
 const defaultTop = 10;
 
+/** @throws VillaError `InvalidArgument` for another word than how regions are embedded */
+function embeddingOf(regions: string | undefined): RetrievalOptions["regions"] {
+  if (regions === undefined || regions === "roi-align" || regions === "crop" || regions === "mask") return regions;
+  throw new VillaError(
+    "InvalidArgument",
+    `--regions takes roi-align, crop or mask for the regions of a dataset, not "${regions}"; full and grid:3x3 divide the picture that --text asks about.`,
+  );
+}
+
 /** Ranks the regions of a dataset by the attributes that a text names, each by its own head. */
 async function queryStage1(options: QueryOptions): Promise<QueryResult> {
   const { dataDir, text, image, top = defaultTop } = options;
@@ -110,16 +123,19 @@ async function queryStage1(options: QueryOptions): Promise<QueryResult> {
       "A model of Stage 1 answers --text about the regions of --data-dir; for --image take a model of Stage 2.",
     );
   }
-  const { dataset, rows, sources, attributes, scores } = await scoreByStage1({ ...options, dataDir }, (own, known) => {
-    const named = new AttributeMentions(own.vocabulary).find(text).filter((name) => known.includes(name));
-    if (named.length > 0) return named;
-    const shown =
-      known.length > 20 ? `${known.slice(0, 20).join(", ")} and ${known.length - 20} more` : known.join(", ");
-    throw new VillaError(
-      "InvalidArgument",
-      `A model of Stage 1 knows its attributes alone, and "${text}" names none of them: ${shown}.`,
-    );
-  });
+  const { dataset, rows, sources, attributes, scores } = await scoreByStage1(
+    { ...options, dataDir, regions: embeddingOf(options.regions) },
+    (own, known) => {
+      const named = new AttributeMentions(own.vocabulary).find(text).filter((name) => known.includes(name));
+      if (named.length > 0) return named;
+      const shown =
+        known.length > 20 ? `${known.slice(0, 20).join(", ")} and ${known.length - 20} more` : known.join(", ");
+      throw new VillaError(
+        "InvalidArgument",
+        `A model of Stage 1 knows its attributes alone, and "${text}" names none of them: ${shown}.`,
+      );
+    },
+  );
   const mean = scores[0]!.map((_, region) => scores.reduce((sum, each) => sum + each[region]!, 0) / scores.length);
   // One number a region is an embedding of one dimension.
   const ranked = await rankRegions([{ rows, regions: mean }], Float32Array.of(1), { ...options, top });

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type ImageAnnotation, openSafetensors, openStateDict } from "@villa/data";
+import { type ImageAnnotation, openSafetensors, openStateDict, VillaError } from "@villa/data";
 import {
   type Dataset,
   fileSource,
@@ -48,12 +48,19 @@ export interface Stage1Scores {
  * Scores the regions of a dataset by a model of Stage 1, from the embeddings that `villa preprocess` has made.
  *
  * @param choose the attributes to score, out of those that the model knows; default all
- * @throws VillaError `NotFound` without embeddings, a model or the split, `Mismatch` when they do not fit each other
+ * @throws VillaError `NotFound` without embeddings, a model or the split, `Mismatch` when they do not fit each other,
+ *   `InvalidArgument` where `regions` asks for other embeddings
  */
 export async function scoreByStage1(
-  { dataDir, checkpoint, split, onProgress, signal }: RetrievalOptions,
+  { dataDir, checkpoint, split, regions: how, onProgress, signal }: RetrievalOptions,
   choose: (dataset: Dataset, known: readonly string[]) => readonly string[] = (_, known) => known,
 ): Promise<Stage1Scores> {
+  if (how !== undefined) {
+    throw new VillaError(
+      "InvalidArgument",
+      "A model of Stage 1 ranks the embeddings that villa preprocess has made; give --regions there.",
+    );
+  }
   const dataset = await openDataset(dataDir);
   const rows = requireRows(dataset, split);
   const { attributes: known, dimension, values: attributeEmbeddings } = await readAttributeEmbeddings(dataDir);

@@ -59,11 +59,14 @@ export interface TextSide extends TowerDescription {
 export interface ModelDescription {
   readonly image: TowerDescription;
   readonly text: TextSide;
+  /** How regions were embedded in training; absent: `roi-align`. */
+  readonly regions?: RegionOptions["regions"];
 }
 
 /**
  * Opens an encoder by whatever names one: an entry of the registry (`pixels`, `clip-rn50`), a model's folder, a file of
- * weights, or a checkpoint of Stage 2. Files are told apart by what is in them, not by what they are called.
+ * weights, or a checkpoint of Stage 2. Files are told apart by what is in them, not by what they are called. A checkpoint
+ * embeds regions as it was trained to, unless `regions` says otherwise.
  *
  * @throws VillaError `NotFound`, `Unsupported` naming what was found and what is known, `Mismatch`, `InvalidFile`
  */
@@ -214,8 +217,8 @@ async function withText(
 
 async function openCheckpoint(path: string, options: OpenEncoderOptions): Promise<OpenedEncoder> {
   const { tensors, extra } = await loadCheckpoint(path);
-  const { image: side, text: textSide } = modelDescription(extra?.model, path);
-  const image = await loadImageEncoder({ ...options, ...side, trainable: true });
+  const { image: side, text: textSide, regions } = modelDescription(extra?.model, path);
+  const image = await loadImageEncoder({ ...options, regions: options.regions ?? regions, ...side, trainable: true });
   try {
     restoreVariables(image.tower!.parameters as ReadonlyMap<string, tf.Variable>, tensors);
     const { textEncoder = "auto", seed = 23, onProgress, signal } = options;

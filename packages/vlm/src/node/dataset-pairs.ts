@@ -2,7 +2,7 @@ import { type ArgumentRule, checkArgument, datasetTexts, VillaError } from "@vil
 import type { Dataset } from "@villa/data/node";
 import type { PictureInput } from "@villa/encoders";
 import { contrastiveBatch } from "../batch.ts";
-import { type ImagePairs, imagePairs, type PairMode } from "../pairs.ts";
+import { type ImagePairs, imagePairs, type PairMode, type RegionShape } from "../pairs.ts";
 import type { SentenceEmbeddings } from "../text-embeddings.ts";
 import type { ContrastiveData } from "../train.ts";
 import { digestPairs } from "./stage2-fingerprint.ts";
@@ -27,6 +27,7 @@ export const datasetRule: ArgumentRule = {
  * The region-text pairs of a split; images are read when a batch asks for them.
  *
  * @param input how the tower takes pictures
+ * @param regions boxes, or masks where there are any; default boxes
  * @throws VillaError `NotFound` when `pairs` is "mapping" and Stage 1 has not written the split's mapping; `Mismatch`
  *   when the mapping belongs to another dataset
  */
@@ -36,18 +37,20 @@ export async function splitPairs(
   mode: PairMode,
   embeddings: SentenceEmbeddings,
   input?: PictureInput,
+  regions: RegionShape = "roi-align",
 ): Promise<SplitPairs> {
   checkArgument("dataset", dataset, datasetRule);
   checkArgument("split", split, "text");
   checkArgument("mode", mode, "'mapping' | 'image' | 'oracle'");
   checkArgument("embeddings", embeddings, { dimension: "count", rows: "Map", prepare: "function", embed: "function" });
   checkArgument("input?", input, { regions: "object", whole: "object", resample: "text", smallest: "number" });
+  checkArgument("regions?", regions, "'roi-align' | 'mask'");
 
   const rows = mode === "mapping" ? await checkedMappings(dataset, split) : dataset.rows(split);
   const texts = datasetTexts(dataset.vocabulary);
   const usable: { row: (typeof rows)[number]; pairs: ImagePairs }[] = [];
   for (const row of rows) {
-    const pairs = imagePairs(row, mode, { texts });
+    const pairs = imagePairs(row, mode, { texts, regions });
     if (pairs.boxes.length > 0) usable.push({ row, pairs });
   }
   await embeddings.prepare(usable.flatMap(({ pairs }) => pairs.sentences.flat()));

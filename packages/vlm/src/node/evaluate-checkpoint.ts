@@ -14,7 +14,7 @@ import {
   readRegionEmbeddings,
   requireRows,
 } from "@villa/data/node";
-import { attributeEmbeddings } from "@villa/encoders";
+import { attributeEmbeddings, type RegionOptions } from "@villa/encoders";
 import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "@villa/metrics";
 import { backendScores } from "../backend-scores.ts";
 import { embedSplit, normalizeRows, regionLabels } from "../evaluate.ts";
@@ -24,7 +24,7 @@ import { openModel, type VisionLanguageModel } from "./model.ts";
 import { RegionIndex } from "./region-index.ts";
 
 /** What {@link evaluateCheckpoint} evaluates. */
-export interface EvaluateOptions {
+export interface EvaluateOptions extends Pick<RegionOptions, "regions"> {
   readonly dataDir: string;
   /** A Stage 2 checkpoint, CLIP weights (zero-shot), or "embeddings": the dataset's own region_embs, as a floor. */
   readonly checkpoint: string;
@@ -100,6 +100,7 @@ const evaluateRule: ArgumentRule = {
   "split?": "text",
   "ks?": "numbers",
   "weights?": "text",
+  "regions?": "'roi-align' | 'crop' | 'mask'",
   "indexed?": "boolean",
   "examples?": { regions: "count", images: "count" },
   "onProgress?": "function",
@@ -211,13 +212,13 @@ async function modelEmbeddings(
   options: EvaluateOptions,
   { dataset, rows, vocabulary }: Pick<EmbeddedSplit, "dataset" | "rows" | "vocabulary">,
 ): Promise<Embedded> {
-  const { checkpoint, weights, indexed, split = "test", onProgress, signal } = options;
-  const model = await openModel(checkpoint, { weights, onProgress, signal });
+  const { checkpoint, weights, regions: how, indexed, split = "test", onProgress, signal } = options;
+  const model = await openModel(checkpoint, { weights, regions: how, onProgress, signal });
   try {
     const dimension = model.image.dimension;
     const attributes = await vocabularyEmbeddings(model, vocabulary);
     if (indexed) {
-      const index = await RegionIndex.open(dataset, checkpoint, { split, onProgress, signal });
+      const index = await RegionIndex.open(dataset, checkpoint, { split, regions: how, onProgress, signal });
       index.requireComplete();
       return { regions: await index.regions(), attributes, dimension };
     }

@@ -69,6 +69,7 @@ export async function exportHuggingFace(
   const { image, text, textSide } = await openEncoder(checkpoint, { textWeights: weights, onProgress, signal });
   let model: HuggingFaceModel;
   let contextLength = 0;
+  const isMasked = image.options.regions === "mask";
   try {
     if (!(image.tower instanceof VisionTransformer)) {
       throw new VillaError(
@@ -102,7 +103,7 @@ export async function exportHuggingFace(
     const source = await openEncoderFiles(textSide!.source!, { onProgress, signal });
     files.push(...(await copyTokenizer(source, folder, contextLength)));
   }
-  await write("README.md", readme(model, onnx));
+  await write("README.md", readme(model, onnx, isMasked));
   const models = Object.entries(model.onnx).flatMap(([name, make]) =>
     onnx.map((precision) => ({ name, precision, make })),
   );
@@ -188,6 +189,7 @@ const inJavaScript = "@huggingface/transformers";
 function readme(
   { architecture, hasText, onnx, config }: HuggingFaceModel,
   precisions: readonly OnnxPrecision[],
+  isMasked: boolean,
 ): string {
   const texts = hasText ? "" : "\nThe text side is not part of this folder: it has no class beside this image tower.\n";
   const models = Object.keys(onnx).flatMap((name) =>
@@ -199,6 +201,9 @@ function readme(
   const patches = isDino
     ? "`last_hidden_state` holds the class token, registers and the patch tokens"
     : "`patch_embeds` of the vision model [pictures, patches, d] is the map that regions are cut from, in the space of the whole picture's vector";
+  const cut = isMasked
+    ? "It was trained on their means over masks: give `--regions mask` to `villa preprocess --encoder THIS-FOLDER`, `villa encode`, `evaluate`, `query` and `annotate`, which take boxes otherwise."
+    : "`villa preprocess --encoder THIS-FOLDER` and `villa encode` cut them.";
   return `---
 library_name: transformers
 tags: [villa]
@@ -223,6 +228,6 @@ const model = await ${architecture}.from_pretrained("this-folder", { dtype: "fp3
 |---|---|
 ${models.join("\n")}
 
-Regions: ${patches}. \`villa preprocess --encoder THIS-FOLDER\` and \`villa encode\` cut them.
+Regions: ${patches}. ${cut}
 `;
 }

@@ -30,9 +30,15 @@ export async function exportModel(checkpoint: string, path: string): Promise<Exp
   const model = await openModel(checkpoint);
   try {
     const { tower } = model.image;
+    const isOnnx = /\.onnx$/i.test(path);
+    if (isOnnx && model.image.options.regions === "mask") {
+      throw new VillaError(
+        "Unsupported",
+        `${checkpoint} was trained on masks (model.regions=mask), and the ONNX file takes boxes; give a name that ends in .pth, or export it with --format hf.`,
+      );
+    }
     if (!tower) throw new VillaError("InvalidArgument", `${checkpoint} holds no image tower that can be exported.`);
     const stateDict = await tower.stateDict();
-    const isOnnx = /\.onnx$/i.test(path);
     await atomicWriteFile(path, isOnnx ? regionEncoder(tower, stateDict) : saveTorch(stateDict));
     return { imageSize: tower.input.regions.size };
   } finally {

@@ -5,6 +5,7 @@ import {
   type ImageEncoder,
   type ImageTower,
   loadImageEncoder,
+  type RegionOptions,
   type TextTower,
   type TowerDescription,
 } from "@villa/encoders";
@@ -63,11 +64,15 @@ export async function initialModel(config: Stage2Config, hub: OpenModelOptions =
       config: { width, layers, embedDim },
       seed,
       trainable: true,
+      regions: model.regions,
     });
     return trainable(image, await openTextTower("hashed", { dimension: embedDim, seed }), undefined);
   }
   const path = model.encoder ?? resolveWeights(model.weights!, config.dataDir);
-  const { image, text, textSide } = await openEncoder(path, { trainable: true, textEncoder, seed, ...hub });
+  const { image, text, textSide } = await openEncoder(path, {
+    ...{ trainable: true, textEncoder, seed, regions: model.regions },
+    ...hub,
+  });
   if (text) return trainable(image, text, textSide);
   return trainable(image, await openTextTower("hashed", { dimension: image.dimension, seed }), undefined);
 }
@@ -75,17 +80,23 @@ export async function initialModel(config: Stage2Config, hub: OpenModelOptions =
 /**
  * Opens a trained model: a Stage 2 checkpoint, or an encoder as it is (zero-shot), whatever the file is called.
  *
- * @param options `weights`: where the text side's weights are now, when the checkpoint needs them
+ * @param options `weights`: where the text side's weights are now, when the checkpoint needs them; `regions`: how regions
+ *   are embedded, default as the checkpoint was trained, or `roi-align` for an encoder as it is
  */
 export async function openModel(
   path: string,
-  options: OpenModelOptions & { readonly weights?: string | undefined } = {},
+  options: OpenModelOptions & Pick<RegionOptions, "regions"> & { readonly weights?: string | undefined } = {},
 ): Promise<VisionLanguageModel> {
   checkArgument("path", path, "text");
-  checkArgument("options?", options, { "weights?": "text", "onProgress?": "function", "signal?": "object" });
-  const { weights, ...hub } = options;
+  checkArgument("options?", options, {
+    "weights?": "text",
+    "regions?": "'roi-align' | 'crop' | 'mask'",
+    "onProgress?": "function",
+    "signal?": "object",
+  });
+  const { weights, regions, ...hub } = options;
 
-  const { image, text } = await openEncoder(path, { textWeights: weights, ...hub });
+  const { image, text } = await openEncoder(path, { textWeights: weights, regions, ...hub });
   return joined(image, text ?? (await openTextTower("hashed", { dimension: image.dimension })));
 }
 
@@ -113,7 +124,9 @@ function trainable(image: ImageEncoder, text: TextTower, side: TextSide | undefi
   const model = joined(image, text);
   const { tower } = image;
   if (tower && tower.trainableVariables().size > 0) {
-    return { ...model, tower, description: { image: tower.description, text: side ?? text.description } };
+    // Boxes are the rule, which checkpoints of earlier versions do not mention.
+    const regions = image.options.regions === "mask" ? "mask" : undefined;
+    return { ...model, tower, description: { image: tower.description, text: side ?? text.description, regions } };
   }
   model.dispose();
   throw new VillaError("InvalidArgument", `The encoder ${image.name} cannot be trained.`);

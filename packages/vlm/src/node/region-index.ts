@@ -11,7 +11,7 @@ import {
   regionPartFormat,
   requireRows,
 } from "@villa/data/node";
-import type { ImageEncoder, ImageTower } from "@villa/encoders";
+import type { ImageEncoder, ImageTower, RegionOptions } from "@villa/encoders";
 import { hashEncoder } from "@villa/encoders/node";
 import { embedSplit } from "../evaluate.ts";
 import { datasetRule } from "./dataset-pairs.ts";
@@ -23,8 +23,8 @@ export interface IndexedPart {
   readonly regions: Float32Array;
 }
 
-/** How {@link RegionIndex.open} opens. */
-export interface OpenIndexOptions {
+/** How {@link RegionIndex.open} opens: `regions` as the model is opened with. */
+export interface OpenIndexOptions extends Pick<RegionOptions, "regions"> {
   /** Default: all images. */
   readonly split?: string | undefined;
   /** Told of the download of a model on the hub. */
@@ -35,7 +35,7 @@ export interface OpenIndexOptions {
 /**
  * Embeddings of a dataset's regions by a trained model, kept in the folder `region_index` of the dataset, or of villa's
  * cache where the dataset can only be read: made once, in shards if need be, and read part by part, so that memory does
- * not grow with the dataset. Other weights, boxes or splits
+ * not grow with the dataset. Other weights, boxes, masks, splits or `regions`
  * make an index of their own.
  */
 export class RegionIndex {
@@ -65,12 +65,14 @@ export class RegionIndex {
   static async open(
     dataset: Dataset,
     checkpoint: string,
-    { split, onProgress, signal }: OpenIndexOptions = {},
+    { split, regions, onProgress, signal }: OpenIndexOptions = {},
   ): Promise<RegionIndex> {
     const rows = requireRows(dataset, split);
     const key = createHash("sha256")
       .update(await hashEncoder(checkpoint, { onProgress, signal }))
       .update(annotationsFingerprint(rows))
+      // What the checkpoint itself says about regions is in its hash.
+      .update(regions ?? "")
       .digest("hex")
       .slice(0, 16);
     const parts = Array.from({ length: Math.ceil(rows.length / itemsPerPart) }, (_, part) =>

@@ -1,5 +1,6 @@
 import { type AttributeVocabulary, checkArgument, type ImageAnnotation, type ProgressListener } from "@villa/data";
 import { type Dataset, openDataset, requireRows } from "@villa/data/node";
+import type { RegionOptions } from "@villa/encoders";
 import type { Box } from "@villa/metrics";
 import { backendScores } from "../backend-scores.ts";
 import { embedSplit } from "../evaluate.ts";
@@ -8,7 +9,7 @@ import { classEmbeddings } from "../zero-shot/class-embeddings.ts";
 import { openModel } from "./model.ts";
 
 /** What {@link openScorer} opens. */
-export interface ScorerOptions {
+export interface ScorerOptions extends Pick<RegionOptions, "regions"> {
   readonly dataDir: string;
   /** A Stage 2 checkpoint, or weights that are used as they are (zero-shot). */
   readonly checkpoint: string;
@@ -27,7 +28,7 @@ export interface RegionScorer {
   readonly rows: readonly ImageAnnotation[];
   readonly dimension: number;
   /**
-   * @param boxesOf each image's boxes
+   * @param boxesOf each image's boxes; where it gives the row's own `regionCoord`, a model of masks sees their masks
    * @returns [boxes of all images, dimension] L2-normalised
    */
   embedBoxes(boxesOf: (row: ImageAnnotation) => readonly Box[]): Promise<Float32Array>;
@@ -52,14 +53,15 @@ export async function openScorer(options: ScorerOptions): Promise<RegionScorer> 
     checkpoint: "text",
     "split?": "text",
     "weights?": "text",
+    "regions?": "'roi-align' | 'crop' | 'mask'",
     "onProgress?": "function",
     "signal?": "object",
   });
 
-  const { dataDir, checkpoint, split = "test", weights, onProgress, signal } = options;
+  const { dataDir, checkpoint, split = "test", weights, regions, onProgress, signal } = options;
   const dataset = await openDataset(dataDir);
   const rows = requireRows(dataset, split);
-  const model = await openModel(checkpoint, { weights, onProgress, signal });
+  const model = await openModel(checkpoint, { weights, regions, onProgress, signal });
   const dimension = model.image.dimension;
   const sentences = new SentenceEmbeddings(model.encodeText, dimension);
   return {
@@ -68,7 +70,10 @@ export async function openScorer(options: ScorerOptions): Promise<RegionScorer> 
     rows,
     dimension,
     embedBoxes: (boxesOf) => {
-      const images = rows.map((row) => ({ ...row, regionCoord: boxesOf(row) }));
+      const images = rows.map((row) => {
+        const boxes = boxesOf(row);
+        return boxes === row.regionCoord ? row : { ...row, regionCoord: boxes, regionMasks: undefined };
+      });
       return embedSplit(model.image, images, (row) => dataset.readImage(row), { onProgress, signal });
     },
     embedClasses: (prompts) => classEmbeddings(model.encodeText, { prompts, dimension }),

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type EpochResult, snakeCaseKeys } from "@villa/core";
 import { folderCheckpoints, jsonlMetrics, RunFolder, readMetrics } from "@villa/core/node";
-import { checkArgument, type ProgressListener } from "@villa/data";
+import { checkArgument, type ImageAnnotation, type ProgressListener } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import { contrastiveSettings, type Stage2Config, stage2Config } from "../config.ts";
 import { SentenceEmbeddings } from "../text-embeddings.ts";
@@ -36,6 +36,8 @@ export interface Stage2Result {
   readonly images: number;
   readonly pairs: number;
   readonly skippedImages: number;
+  /** Regions of the training images that have a mask, of which only the box was used (`model.regions=roi-align`). */
+  readonly unusedMasks: number;
   readonly parameters: number;
 }
 
@@ -63,9 +65,10 @@ export async function runStage2(config: Stage2Config, options: Stage2RunOptions 
   const model = await initialModel(checked, { onProgress, signal });
   try {
     const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.embedDim);
-    const train = await splitPairs(dataset, "train", checked.pairs, embeddings, model.tower.input);
+    const { pairs, model: form } = checked;
+    const train = await splitPairs(dataset, "train", pairs, embeddings, model.tower.input, form.regions);
     const val = dataset.splits.includes("val")
-      ? await splitPairs(dataset, "val", checked.pairs, embeddings, model.tower.input)
+      ? await splitPairs(dataset, "val", pairs, embeddings, model.tower.input, form.regions)
       : undefined;
     const fingerprint = stage2Fingerprint(checked, train.digest);
     const run = await RunFolder.open({
@@ -100,11 +103,16 @@ export async function runStage2(config: Stage2Config, options: Stage2RunOptions 
       images: train.length,
       pairs: train.pairs,
       skippedImages: train.skippedImages,
+      unusedMasks: form.regions === "mask" || pairs === "image" ? 0 : maskCount(dataset.rows("train")),
       parameters: sizes.reduce((sum, size) => sum + size, 0),
     };
   } finally {
     model.dispose();
   }
+}
+
+function maskCount(rows: readonly ImageAnnotation[]): number {
+  return rows.reduce((sum, { regionMasks = [] }) => sum + regionMasks.filter((mask) => mask !== null).length, 0);
 }
 
 async function epochsOf(metrics: string): Promise<EpochResult[]> {

@@ -3,12 +3,13 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Fingerprint, fingerprintText } from "@villa/core";
 import { readCheckpointExtra } from "@villa/core/node";
+import { formatRleString } from "@villa/data";
 import type { Stage2Config } from "../config.ts";
 import type { ImagePairs } from "../pairs.ts";
 
 /** What must be equal for a run to go on from a checkpoint. More epochs, or more patience, change none of the past ones. */
 export function stage2Fingerprint(config: Stage2Config, pairsDigest: string): Fingerprint {
-  const { encoder, weights, trainable, ...sizes } = config.model;
+  const { encoder, weights, trainable, regions, ...sizes } = config.model;
   // The same weights may lie in another folder by now, and the sizes above them are not used.
   const start = encoder ?? weights;
   const model = start === null ? fingerprintText(sizes) : basename(start);
@@ -22,7 +23,7 @@ export function stage2Fingerprint(config: Stage2Config, pairsDigest: string): Fi
     batch_size: String(config.batchSize),
     micro_batch: String(config.microBatch),
     steps_per_epoch: String(config.stepsPerEpoch),
-    model: trainable === "all" ? model : `${model}, ${trainable}`,
+    model: [model, ...(trainable === "all" ? [] : [trainable]), ...(regions === "mask" ? ["masks"] : [])].join(", "),
     text_encoder: config.textEncoder,
     loss: fingerprintText(isPlainLoss ? { temp } : config.loss),
     optimizer: fingerprintText(schedule === "plateau" ? optimizer : config.optimizer),
@@ -37,9 +38,13 @@ export async function readStage2Fingerprint(folder: string): Promise<Fingerprint
   return (await readCheckpointExtra(path)).fingerprint as Fingerprint | undefined;
 }
 
-/** sha256 over the boxes and sentences of images, in order. */
+/** sha256 over the boxes, sentences and masks of images, in order. */
 export function digestPairs(images: readonly { readonly imageId: number; readonly pairs: ImagePairs }[]): string {
   const hash = createHash("sha256");
-  for (const { imageId, pairs } of images) hash.update(`${JSON.stringify([imageId, pairs.boxes, pairs.sentences])}\n`);
+  for (const { imageId, pairs } of images) {
+    const { boxes, sentences, masks } = pairs;
+    const own = masks?.map((mask) => mask && formatRleString(mask));
+    hash.update(`${JSON.stringify(own ? [imageId, boxes, sentences, own] : [imageId, boxes, sentences])}\n`);
+  }
   return hash.digest("hex");
 }
