@@ -81,7 +81,8 @@ async function openParquet(path: string): Promise<{
   const metadata = parquetMetadata(footer, { geoparquet: false });
   const rows = metadata.row_groups.reduce((sum, { num_rows }) => sum + num_rows, 0n);
   if (rows !== metadata.num_rows) throw new Error(`of ${metadata.num_rows} rows its groups have ${rows}`);
-  if (metadata.row_groups.some(({ num_rows }) => num_rows < 0n)) throw new Error("a group has a negative number of rows");
+  if (metadata.row_groups.some(({ num_rows }) => num_rows < 0n))
+    throw new Error("a group has a negative number of rows");
   return { file, metadata };
 }
 
