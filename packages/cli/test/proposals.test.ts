@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDataset } from "@villa/data/node";
@@ -95,6 +95,9 @@ test.each([
   const { code, err, out: said } = await villa("ingest", ...flags);
   expect(code, err).toBe(0);
   expect(said).toContain("Recall of the proposals: 100.0 % of 1 true box at an overlap of 0.5, 100.0 % at 0.75.");
+  const card = await readFile(join(out, "card.html"), "utf8");
+  expect(card).toContain('<section id="recall">');
+  expect(card.replaceAll(/<[^>]+>/g, " ").replaceAll(/\s+/g, " ")).toContain("0.5 1 100.0 % 0.75 1 100.0 %");
   const { annotations } = await openDataset(out);
   expect([annotations[0]!.regionCoord]).toEqual(found);
 });

@@ -196,7 +196,7 @@ function pathIn(bytes: Uint8Array): string | undefined {
 }
 
 /** A path, or what Hugging Face's tables hold: `{ bytes, path }`. */
-function imageOf(value: unknown, number: number): { image: string; bytes?: Uint8Array | undefined } {
+export function imageOf(value: unknown, number: number): { image: string; bytes?: Uint8Array | undefined } {
   if (typeof value === "string" && value.trim() !== "") return { image: value.trim() };
   if (value instanceof Uint8Array) {
     const path = pathIn(value);

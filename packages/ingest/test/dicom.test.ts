@@ -81,6 +81,61 @@ test("of several frames the middle one is taken, and a row may name another", as
   await expect(folder.ingest(table)).rejects.toThrow("its image names a frame, which only DICOM files have");
 });
 
+test("frames: a row for each with its text, its boxes and its split; a row that names one keeps it", async () => {
+  const folder = await scans(["frames", "rle-frames", "window"]);
+  const boxes = [[2, 2, 20, 20]];
+  const table = [
+    { ...row, image: "window.dcm", id: "w" },
+    { ...row, image: "frames.dcm", id: "f", boxes },
+    { ...row, image: "rle-frames.dcm#0", id: "one" },
+    { ...row, image: "rle-frames.dcm" },
+  ];
+  const path = await folder.jsonl(table);
+  const { rows: count } = await folder.ingest(path, { frames: "all" });
+  const counts = [files.frames!.frames.length, files["rle-frames"]!.frames.length];
+  expect(count).toBe(2 + counts[0]! + counts[1]!);
+  const dataset = await openDataset(folder.file("data"));
+  const sources = await readFeather(await readFile(folder.file("data", "sources.feather")));
+  const names = [...sources.column("source")] as string[];
+  const numbered = (name: string, frames: number) => Array.from({ length: frames }, (_, i) => `${name}#${i}`);
+  expect(names).toEqual([
+    ...["window.dcm", ...numbered("frames.dcm", counts[0]!), "rle-frames.dcm#0"],
+    ...numbered("rle-frames.dcm", counts[1]!),
+  ]);
+  expect([...sources.column("id")].slice(0, 3)).toEqual(["w", "f#0", "f#1"]);
+  for (const [i, frame] of numbered("frames.dcm", counts[0]!).entries()) {
+    const annotation = dataset.annotations[1 + i]!;
+    expect(annotation).toMatchObject({ regionCoord: boxes, text: dataset.annotations[0]!.text });
+    expect((await dataset.readImage(annotation)).data).toEqual((await readPicture(folder.file("images", frame))).data);
+  }
+  expect(new Set(dataset.annotations.map(({ split }) => split)).size).toBe(1); // one patient
+
+  // Bad rows are told by the number that the table has.
+  const bad = await folder.jsonl([...table, { ...row, image: "missing.dcm" }]);
+  await expect(folder.ingest(bad, { frames: "all", out: folder.file("bad") })).rejects.toThrow("row 4 (missing.dcm)");
+});
+
+describe("a window of one's own shows what pydicom shows through it", () => {
+  const { cases } = JSON.parse(readFileSync(join(fixtures, "windows.json"), "utf8")) as {
+    cases: { name: string; window: [number, number]; pixels: string }[];
+  };
+  test.each(cases)("$name: $window", async ({ name, window, pixels }) => {
+    const folder = await scans([name]);
+    await folder.ingest(await folder.jsonl([{ ...row, image: `${name}.dcm` }]), { image: { window } });
+    const dataset = await openDataset(folder.file("data"));
+    const { data } = await dataset.readImage(dataset.annotations[0]!);
+    expect([...data]).toEqual(planes(pixels));
+  });
+
+  test.each([[[100, 0]], [[Number.NaN, 10]], [[100]]])("%j is refused", async (window) => {
+    const folder = await scans(["window"]);
+    const refused = folder.ingest(await folder.jsonl([{ ...row, image: "window.dcm" }]), {
+      image: { window: window as unknown as [number, number] },
+    });
+    await expect(refused).rejects.toMatchObject({ code: "InvalidArgument" });
+  });
+});
+
 test("a group of the table's own comes before the patient", async () => {
   const folder = await scans(["window"]);
   await folder.ingest(await folder.jsonl([{ ...row, image: "window.dcm", group: "g" }]));

@@ -47,6 +47,8 @@ interface IngestFlags extends CommonFlags, ShardFlags {
   readonly imageFormat: "png" | "npz" | "keep";
   readonly maxSide?: number | undefined;
   readonly autoOrient?: boolean | undefined;
+  readonly window?: readonly [number, number] | undefined;
+  readonly frames: "middle" | "all";
   readonly encoding?: string | undefined;
   readonly limit?: number | undefined;
   readonly skipBad?: boolean | undefined;
@@ -112,7 +114,8 @@ Examples:
           uncertain: flags.uncertain,
           columns: { ...flags.columns, group: flags.groupBy ?? flags.columns?.group },
           split: parseSplitShares(flags.split),
-          image: { format: flags.imageFormat, ...given(flags, ["maxSide", "autoOrient"]) },
+          image: { format: flags.imageFormat, ...given(flags, ["maxSide", "autoOrient", "window"]) },
+          frames: flags.frames,
           shard,
           mergeOnly: flags.merge,
           onProgress: progress,
@@ -183,7 +186,17 @@ function withImageFlags(command: Command): void {
         .default("png"),
     )
     .option("--max-side <pixels>", "scale larger images down, boxes too", wholeNumber)
-    .option("--auto-orient", "turn photos as their EXIF orientation says; boxes count in the turned image");
+    .option("--auto-orient", "turn photos as their EXIF orientation says; boxes count in the turned image")
+    .option(
+      "--window <centre,width>",
+      "DICOM: grey levels that are told apart, e.g. --window=-600,1500 for lungs in CT (default: the file's own window)",
+      parseWindow,
+    )
+    .addOption(
+      new Option("--frames <which>", "DICOM files with several frames: the middle one, or a row for each")
+        .choices(["middle", "all"])
+        .default("middle"),
+    );
 }
 
 /** A number from 0 to 1. */
@@ -191,6 +204,13 @@ function fraction(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= 0 && value <= 1) return value;
   throw new InvalidArgumentError(`Give a number from 0 to 1, not "${text}".`);
+}
+
+/** `-600,1500` */
+function parseWindow(text: string): [number, number] {
+  const [centre, width, ...rest] = text.split(",").map((word) => (word.trim() === "" ? Number.NaN : Number(word)));
+  if (rest.length === 0 && Number.isFinite(centre) && Number.isFinite(width) && width! > 0) return [centre!, width!];
+  throw new InvalidArgumentError(`Give a centre and a width greater than 0, such as -600,1500; not "${text}".`);
 }
 
 /** `image=file,text=report` */

@@ -1,4 +1,5 @@
 import { basename, join } from "node:path";
+import { percent } from "@villa/command-kit";
 import { decodeImage, type ImageAnnotation, regionMasks } from "@villa/data";
 import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
 import { describeProblem, type IngestSummary } from "@villa/ingest/node";
@@ -38,7 +39,13 @@ function renderCard(directory: string, pictures: readonly Markup[], summary: Ing
     html`<h1>${name}</h1>
 <p class="lead">Data card, written by <code>villa ingest</code>.</p>
 <div class="figures">${headline.map(([count, what]) => html`<div><b>${count}</b><span>${what}</span></div>`)}</div>`,
-    ...[countsSection(summary), attributesSection(summary), examplesSection(pictures), problemsSection(summary)],
+    ...[
+      countsSection(summary),
+      recallSection(summary),
+      attributesSection(summary),
+      examplesSection(pictures),
+      problemsSection(summary),
+    ],
     goingOn(directory),
   ]);
 }
@@ -61,6 +68,16 @@ ${dataTable(
 <p class="soft">Sizes in pixels: ${shown.join(", ")}${distinctSizes > sizes.length ? `, and ${distinctSizes - sizes.length} more` : ""}.</p>
 <h3>Sample complexity: share of the images by their number of ${what}</h3>
 <div class="card"${narrow}>${trusted(barChart("Histogram of the complexity of samples", bars))}</div></section>`;
+}
+
+/** How well proposals find the true boxes, where a dataset has both. */
+function recallSection({ recall }: IngestSummary): Markup {
+  if (!recall) return html``;
+  const { boxes, found50, found75 } = recall;
+  const row = (overlap: string, found: number) => [overlap, found, `${percent(found / boxes)} %`];
+  return html`<section id="recall"><h2>Recall of the proposals</h2>
+<p>How many of the ${boxes} true ${boxes === 1 ? "box" : "boxes"} have a proposal that overlaps them so much. An object without a proposal cannot be found, whatever the model.</p>
+${dataTable(["overlap (IoU) of at least", "boxes found", "recall"], [row("0.5", found50), row("0.75", found75)])}</section>`;
 }
 
 function attributesSection(summary: IngestSummary): Markup {

@@ -16,6 +16,8 @@ export interface ImageOptions {
   readonly maxSide?: number | undefined;
   /** Turn images as their EXIF orientation says; boxes count in the turned image. */
   readonly autoOrient?: boolean | undefined;
+  /** Of DICOM's grey levels: centre and width of the values that are told apart, in place of the file's own window. */
+  readonly window?: readonly [centre: number, width: number] | undefined;
 }
 
 interface Size {
@@ -48,27 +50,33 @@ const mostPixels = 100_000_000;
  * change; PNG else.
  *
  * @param source path or the bytes of a file, in any format that libvips reads: JPEG, PNG, WebP, TIFF, AVIF, GIF; or DICOM,
- *   of which `#3` behind the path takes frame 3, counted from 0, instead of the middle one
+ *   of which `#3` behind the path, or `frame`, takes frame 3, counted from 0, instead of the middle one
  * @throws VillaError `InvalidFile` when it is missing or cannot be decoded completely
  */
 export async function storeImage(
-  source: { readonly image: string; readonly bytes?: Uint8Array | undefined; readonly folder: string },
+  source: {
+    readonly image: string;
+    readonly bytes?: Uint8Array | undefined;
+    readonly folder: string;
+    readonly frame?: number | undefined;
+  },
   dataset: string,
   id: number,
   options: ImageOptions,
 ): Promise<StoredImage> {
-  checkArgument("source", source, { image: "text", "bytes?": "bytes", folder: "text" });
+  checkArgument("source", source, { image: "text", "bytes?": "bytes", folder: "text", "frame?": "number" });
   checkArgument("dataset", dataset, "text");
   checkArgument("id", id, "number");
   checkArgument("options", options, {
     format: "'png' | 'npz' | 'keep'",
     "maxSide?": "number",
     "autoOrient?": "boolean",
+    "window?": "numbers",
   });
 
-  const { path: image, frame } = framePath(source.image);
+  const { path: image, frame = source.frame } = framePath(source.image);
   const input = source.bytes ?? pathInside(image, source.folder);
-  const dicom = await dicomOf(input, frame);
+  const dicom = await dicomOf(input, { frame, window: options.window });
   const picture = dicom ? await dicomPicture(dicom, options) : await decodePicture(input, options);
   const { width, height } = picture;
   const write = async (extension: string, contents: Uint8Array): Promise<StoredImage> => {
@@ -117,21 +125,24 @@ export async function readPicture(path: string): Promise<RgbImage> {
   checkArgument("path", path, "text");
 
   const named = framePath(path);
-  const dicom = await dicomOf(named.path, named.frame);
+  const dicom = await dicomOf(named.path, { frame: named.frame });
   const { width, height, pixels } = dicom ? await dicomPicture(dicom, {}) : await decodePicture(path, {}, path);
   return { width, height, channels: 3, data: planes(pixels) };
 }
 
 /** A frame of a DICOM file; undefined for any other kind of file, and for one that is not there. */
-async function dicomOf(input: string | Uint8Array, frame: number | undefined): Promise<DicomPicture | undefined> {
+async function dicomOf(
+  input: string | Uint8Array,
+  options: { readonly frame?: number | undefined; readonly window?: ImageOptions["window"] },
+): Promise<DicomPicture | undefined> {
   const start = typeof input === "string" ? await fileStart(input, 132).catch(() => new Uint8Array(0)) : input;
-  if (isDicom(start)) return readDicom(typeof input === "string" ? await readFileBytes(input) : input, frame);
-  if (frame === undefined) return undefined;
+  if (isDicom(start)) return readDicom(typeof input === "string" ? await readFileBytes(input) : input, options);
+  if (options.frame === undefined) return undefined;
   throw new VillaError("InvalidFile", "its image names a frame, which only DICOM files have");
 }
 
 /** `scan.dcm#3` */
-function framePath(image: string): { path: string; frame?: number | undefined } {
+export function framePath(image: string): { path: string; frame?: number | undefined } {
   const match = /^(.+\.(?:dcm|dicom|ima))#(\d{1,6})$/i.exec(image);
   return match ? { path: match[1]!, frame: Number(match[2]) } : { path: image };
 }
@@ -250,7 +261,7 @@ async function fileProblem(input: string | Uint8Array): Promise<string | undefin
   }
 }
 
-async function fileStart(path: string, length: number): Promise<Uint8Array> {
+export async function fileStart(path: string, length: number): Promise<Uint8Array> {
   const file = await open(path);
   try {
     const start = new Uint8Array(length);

@@ -5,6 +5,7 @@ import { proposalRecall, type RegionRule, ruledRegions } from "../regions.ts";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
 import { checkSize, convertRow } from "./convert-row.ts";
+import { type FrameRecord, frameRecords } from "./dicom/frame-rows.ts";
 import { forwardSlashes, type StoredImage, storeImage } from "./images.ts";
 import {
   type IngestedPart,
@@ -18,7 +19,6 @@ import {
 import { type MaskedRow, readMasks } from "./masks.ts";
 import { type GivenInput, type IngestInput, imagesFolder, minedFile, openInput, suggestedFile } from "./open-input.ts";
 import type { IngestOptions, Proposer } from "./options.ts";
-import type { TableRecord } from "./table/table-format.ts";
 
 /** What an ingestion did. `complete` is false after a shard: a run with `mergeOnly` has to join them. */
 export type IngestResult = {
@@ -49,7 +49,13 @@ export const ingestRule = {
   "language?": "text",
   "inflections?": "boolean",
   "uncertain?": "text",
-  "image?": { "format?": "'png' | 'npz' | 'keep'", "maxSide?": "number", "autoOrient?": "boolean" },
+  "image?": {
+    "format?": "'png' | 'npz' | 'keep'",
+    "maxSide?": "number",
+    "autoOrient?": "boolean",
+    "window?": "numbers",
+  },
+  "frames?": "'middle' | 'all'",
   "split?": ["list"],
   "seed?": "number",
   "encoding?": "text",
@@ -129,7 +135,7 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
   const ids = new Map<string, number>();
   const problems: RowProblem[] = [];
   const total = Math.min(input.table.expectedRows, limit);
-  let batch: TableRecord[] = [];
+  let batch: FrameRecord[] = [];
   let rows = 0;
   onProgress?.({ task: "reading rows", done: 0, total, unit: "rows" });
   const flush = async (): Promise<void> => {
@@ -142,9 +148,10 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
     }
     onProgress?.({ task: "reading rows", done: rows, total: Math.max(rows, total), unit: "rows" });
   };
-  for await (const record of input.table.records()) {
+  for await (const record of recordsOf(input, options)) {
     if (record.number >= limit) break;
-    const checked = checkId(record, ids, options.columns?.id ?? "id");
+    // Frames of one row share its id.
+    const checked = record.frame ? record : checkId(record, ids, options.columns?.id ?? "id");
     if (isMine(partOf(record.number))) batch.push(checked);
     rows = record.number + 1;
     if (rows % itemsPerPart === 0) await flush();
@@ -157,9 +164,18 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
   return rows;
 }
 
+/** Rows of the table, or of the frames of its files. */
+async function* recordsOf({ table }: IngestInput, options: IngestOptions): AsyncGenerator<FrameRecord> {
+  if (options.frames === "all") {
+    yield* frameRecords(table.records(), { column: options.columns?.image ?? "image", folder: imagesFolder(options) });
+    return;
+  }
+  for await (const record of table.records()) yield { ...record, row: record.number };
+}
+
 async function ingestPart(
   directory: string,
-  records: readonly TableRecord[],
+  records: readonly FrameRecord[],
   input: IngestInput,
   options: IngestOptions,
 ): Promise<IngestedPart> {
@@ -188,7 +204,7 @@ interface RowResult {
 
 async function ingestRow(
   directory: string,
-  record: TableRecord,
+  record: FrameRecord,
   input: IngestInput,
   options: IngestOptions,
 ): Promise<RowResult> {
@@ -210,10 +226,12 @@ async function ingestRow(
       onBadBox,
     });
     row = parsed;
-    const stored: StoredImage = await store({ ...parsed, folder: imagesFolder(options) }, directory, parsed.number, {
-      ...image,
-      format: image?.format ?? "png",
-    });
+    const stored: StoredImage = await store(
+      { ...parsed, folder: imagesFolder(options), frame: record.frame },
+      directory,
+      parsed.number,
+      { ...image, format: image?.format ?? "png" },
+    );
     if (record.size) checkSize(record.size, stored, image?.autoOrient ?? false);
     const masked = await readMasks(parsed, { size: stored.source, folder: imagesFolder(options), onBadBox });
     const compared = masked.boxes !== undefined && compares(options.proposer, convert.regions);
@@ -224,14 +242,20 @@ async function ingestRow(
     const recall = compared ? proposalRecall(masked.boxes!, proposed) : undefined;
     const boxed = masked.boxes === undefined ? { ...masked, boxes: proposed } : masked;
     return {
-      row: { ...convertRow(boxed, stored, convert, onBadBox), recall },
-      problems: badBoxes.map((problem) => ({ row: record.number, image: parsed.image, problem, boxOnly: true })),
+      row: { ...withFrame(convertRow(boxed, stored, convert, onBadBox), record.frame), recall },
+      problems: badBoxes.map((problem) => ({ row: record.row, image: parsed.image, problem, boxOnly: true })),
     };
   } catch (error) {
     // What is wrong with a row is listed; a full disk ends the run.
     if (!isVillaError(error, "InvalidFile")) throw error;
-    return { problems: [{ row: record.number, image: row?.image, problem: error.message }] };
+    return { problems: [{ row: record.row, image: row?.image, problem: error.message }] };
   }
+}
+
+/** Splits go by the row's own id and path, so that frames stay together; then each is told by its number. */
+function withFrame(row: IngestedRow, frame: number | undefined): IngestedRow {
+  if (frame === undefined) return row;
+  return { ...row, source: `${row.source}#${frame}`, id: row.id === undefined ? undefined : `${row.id}#${frame}` };
 }
 
 /** Whether proposals are worth comparing with true boxes: a grid and the whole image are not meant to find objects. */
@@ -262,17 +286,18 @@ async function proposals(
 }
 
 /** Marks a record whose id another one has already. */
-function checkId(record: TableRecord, ids: Map<string, number>, column: string): TableRecord {
+function checkId(record: FrameRecord, ids: Map<string, number>, column: string): FrameRecord {
   const value = record.values && Object.hasOwn(record.values, column) ? record.values[column] : undefined;
   const id = ["string", "number", "bigint", "boolean"].includes(typeof value) ? String(value).trim() : "";
   if (id === "") return record; // what is neither a word nor a number is refused with its row
   const first = ids.get(id);
   if (first === undefined) {
-    ids.set(id, record.number);
+    ids.set(id, record.row);
     return record;
   }
   return {
     number: record.number,
+    row: record.row,
     problem: new VillaError("InvalidFile", `its id "${id}" is that of row ${first} too`),
   };
 }

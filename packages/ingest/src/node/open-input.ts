@@ -67,6 +67,7 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
   }
   const { negation, inflections, uncertain } = options;
   const rules: TextRules = { language, negation, inflections, uncertain };
+  checkWindow(options.image?.window);
   proseSentences("", { language }); // refuses what is no language
   if (options.sections) reportSections("", options.sections); // refuses what is no name
   const phrases = options.mine === undefined ? options.suggest : options.mine;
@@ -110,6 +111,7 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
       boxes: options.boxFormat ?? "xyxy",
       clipBoxes,
       image,
+      frames: options.frames ?? "middle",
       limit,
       seed,
       // A vocabulary holds them; attributes of the table may have none.
@@ -161,6 +163,15 @@ async function checkColumns(source: Table, options: IngestOptions): Promise<void
 async function firstValues(records: AsyncIterable<TableRecord>): Promise<TableRecord["values"]> {
   for await (const { values } of records) return values;
   return undefined;
+}
+
+/** @throws VillaError `InvalidArgument` */
+function checkWindow(window: readonly number[] | undefined): void {
+  if (window === undefined || (window.length === 2 && window.every(Number.isFinite) && window[1]! > 0)) return;
+  throw new VillaError(
+    "InvalidArgument",
+    `The window of DICOM files must be a centre and a width greater than 0, such as -600,1500; not ${window.join(",")}.`,
+  );
 }
 
 /** Phrases found by `mine`, in the form of a file of attributes. */

@@ -49,6 +49,8 @@ export interface IngestOptions {
   readonly uncertain?: UncertainChoice | undefined;
   /** Default: PNG at full size. */
   readonly image?: Partial<ImageOptions> | undefined;
+  /** Of DICOM files with several frames: the middle one (default), or a row for each, with the row's text and boxes. */
+  readonly frames?: "middle" | "all" | undefined;
   /** Shares of the splits of rows that name none. Default train 0.8, val 0.1, test 0.1. */
   readonly split?: SplitShares | undefined;
   /** Of the splits. Default 23. */

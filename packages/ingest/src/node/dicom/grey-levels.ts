@@ -1,10 +1,17 @@
 import type { DataSet } from "dicom-parser";
 
-/** Turns stored values into grey levels of 0 … 255, as the file says that they are to be shown. */
-export function greyLevels(dataSet: DataSet, values: Int32Array): Uint8Array {
+/** Centre and width of the values that are told apart, after rescaling; in CT Hounsfield units. */
+export type Window = readonly [centre: number, width: number];
+
+/**
+ * Turns stored values into grey levels of 0 … 255, as the file says that they are to be shown.
+ *
+ * @param window in place of the file's windows and tables
+ */
+export function greyLevels(dataSet: DataSet, values: Int32Array, window?: Window | undefined): Uint8Array {
   const modality = modalityTransform(dataSet);
   const measured = Float64Array.from(values, modality);
-  const shown = voiTransform(dataSet, measured, values);
+  const shown = window ? linear(window) : voiTransform(dataSet, measured, values);
   const inverted = dataSet.string("x00280004")?.trim() === "MONOCHROME1";
   return Uint8Array.from(measured, (value) => {
     const level = Math.floor(255 * Math.min(1, Math.max(0, shown(value))) + 0.5);
@@ -36,8 +43,7 @@ function voiTransform(dataSet: DataSet, measured: Float64Array, stored: Int32Arr
   if (centre !== undefined && width !== undefined && Number.isFinite(centre) && width > 0) {
     if (kind === "SIGMOID") return (value) => 1 / (1 + Math.exp((-4 * (value - centre)) / width));
     if (kind === "LINEAR_EXACT") return (value) => (value - centre) / width + 0.5;
-    if (width > 1) return (value) => (value - (centre - 0.5)) / (width - 1) + 0.5;
-    return (value) => (value > centre - 0.5 ? 1 : 0);
+    return linear([centre, width]);
   }
   // What pads the picture to its size would only darken the rest.
   const padding = paddingOf(dataSet);
@@ -48,6 +54,12 @@ function voiTransform(dataSet: DataSet, measured: Float64Array, stored: Int32Arr
     most = Math.max(most, value);
   }
   return most > least ? (value) => (value - least) / (most - least) : () => 0;
+}
+
+/** The function LINEAR. @see PS3.3, C.11.2.1.2.1 */
+function linear([centre, width]: Window): (value: number) => number {
+  if (width > 1) return (value) => (value - (centre - 0.5)) / (width - 1) + 0.5;
+  return (value) => (value > centre - 0.5 ? 1 : 0);
 }
 
 function paddingOf(dataSet: DataSet): number | undefined {

@@ -3,7 +3,7 @@ import { inflateRawSync } from "node:zlib";
 import { isVillaError, VillaError } from "@villa/data";
 import type { DataSet, Element } from "dicom-parser";
 import { decompress, type FrameShape, nativeSyntaxes } from "./decompress.ts";
-import { greyLevels } from "./grey-levels.ts";
+import { greyLevels, type Window } from "./grey-levels.ts";
 
 /** A frame of a DICOM file as a picture, and what is kept of its header: nothing that names a person or a day. */
 export interface DicomPicture {
@@ -30,13 +30,16 @@ const mostInflated = 2 ** 30;
 /**
  * Reads one frame of a DICOM file as it is to be shown: rescaled, windowed, MONOCHROME1 inverted.
  *
- * @param frame counted from 0; default the middle one
+ * @param options `frame`: counted from 0, default the middle one; `window`: of grey levels, in place of the file's own
  * @throws VillaError `InvalidFile` with a clause that says what is wrong
  */
-export async function readDicom(bytes: Uint8Array, frame?: number | undefined): Promise<DicomPicture> {
+export async function readDicom(
+  bytes: Uint8Array,
+  { frame, window }: { readonly frame?: number | undefined; readonly window?: Window | undefined } = {},
+): Promise<DicomPicture> {
   const { default: parser } = await import("dicom-parser");
   try {
-    return await readFrame(parser, parser.parseDicom(bytes, { inflater }), frame);
+    return await readFrame(parser, parser.parseDicom(bytes, { inflater }), { wanted: frame, window });
   } catch (cause) {
     if (isVillaError(cause)) throw cause;
     // The parser throws texts too.
@@ -50,6 +53,13 @@ export async function readDicom(bytes: Uint8Array, frame?: number | undefined): 
   }
 }
 
+/** Frames of a DICOM file, by its header. @throws whatever the parser does for a damaged file */
+export async function countFrames(bytes: Uint8Array): Promise<number> {
+  const { default: parser } = await import("dicom-parser");
+  const frames = Number(parser.parseDicom(bytes, { inflater, untilTag: "x7fe00010" }).intString("x00280008") ?? 1);
+  return frames >= 1 && frames <= mostFrames ? frames : 1;
+}
+
 /** Inflates what follows the file's header. */
 function inflater(bytes: Uint8Array, position: number): Uint8Array {
   const rest = inflateRawSync(bytes.subarray(position), { maxOutputLength: mostInflated });
@@ -59,7 +69,7 @@ function inflater(bytes: Uint8Array, position: number): Uint8Array {
 async function readFrame(
   parser: typeof import("dicom-parser"),
   dataSet: DataSet,
-  wanted: number | undefined,
+  { wanted, window }: { readonly wanted: number | undefined; readonly window: Window | undefined },
 ): Promise<DicomPicture> {
   const data = dataSet.elements.x7fe00010;
   const [height, width] = [dataSet.uint16("x00280010"), dataSet.uint16("x00280011")];
@@ -81,7 +91,7 @@ async function readFrame(
       ? colours(dataSet, stored, { photometric, shape })
       : photometric === "PALETTE COLOR"
         ? paletteColours(dataSet, storedValues(dataSet, stored, shape))
-        : greyLevels(dataSet, storedValues(dataSet, stored, shape));
+        : greyLevels(dataSet, storedValues(dataSet, stored, shape), window);
   const channels = pixels.length === width * height ? 1 : 3;
   return { width, height, pixels, channels, patient: patientOf(dataSet), spacing: spacingOf(dataSet) };
 }
