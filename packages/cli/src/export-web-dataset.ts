@@ -3,6 +3,7 @@ import { readdir, rm } from "node:fs/promises";
 import { extname, join } from "node:path";
 import {
   datasetTexts,
+  formatRleString,
   type ImageAnnotation,
   type MappingAnnotation,
   type ProgressListener,
@@ -40,8 +41,15 @@ export interface WebDatasetSample {
   readonly image_size: readonly number[];
   readonly text: string;
   readonly attributes: readonly string[];
-  /** Region-text pairs of Stage 2: a box, and the sentences that belong to it. The last one is the whole image. */
-  readonly pairs: readonly { readonly box: readonly number[]; readonly sentences: readonly string[] }[];
+  /**
+   * Region-text pairs of Stage 2: a box, the sentences that belong to it, and the region's mask as COCO's compressed run
+   * lengths where it has one. The last one is the whole image.
+   */
+  readonly pairs: readonly {
+    readonly box: readonly number[];
+    readonly sentences: readonly string[];
+    readonly mask?: { readonly size: readonly number[]; readonly counts: string } | undefined;
+  }[];
 }
 
 /**
@@ -103,14 +111,18 @@ async function pairedRows(dataset: Dataset, { split, pairs: mode }: WebDatasetOp
     mode === "mapping" ? await dataset.mappings(split) : own;
   const texts = datasetTexts(dataset.vocabulary);
   return rows.flatMap((row) => {
-    const { boxes, sentences } = imagePairs(row, mode, { texts });
+    const { boxes, sentences, masks } = imagePairs(row, mode, { texts, regions: "mask" });
     if (boxes.length === 0) return [];
     const sample: WebDatasetSample = {
       image_id: row.imageId,
       image_size: row.imageSize,
       text: row.text,
       attributes: row.attributes,
-      pairs: boxes.map((box, i) => ({ box, sentences: sentences[i]! })),
+      pairs: boxes.map((box, i) => {
+        const mask = masks![i];
+        const counts = mask && { size: row.imageSize, counts: formatRleString(mask) };
+        return { box, sentences: sentences[i]!, mask: counts ?? undefined };
+      }),
     };
     return [{ row, sentences, json: JSON.stringify(sample) }];
   });

@@ -138,6 +138,20 @@ function unitRows(values: Float32Array, dimension: number): Float32Array {
   });
 }
 
+test("tars of training pairs hold them", async () => {
+  const tars = join(folder, "tars");
+  const flags = ["--data-dir", dataDir, "--out", tars, "--pairs", "oracle", "--split", "train"];
+  const { code, err } = await villa("export-webdataset", ...flags);
+  expect(code, err).toBe(0);
+  const tar = await readFile(join(tars, "train-000000.tar"), "latin1");
+  const { pairs } = JSON.parse(/\{"image_id".*?\}\]\}/s.exec(tar)![0]);
+  const { regions } = JSON.parse(await readFile(join(fixtures, "expected.json"), "utf8"));
+  expect(pairs.map(({ mask }: { mask?: object }) => mask)).toEqual([
+    ...regions.map(({ counts }: { counts: string }) => ({ size: [30, 40], counts })),
+    undefined, // the whole image
+  ]);
+});
+
 test("pages and pictures show them", async () => {
   await visualizeDataset({ directory: dataDir, imageIds: [0], out: join(folder, "page.html") });
   const page = await readFile(join(folder, "page.html"), "utf8");

@@ -32,4 +32,9 @@ export type { IngestOptions, Proposer } from "./node/options.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
 export type { DatasetFigures } from "./node/survey.ts";
 export { type TarSample, writeTarShard } from "./node/tar-shards.ts";
-export { type DatasetRow, type WriteDatasetOptions, writeDataset } from "./node/write-dataset.ts";
+export {
+  type DatasetRow,
+  type RegionSegmentation,
+  type WriteDatasetOptions,
+  writeDataset,
+} from "./node/write-dataset.ts";

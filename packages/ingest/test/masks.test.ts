@@ -1,8 +1,9 @@
-import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeRle, formatRleString, type ImageAnnotation, regionMasks, rleArea, rleBox } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import { beforeAll, describe, expect, test } from "vitest";
+import { writeDataset } from "../src/node.ts";
 import { TestFolder } from "./folder.ts";
 
 const fixtures = join(import.meta.dirname, "../../../tools/testing/fixtures/masks");
@@ -73,6 +74,38 @@ describe("masks are stored with the dataset as pycocotools has them", () => {
     const folder = await picture();
     await folder.ingest(await folder.jsonl([{ ...row, masks }]));
     expect((await only(folder)).regionMasks).toEqual(expected.map(({ counts }) => counts));
+  });
+
+  test("from a program's rows, as paths and as run lengths", async () => {
+    const folder = await picture();
+    const [, coin] = expected;
+    const masks = ["leaf.png", { size: [30, 40] as const, counts: coin!.counts }, null];
+    const boxes = [corners(expected[0]!), corners(coin!), [0, 0, 5, 5]] as [number, number, number, number][];
+    const options = { out: folder.file("data"), images: folder.file("images") };
+    await writeDataset([{ ...row, boxes, masks }], options);
+    expect((await only(folder)).regionMasks).toEqual([expected[0]!.counts, coin!.counts, null]);
+    await writeDataset([{ ...row, label_map: "labels.png" }], { ...options, overwrite: true });
+    expect((await only(folder)).regionMasks).toEqual(expected.map(({ counts }) => counts));
+  });
+
+  test("from imagefolder: PNGs beside its metadata, and COCO's segmentation among its objects", async () => {
+    const folder = await picture();
+    await mkdir(folder.file("images", "train"));
+    for (const name of ["picture.png", "leaf.png", "coin.png"]) {
+      await copyFile(join(fixtures, name), folder.file("images", "train", name));
+    }
+    const path = folder.file("images", "train", "metadata.jsonl");
+    const ingested = async (own: object) => {
+      await writeFile(path, JSON.stringify({ file_name: "picture.png", text: row.text, attributes: ["leaf"], ...own }));
+      await folder.ingest(folder.file("images"), { images: undefined, overwrite: true });
+      return (await only(folder)).regionMasks;
+    };
+    const two = expected.slice(0, 2).map(({ counts }) => counts);
+    expect(await ingested({ masks: ["leaf.png", "coin.png"] })).toEqual(two);
+    expect(await ingested({ masks: "leaf.png; coin.png" })).toEqual(two);
+    const segmentation = instances.annotations.slice(0, 2).map((each) => each.segmentation);
+    const bbox = expected.slice(0, 2).map((each) => each.bbox);
+    expect(await ingested({ objects: { bbox, categories: ["leaf", "coin"], segmentation } })).toEqual(two);
   });
 
   test("beside boxes, for some of the regions", async () => {

@@ -9,6 +9,12 @@ import type { IngestOptions } from "./options.ts";
 import type { Table } from "./table/open-table.ts";
 import type { TableRecord } from "./table/table-format.ts";
 
+/** A mask: polygons in pixels (x, y, x, y, …), COCO's run lengths, or the path of a PNG whose pixels but 0 are inside. */
+export type RegionSegmentation =
+  | readonly (readonly number[])[]
+  | { readonly size: readonly [height: number, width: number]; readonly counts: string | readonly number[] }
+  | string;
+
 /** An image and what is known of it. Names are those of a table's columns; more about each on the page of own data. */
 export interface DatasetRow {
   /** A path, inside of `images` or absolute, or the bytes of an image file. */
@@ -19,6 +25,10 @@ export interface DatasetRow {
   readonly boxes?:
     | readonly (Box | { readonly box: Box; readonly attributes?: readonly string[] | undefined })[]
     | undefined;
+  /** Each region's mask, beside `boxes` (null for a region that is its box) or in place of them. */
+  readonly masks?: readonly (RegionSegmentation | null)[] | undefined;
+  /** Path of a PNG whose labels are the regions, in place of `boxes` and `masks`. */
+  readonly label_map?: string | undefined;
   /** Default: looked for in the text. */
   readonly attributes?: readonly string[] | undefined;
   readonly split?: string | undefined;

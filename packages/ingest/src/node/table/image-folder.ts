@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { extname, join, posix } from "node:path";
+import { extname, isAbsolute, join, posix } from "node:path";
 import { VillaError } from "@villa/data";
 import { fileError } from "@villa/data/node";
 import { splitAliases } from "../../row.ts";
@@ -11,7 +11,7 @@ import type { TableFormat, TableReadOptions, TableRecord } from "./table-format.
 /**
  * A folder of images as Hugging Face's `imagefolder` has it. Where files metadata.jsonl, metadata.csv or metadata.parquet
  * lie in it, their rows are the images: `file_name` counts from the file's folder, and `objects` with `bbox` (left, top,
- * width, height) and `categories` are boxes. Otherwise a picture's folder is its class, which is its attribute and its
+ * width, height) and `categories` are boxes, `segmentation` their masks as COCO has them. Otherwise a picture's folder is its class, which is its attribute and its
  * text. Folders named train, validation, test and the like are splits.
  */
 export const imageFolder: TableFormat = {
@@ -37,7 +37,7 @@ export const imageFolder: TableFormat = {
   },
 };
 
-const pictures = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".avif"]);
+const pictures = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".avif", ".dcm"]);
 const isPicture = (file: string): boolean => pictures.has(extname(file).toLowerCase());
 
 /** How a file of metadata is read; undefined for other files. */
@@ -79,25 +79,45 @@ async function* metadataRecords(
 
 function metadataRow(values: Readonly<Record<string, unknown>>, folder: string) {
   const { file_name: name, text = values.caption, objects, boxes = boxesOf(objects), label } = values;
+  const [masks, labelMap] = [pathsIn(folder, values.masks), pathsIn(folder, values.label_map)];
   if (typeof name !== "string" || name === "") {
     return { problem: new VillaError("InvalidFile", "it has no file_name") };
   }
   const image = posix.join(folder, name.replaceAll("\\", "/"));
   // A label is a class: a word, not the number of one.
   const { attributes = typeof label === "string" && label !== "" ? [label] : undefined } = values;
-  return { values: { split: splitOf(image), ...values, image, text, boxes, attributes } };
+  return {
+    values: { split: splitOf(image), ...values, image, text, boxes, masks, label_map: labelMap, attributes },
+  };
 }
 
-/** `{ bbox: [[left, top, width, height], …], categories: [name, …] }` as boxes with attributes. */
+/** Paths from the file of metadata on; masks that are no paths as they are. */
+function pathsIn(folder: string, value: unknown): unknown {
+  if (typeof value === "string" && value.trim().startsWith("[")) return pathsIn(folder, parsed(value) ?? value);
+  if (Array.isArray(value))
+    return value.map((each: unknown) => (typeof each === "string" ? inside(folder, each) : each));
+  return typeof value === "string"
+    ? value
+        .split(/[;|]/)
+        .map((each) => inside(folder, each.trim()))
+        .join("; ")
+    : value;
+}
+
+const inside = (folder: string, path: string): string =>
+  path === "" || isAbsolute(path) ? path : posix.join(folder, path.replaceAll("\\", "/"));
+
+/** `{ bbox: [[left, top, width, height], …], categories: [name, …], segmentation: […] }` as boxes with attributes, masks. */
 function boxesOf(objects: unknown): unknown {
   const value: unknown = typeof objects === "string" && objects.trim().startsWith("{") ? parsed(objects) : objects;
-  const { bbox, categories, category = categories } = (value ?? {}) as Record<string, unknown>;
+  const { bbox, categories, category = categories, segmentation } = (value ?? {}) as Record<string, unknown>;
   if (!Array.isArray(bbox)) return undefined;
+  const masks = Array.isArray(segmentation) && segmentation.length === bbox.length ? segmentation : undefined;
   const names = Array.isArray(category) && category.every((name) => typeof name === "string") ? category : undefined;
   return bbox.map((box: unknown, i) => {
     const numbers = Array.isArray(box) ? box.map(Number) : [];
     const [x = Number.NaN, y = Number.NaN, width = Number.NaN, height = Number.NaN] = numbers;
-    return { box: [x, y, x + width, y + height], attributes: names && [names[i]] };
+    return { box: [x, y, x + width, y + height], mask: masks?.[i], attributes: names && [names[i]] };
   });
 }
 

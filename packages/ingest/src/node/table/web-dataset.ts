@@ -73,7 +73,7 @@ async function* samplesOf(path: string): AsyncGenerator<Sample> {
   }
 }
 
-const pictures = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "gif", "avif", "ppm", "pgm"];
+const pictures = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "gif", "avif", "ppm", "pgm", "dcm"];
 
 function recordOf({ key, files }: Sample, number: number): TableRecord {
   // "png" before "seg.png", whatever their order.
