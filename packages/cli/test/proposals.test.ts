@@ -22,10 +22,15 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** A model that gives the same values whatever it sees. */
-async function model(name: string, outputs: Record<string, { shape: number[]; values: number[] }>): Promise<string> {
+async function model(
+  name: string,
+  outputs: Record<string, { shape: number[]; values: ArrayLike<number> }>,
+  { side = 100, hasMask = false } = {},
+): Promise<string> {
   const { OnnxGraph } = await import("../../encoders/src/onnx/graph.ts");
   const graph = new OnnxGraph();
-  const images = graph.input("images", "float32", [1, 3, 100, 100]);
+  const images = graph.input("images", "float32", [1, 3, side, side]);
+  if (hasMask) graph.input("pixel_mask", "int64", [1, 64, 64]);
   const zero = graph.node("Mul", [graph.node("ReduceMean", [images], { keepdims: 0 }), graph.scalar(0)]);
   for (const [output, { shape, values }] of Object.entries(outputs)) {
     graph.node("Add", [graph.weights(Float32Array.from(values), shape), zero], {}, output);
@@ -98,6 +103,111 @@ test.each([
   const card = await readFile(join(out, "card.html"), "utf8");
   expect(card).toContain('<section id="recall">');
   expect(card.replaceAll(/<[^>]+>/g, " ").replaceAll(/\s+/g, " ")).toContain("0.5 1 100.0 % 0.75 1 100.0 %");
+  const { annotations } = await openDataset(out);
+  expect([annotations[0]!.regionCoord]).toEqual(found);
+});
+
+/** Values of a shape, nearly all of them `rest`. */
+function sparse(shape: number[], rest: number, own: Record<number, number>) {
+  const values = new Float32Array(shape.reduce((product, side) => product * side, 1)).fill(rest);
+  for (const [at, value] of Object.entries(own)) values[Number(at)] = value;
+  return { shape, values };
+}
+
+/** Two boxes of a picture of 640 × 640, and the second one again where it hardly moves: centre and size, score, class. */
+const objects = [
+  { at: 5, cxcywh: [160, 320, 320, 640], score: 0.9, of: 0 },
+  { at: 61, cxcywh: [480, 480, 160, 320], score: 0.8, of: 79 },
+  { at: 80, cxcywh: [482, 480, 160, 320], score: 0.7, of: 3 },
+] as const;
+const corner = ([x, y, w, h]: readonly number[]) => [x! - w! / 2, y! - h! / 2, x! + w! / 2, y! + h! / 2];
+const entries = (place: (each: (typeof objects)[number]) => [number, number][]) =>
+  Object.fromEntries(objects.flatMap((each) => place(each)));
+
+test.each([
+  [
+    "DETR of Transformers, 100 queries of 91 classes, with its pixel_mask",
+    {
+      // The 92nd class is none, which all other queries are sure of.
+      logits: sparse([1, 100, 92], 0, {
+        ...Object.fromEntries(Array.from({ length: 100 }, (_, i) => [92 * i + 91, 12])),
+        ...entries(({ at, score, of }) => [
+          [92 * at + 91, 0],
+          [92 * at + of, 10 + score],
+        ]),
+      }),
+      pred_boxes: sparse(
+        [1, 100, 4],
+        0.5,
+        entries(({ at, cxcywh }) => cxcywh.map((value, k) => [4 * at + k, value / 640])),
+      ),
+    },
+    true,
+  ],
+  [
+    "YOLO 8, 1 × 84 × 8400",
+    {
+      output0: sparse(
+        [1, 84, 8400],
+        0.001,
+        entries(({ at, cxcywh, score, of }) => [
+          ...cxcywh.map((value, k): [number, number] => [8400 * k + at, value]),
+          [8400 * (4 + of) + at, score],
+        ]),
+      ),
+    },
+    false,
+  ],
+  [
+    "YOLO 5, 1 × 25200 × 85",
+    {
+      output0: sparse(
+        [1, 25200, 85],
+        0.01,
+        entries(({ at, cxcywh, score, of }) => [
+          ...cxcywh.map((value, k): [number, number] => [85 * at + k, value]),
+          [85 * at + 4, 0.99],
+          [85 * at + 5 + of, score],
+        ]),
+      ),
+    },
+    false,
+  ],
+  [
+    "YOLO with its selection inside, 1 × 300 × 6",
+    {
+      output0: sparse(
+        [1, 300, 6],
+        0,
+        entries(({ at, cxcywh, score, of }) =>
+          [...corner(cxcywh), score, of].map((value, k): [number, number] => [6 * at + k, value]),
+        ),
+      ),
+    },
+    false,
+  ],
+  [
+    "boxes and scores of 80 classes, 1 × 300",
+    {
+      boxes: sparse(
+        [1, 300, 4],
+        0,
+        entries(({ at, cxcywh }) => corner(cxcywh).map((value, k): [number, number] => [4 * at + k, value])),
+      ),
+      scores: sparse(
+        [1, 300, 80],
+        0.001,
+        entries(({ at, score, of }) => [[80 * at + of, score]]),
+      ),
+    },
+    false,
+  ],
+])("of the shapes that are exported: %s", async (name, outputs, hasMask) => {
+  const path = await model(name.replaceAll(/\W+/g, "-"), outputs, { side: 640, hasMask });
+  const out = join(folder, `real ${name.replaceAll(/\W+/g, "-")}`);
+  const flags = ["--table", join(folder, "table.jsonl"), "--out", out, "--regions", `proposals:${path}`];
+  const { code, err } = await villa("ingest", ...flags);
+  expect(code, err).toBe(0);
   const { annotations } = await openDataset(out);
   expect([annotations[0]!.regionCoord]).toEqual(found);
 });

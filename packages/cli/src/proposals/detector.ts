@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Box, type RgbImage, VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
-import type { OnnxModel, OnnxOutput } from "@villa/encoders";
+import type { OnnxModel, OnnxOutput, OnnxValue } from "@villa/encoders";
 import type { Proposer } from "@villa/ingest/node";
 import { nonMaximumSuppression } from "@villa/metrics";
 
@@ -67,6 +67,22 @@ const conventions: readonly Convention[] = [
     },
   },
   {
+    // YOLO with the selection inside, as `nms=True` and version 10 export it: [1, n, 6], corners in pixels of the input,
+    // score and number of the class. Six values of version 5 are those of one class, whose probability is no whole number.
+    ...plain,
+    read(outputs, [height, width]) {
+      const [output, ...others] = [...outputs.values()];
+      if (!output || others.length > 0 || output.shape.length !== 3 || output.shape[2] !== 6) return undefined;
+      const { data } = output;
+      const count = data.length / 6;
+      for (let i = 0; i < count; i++) if (!Number.isInteger(data[6 * i + 5])) return undefined;
+      return rows(count, (i) => {
+        const [x0, y0, x1, y1, score] = data.subarray(6 * i, 6 * i + 5) as unknown as [...Box, number];
+        return { box: [x0 / width, y0 / height, x1 / width, y1 / height], score };
+      });
+    },
+  },
+  {
     // YOLO: one output, centre and size in pixels of the input; [1, 4 + classes, n] since version 8, before that
     // [1, n, 5 + classes] with the probability of any object in front of those of the classes.
     ...plain,
@@ -114,14 +130,19 @@ async function detect(
   image: RgbImage,
   { minScore, nms, most }: Required<Record<keyof DetectorOptions, number>>,
 ): Promise<Box[]> {
-  const [input, ...others] = model.inputs;
+  // Transformers' exports of DETR ask which pixels are padding; here none are.
+  const padding = model.inputs.find(({ name, type }) => name === "pixel_mask" && type === "int64");
+  const [input, ...others] = model.inputs.filter((each) => each !== padding);
   if (!input || others.length > 0 || (input.type ?? "float32") !== "float32") {
     throw new VillaError("Unsupported", `${path} must take one input, pixels of float32 [1, 3, height, width].`);
   }
-  const [height, width] = [2, 3].map((at) => {
-    const side = input.shape?.[at];
-    return typeof side === "number" && side > 0 ? side : usualSide;
-  }) as [number, number];
+  const sideOf = (value: OnnxValue, at: number, free: number): number => {
+    const side = value.shape?.[at];
+    return typeof side === "number" && side > 0 ? side : free;
+  };
+  const [height, width] = [sideOf(input, 2, usualSide), sideOf(input, 3, usualSide)];
+  const [rows, columns] = padding ? [sideOf(padding, 1, height), sideOf(padding, 2, width)] : [0, 0];
+  const mask = { data: new BigInt64Array(rows * columns).fill(1n), shape: [1, rows, columns] };
   const { resizeImage } = await import("@villa/encoders");
   const { data } = resizeImage(image, { width, height, resample: "bilinear" });
   const area = width * height;
@@ -130,7 +151,8 @@ async function detect(
       const channel = Math.floor(i / area);
       return (value / 255 - mean[channel]!) / deviation[channel]!;
     });
-    return model.run({ [input.name]: { data: pixels, shape: [1, 3, height, width] } });
+    const own = { [input.name]: { data: pixels, shape: [1, 3, height, width] } };
+    return model.run(padding ? { ...own, [padding.name]: mask } : own);
   };
   const plainOutputs = await run(conventions[1]!);
   const convention = conventions.find((each) => each.read(plainOutputs, [height, width]));
