@@ -187,6 +187,28 @@ test("evaluate --iou-type segm compares them", async () => {
   const numbers = async (path: string) => JSON.parse(await readFile(join(path, "evaluation.json"), "utf8")).numbers;
   expect((await numbers(again)).AP.value).toBe((await numbers(out)).AP.value);
 
+  // The mistakes on its page are tinted: without the segmentation the same page has other pictures.
+  const figures = async (path: string) =>
+    [...(await readFile(path, "utf8")).matchAll(/<figure><img src="(data:[^"]+)" alt="([^"]+)"/g)].map(
+      ([, source, alt]) => [alt, source] as const,
+    );
+  const bare = await mkdtemp(join(folder, "bare-"));
+  const without = (list: { segmentation?: unknown }[]) => list.map(({ segmentation: _, ...each }) => each);
+  const detections = JSON.parse(await readFile(join(out, "detections.json"), "utf8"));
+  await writeFile(join(bare, "truth.json"), JSON.stringify({ ...truth, annotations: without(truth.annotations) }));
+  await writeFile(join(bare, "detections.json"), JSON.stringify(without(detections)));
+  const pages: (readonly (readonly [string | undefined, string | undefined])[])[] = [];
+  for (const from of [out, bare]) {
+    const images = ["--images", join(dataDir, "images"), "--report", join(bare, "page.html")];
+    const both = ["--truth", join(from, "truth.json"), "--detections", join(from, "detections.json")];
+    const page = await villa("evaluate", "--task", "detection", "--resamples", "0", ...both, ...images);
+    expect(page.code, page.err).toBe(0);
+    pages.push(await figures(join(bare, "page.html")));
+  }
+  expect(pages[0]!.length).toBeGreaterThan(0);
+  expect(pages[0]!.map(([alt]) => alt)).toEqual(pages[1]!.map(([alt]) => alt));
+  for (const [i, [, source]] of pages[0]!.entries()) expect(source).not.toBe(pages[1]![i]![1]);
+
   const pyramid = await villa("evaluate", "--task", "detection", ...flags, "--proposals", "pyramid:2");
   expect(pyramid.code).toBe(2);
   expect(pyramid.err).toContain("--iou-type segm goes with --proposals truth");

@@ -1,11 +1,11 @@
-import type { RgbImage } from "@villa/data";
+import { parseSegmentation, type RgbImage, type Rle, resizeRle } from "@villa/data";
 import type { Box, CocoDataset, CocoDetection, DetectionMistake, MistakeKind } from "@villa/metrics";
 import { lineChart, type SeriesColor } from "../report/charts.ts";
 import { dataTable, html, type Markup, trusted } from "../report/html.ts";
-import { cropped, pngUrl, thumbnail } from "../report/thumbnail.ts";
+import { cropOf, cropped, croppedMask, pngUrl, thumbnail } from "../report/thumbnail.ts";
 import type { MeasuredDetections } from "./detection-measure.ts";
 import { fraction } from "./page.ts";
-import type { PictureSource } from "./pictures.ts";
+import type { Picture, PictureSource } from "./pictures.ts";
 import { within } from "./proposals.ts";
 
 /** What the page of detections shows. */
@@ -104,7 +104,7 @@ async function mistakeSection(page: DetectionPage): Promise<Markup> {
     );
   }
   const pictures = page.pictures
-    ? "Detections are framed in orange, objects in blue, over them where both are in one place."
+    ? "Detections are framed in orange, objects in blue, over them where both are in one place; masks are tinted."
     : "Give --images FOLDER to see them in pictures.";
   return html`<section><h2>The worst mistakes</h2><p class="soft">At an overlap of 0.5, the most confident first, whatever the score that a user would cut at. ${pictures}</p>
 ${dataTable(
@@ -133,8 +133,28 @@ async function figure(page: DetectionPage, mistake: DetectionMistake): Promise<M
   const detectionBox = mistake.detection === undefined ? objectBox : boxAt(evaluation.boxes, mistake.detection);
   // Colours go by place: a missed object stands in both, and is drawn over itself in that of objects.
   const boxes = [detectionBox, objectBox].flatMap((box) => (box ? [within(found.place(box), found.image)] : []));
-  const { picture, moved } = around(found.image, boxes);
-  return html`<figure><img src="${pngUrl(thumbnail(picture, moved, pictureSide))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`;
+  const { picture, moved, cut } = around(found.image, boxes);
+  const size = truth.images.find(({ id }) => id === mistake.imageId);
+  const masks = [
+    ...(detectionBox ? [maskIn(found, detection?.segmentation, size)] : []),
+    ...(objectBox ? [maskIn(found, object?.segmentation, size)] : []),
+  ].map((mask) => mask && cut(mask));
+  return html`<figure><img src="${pngUrl(thumbnail(picture, moved, pictureSide, masks))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`;
+}
+
+/** A mask in the pixels of a picture; null where there is none, or none that could be drawn. */
+function maskIn(
+  { image, isTurned }: Picture,
+  segmentation: CocoDetection["segmentation"],
+  size: CocoDataset["images"][number] | undefined,
+): Rle | null {
+  const { width, height } = size ?? {};
+  if (segmentation == null || isTurned || width == null || height == null) return null;
+  try {
+    return resizeRle(parseSegmentation(segmentation, { width, height }), image);
+  } catch {
+    return null; // where only boxes are compared, nobody has looked at it
+  }
 }
 
 /** The corners of a box. */
@@ -144,15 +164,22 @@ function boxAt(boxes: Float64Array, i: number): Box {
 }
 
 /** The part of the image around the boxes, with about as much room again on each side. */
-function around(image: RgbImage, boxes: readonly (readonly number[])[]): { picture: RgbImage; moved: number[][] } {
+function around(
+  image: RgbImage,
+  boxes: readonly (readonly number[])[],
+): { picture: RgbImage; moved: number[][]; cut: (mask: Rle) => Rle } {
   const left = Math.min(...boxes.map((box) => box[0]!));
   const top = Math.min(...boxes.map((box) => box[1]!));
   const right = Math.max(...boxes.map((box) => box[2]!));
   const bottom = Math.max(...boxes.map((box) => box[3]!));
   const margin = Math.ceil(0.75 * Math.max(right - left, bottom - top, 8));
-  const [x0, y0] = [Math.max(0, Math.floor(left) - margin), Math.max(0, Math.floor(top) - margin)];
-  const picture = cropped(image, [left, top, right, bottom], margin);
-  return { picture, moved: boxes.map((box) => [box[0]! - x0, box[1]! - y0, box[2]! - x0, box[3]! - y0]) };
+  const whole = [left, top, right, bottom];
+  const { x0, y0 } = cropOf(image, whole, margin);
+  return {
+    picture: cropped(image, whole, margin),
+    moved: boxes.map((box) => [box[0]! - x0, box[1]! - y0, box[2]! - x0, box[3]! - y0]),
+    cut: (mask) => croppedMask(mask, whole, margin),
+  };
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

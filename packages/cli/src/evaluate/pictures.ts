@@ -11,6 +11,8 @@ export interface Picture {
   readonly image: RgbImage;
   /** Where a box of the truth or of the detections is in it. */
   readonly place: (box: Box) => Box;
+  /** The picture was turned, which masks are not. */
+  readonly isTurned?: boolean | undefined;
 }
 
 /** Images by their ids; undefined for one that there is not, cannot be read or is another one. */
@@ -39,7 +41,7 @@ export function folderPictures(folder: string, { images }: CocoDataset): Picture
     const { image, place } = turned(stored, exifOrientation(bytes));
     const has = (each: RgbImage) => (width ?? each.width) === each.width && (height ?? each.height) === each.height;
     if (has(image)) return { image, place: asTheyAre };
-    return has(stored) ? { image, place } : undefined;
+    return has(stored) ? { image, place, isTurned: true } : undefined;
   };
 }
 

@@ -2,7 +2,7 @@ import { regionMasks } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 import type { Evaluation, FoundAttribute, FoundRegion } from "@villa/vlm/node";
 import { html, type Markup } from "../report/html.ts";
-import { cropped, pngUrl, thumbnail } from "../report/thumbnail.ts";
+import { cropped, croppedMask, faded, pngUrl, thumbnail } from "../report/thumbnail.ts";
 import { barSection } from "./bar-section.ts";
 
 /** Best regions shown of each attribute, and images shown with the attributes of their regions. */
@@ -10,6 +10,8 @@ export const examplesShown = { regions: 8, images: 8 } as const;
 
 /** Regions are drawn about this wide, whole images about `imageSide`. */
 const regionSide = 112;
+/** Pixels around a region. */
+const margin = 2;
 const imageSide = 252;
 
 /** Retrieval by kind and by attribute, then what was found, in pictures. @param evaluation with examples */
@@ -18,6 +20,7 @@ export async function retrievalSections(evaluation: Evaluation, dataset: Dataset
   const pictures = new RegionPictures(dataset);
   const groups = perGroup.map(({ group, rPrecision }) => ({ name: group, value: rPrecision ?? 0 }));
   const own = attributes.map((name, i) => ({ name, value: perAttribute[i]?.rPrecision ?? 0 }));
+  const hasMasks = dataset.rows().some(({ regionMasks: masks }) => masks !== undefined);
   const found: Markup[] = [];
   for (const { attribute, regions: best } of examples?.byAttribute ?? []) {
     const figures = [];
@@ -29,7 +32,7 @@ export async function retrievalSections(evaluation: Evaluation, dataset: Dataset
   return [
     barSection("Text → region R-Precision of each kind of attribute", groups),
     barSection("Text → region R-Precision of each attribute", own),
-    html`<section><h2>Best regions of each attribute</h2><p class="soft">From the best to the worse, with their cosine; a green frame where the region truly has the attribute, a red one where not.</p>${found}</section>
+    html`<section><h2>Best regions of each attribute</h2><p class="soft">From the best to the worse, with their cosine; a green frame where the region truly has the attribute, a red one where not.${hasMasks ? " What lies outside of a region's mask is faded." : ""}</p>${found}</section>
 <section><h2>Attributes of the regions of some images</h2><p class="soft">As many attributes as a region truly has, the best first. Regions are numbered from the top left.</p><div class="samples">${shown}</div></section>`,
   ];
 }
@@ -47,8 +50,12 @@ class RegionPictures {
 
   async region({ imageId, region, score, correct }: FoundRegion): Promise<Markup> {
     const row = this.#rows.get(imageId)!;
-    const picture = cropped(await this.#image(imageId), row.regionCoord[region]!, 2);
-    const source = pngUrl(thumbnail(picture, [], regionSide));
+    const image = await this.#image(imageId);
+    const box = row.regionCoord[region]!;
+    const mask = regionMasks(row)?.[region];
+    const picture = cropped(image, box, margin);
+    const shown = mask ? faded(picture, croppedMask(mask, box, margin)) : picture;
+    const source = pngUrl(thumbnail(shown, [], regionSide));
     const verdict = correct ? "right" : "wrong";
     return html`<figure class="${verdict}"><img src="${source}" alt="Region ${region + 1} of image ${imageId}, ${verdict}"><figcaption>${score.toFixed(2)}</figcaption></figure>`;
   }

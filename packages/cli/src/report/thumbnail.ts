@@ -1,5 +1,5 @@
 import { shrunk } from "@villa/command-kit";
-import { type Box, type RgbImage, type Rle, resizeRle } from "@villa/data";
+import { type Box, decodeRle, encodeRle, type RgbImage, type Rle, resizeRle } from "@villa/data";
 import { encodePng, renderSample } from "@villa/docmnist";
 
 export { pngUrl } from "@villa/command-kit";
@@ -28,11 +28,7 @@ export function thumbnail(
 
 /** A box of an image and `margin` pixels around it, as far as the image goes. */
 export function cropped(image: RgbImage, box: readonly number[], margin: number): RgbImage {
-  const [left, top, right, bottom] = box as Box;
-  const x0 = Math.max(0, Math.floor(left) - margin);
-  const y0 = Math.max(0, Math.floor(top) - margin);
-  const width = Math.min(image.width, Math.ceil(right) + margin) - x0;
-  const height = Math.min(image.height, Math.ceil(bottom) + margin) - y0;
+  const { x0, y0, width, height } = cropOf(image, box, margin);
   const data = new Uint8Array(3 * width * height);
   for (let channel = 0, to = 0; channel < 3; channel++) {
     for (let y = 0; y < height; y++, to += width) {
@@ -41,4 +37,38 @@ export function cropped(image: RgbImage, box: readonly number[], margin: number)
     }
   }
   return { width, height, channels: 3, data };
+}
+
+/** A mask as {@link cropped} cuts its image. */
+export function croppedMask(mask: Rle, box: readonly number[], margin: number): Rle {
+  const { x0, y0, width, height } = cropOf(mask, box, margin);
+  const pixels = decodeRle(mask);
+  const inside = Uint8Array.from(
+    { length: width * height },
+    (_, i) => pixels[(y0 + Math.floor(i / width)) * mask.width + x0 + (i % width)]!,
+  );
+  return encodeRle(inside, { width, height });
+}
+
+/** A picture whose colours are kept inside of a mask, and are nearly white outside: tinting would change what is to be seen. */
+export function faded(image: RgbImage, mask: Rle): RgbImage {
+  const inside = decodeRle(mask);
+  const data = image.data.map((value, i) =>
+    inside[i % inside.length] ? value : Math.round(0.25 * value + 0.75 * 255),
+  );
+  return { ...image, data };
+}
+
+/** The part of an image that {@link cropped} keeps, in whole pixels. */
+export function cropOf(
+  image: { readonly width: number; readonly height: number },
+  box: readonly number[],
+  margin: number,
+) {
+  const [left, top, right, bottom] = box as Box;
+  const x0 = Math.max(0, Math.floor(left) - margin);
+  const y0 = Math.max(0, Math.floor(top) - margin);
+  const width = Math.min(image.width, Math.ceil(right) + margin) - x0;
+  const height = Math.min(image.height, Math.ceil(bottom) + margin) - y0;
+  return { x0, y0, width, height };
 }
