@@ -3,9 +3,19 @@ import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type DatasetRow, ingestTable, writeDataset } from "../src/node.ts";
+import { type DatasetRow, ingestTable, type RegionSegmentation, writeDataset } from "../src/node.ts";
 
 const [folder, count, way] = [process.argv[2]!, Number(process.argv[3]), process.argv[4]!];
+
+/** A polygon of 40 corners around a place of a picture of 640 × 480, as annotators draw them. */
+function blob(i: number, middle: number, radius: number): RegionSegmentation {
+  const corners = Array.from({ length: 40 }, (_, corner) => {
+    const reach = 4 * radius * (0.8 + 0.2 * Math.sin(corner * (3 + (i % 5)) + i));
+    const angle = (2 * Math.PI * corner) / 40;
+    return [320 + (middle - 40) + reach * Math.cos(angle), 240 + reach * Math.sin(angle)];
+  });
+  return [corners.flat().map((value) => Math.round(10 * value) / 10)];
+}
 
 function* rows(): Generator<DatasetRow> {
   for (let i = 0; i < count; i++) {
@@ -19,6 +29,7 @@ function* rows(): Generator<DatasetRow> {
         [1, 1, 50, 50],
         [2, 2, 90, 90],
       ],
+      masks: way === "masks" ? [blob(i, 25, 24), blob(i + 1, 50, 40)] : undefined,
     };
   }
 }
@@ -32,12 +43,12 @@ const options = {
   images: folder,
   out: join(folder, "data"),
   store: async (_: unknown, __: unknown, id: number) => {
-    const size = { width: 100, height: 100 };
+    const size = way === "masks" ? { width: 640, height: 480 } : { width: 100, height: 100 };
     return { source: size, stored: size, path: `images/${id}.png` };
   },
   onProgress: () => reports++,
 };
 const table = join(folder, "table.jsonl");
-if (way === "table") await pipeline(Readable.from(lines()), createWriteStream(table));
-const result = await (way === "table" ? ingestTable({ ...options, table }) : writeDataset(rows(), options));
+if (way !== "program") await pipeline(Readable.from(lines()), createWriteStream(table));
+const result = await (way !== "program" ? ingestTable({ ...options, table }) : writeDataset(rows(), options));
 console.log(JSON.stringify({ images: result.images, reports, megabytes: process.resourceUsage().maxRSS / 1024 }));
