@@ -122,6 +122,8 @@ test("a model that is trained on masks is evaluated, queried and annotated with 
   expect(refused.code).toBe(2);
   expect(refused.err).toContain("--regions takes roi-align, crop or mask for the regions of a dataset");
 
+  const pixels = await villa("preprocess", "--data-dir", dataDir, "--encoder", "pixels", "--regions", "mask");
+  expect(pixels.err).toContain("pixels has no patch tokens that masks could select");
   // An ONNX file takes boxes; `preprocess` goes on with masks.
   const onnx = await villa("export", "--checkpoint", masked.lastCheckpoint, "--out", join(folder, "tower.onnx"));
   expect(onnx.err).toContain("was trained on masks (model.regions=mask)");

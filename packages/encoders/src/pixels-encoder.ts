@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type Box, checkArgument, RandomState, type RgbImage } from "@villa/data";
+import { type Box, checkArgument, RandomState, type RgbImage, VillaError } from "@villa/data";
 import type { Encoder } from "./encoder.ts";
 import { cropRegion } from "./regions/crop-region.ts";
 import { checkBoxes } from "./regions/group-regions.ts";
@@ -60,7 +60,13 @@ export function pixelsEncoder(
 /** The pixels encoder as an entry of the registry. It cannot be trained. */
 export const pixelsFamily: ImageFamily = {
   recognise: async () => undefined,
-  load: async ({ dimension, seed }) => pixelsEncoder({ dimension, seed }),
+  load: async ({ dimension, seed, regions }) => {
+    if (regions !== "mask") return pixelsEncoder({ dimension, seed });
+    throw new VillaError(
+      "InvalidArgument",
+      "pixels has no patch tokens that masks could select; use roi-align or crop.",
+    );
+  },
 };
 
 /** [pixels, dimension] normal values of variance 1 / pixels. */

@@ -227,7 +227,7 @@ async function ingestRow(
     });
     row = parsed;
     const stored: StoredImage = await store(
-      { ...parsed, folder: imagesFolder(options), frame: record.frame },
+      { ...parsed, bytes: parsed.bytes ?? record.file, folder: imagesFolder(options), frame: record.frame },
       directory,
       parsed.number,
       { ...image, format: image?.format ?? "png" },

@@ -10,7 +10,12 @@ export type FrameRecord = TableRecord & {
   readonly row: number;
   /** Counted from 0; undefined where a row is one image. */
   readonly frame?: number | undefined;
+  /** The file of many frames, which would else be read for each of them. */
+  readonly file?: Uint8Array | undefined;
 };
+
+/** Fewer frames read their file again: rows at work hold their files in memory, and should not hold many. */
+const manyFrames = 4;
 
 /**
  * The rows of a table, with a row for each frame of a DICOM file that has several. A row that names a frame keeps it alone.
@@ -24,22 +29,27 @@ export async function* frameRecords(
 ): AsyncGenerator<FrameRecord> {
   let number = 0;
   for await (const record of records) {
-    const frames = record.values ? await framesOf(record.values[column], folder) : 1;
+    const { frames, bytes } = record.values ? await framesOf(record.values[column], folder) : one;
+    const file = frames >= manyFrames ? bytes : undefined;
     for (let frame = 0; frame < frames; frame++) {
-      yield { ...record, row: record.number, number: number++, frame: frames > 1 ? frame : undefined };
+      yield { ...record, row: record.number, number: number++, frame: frames > 1 ? frame : undefined, file };
     }
   }
 }
 
-/** 1 for what cannot be read, too: what is wrong with it is said when its row is. */
-async function framesOf(value: unknown, folder: string): Promise<number> {
+const one: { readonly frames: number; readonly bytes?: Uint8Array | undefined } = { frames: 1 };
+
+/** One for what cannot be read, too: what is wrong with it is said when its row is. */
+async function framesOf(value: unknown, folder: string): Promise<typeof one> {
   try {
     const { image, bytes } = imageOf(value, 0);
-    if (framePath(image).frame !== undefined) return 1;
-    if (bytes) return isDicom(bytes) ? await countFrames(bytes) : 1;
+    if (framePath(image).frame !== undefined) return one;
+    if (bytes) return isDicom(bytes) ? { frames: await countFrames(bytes) } : one;
     const path = pathInside(image, folder);
-    return isDicom(await fileStart(path, 132)) ? await countFrames(await readFileBytes(path)) : 1;
+    if (!isDicom(await fileStart(path, 132))) return one;
+    const file = await readFileBytes(path);
+    return { frames: await countFrames(file), bytes: file };
   } catch {
-    return 1;
+    return one;
   }
 }
