@@ -109,6 +109,14 @@ test("a model that is trained on masks is evaluated, queried and annotated with 
   expect([farthest(copied), farthest(asBoxes)].every((distance) => distance > 1e-3)).toBe(true);
   await backend.dispose();
 
+  const measured = ["--data-dir", dataDir, "--checkpoint", masked.lastCheckpoint, "--resamples", "0", "--out"];
+  for (const task of ["retrieval", "detection"]) {
+    const evaluated = await villa("evaluate", "--task", task, ...measured, join(folder, `masked-${task}`));
+    expect(evaluated.code, evaluated.err).toBe(0);
+    const record = JSON.parse(await readFile(join(folder, `masked-${task}`, "evaluation.json"), "utf8"));
+    expect(record.settings.regions).toBe("mask");
+  }
+
   const asked = ["--data-dir", dataDir, "--checkpoint", masked.lastCheckpoint, "--split", "test"];
   const scores = async (...flags: string[]) => {
     const { code, out, err } = await villa("query", ...asked, "--text", "coin", "--top", "3", "--json", ...flags);

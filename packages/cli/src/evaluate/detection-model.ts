@@ -68,7 +68,7 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
       files: { "truth.json": JSON.stringify(truth), "detections.json": JSON.stringify(detections) },
       inputs: [...(await modelInputs(flags, { dataset, rows })), ...inputs, ...proposals.inputs],
       settings: {
-        ...modelSettings(flags, { dataset }, promptsByName(classes, prompts)),
+        ...modelSettings(flags, scorer, promptsByName(classes, prompts)),
         proposals: flags.proposals,
         nms: flags.nms,
         temperature: flags.temperature,

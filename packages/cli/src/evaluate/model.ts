@@ -89,13 +89,13 @@ async function imagesDigest({ dataset, rows }: SplitImages): Promise<string> {
   return hash.digest("hex");
 }
 
-/** What decides a model's numbers on a split, whatever is measured. */
+/** What decides a model's numbers on a split, whatever is measured: also how regions were embedded, asked for or not. */
 export function modelSettings(
   flags: EvaluateFlags,
-  { dataset }: Pick<SplitImages, "dataset">,
+  { dataset, regions }: Pick<SplitImages, "dataset"> & Pick<EvaluateFlags, "regions">,
   prompts: Readonly<Record<string, readonly string[]>>,
 ): Record<string, unknown> {
-  const { split, regions, groupBy } = flags;
+  const { split, groupBy } = flags;
   return { dataset: dataset.directory, split, regions, prompts, groupBy };
 }
 

@@ -46,7 +46,7 @@ export async function retrieval(flags: EvaluateFlags, context: TaskContext): Pro
     inputs: await modelInputs(flags, { dataset, rows }),
     settings: modelSettings(
       flags,
-      { dataset },
+      embedded,
       Object.fromEntries(attributePrompts(vocabulary).map(({ attribute, prompts }) => [attribute, prompts])),
     ),
     details: { ...figures },

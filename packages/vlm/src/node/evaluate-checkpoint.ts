@@ -11,6 +11,7 @@ import {
   type Dataset,
   openDataset,
   readAttributeEmbeddings,
+  readEmbeddingManifest,
   readRegionEmbeddings,
   requireRows,
 } from "@villa/data/node";
@@ -20,7 +21,7 @@ import { backendScores } from "../backend-scores.ts";
 import { embedSplit, normalizeRows, regionLabels } from "../evaluate.ts";
 import { topAttributes, topRegions } from "../retrieval-examples.ts";
 import { datasetRule } from "./dataset-pairs.ts";
-import { openModel, type VisionLanguageModel } from "./model.ts";
+import { openModel, regionsOf, type VisionLanguageModel } from "./model.ts";
 import { RegionIndex } from "./region-index.ts";
 
 /** What {@link evaluateCheckpoint} evaluates. */
@@ -92,6 +93,8 @@ export interface EmbeddedSplit {
   /** Names of its attributes, in the order of their embeddings. */
   readonly attributes: readonly string[];
   readonly input: RetrievalInput;
+  /** How regions were embedded, where the encoder can do so in several ways. */
+  readonly regions?: RegionOptions["regions"];
 }
 
 const evaluateRule: ArgumentRule = {
@@ -138,7 +141,8 @@ export async function embedForEvaluation(options: EvaluateOptions): Promise<Embe
     checkpoint === "embeddings"
       ? await storedEmbeddings(dataset, split, attributes)
       : await modelEmbeddings(options, { dataset, rows, vocabulary });
-  return { dataset, rows, vocabulary, attributes, input: { ...embedded, labels } };
+  const { how, ...own } = embedded;
+  return { dataset, rows, vocabulary, attributes, input: { ...own, labels }, regions: how };
 }
 
 /** Judges embeddings. */
@@ -205,7 +209,12 @@ function retrievalExamples(
   };
 }
 
-type Embedded = { regions: Float32Array; attributes: Float32Array; dimension: number };
+type Embedded = {
+  regions: Float32Array;
+  attributes: Float32Array;
+  dimension: number;
+  how: RegionOptions["regions"];
+};
 type Rows = ReturnType<Dataset["rows"]>;
 
 async function modelEmbeddings(
@@ -220,13 +229,13 @@ async function modelEmbeddings(
     if (indexed) {
       const index = await RegionIndex.open(dataset, checkpoint, { split, regions: how, onProgress, signal });
       index.requireComplete();
-      return { regions: await index.regions(), attributes, dimension };
+      return { regions: await index.regions(), attributes, dimension, how: regionsOf(model) };
     }
     const regions = await embedSplit(model.image, rows, (row) => dataset.readImage(row), {
       onProgress,
       signal,
     });
-    return { regions, attributes, dimension };
+    return { regions, attributes, dimension, how: regionsOf(model) };
   } finally {
     model.dispose();
   }
@@ -280,5 +289,7 @@ async function storedEmbeddings(dataset: Dataset, split: string, names: readonly
       `The regions' embeddings in ${directory} have ${own} dimensions, the attributes' ${dimension}; run preprocess again.`,
     );
   }
-  return { regions: normalizeRows(regions, dimension), attributes, dimension };
+  const manifest = await readEmbeddingManifest(directory);
+  const how = manifest && regionsOf({ image: manifest.encoder });
+  return { regions: normalizeRows(regions, dimension), attributes, dimension, how };
 }

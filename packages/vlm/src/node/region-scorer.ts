@@ -6,7 +6,7 @@ import { backendScores } from "../backend-scores.ts";
 import { embedSplit } from "../evaluate.ts";
 import { SentenceEmbeddings } from "../text-embeddings.ts";
 import { classEmbeddings } from "../zero-shot/class-embeddings.ts";
-import { openModel } from "./model.ts";
+import { openModel, regionsOf } from "./model.ts";
 
 /** What {@link openScorer} opens. */
 export interface ScorerOptions extends Pick<RegionOptions, "regions"> {
@@ -27,6 +27,8 @@ export interface RegionScorer {
   readonly vocabulary: AttributeVocabulary;
   readonly rows: readonly ImageAnnotation[];
   readonly dimension: number;
+  /** How the model embeds regions, where it can do so in several ways. */
+  readonly regions: RegionOptions["regions"];
   /**
    * @param boxesOf each image's boxes; where it gives the row's own `regionCoord`, a model of masks sees their masks
    * @returns [boxes of all images, dimension] L2-normalised
@@ -69,6 +71,7 @@ export async function openScorer(options: ScorerOptions): Promise<RegionScorer> 
     vocabulary: dataset.vocabulary,
     rows,
     dimension,
+    regions: regionsOf(model),
     embedBoxes: (boxesOf) => {
       const images = rows.map((row) => {
         const boxes = boxesOf(row);
