@@ -19,10 +19,19 @@ export interface ExportOptions {
 /**
  * What goes in and comes out, as the ONNX file's own metadata, the README beside it and `--help` say it.
  *
- * @param imageSize side of the square to which images have to be scaled; undefined where they may have any size
+ * @param tower how images have to be scaled, or regions cut out
  */
-export function onnxInterface(imageSize: number | undefined) {
+export function onnxInterface({ imageSize, cropSide }: ExportedTower) {
   const plain = "RGB from 0 to 1 (bytes divided by 255), no mean subtracted and no deviation divided by";
+  const embeddings = "float32 [regions, d]: L2-normalised; their similarity to a text or attribute is the dot product";
+  if (cropSide !== undefined) {
+    return {
+      images: `float32 [regions, 3, ${cropSide}, ${cropSide}]: ${plain}; each region cut out of its picture and scaled to that size, whatever its shape was`,
+      boxes: `float32 [regions, 4]: 0, 0, ${cropSide}, ${cropSide} for each`,
+      image_index: "int64 [regions]: 0, 1, 2, …",
+      embeddings,
+    };
+  }
   return {
     images:
       imageSize === undefined
@@ -30,7 +39,7 @@ export function onnxInterface(imageSize: number | undefined) {
         : `float32 [batch, 3, ${imageSize}, ${imageSize}]: ${plain}; scaled to that size, whatever their shape was`,
     boxes: `float32 [regions, 4]: x0, y0, x1, y1 in pixels of the ${imageSize === undefined ? "" : "scaled "}image`,
     image_index: "int64 [regions]: which image of the batch each box belongs to, from 0",
-    embeddings: "float32 [regions, d]: L2-normalised; their similarity to a text or attribute is the dot product",
+    embeddings,
   };
 }
 
@@ -62,11 +71,11 @@ export async function exportForUse({ checkpoint, out, dataDir, weights }: Export
   }
   await mkdir(out, { recursive: true });
   const path = (name: string) => join(out, name);
-  const { imageSize } = await writeTower(checkpoint, path("encoder.onnx"));
+  const tower = await writeTower(checkpoint, path("encoder.onnx"));
   const shape = [names.length, vectors.length / names.length];
   await atomicWriteFile(path("attributes.npy"), writeNpy({ dtype: "float32", shape, data: vectors }));
   await atomicWriteFile(path("attributes.json"), `${JSON.stringify(names, null, 1)}\n`);
-  await atomicWriteFile(path("README.md"), readme({ textFamily: model.text.family, shape, imageSize }));
+  await atomicWriteFile(path("README.md"), readme({ textFamily: model.text.family, shape, tower }));
   return ["README.md", "encoder.onnx", "attributes.npy", "attributes.json"].map(path);
 }
 
@@ -113,7 +122,7 @@ async function writeTower(checkpoint: string, out: string): Promise<ExportedTowe
   try {
     const exported = await exportModel(checkpoint, partial);
     // Of a protobuf message, what is appended is merged: metadata can follow a graph that is written already.
-    for (const [key, value] of Object.entries(onnxInterface(exported.imageSize))) {
+    for (const [key, value] of Object.entries(onnxInterface(exported))) {
       await appendFile(partial, metadataEntry(key, value));
     }
     await rename(partial, out);
@@ -139,21 +148,14 @@ interface Described {
   readonly textFamily: string;
   /** Of the attributes' embeddings. */
   readonly shape: readonly number[];
-  readonly imageSize: number | undefined;
+  readonly tower: ExportedTower;
 }
 
-function readme({ textFamily, shape: [count, dimension], imageSize }: Described): string {
+function readme({ textFamily, shape: [count, dimension], tower }: Described): string {
   const texts =
     textFamily === "hashed"
       ? "Texts were hashed words, which this model knows only as far as its training texts had them."
       : `Other texts need the model's frozen text side (${textFamily}): \`villa encode --text\` gives their vectors.`;
-  const picture = 'Image.open("photo.jpg").convert("RGB")';
-  const open =
-    imageSize === undefined
-      ? `picture, scale = ${picture}, np.ones(4, dtype=np.float32)`
-      : `photo = ${picture}
-picture = photo.resize((${imageSize}, ${imageSize}), Image.BICUBIC)
-scale = np.tile(np.float32(${imageSize}) / np.array(photo.size, dtype=np.float32), 2)`;
   return `# A model of ViLLA
 
 | file | holds |
@@ -164,7 +166,7 @@ scale = np.tile(np.float32(${imageSize}) / np.array(photo.size, dtype=np.float32
 
 What the encoder takes and gives, also in the file's metadata:
 
-${Object.entries(onnxInterface(imageSize))
+${Object.entries(onnxInterface(tower))
   .map(([name, meaning]) => `- \`${name}\`: ${meaning}`)
   .join("\n")}
 
@@ -174,15 +176,37 @@ ${texts}
 import json, numpy as np, onnxruntime
 from PIL import Image
 
-${open}
-image = np.asarray(picture, dtype=np.float32).transpose(2, 0, 1)[None] / 255
-boxes = np.array([[0, 0, 100, 80]], dtype=np.float32) * scale
+${prepareInPython(tower)}
 session = onnxruntime.InferenceSession("encoder.onnx")
-(regions,) = session.run(None, {"images": image, "boxes": boxes, "image_index": np.zeros(len(boxes), dtype=np.int64)})
+(regions,) = session.run(None, {"images": images, "boxes": boxes, "image_index": image_index})
 scores = regions @ np.load("attributes.npy").T
 names = json.load(open("attributes.json"))
 for row in scores:
     print([(names[a], float(row[a])) for a in np.argsort(-row)[:3]])
 \`\`\`
 `;
+}
+
+/** Lines of Python that make `images`, `boxes` and `image_index` of a photo and its boxes. */
+function prepareInPython({ imageSize, cropSide }: ExportedTower): string {
+  const photo = 'photo = Image.open("photo.jpg").convert("RGB")';
+  const values = (picture: string) => `np.asarray(${picture}, dtype=np.float32).transpose(2, 0, 1) / 255`;
+  if (cropSide !== undefined) {
+    return `${photo}
+regions = [[0, 0, 100, 80]]
+crops = [photo.resize((${cropSide}, ${cropSide}), Image.BILINEAR, box=box) for box in regions]
+images = np.stack([${values("crop")} for crop in crops])
+boxes = np.tile(np.float32([0, 0, ${cropSide}, ${cropSide}]), (len(crops), 1))
+image_index = np.arange(len(crops))`;
+  }
+  const scaled =
+    imageSize === undefined
+      ? "picture, scale = photo, np.ones(4, dtype=np.float32)"
+      : `picture = photo.resize((${imageSize}, ${imageSize}), Image.BICUBIC)
+scale = np.tile(np.float32(${imageSize}) / np.array(photo.size, dtype=np.float32), 2)`;
+  return `${photo}
+${scaled}
+images = ${values("picture")}[None]
+boxes = np.array([[0, 0, 100, 80]], dtype=np.float32) * scale
+image_index = np.zeros(len(boxes), dtype=np.int64)`;
 }

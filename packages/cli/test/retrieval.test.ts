@@ -216,11 +216,15 @@ test("export writes a whole model as a folder, whose ONNX file says what it take
   const { code, err } = await villa("export", "--checkpoint", checkpoint, "--data-dir", dataDir, "--out", out);
   expect(code, err).toBe(0);
   expect(readdirSync(out).sort()).toEqual(["README.md", "attributes.json", "attributes.npy", "encoder.onnx"]);
-  expect(metadataOf(await readFileBytes(join(out, "encoder.onnx")))).toEqual(onnxInterface(undefined));
+  expect(metadataOf(await readFileBytes(join(out, "encoder.onnx")))).toEqual(
+    onnxInterface({ imageSize: undefined, cropSide: undefined }),
+  );
   const names = JSON.parse(readFileSync(join(out, "attributes.json"), "utf8"));
   const { shape } = readNpy(await readFileBytes(join(out, "attributes.npy")));
   expect(shape).toEqual([names.length, 16]);
-  expect(readFileSync(join(out, "README.md"), "utf8")).toContain(onnxInterface(undefined).images);
+  expect(readFileSync(join(out, "README.md"), "utf8")).toContain(
+    onnxInterface({ imageSize: undefined, cropSide: undefined }).images,
+  );
   const without = await villa("export", "--checkpoint", checkpoint, "--out", out);
   expect([without.code, without.err]).toEqual([2, expect.stringContaining("Give --data-dir")]);
 });

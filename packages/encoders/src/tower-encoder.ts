@@ -63,6 +63,10 @@ export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEnc
       checkBoxes(images, boxes);
       checkMasks(images, boxes, masks);
       if (regions === "crop") return encodeCrops(tower, images, boxes, { context, regionsPerBatch });
+      const { cropSide } = tower.input.regions;
+      if (cropSide !== undefined && regions !== "mask") {
+        return encodeOneByOne(tower, images, boxes, Math.max(1, Math.floor(pixelsPerBatch / cropSide ** 2)));
+      }
       for (const image of images) checkSize(image, tower, largestImage);
       const embed = regions === "mask" ? tower.maskEmbeddings!.bind(tower) : tower.regionEmbeddings.bind(tower);
       const result = new Rows(boxes, tower.embedDim);
@@ -118,6 +122,29 @@ async function encodeBatch(
   } finally {
     features.dispose();
   }
+}
+
+/** Regions of a tower that sees crops, `perBatch` at a time. */
+async function encodeOneByOne(
+  tower: FrozenTower,
+  images: readonly RgbImage[],
+  boxes: readonly (readonly Box[])[],
+  perBatch: number,
+): Promise<Float32Array> {
+  const refs = boxes.flatMap((ofImage, image) => ofImage.map((box) => ({ image, box })));
+  const result = new Float32Array(refs.length * tower.embedDim);
+  for (let from = 0; from < refs.length; from += perBatch) {
+    const chunk = refs.slice(from, from + perBatch);
+    const input = regionInput(
+      tower.input,
+      chunk.map(({ image }) => images[image]!),
+      chunk.map(({ box }) => [box]),
+    );
+    const features = await used(input.images, (crops) => tower.features(crops));
+    const rows = await used(features, (maps) => take(tower.regionEmbeddings(maps, input.regions)));
+    result.set(rows, from * tower.embedDim);
+  }
+  return result;
 }
 
 /** Every region as a picture of its own, squeezed into the tower's square and normalised as the family does it. */

@@ -42,7 +42,8 @@ export function contrastiveBatch(
 
   const bySize = new Map<string, number[]>();
   images.forEach((image, i) => {
-    const size = input.regions.size === undefined ? `${image.width}×${image.height}` : "scaled";
+    const { size: side, cropSide } = input.regions;
+    const size = side === undefined && cropSide === undefined ? `${image.width}×${image.height}` : "scaled";
     bySize.set(size, [...(bySize.get(size) ?? []), i]);
   });
   const order = [...bySize.values()];

@@ -23,6 +23,12 @@ const layers = v.pipe(
   ),
 ) as unknown as v.GenericSchema<string | readonly [number, number, number, number], [number, number, number, number]>;
 
+/** At most this much of something, less than half so that something remains. */
+const share = v.pipe(
+  v.number(),
+  v.check((value) => value >= 0 && value < 0.5, "expected a share from 0 to below 0.5, such as 0.15"),
+);
+
 const trainablePart = v.pipe(
   v.string(),
   v.regex(/^(all|head|last:[1-9]\d*)$/, "expected all, head or last:N, such as last:2"),
@@ -82,12 +88,27 @@ export const stage2Schema = v.strictObject({
     width: setting(whole(2), 64, "channels of the first stage; RN50's"),
     layers: setting(layers, [3, 4, 6, 3], "blocks of the four stages; RN50's"),
     embDim: setting(whole(1), 1024, "length of the embeddings"),
+    cropSide: setting(
+      v.nullable(whole(16)),
+      null,
+      "of a model from random weights. `null`: regions are cut from the feature map of the whole image, which has a cell for 16 × 16 pixels (the paper's); a number: each region is cut out of its picture and scaled to a square of this side, so that small regions are seen in full",
+    ),
   }),
   textEncoder: setting(
     filledText(),
     "auto",
     "`auto`: the text side of the weights, or `hashed` words where they have none; `hashed`, which needs no weights; `clip`; a folder or `hf:ORG/NAME` of another text encoder",
   ),
+  /** How training pictures vary from step to step. */
+  augment: settingGroup({
+    flip: setting(v.boolean(), false, "mirror every other picture; not where left and right matter, as in digits"),
+    shift: setting(
+      share,
+      0,
+      "move every edge of a box by up to this share of the box's side, in or out, within the picture",
+    ),
+    light: setting(share, 0, "change contrast by up to this share, and brightness by up to half of it; hues stay"),
+  }),
   /** The contrastive loss. */
   loss: settingGroup({
     name: setting(
@@ -168,7 +189,8 @@ export function stage2Config(
   return config;
 }
 
-const { batchSize, microBatch, stepsPerEpoch, epochs, seed, model, loss, optimizer, earlyStop } = stage2Schema.entries;
+const { batchSize, microBatch, stepsPerEpoch, epochs, seed, model, augment, loss, optimizer, earlyStop } =
+  stage2Schema.entries;
 
 /** The settings that training without files takes, with the same rules and defaults. */
 export const contrastiveSettingsSchema = v.object({
@@ -178,6 +200,7 @@ export const contrastiveSettingsSchema = v.object({
   epochs,
   seed,
   trainable: model.wrapped.entries.trainable,
+  augment,
   loss: loss.wrapped.entries.name,
   temperature: loss.wrapped.entries.temp,
   learnTemperature: loss.wrapped.entries.learnTemp,
@@ -190,7 +213,7 @@ export const contrastiveSettingsSchema = v.object({
 });
 
 /** The part of the configuration that {@link contrastiveSettingsSchema} covers. */
-export function contrastiveSettings({ model, loss, optimizer, earlyStop, ...config }: Stage2Config) {
+export function contrastiveSettings({ model, augment, loss, optimizer, earlyStop, ...config }: Stage2Config) {
   const { batchSize, microBatch, stepsPerEpoch, epochs, seed } = config;
   return {
     batchSize,
@@ -199,6 +222,7 @@ export function contrastiveSettings({ model, loss, optimizer, earlyStop, ...conf
     epochs,
     seed,
     trainable: model.trainable,
+    augment,
     loss: loss.name,
     temperature: loss.temp,
     learnTemperature: loss.learnTemp,

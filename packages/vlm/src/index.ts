@@ -15,6 +15,7 @@
  * @module
  */
 export { exportRegionEncoder } from "@villa/encoders";
+export { type Augmentation, type AugmentOptions, augmentation, type BoxedPicture } from "./augment.ts";
 export { backendScores } from "./backend-scores.ts";
 export {
   type ContrastiveBatch,

@@ -12,6 +12,7 @@ import {
 } from "@villa/core";
 import { checkArgument, type ProgressListener, RandomState, VillaError } from "@villa/data";
 import type { ImageTower } from "@villa/encoders";
+import { type Augmentation, type AugmentOptions, augmentation } from "./augment.ts";
 import { type ContrastiveBatch, disposeBatch } from "./batch.ts";
 import { contrastiveSettingsSchema, trainablePartOf } from "./config.ts";
 import { type ContrastiveObjective, contrastiveObjective } from "./objective.ts";
@@ -22,8 +23,12 @@ import { contrastiveGradients, contrastiveLoss } from "./step.ts";
 export interface ContrastiveData {
   /** Images. */
   readonly length: number;
-  /** Loads the images at these positions. The caller disposes the batch. */
-  batch(indices: ArrayLike<number>): Promise<ContrastiveBatch>;
+  /**
+   * Loads the images at these positions. The caller disposes the batch.
+   *
+   * @param augment for training: applied to one image after another, in the order of `indices`
+   */
+  batch(indices: ArrayLike<number>, augment?: Augmentation | undefined): Promise<ContrastiveBatch>;
 }
 
 /** Rules and defaults are those of the settings of the same meaning in `stage2Schema`. */
@@ -45,6 +50,8 @@ export interface TrainContrastiveOptions {
   readonly stepsPerEpoch?: number | null | undefined;
   /** At most. */
   readonly epochs?: number | undefined;
+  /** How training pictures vary, drawn from `seed`. Default: not at all. */
+  readonly augment?: AugmentOptions | undefined;
   /** `infonce` (default) or `sigmoid`. */
   readonly loss?: "infonce" | "sigmoid" | undefined;
   /** τ of the loss, or where a learned one starts. */
@@ -96,6 +103,7 @@ export async function trainContrastive(
     "microBatch?": "number",
     "stepsPerEpoch?": "null | number",
     "epochs?": "count",
+    "augment?": { "flip?": "boolean", "shift?": "number", "light?": "number" },
     "loss?": "'infonce' | 'sigmoid'",
     "temperature?": "number",
     "learnTemperature?": "boolean",
@@ -121,6 +129,9 @@ export async function trainContrastive(
     batchSize: Math.min(batchSize, train.length),
     stepsPerEpoch: stepsPerEpoch ?? undefined,
   };
+  const random = new RandomState(seed);
+  // From the same generator as the order, whose state checkpoints keep: a resumed run draws the same pictures.
+  const augment = augmentation(checked.augment, random);
   const objective = contrastiveObjective(checked);
   const parameters = tower.trainableVariables(trainablePartOf(checked.trainable));
   const optimizer = new Adam({
@@ -133,7 +144,7 @@ export async function trainContrastive(
     return await trainLoop({
       ...batches,
       epochs,
-      random: new RandomState(seed),
+      random,
       optimizer,
       variables: new Map([...(tower.parameters as ReadonlyMap<string, tf.Variable>), ...objective.parameters]),
       scheduler:
@@ -146,7 +157,7 @@ export async function trainContrastive(
             }),
       patience,
       step: async (indices) => {
-        const batch = await train.batch(indices);
+        const batch = await train.batch(indices, augment);
         try {
           objective.clamp();
           return await contrastiveGradients(tower, batch, { objective, microBatch, parameters });

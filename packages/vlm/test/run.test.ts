@@ -142,6 +142,56 @@ test("from files to files: checkpoints, metrics, evaluation with examples, expor
   expect([...loadStateDict(await readFile(exported)).keys()]).toContain("visual.layer4.0.conv1.weight");
 });
 
+test("a model of crops sees each region cut out, from training over evaluation to ONNX", async () => {
+  const cropped = config({
+    taskName: "crops",
+    model: { ...config().model, cropSide: 24 },
+    augment: { shift: 0.1, light: 0.1 },
+  });
+  const { lastCheckpoint } = await runStage2(cropped);
+  expect((await evaluateCheckpoint({ dataDir, checkpoint: lastCheckpoint })).regions).toBe(4);
+  const other = { ...config().model, cropSide: 32 };
+  expect(await refusal(runStage2({ ...cropped, model: other }))).toMatch(/^Mismatch: .*\(model differs\)/);
+  const varied = { flip: true, shift: 0.1, light: 0.1 };
+  expect(await refusal(runStage2({ ...cropped, augment: varied }))).toMatch(/^Mismatch: .*\(augment differs\)/);
+
+  const path = join(folder, "crops.onnx");
+  expect(await exportModel(lastCheckpoint, path)).toEqual({ imageSize: undefined, cropSide: 24 });
+  const dataset = await openDataset(dataDir);
+  const [row] = dataset.rows("test");
+  const box = [4, 6, 28, 30] as const; // a crop of its own size is the picture's pixels
+  const image = await dataset.readImage(row!);
+  const { image: encoder } = await openModel(lastCheckpoint);
+  const ours = await encoder.encodeRegions([image], [[...row!.regionCoord, box]]);
+  const rows = [0, 1, 2].flatMap((channel) =>
+    Array.from({ length: 24 }, (_, y) => (channel * side + y + 6) * side + 4),
+  );
+  const crop = Float32Array.from(
+    rows.flatMap((start) => [...image.data.subarray(start, start + 24)]),
+    (v) => v / 255,
+  );
+  const session = await InferenceSession.create(path);
+  const { embeddings } = await session.run({
+    images: new Tensor("float32", crop, [1, 3, 24, 24]),
+    boxes: new Tensor("float32", Float32Array.of(0, 0, 24, 24), [1, 4]),
+    image_index: new Tensor("int64", BigInt64Array.of(0n), [1]),
+  });
+  const own = ours.subarray(16);
+  const length = Math.hypot(...own);
+  expectAllClose(
+    embeddings!.data as Float32Array,
+    own.map((value) => value / length),
+  );
+  // A whole picture is a crop too; the two are scaled by different filters.
+  const [asPicture, asRegion] = [
+    await encoder.encodeImages([image]),
+    await encoder.encodeRegions([image], [[[0, 0, side, side]]]),
+  ];
+  const cosine = asPicture.reduce((sum, value, i) => sum + value * asRegion[i]!, 0);
+  expect(cosine / (Math.hypot(...asPicture) * Math.hypot(...asRegion))).toBeGreaterThan(0.99);
+  encoder.dispose();
+});
+
 test("a checkpoint is known by its contents, under any name: evaluated, exported, and started from", async () => {
   const { lastCheckpoint } = await runStage2(config());
   const renamed = join(folder, "my-model.safetensors");

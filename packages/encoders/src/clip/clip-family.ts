@@ -2,7 +2,7 @@ import { checkArgument, RandomState, type TensorData, VillaError } from "@villa/
 import type { EncoderFiles, WeightSource } from "../files.ts";
 import type { ImageFamily, TextFamily, TowerConfig } from "../tower.ts";
 import { encodeInBatches, loadClip, resNetEncoder } from "./clip-encoder.ts";
-import { ModifiedResNet } from "./modified-resnet.ts";
+import { ModifiedResNet, smallestImage } from "./modified-resnet.ts";
 import { type ModifiedResNetConfig, visionParameterShapes, type WeightArray } from "./parameters.ts";
 import { visionVariables } from "./state-dict.ts";
 
@@ -77,6 +77,8 @@ export interface InitOptions {
    * starts every residual branch at zero and draws the attention pool's projections narrower. Default `torch`.
    */
   readonly scheme?: "torch" | "clip" | undefined;
+  /** As {@link ModifiedResNetConfig.cropSide}; at least 16. */
+  readonly cropSide?: number | undefined;
 }
 
 /** A ModifiedResNet of any size with random weights drawn from `seed`, ready to train. */
@@ -88,9 +90,10 @@ export function initModifiedResNet(options: InitOptions): ModifiedResNet {
     seed: "number",
     "heads?": "count",
     "scheme?": "'torch' | 'clip'",
+    "cropSide?": "count",
   });
 
-  const { layers, width, embedDim, seed, scheme = "torch" } = options;
+  const { layers, width, embedDim, seed, scheme = "torch", cropSide } = options;
   const heads = options.heads ?? Math.max(1, Math.floor((width * 32) / 64));
   const whole = [...layers, width, embedDim, heads].every((size) => Number.isInteger(size) && size > 0);
   if (!whole || width % 2 !== 0 || (width * 32) % heads !== 0) {
@@ -99,7 +102,10 @@ export function initModifiedResNet(options: InitOptions): ModifiedResNet {
       `A ModifiedResNet needs whole sizes, an even width and heads that divide 32 × width; got layers ${layers}, width ${width}, embedDim ${embedDim}, heads ${heads}.`,
     );
   }
-  const config: ModifiedResNetConfig = { layers, width, embedDim, heads, gridSize: 7 };
+  if (cropSide !== undefined && cropSide < smallestImage) {
+    throw new VillaError("InvalidArgument", `Crops need sides of at least ${smallestImage} pixels, not ${cropSide}.`);
+  }
+  const config: ModifiedResNetConfig = { layers, width, embedDim, heads, gridSize: 7, cropSide };
   const random = new RandomState(seed);
   const weights = new Map<string, WeightArray>();
   for (const [name, shape] of visionParameterShapes(config)) {

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { avgPool2d, type CompiledGraph, graphCompiler, prepareRoiAlign } from "@villa/core";
 import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import { backboneGraph } from "../onnx/backbone-graph.ts";
-import { checkRegions, type Regions } from "../regions/group-regions.ts";
+import { checkRegions, type Regions, wholeImages } from "../regions/group-regions.ts";
 import { type PictureInput, plainPixels } from "../regions/picture-input.ts";
 import type { ForwardOptions, ImageTower, TowerDescription, TrainablePart } from "../tower.ts";
 import { attentionPool, type ConvNorm, FoldedLayers, TrainingLayers, type VisionLayers } from "./layers.ts";
@@ -80,11 +80,19 @@ export class ModifiedResNet implements ImageTower {
     return this.config.embedDim;
   }
 
-  /** Regions see the image as it is, as the original has it; whole images and crops as CLIP was trained. */
+  /**
+   * Regions see the image as it is, as the original has it; whole images and crops as CLIP was trained. A tower of crops
+   * sees everything as a crop, values as they are.
+   */
   get input(): PictureInput {
+    const { cropSide } = this.config;
+    if (cropSide !== undefined) {
+      const whole = { ...plainPixels, resize: [cropSide, cropSide] as const };
+      return { regions: { ...plainPixels, cropSide }, whole, resample: "bilinear", smallest: 1 };
+    }
     const side = this.config.gridSize * 32;
     const whole = { ...clipPixels, resize: side, crop: [side, side] as const, cropRounds: "even" as const };
-    return { regions: plainPixels, whole, resample: "bicubic", smallest: 16 };
+    return { regions: plainPixels, whole, resample: "bicubic", smallest: smallestImage };
   }
 
   /**
@@ -147,7 +155,8 @@ export class ModifiedResNet implements ImageTower {
   }
 
   imageEmbeddings(images: tf.Tensor4D, options: ForwardOptions = {}): tf.Tensor2D {
-    return this.encodeImage(images, options);
+    if (this.config.cropSide === undefined) return this.encodeImage(images, options);
+    return tf.tidy(() => this.regionEmbeddings(this.features(images, options), wholeImages(images), options));
   }
 
   /** Names and variables that an optimiser should change; the head is the attention pool. */
@@ -223,6 +232,9 @@ export class ModifiedResNet implements ImageTower {
     return this.#folded!;
   }
 }
+
+/** Below it nothing of an image is left on the map that regions are cut from. */
+export const smallestImage = 16;
 
 /** Mean and deviation of CLIP's training images. */
 export const clipPixels = {

@@ -12,6 +12,11 @@ export interface ModifiedResNetConfig {
   readonly heads: number;
   /** The attention pool's positions form a gridSize × gridSize grid. RoIAlign gives twice that, which layer4 halves. */
   readonly gridSize: number;
+  /**
+   * Side in pixels of the square to which every region is cut out of its picture, to be an image of its own. Absent:
+   * regions are cut from the map of the whole image, as CLIP's are.
+   */
+  readonly cropSide?: number | undefined;
 }
 
 /** Sizes of CLIP's text transformer. RN50: `{ contextLength: 77, vocabularySize: 49408, width: 512, heads: 8, layers: 12, embedDim: 1024 }`. */
@@ -52,6 +57,7 @@ export const resNetRule: ArgumentRule = {
   embedDim: "number",
   heads: "count",
   gridSize: "number",
+  "cropSide?": "count",
 };
 
 /** What a {@link TextTransformerConfig} has to be. */

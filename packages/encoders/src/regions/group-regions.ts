@@ -36,6 +36,14 @@ export function groupRegions(boxes: readonly (readonly (readonly number[])[])[],
   return { boxes: coordinates, imageIndex, imageWidth };
 }
 
+/** Each image of a batch as one region. @param images [B, height, width, 3] */
+export function wholeImages({ shape: [count, height, width] }: { readonly shape: readonly number[] }): Regions {
+  return groupRegions(
+    Array.from({ length: count! }, () => [[0, 0, width!, height!]]),
+    width!,
+  );
+}
+
 /**
  * Checks sizes and image numbers of regions.
  *

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArgumentRule, type Box, checkArgument, type RgbImage, VillaError } from "@villa/data";
-import { groupRegions, type ImageMasks, type RegionMask, type Regions } from "./group-regions.ts";
+import { cropRegion } from "./crop-region.ts";
+import { groupRegions, type ImageMasks, type RegionMask, type Regions, wholeImages } from "./group-regions.ts";
 import { type Resample, resizeImage } from "./resize.ts";
 
 /** Mean and deviation of each colour, of values 0 … 1. */
@@ -15,6 +16,11 @@ export interface PictureInput {
   readonly regions: PixelStatistics & {
     /** Side of the square to which they are scaled; undefined: they keep their size. */
     readonly size?: number | undefined;
+    /**
+     * Side of the square to which each region is cut out of its picture, to be an image of its own: the tower then sees
+     * crops in place of pictures. Undefined: regions are cut from the map of the whole image.
+     */
+    readonly cropSide?: number | undefined;
   };
   /** Images that are embedded as a whole, crops too: as the family's own preprocessing has it. */
   readonly whole: PixelStatistics & {
@@ -45,7 +51,7 @@ export const plainInput: PictureInput = {
 
 /** What a {@link PictureInput} has to be. */
 export const pictureInputRule: ArgumentRule = {
-  regions: { mean: "numbers", deviation: "numbers", "size?": "count" },
+  regions: { mean: "numbers", deviation: "numbers", "size?": "count", "cropSide?": "count" },
   whole: { mean: "numbers", deviation: "numbers", resize: "number | numbers", "crop?": "numbers" },
   resample: "'bilinear' | 'bicubic'",
   smallest: "number",
@@ -57,7 +63,7 @@ export const pictureInputRule: ArgumentRule = {
  * @param images of one size, unless the tower scales all to one
  * @param boxes each picture's, in its own pixels
  * @param masks of the boxes, of the sizes of the pictures
- * @returns images [B, h, w, 3]; the caller disposes them
+ * @returns images [B, h, w, 3]; the caller disposes them. With `cropSide` each region is an image, [R, side, side, 3]
  * @throws VillaError `InvalidArgument` for a picture that is too small, `Mismatch` for pictures of different sizes
  */
 export function regionInput(
@@ -71,7 +77,11 @@ export function regionInput(
   checkArgument("boxes", boxes, [["numbers"]]);
 
   for (const image of images) checkPicture(image, input.smallest);
-  const { size } = input.regions;
+  const { size, cropSide } = input.regions;
+  if (cropSide !== undefined) {
+    const crops = cropTensor(input.regions, images, boxes, cropSide);
+    return { images: crops, regions: wholeImages(crops) };
+  }
   if (size === undefined) {
     const regions = groupRegions(boxes, images[0]?.width ?? 1);
     const own = masks && placedMasks(boxes, masks, () => [1, 1]);
@@ -84,6 +94,28 @@ export function regionInput(
   });
   const own = masks && placedMasks(boxes, masks, (i) => [size / images[i]!.width, size / images[i]!.height]);
   return { images: imageTensor(scaled, input.regions), regions: { ...groupRegions(fitted, size), masks: own } };
+}
+
+/** [R, side, side, 3] each region of each picture, cut out and scaled. */
+function cropTensor(
+  { mean, deviation }: PixelStatistics,
+  images: readonly Picture[],
+  boxes: readonly (readonly (Box | readonly number[])[])[],
+  side: number,
+): tf.Tensor4D {
+  const count = boxes.reduce((sum, own) => sum + own.length, 0);
+  const size = 3 * side * side;
+  const values = new Float32Array(count * size);
+  let region = 0;
+  images.forEach((image, i) => {
+    for (const box of boxes[i]!) {
+      const crop = values.subarray(region * size, (region + 1) * size);
+      cropRegion({ ...image, channels: 3 }, box as Box, side, "HWC", crop);
+      for (let at = 0; at < size; at++) crop[at] = (crop[at]! - mean[at % 3]!) / deviation[at % 3]!;
+      region++;
+    }
+  });
+  return tf.tensor4d(values, [count, side, side, 3]);
 }
 
 function placedMasks(

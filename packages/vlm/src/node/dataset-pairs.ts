@@ -59,12 +59,13 @@ export async function splitPairs(
     skippedImages: rows.length - usable.length,
     pairs: usable.reduce((sum, { pairs }) => sum + pairs.boxes.length, 0),
     digest: digestPairs(usable.map(({ row, pairs }) => ({ imageId: row.imageId, pairs }))),
-    async batch(indices) {
+    async batch(indices, augment = (picture) => picture) {
       const members = Array.from(indices, (i) => usable[i]!);
       const images = await Promise.all(members.map(({ row }) => dataset.readImage(row)));
+      const pictures = members.map(({ pairs: { boxes } }, i) => augment({ image: images[i]!, boxes }));
       return contrastiveBatch(
-        images,
-        members.map(({ pairs }) => pairs),
+        pictures.map(({ image }) => image),
+        members.map(({ pairs: { sentences } }, i) => ({ sentences, boxes: pictures[i]!.boxes })),
         (sentences) => embeddings.embed(sentences),
         input,
       );

@@ -13,6 +13,8 @@ import { openModel } from "./model.ts";
 export interface ExportedTower {
   /** Side in pixels of the square to which images have to be scaled; undefined where they may have any size. */
   readonly imageSize: number | undefined;
+  /** Side of the square to which each region is cut out first, to be an image of its own; undefined for maps of pictures. */
+  readonly cropSide: number | undefined;
 }
 
 /**
@@ -40,7 +42,8 @@ export async function exportModel(checkpoint: string, path: string): Promise<Exp
     if (!tower) throw new VillaError("InvalidArgument", `${checkpoint} holds no image tower that can be exported.`);
     const stateDict = await tower.stateDict();
     await atomicWriteFile(path, isOnnx ? regionEncoder(tower, stateDict) : saveTorch(stateDict));
-    return { imageSize: tower.input.regions.size };
+    const { size, cropSide } = tower.input.regions;
+    return { imageSize: size, cropSide };
   } finally {
     model.dispose();
   }

@@ -58,10 +58,10 @@ export async function initialModel(config: Stage2Config, hub: OpenModelOptions =
         `text_encoder=${textEncoder} needs an image encoder that it fits; give model.weights=FILE or model.encoder=FOLDER.`,
       );
     }
-    const { width, layers, embDim: embedDim } = model;
+    const { width, layers, embDim: embedDim, cropSide } = model;
     const image = await loadImageEncoder({
       family: "clip-resnet",
-      config: { width, layers, embedDim },
+      config: { width, layers, embedDim, cropSide: cropSide ?? undefined },
       seed,
       trainable: true,
       regions: model.regions,

@@ -9,12 +9,14 @@ import type { ImagePairs } from "../pairs.ts";
 
 /** What must be equal for a run to go on from a checkpoint. More epochs, or more patience, change none of the past ones. */
 export function stage2Fingerprint(config: Stage2Config, pairsDigest: string): Fingerprint {
-  const { encoder, weights, trainable, regions, ...sizes } = config.model;
+  const { encoder, weights, trainable, regions, cropSide, ...sizes } = config.model;
   // The same weights may lie in another folder by now, and the sizes above them are not used.
   const start = encoder ?? weights;
-  const model = start === null ? fingerprintText(sizes) : basename(start);
+  const model = start === null ? fingerprintText(cropSide === null ? sizes : { ...sizes, cropSide }) : basename(start);
   const { name, temp, learnTemp } = config.loss;
   const { schedule, warmupSteps, ...optimizer } = config.optimizer;
+  const { flip, shift, light } = config.augment;
+  const isVaried = flip || shift > 0 || light > 0;
   // Settings that came later are left out where they are as everything was before, so that older runs go on.
   const isPlainLoss = name === "infonce" && !learnTemp;
   return {
@@ -26,6 +28,7 @@ export function stage2Fingerprint(config: Stage2Config, pairsDigest: string): Fi
     model: [model, ...(trainable === "all" ? [] : [trainable]), ...(regions === "mask" ? ["masks"] : [])].join(", "),
     text_encoder: config.textEncoder,
     loss: fingerprintText(isPlainLoss ? { temp } : config.loss),
+    augment: isVaried ? fingerprintText(config.augment) : undefined,
     optimizer: fingerprintText(schedule === "plateau" ? optimizer : config.optimizer),
     "the region-text pairs": pairsDigest,
   };
