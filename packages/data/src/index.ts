@@ -117,6 +117,7 @@ export {
   writeSafetensors,
 } from "./formats/safetensors.ts";
 export {
+  checkFinite,
   type DataType,
   isTensorData,
   type TensorData,

@@ -1,4 +1,4 @@
-import { checkArgument, type TensorData, VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 
 /** Prefixes that trainers and libraries put around a model's names. */
 const wrappers =
@@ -72,19 +72,4 @@ function section(title: string, names: readonly string[]): string[] {
   if (names.length === 0) return [];
   const rest = names.length > namesShown ? ", …" : "";
   return [`${title} (${names.length}): ${names.slice(0, namesShown).join(", ")}${rest}`];
-}
-
-/** @throws VillaError `NotFinite` naming the tensor and the first value that is NaN or infinite */
-export function checkFinite(name: string, { dtype, data }: Pick<TensorData, "dtype" | "data">): void {
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return;
-  // Halves left as bits: all exponent bits set means infinity or NaN.
-  const exponent = data instanceof Uint16Array ? { float16: 0x7c00, bfloat16: 0x7f80 }[dtype as string] : undefined;
-  for (let i = 0; i < data.length; i++) {
-    const value = data[i]!;
-    if (exponent === undefined ? Number.isFinite(value) : (value & exponent) !== exponent) continue;
-    throw new VillaError(
-      "NotFinite",
-      `The weights hold ${exponent === undefined ? value : "NaN or infinity"} at element ${i} of "${name}"; the file is damaged or its training diverged.`,
-    );
-  }
 }

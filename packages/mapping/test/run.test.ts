@@ -1,6 +1,14 @@
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isVillaError, loadStateDict, readMappings, saveTorch, type VillaError } from "@villa/data";
+import {
+  isVillaError,
+  loadStateDict,
+  readMappings,
+  readSafetensors,
+  saveTorch,
+  type VillaError,
+  writeSafetensors,
+} from "@villa/data";
 import { mappingMetrics } from "@villa/metrics";
 import { fixturesDirectory } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
@@ -214,6 +222,18 @@ test("a finished run leaves no optimiser's state behind unless it is asked to, a
   expect(states.some(({ best }) => best! < 11)).toBe(true);
   expect(states.some((head) => head.kept)).toBe(false);
   expect((await runStage1(stopping)).mappings).toEqual(early.mappings);
+});
+
+test("a head that holds NaN is refused by name, in a finished run too", async () => {
+  const settings = await config({ taskName: "damaged", epochs: 1 });
+  const { directory } = await runStage1(settings);
+  const path = join(directory, "heads", "head-00001.safetensors");
+  const { tensors, metadata } = readSafetensors(await readFile(path));
+  const damaged = new Map([...tensors].map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }]));
+  (damaged.get("weights.0.weight")!.data as Float32Array)[3] = Number.NaN;
+  await writeFile(path, writeSafetensors(damaged, metadata));
+  const named = /head-00001\.safetensors: The weights hold NaN at element 3 of "weights\.0\.weight"/;
+  await expect(runStage1(settings)).rejects.toThrow(named);
 });
 
 test("resume=never keeps the earlier results until its own are trained, and goes on after an interruption", async () => {

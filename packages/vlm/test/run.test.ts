@@ -273,10 +273,29 @@ test("the checkpoint of another run is refused, naming what differs; resume=neve
   expect(await readdir(directory)).toEqual(files);
 });
 
+test("a checkpoint that holds NaN is refused by name: to go on, to start from, to evaluate and to export", async () => {
+  const own = (changed: Partial<Stage2Settings> = {}) => config({ taskName: "damaged", epochs: 1, ...changed });
+  const { lastCheckpoint } = await runStage2(own());
+  const checkpoint = await loadCheckpoint(lastCheckpoint);
+  checkpoint.tensors.get("model.visual.conv2.weight")!.data[5] = Number.NaN;
+  await saveCheckpoint(lastCheckpoint, checkpoint);
+  const named = /^NotFinite: .*last\.safetensors: The weights hold NaN at element 5 of "model\.visual\.conv2\.weight"/;
+  // A finished run too: it is not reported as trained.
+  expect(await refusal(runStage2(own()))).toMatch(/Begin anew with resume=never\.$/);
+  expect(await refusal(runStage2(own({ epochs: 2 })))).toMatch(named);
+  const started = config({ taskName: "from-damaged", model: { ...config().model, weights: lastCheckpoint } });
+  expect(await refusal(runStage2(started))).toMatch(named);
+  expect(await refusal(evaluateCheckpoint({ dataDir, checkpoint: lastCheckpoint }))).toMatch(named);
+  for (const name of ["damaged.onnx", "damaged.pth"]) {
+    expect(await refusal(exportModel(lastCheckpoint, join(folder, name)))).toMatch(named);
+    expect(await readdir(folder)).not.toContain(name);
+  }
+});
+
 test("a loss that is not finite names the step and leaves the last good checkpoint", async () => {
   const { lastCheckpoint } = await runStage2(config({ taskName: "diverges", epochs: 1 }));
   const checkpoint = await loadCheckpoint(lastCheckpoint);
-  checkpoint.tensors.get("model.visual.conv1.weight")!.data[0] = Number.NaN;
+  checkpoint.tensors.get("model.visual.conv1.weight")!.data[0] = 3e38;
   await saveCheckpoint(lastCheckpoint, checkpoint);
   const before = await readFile(lastCheckpoint);
   const sentence = await refusal(runStage2(config({ taskName: "diverges", epochs: 2 })));

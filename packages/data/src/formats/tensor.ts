@@ -230,3 +230,23 @@ function narrowed({ dtype, data }: TensorData): TypedArray {
   if (isFloat8(dtype) && data instanceof Float32Array) return float32ToFloat8(data, dtype);
   return data;
 }
+
+/**
+ * Checks that weights are numbers.
+ *
+ * @param name of the tensor, for the message
+ * @throws VillaError `NotFinite` naming the tensor and the first value that is NaN or infinite
+ */
+export function checkFinite(name: string, { dtype, data }: Pick<TensorData, "dtype" | "data">): void {
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return;
+  // Halves left as bits: all exponent bits set means infinity or NaN.
+  const exponent = data instanceof Uint16Array ? { float16: 0x7c00, bfloat16: 0x7f80 }[dtype as string] : undefined;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (exponent === undefined ? Number.isFinite(value) : (value & exponent) !== exponent) continue;
+    throw new VillaError(
+      "NotFinite",
+      `The weights hold ${exponent === undefined ? value : "NaN or infinity"} at element ${i} of "${name}"; the file is damaged or its training diverged.`,
+    );
+  }
+}

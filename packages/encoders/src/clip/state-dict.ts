@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import {
   checkArgument,
+  checkFinite,
   StateDict,
   someNames,
   type TensorData,
@@ -8,7 +9,7 @@ import {
   VillaError,
   withoutCommonPrefix,
 } from "@villa/data";
-import { checkFinite, checkNames } from "../check-weights.ts";
+import { checkNames } from "../check-weights.ts";
 import {
   type ClipConfig,
   type ModifiedResNetConfig,

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { VillaError } from "@villa/data";
-import { checkFinite, checkNames } from "../check-weights.ts";
+import { checkFinite, VillaError } from "@villa/data";
+import { checkNames } from "../check-weights.ts";
 import type { WeightSource } from "../files.ts";
 import { type ParameterShapes, type TextArchitecture, TokenTower } from "./token-tower.ts";
 

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { GeluKind } from "@villa/core";
-import { RandomState, VillaError } from "@villa/data";
-import { checkFinite, checkNames } from "../check-weights.ts";
+import { checkFinite, RandomState, VillaError } from "@villa/data";
+import { checkNames } from "../check-weights.ts";
 import type { EncoderFiles, TensorHeader, WeightSource } from "../files.ts";
 import type { PictureInput } from "../regions/picture-input.ts";
 import type { ImageFamily, LoadRequest, TowerConfig } from "../tower.ts";

@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import { removeLeftovers } from "@villa/core/node";
 import {
   checkArgument,
+  checkFinite,
   openSafetensors,
   type SafetensorsFile,
   type TensorData,
@@ -188,6 +189,11 @@ function parseProgress(text: string | undefined): SavedProgress {
 
 async function readWeights(file: SafetensorsFile, group: string): Promise<HeadWeights> {
   const tensors = new Map<string, Float32Array>();
-  for (const parameter of headParameters) tensors.set(parameter, toFloat32(await file.tensor(`${group}.${parameter}`)));
+  for (const parameter of headParameters) {
+    const name = `${group}.${parameter}`;
+    const tensor = await file.tensor(name);
+    checkFinite(name, tensor);
+    tensors.set(parameter, toFloat32(tensor));
+  }
   return headFrom((parameter) => tensors.get(parameter)!);
 }

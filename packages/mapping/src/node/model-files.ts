@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { checkArgument, loadStateDict, readSafetensors, saveTorch, VillaError } from "@villa/data";
+import { checkArgument, checkFinite, loadStateDict, readSafetensors, saveTorch, VillaError } from "@villa/data";
 import { atomicWriteFile, readFileBytes, withPath } from "@villa/data/node";
 import { headCount } from "../model/heads.ts";
 import { modelFromStateDict, modelStateDict } from "../model/model.ts";
@@ -63,6 +63,7 @@ export async function openMappingModel(
   const bytes = await readFileBytes(path);
   return withPath(path, () => {
     const tensors = path.endsWith(".safetensors") ? readSafetensors(bytes).tensors : loadStateDict(bytes);
+    for (const [name, tensor] of tensors) checkFinite(name, tensor);
     return modelFromStateDict(tensors, options);
   });
 }

@@ -2,6 +2,7 @@ import { copyFile, link, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import {
   checkArgument,
+  checkFinite,
   isVillaError,
   openSafetensors,
   readSafetensors,
@@ -42,13 +43,16 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
 /**
  * Reads what {@link saveCheckpoint} wrote.
  *
- * @throws VillaError `NotFound`, `InvalidFile` when it is damaged or no checkpoint, `Unsupported` from a later version
+ * @throws VillaError `NotFound`, `InvalidFile` when it is damaged or no checkpoint, `Unsupported` from a later version,
+ *   `NotFinite` when a tensor holds NaN
  */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const bytes = await readFileBytes(path);
   return withPath(path, () => {
     const { tensors, metadata } = readSafetensors(bytes);
-    return { tensors, ...parseMetadata(metadata) };
+    const parsed = parseMetadata(metadata);
+    for (const [name, tensor] of tensors) checkFinite(name, tensor);
+    return { tensors, ...parsed };
   });
 }
 
@@ -90,7 +94,8 @@ export function folderCheckpoints(
         return await loadCheckpoint(lastPath);
       } catch (error) {
         if (isVillaError(error, "NotFound")) return undefined;
-        throw error;
+        if (!isVillaError(error, "NotFinite")) throw error;
+        throw new VillaError("NotFinite", `${error.message} Begin anew with resume=never.`, { cause: error });
       }
     },
   };
