@@ -2,6 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
+// Ctrl-C reaches the command too, which stops at a safe point; this process waits for it and passes its exit code on.
+process.on("SIGINT", () => {});
+
 const root = join(import.meta.dirname, "..");
 const { status } = spawnSync(
   process.execPath,

@@ -7,7 +7,7 @@ import { commands } from "./commands/index.ts";
  * The `villa` command.
  *
  * @param argv arguments after the program's name
- * @returns the exit code: 0 done, 1 failed, 2 called wrongly
+ * @returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 stopped by Ctrl-C
  * @throws VillaError `InvalidArgument` for arguments that are no texts; nothing else
  */
 export async function runVilla(argv: readonly string[], terminal?: Terminal): Promise<ExitCode> {

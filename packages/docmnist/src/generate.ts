@@ -102,7 +102,7 @@ function* generate(options: DocMnistOptions): Generator<DocMnistSample, void, un
     const builder = new SampleBuilder({ ...pools[split], attributes, gridSize, targetSampleComplexity, random });
     let spent = 0;
     for (;;) {
-      throwIfAborted(signal, "Generating DocMNIST was stopped.");
+      throwIfAborted(signal, "Generating DocMNIST was stopped; the same command begins anew.");
       builder.drawRegions();
       // The image that would exceed the budget is dropped, its draws stay consumed.
       if (spent + builder.sampleComplexity > budget) break;

@@ -95,7 +95,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
       "Neither a shard nor a merge can overwrite: it would delete what other shards have computed.",
     );
   }
-  throwIfAborted(signal);
+  throwIfAborted(signal, "Preprocessing was stopped; the same command goes on from here.");
   const dataset = await openDataset(dataDirectory);
   const { annotations } = dataset;
   if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDirectory} has no images.`);
@@ -139,7 +139,7 @@ async function work(dataset: Dataset, job: EmbeddingJob, options: PreprocessOpti
   const attributes = await attributeEmbeddings(encoder, dataset.vocabulary);
   const encoded = await encodeParts(dataset, job, parts, options, progressReport(onProgress, todo.length));
   if (!shard) {
-    throwIfAborted(signal);
+    throwIfAborted(signal, "Preprocessing was stopped; the same command goes on from here.");
     await assembleRegions(job, annotations, format);
     await writeAttributes(dataDirectory, attributes, format);
     await job.finish();
@@ -167,7 +167,7 @@ async function encodeParts(
   let writing = Promise.resolve();
   try {
     for (const [i, part] of parts.entries()) {
-      throwIfAborted(signal);
+      throwIfAborted(signal, "Preprocessing was stopped; the same command goes on from here.");
       const { rows, images } = next;
       const pixels = await images;
       next = load(parts[i + 1]); // the disk works while the encoder computes

@@ -97,7 +97,7 @@ export async function embedSplit<Image extends LabelledImage>(
   const result = new Float32Array(regions * ("embedDim" in encoder ? encoder.embedDim : encoder.dimension));
   let offset = 0;
   for (let start = 0; start < images.length; ) {
-    throwIfAborted(signal, "Embedding was stopped.");
+    throwIfAborted(signal, "Embedding was stopped; nothing has been written.");
     const first = await load(images[start]!);
     const pictures = [first];
     // A batch ends early where the size of the pictures changes, so that rows stay in order.

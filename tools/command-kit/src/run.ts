@@ -5,8 +5,8 @@ import type { RegisterCommand } from "./command.ts";
 import { escapingTerminal, processTerminal, type Terminal } from "./terminal.ts";
 import { printable } from "./text.ts";
 
-/** 0 = done, 1 = failed, 2 = called wrongly. */
-export type ExitCode = 0 | 1 | 2;
+/** 0 = done, 1 = failed, 2 = called wrongly; 130 and 143 = stopped by Ctrl-C or by SIGTERM, as shells count signals. */
+export type ExitCode = 0 | 1 | 2 | 130 | 143;
 
 /** What {@link runProgram} runs, and where it writes. */
 export interface RunOptions {
@@ -41,8 +41,10 @@ export async function runProgram(
 ): Promise<ExitCode> {
   const terminal = escapingTerminal(options.terminal ?? processTerminal());
   const interrupt = new AbortController();
-  const onInterrupt = (): void => {
-    if (interrupt.signal.aborted) process.exit(130); // the second Ctrl-C does not wait
+  let stopped: 130 | 143 | undefined;
+  const onInterrupt = (signal: "SIGINT" | "SIGTERM"): void => {
+    if (stopped !== undefined) process.exit(stopped); // the second Ctrl-C does not wait
+    stopped = signal === "SIGTERM" ? 143 : 130;
     terminal.err("Stopping at the next safe point; press Ctrl-C again to stop at once.");
     interrupt.abort();
   };
@@ -65,7 +67,8 @@ export async function runProgram(
     await terminal.flush?.();
     return 0;
   } catch (error) {
-    return await report(error, { name: program.name(), isVerbose: argv.includes("--verbose"), terminal });
+    const code = await report(error, { name: program.name(), isVerbose: argv.includes("--verbose"), terminal });
+    return code === 1 && stopped !== undefined ? stopped : code;
   } finally {
     for (const name of signals) process.off(name, onInterrupt);
   }

@@ -107,7 +107,7 @@ test("a seed may be 0 but not empty", async () => {
 
 test("Ctrl-C says what it does and ends the command with its own sentence", async () => {
   expect(await run("group", "stop")).toEqual({
-    code: 1,
+    code: 130,
     out: [],
     err: ["Stopping at the next safe point; press Ctrl-C again to stop at once.", "prog: Stopped."],
   });

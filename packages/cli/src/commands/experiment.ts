@@ -9,6 +9,7 @@ import {
   wholeNumbers,
   withCommonFlags,
 } from "@villa/command-kit";
+import { isVillaError, VillaError } from "@villa/data";
 import type { Command } from "commander";
 import { complexityExperiment, detectionExperiment, type Experiment, pairModes } from "../experiment/protocol.ts";
 import type { RuntimeFlags } from "./runtime.ts";
@@ -85,7 +86,11 @@ Examples:
           },
         };
         const options = { out, digits, protocol, jobs, backend, onProgress: progress, signal: context.signal };
-        return runExperiment(experiment, options);
+        return runExperiment(experiment, options).catch((error: unknown) => {
+          if (!isVillaError(error, "Aborted")) throw error;
+          const sentence = "The experiment was stopped; the same command goes on with the datasets that are left.";
+          throw new VillaError("Aborted", sentence, { cause: error });
+        });
       },
       ({ summary, figure, json }) => {
         const spread = ({ mean, deviation }: { mean: number; deviation: number }) =>

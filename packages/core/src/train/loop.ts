@@ -63,7 +63,7 @@ export async function trainLoop(options: TrainOptions): Promise<TrainResult> {
     for (let step = interrupted?.step ?? 0; step < perEpoch; step++) {
       if (signal?.aborted) {
         await save(step);
-        throwIfAborted(signal, "Training was stopped; resume to continue.");
+        throwIfAborted(signal, "Training was stopped; the same run goes on from here.");
       }
       scheduler?.beforeStep?.(finished * perEpoch + step);
       const { loss, gradients } = await options.step(batches[step]!, { epoch, step });

@@ -30,7 +30,7 @@ export const registerDocmnist: RegisterCommand = (program, context) => {
  * The `docmnist` command.
  *
  * @param argv arguments after the command's name; flags alone are those of `generate`
- * @returns exit code: 0 done, 1 failed, 2 called wrongly
+ * @returns exit code: 0 done, 1 failed, 2 called wrongly, 130 stopped by Ctrl-C
  * @throws VillaError `InvalidArgument` for arguments that are no texts; nothing else
  */
 export async function runDocmnist(argv: readonly string[], terminal?: Terminal): Promise<ExitCode> {

@@ -87,7 +87,7 @@ export async function ingestTable(options: IngestOptions): Promise<IngestResult>
 /** @param given rows that come from a program, and the contents of a file of attributes */
 export async function ingest(options: IngestOptions, given: GivenInput = {}): Promise<IngestResult> {
   const { out, shard, overwrite = false } = options;
-  throwIfAborted(options.signal);
+  throwIfAborted(options.signal, "Ingestion was stopped; the same command goes on from here.");
   if ((shard || options.mergeOnly) && overwrite) {
     throw new VillaError(
       "InvalidArgument",
@@ -140,7 +140,7 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
   onProgress?.({ task: "reading rows", done: 0, total, unit: "rows" });
   const flush = async (): Promise<void> => {
     if (batch.length > 0) {
-      throwIfAborted(options.signal);
+      throwIfAborted(options.signal, "Ingestion was stopped; the same command goes on from here.");
       const part = await ingestPart(job.directory, batch, input, options);
       await store.write(partOf(batch[0]!.number), part);
       problems.push(...part.problems);

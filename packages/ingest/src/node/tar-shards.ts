@@ -41,7 +41,7 @@ async function fill(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for await (const { key, files } of samples) {
-    throwIfAborted(signal);
+    throwIfAborted(signal, "Writing shards was stopped; the same command begins anew.");
     for (const [extension, contents] of Object.entries(files)) {
       const bytes = Buffer.from(contents);
       const entry = pack.entry({ name: `${key}.${extension}`, size: bytes.length, mtime: new Date(0), mode: 0o644 });

@@ -206,7 +206,10 @@ class StackRun {
   async epoch(batches: Parameters<HeadTrainer["trainEpoch"]>[1]): Promise<void> {
     const { data, validation, onStep, onHeadEpoch, signal } = this.#options;
     const losses = await this.#trainer.trainEpoch(data, batches, () => {
-      throwIfAborted(signal, "Training was stopped; finished epochs are saved.");
+      throwIfAborted(
+        signal,
+        "Training was stopped; finished epochs are saved, and the same command goes on after them.",
+      );
       onStep?.(this.#trainer.heads.length);
     });
     const judged = validation ? await validateHeads(this.#trainer, validation) : [];

@@ -92,7 +92,7 @@ export async function exportHuggingFace(
   await mkdir(join(folder, "onnx"), { recursive: true });
   const files: string[] = [];
   const write = async (name: string, contents: Uint8Array | string) => {
-    throwIfAborted(signal);
+    throwIfAborted(signal, "The export was stopped; the same command begins anew.");
     await atomicWriteFile(join(folder, name), contents);
     files.push(join(folder, name));
   };

@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
-import { checkArgument, type ImageAnnotation, type ProgressListener, type Shard, throwIfAborted } from "@villa/data";
+import {
+  checkArgument,
+  type ImageAnnotation,
+  isVillaError,
+  type ProgressListener,
+  type Shard,
+  throwIfAborted,
+  VillaError,
+} from "@villa/data";
 import {
   annotationsFingerprint,
   cacheDirectory,
@@ -96,11 +104,13 @@ export class RegionIndex {
     const report = () => onProgress?.({ task: "embedding regions", done, total, unit: "images" });
     if (todo.length > 0) report();
     for (const part of todo) {
-      throwIfAborted(signal);
+      throwIfAborted(signal, stopped);
       const rows = this.#parts[part]!;
-      const regions = await embedSplit(encoder, rows, (row) => this.#dataset.readImage(row), {
-        signal,
-      });
+      const regions = await embedSplit(encoder, rows, (row) => this.#dataset.readImage(row), { signal }).catch(
+        (error: unknown) => {
+          throw isVillaError(error, "Aborted") ? new VillaError("Aborted", stopped, { cause: error }) : error;
+        },
+      );
       await this.#store.write(part, byImage(regions, rows));
       done += rows.length;
       report();
@@ -128,6 +138,8 @@ export class RegionIndex {
     return joined(parts);
   }
 }
+
+const stopped = "Embedding was stopped; what is done is kept, and the same command goes on from here.";
 
 type Parts = readonly (readonly ImageAnnotation[])[];
 type Store = PartStore<readonly Float32Array[]>;
