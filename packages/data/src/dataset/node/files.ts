@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { constants, createReadStream, existsSync } from "node:fs";
+import { accessSync, constants, createReadStream, existsSync } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
 import { checkFunction, checkText } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
@@ -181,11 +181,26 @@ export function fileError(error: unknown, path: string, doing: "read" | "write")
   if (isVillaError(error) || typeof error !== "object" || error === null) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined) return error;
-  if (code === "ENOENT") {
+  // For folders that would have to be made on a read-only file system, Node's recursive mkdir says ENOENT.
+  const refused = code === "ENOENT" && doing === "write" ? refusalAbove(path) : undefined;
+  if (code === "ENOENT" && refused === undefined) {
     const what = doing === "read" ? `There is no file ${path}.` : `The folder of ${path} does not exist.`;
     return new VillaError("NotFound", what, { cause: error });
   }
-  return new VillaError("FileSystem", `Cannot ${doing} ${path}: ${reasons[code] ?? message}.`, { cause: error });
+  const reason = reasons[refused ?? code] ?? message;
+  return new VillaError("FileSystem", `Cannot ${doing} ${path}: ${reason}.`, { cause: error });
+}
+
+/** Why nothing can be written into the nearest folder above a path that exists; undefined where it can. */
+function refusalAbove(path: string): string | undefined {
+  let folder = dirname(resolve(path));
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  }
 }
 
 /** Puts the file's path in front of errors about its contents. */
