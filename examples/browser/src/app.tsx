@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { startLaboratory } from "./laboratory/connect.ts";
-import type { DatasetSettings, DatasetSummary } from "./laboratory/protocol.ts";
+import type { DatasetSettings, DatasetSummary, Recalled } from "./laboratory/protocol.ts";
 import { registerServiceWorker } from "./offline.ts";
 import { addressOf, settingsFromAddress } from "./parts/address.ts";
 import { AskPanel } from "./parts/ask-panel.tsx";
@@ -9,7 +9,9 @@ import { FilesPanel } from "./parts/files-panel.tsx";
 import { MapPanel } from "./parts/map-panel.tsx";
 import { PictureStore } from "./parts/pictures.ts";
 import { problemOf } from "./parts/problem.ts";
+import { Story } from "./parts/story.tsx";
 import { TrainPanel } from "./parts/train-panel.tsx";
+import { useModelInUse } from "./parts/use-model-in-use.ts";
 import { useTraining } from "./parts/use-training.ts";
 
 export const defaultDataset: DatasetSettings = {
@@ -34,6 +36,21 @@ export function App() {
   // A new dataset numbers its images anew.
   const pictures = useMemo(() => new PictureStore(laboratory, setProblem), [dataset, laboratory]);
 
+  const isUsed = useModelInUse();
+  useEffect(() => {
+    if (!isUsed || busy || training.state.kind !== "idle" || training.state.result || !dataset) return;
+    // Sliders make many datasets, of which the last one counts.
+    const timer = setTimeout(() => {
+      laboratory.useShippedModel().then(
+        (result) => result && training.restore(result, "shipped"),
+        () => undefined, // without a network: a model can be trained all the same
+      );
+    }, 300);
+    return () => clearTimeout(timer);
+  }, [isUsed, busy, dataset, training.state.kind, training.state.result]);
+  const [canUndo, setCanUndo] = useState(false);
+  useEffect(() => void laboratory.canUndo().then(setCanUndo), [laboratory, dataset, training.state.kind]);
+
   const select = useCallback(
     (chosen: number) => {
       setImage(chosen);
@@ -42,41 +59,54 @@ export function App() {
     [laboratory],
   );
 
+  // A click on the button may come before the page has been drawn with a number just typed.
+  const newest = useRef(settings);
+  const setSettingsAndAddress = useCallback((changed: DatasetSettings) => {
+    newest.current = changed;
+    setSettings(changed);
+    const address = `${location.pathname}${addressOf(changed, defaultDataset)}${location.hash}`;
+    history.replaceState(history.state, "", address);
+  }, []);
+
   /** Makes a new dataset the current one, or shows what went wrong. */
   const open = useCallback(
-    async ({ make, generated: made }: DatasetTask) => {
+    async (make: () => Promise<Recalled>) => {
       setProblem("");
       try {
-        const summary = await make();
+        const { dataset: summary, generated: made, result } = await make();
         training.reset();
+        if (result) training.restore(result, "kept");
         setDataset(summary);
         setGenerated(made);
+        if (made) setSettingsAndAddress(made);
         select(firstShown(summary));
       } catch (error) {
         setProblem(problemOf(error));
       }
     },
-    [select, training.reset],
+    [select, training.reset, training.restore],
   );
   const openNext = useLatest(open, setBusy);
   const generate = useCallback(
-    (wanted: DatasetSettings) => openNext({ make: () => laboratory.generate(wanted), generated: wanted }),
+    (wanted: DatasetSettings) =>
+      openNext(async () => ({ dataset: await laboratory.generate(wanted), generated: wanted })),
     [laboratory, openNext],
   );
 
-  useEffect(() => generate(newest.current), [generate]);
+  useEffect(() => {
+    const wanted = newest.current;
+    openNext(
+      async () =>
+        (await laboratory.recall(wanted)) ?? { dataset: await laboratory.generate(wanted), generated: wanted },
+    );
+  }, [laboratory, openNext]);
   useEffect(() => void registerServiceWorker(laboratory), [laboratory]);
 
-  // A click on the button may come before the page has been drawn with a number just typed.
-  const newest = useRef(settings);
   const change = (part: Partial<DatasetSettings>): void => {
     const changed = { ...newest.current, ...part };
-    newest.current = changed;
-    setSettings(changed);
-    const address = `${location.pathname}${addressOf(changed, defaultDataset)}${location.hash}`;
-    history.replaceState(history.state, "", address);
+    setSettingsAndAddress(changed);
     // A trained model is not thrown away by a slider: the button does it.
-    if (training.state.kind === "idle") generate(changed);
+    if (training.state.kind === "idle" && generated) generate(changed);
   };
 
   return (
@@ -89,7 +119,7 @@ export function App() {
           digit. Make such data, and watch a mapping model find out. Everything runs in this page; nothing leaves it.
         </p>
         <nav aria-label="Sections">
-          {["generate", "train", "map", "ask", "files"].map((name) => (
+          {["story", "generate", "train", "map", "ask", "files"].map((name) => (
             <a key={name} href={`#${name}`}>
               {name}
             </a>
@@ -107,18 +137,19 @@ export function App() {
             </>
           )}
         </div>
+        <Story {...{ laboratory, training, dataset, pictures, image, select }} />
         <DatasetPanel
           {...{ settings, dataset, busy, generated, pictures, image, select, change }}
           locked={training.state.kind === "running"}
-          isTrained={training.state.result !== undefined}
           generate={() => generate(newest.current)}
+          undo={canUndo ? () => openNext(() => laboratory.undo()) : undefined}
         />
         <TrainPanel {...{ training, dataset, busy, pictures, image, epsilon }} />
         <MapPanel {...{ laboratory, training, dataset, pictures, image, select, epsilon, setEpsilon }} />
         <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
         <FilesPanel
           {...{ laboratory, training, dataset, epsilon, setProblem }}
-          open={(files) => openNext({ make: () => laboratory.importFiles(files), generated: undefined })}
+          open={(files) => openNext(async () => ({ dataset: await laboratory.importFiles(files) }))}
           added={(summary) => {
             setDataset(summary);
             select(summary.splits.at(-1)!.images.at(-1)!);
@@ -133,12 +164,6 @@ export function App() {
       </footer>
     </>
   );
-}
-
-interface DatasetTask {
-  readonly make: () => Promise<DatasetSummary>;
-  /** The settings that it is made with; undefined for files. */
-  readonly generated: DatasetSettings | undefined;
 }
 
 /** Held-out images show best what a model has learned. */

@@ -47,10 +47,7 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
     const phone = await laboratory.browser.newPage({ viewport: { width: 375, height: 740 } });
     await phone.goto(laboratory.url);
     await ready(phone);
-    const top = await phone
-      .locator(".gallery li")
-      .first()
-      .evaluate((item) => item.getBoundingClientRect().top);
+    const top = await phone.locator(".story-drawing").evaluate((drawing) => drawing.getBoundingClientRect().top);
     expect(top).toBeLessThan(740);
     expect(await phone.getByLabel("Sample complexity").isVisible()).toBe(false);
     await open(phone, "Settings of the data");
@@ -89,7 +86,7 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
     await page.getByText("Seed: a whole number").waitFor({ state: "hidden" });
   });
 
-  test("once a model is trained, changed settings are said, and new data are asked about", async () => {
+  test("once a model is trained, changed settings are said, and what new data replace comes back", async () => {
     await page.getByLabel("Attribute budget, train").fill("500");
     await page.getByLabel("Attribute budget, val").fill("200");
     await ready(page);
@@ -101,19 +98,29 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
     await page.getByLabel("Sample complexity").fill("14");
     await page.getByText("Settings changed").waitFor();
 
-    const answer = (accept: boolean) =>
-      page.once("dialog", (dialog) => {
-        expect(dialog.message()).toContain("discarded");
-        return accept ? dialog.accept() : dialog.dismiss();
-      });
-    answer(false);
-    await page.getByRole("button", { name: "Generate" }).click();
-    expect(await page.locator("[data-test=training]").getAttribute("data-state")).toBe("done");
-    answer(true);
+    const trained = await page.locator("[data-test=training]").textContent();
     await page.getByRole("button", { name: "Generate" }).click();
     await page.locator("[data-test=training][data-state=idle]").waitFor({ state: "attached" });
     await ready(page);
     expect(await page.locator("[data-test=changed]").textContent()).toBe("");
+    expect(await page.getByText("--target-sample-complexity 14").count()).toBe(1);
+
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.locator("[data-test=training][data-state=done]").waitFor();
+    expect(await page.locator("[data-test=training]").textContent()).toBe(trained);
+    expect(await page.getByText("--target-sample-complexity 14").count()).toBe(0);
+    expect(await page.getByLabel("Sample complexity").inputValue()).not.toBe("14");
+  });
+
+  test("a trained model outlasts a reload", async () => {
+    const trained = await page.locator("[data-test=training]").textContent();
+    const figures = await page.locator("[data-test=metrics]").textContent();
+    await page.reload();
+    await ready(page);
+    await page.locator("[data-test=training][data-state=done]").waitFor();
+    expect(await page.locator("[data-test=training]").textContent()).toBe(trained);
+    expect(await page.locator("[data-test=metrics]").textContent()).toBe(figures);
+    await expect.poll(() => page.locator("[data-test=hits] li").count()).toBe(12);
   });
 
   test.each([

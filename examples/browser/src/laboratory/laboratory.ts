@@ -4,7 +4,8 @@ import { type Dataset, pictureOf, summarize } from "./dataset.ts";
 import { zipDataset } from "./export-dataset.ts";
 import { generateDataset } from "./generate.ts";
 import { importDataset } from "./import-dataset.ts";
-import { withOwnImage } from "./own-image.ts";
+import { keepState, keptState } from "./keep.ts";
+import { ownSplit, withOwnImage } from "./own-image.ts";
 import type {
   DatasetSettings,
   DatasetSummary,
@@ -14,37 +15,94 @@ import type {
   OwnImage,
   Picture,
   Pictures,
+  Recalled,
   TrainEvent,
   TrainingResult,
   TrainSettings,
 } from "./protocol.ts";
 import type { Session } from "./session.ts";
 
-/** The worker's state: one dataset, and one model trained on it. */
+/** A dataset, and what was made of it. */
+interface Bench {
+  readonly dataset: Dataset;
+  /** The settings that it was made with; undefined where it comes from files. */
+  readonly generated?: DatasetSettings | undefined;
+  readonly session?: Session | undefined;
+  /** Of a training on this dataset; the model that comes with the page has none. */
+  readonly result?: TrainingResult | undefined;
+}
+
+/** The worker's state: one dataset and one model of it, and those before that can be brought back. */
 export class Laboratory implements LaboratoryApi {
-  #dataset: Dataset | undefined;
-  #session: Session | undefined;
+  #bench: Bench | undefined;
+  #former: Bench | undefined;
+  /** What the controls said last. */
+  #settings: DatasetSettings | undefined;
   #seed = 23;
   #watched = 0;
   #training: AbortController | undefined;
+  #restoring: Promise<unknown> | undefined;
 
   loadedFiles(): string[] {
     return performance.getEntriesByType("resource").map(({ name }) => name);
   }
 
+  async recall(settings: DatasetSettings): Promise<Recalled | undefined> {
+    this.#settings = settings;
+    const kept = await keptState();
+    if (!kept || JSON.stringify(kept.settings) !== JSON.stringify(settings)) return undefined;
+    if (!kept.archive && !kept.trained) return undefined;
+    const { archive, trained } = kept;
+    const dataset = archive
+      ? await importDataset([{ path: "kept.zip", contents: new Blob([archive]) }])
+      : generateDataset(settings);
+    const generated = archive ? undefined : settings;
+    const { Session } = await import("./session.ts");
+    const restored = trained && (await Session.restore(dataset, trained.model));
+    this.#seed = trained?.model.seed ?? this.#seed;
+    this.#bench = { dataset, generated, session: restored?.session, result: restored && trained.result };
+    return recalled(this.#bench);
+  }
+
   async generate(settings: DatasetSettings): Promise<DatasetSummary> {
-    return this.#open(generateDataset(settings));
+    this.#settings = settings;
+    return this.#open({ dataset: generateDataset(settings), generated: settings });
   }
 
   async importFiles(files: readonly InputFile[]): Promise<DatasetSummary> {
-    return this.#open(await importDataset(files));
+    return this.#open({ dataset: await importDataset(files) });
+  }
+
+  async useShippedModel(): Promise<TrainingResult | undefined> {
+    const bench = this.#bench;
+    if (!bench || bench.session || this.#training) return undefined;
+    const restoring = restoreShipped(bench.dataset);
+    // A training that is asked for meanwhile waits: both need the backend.
+    this.#restoring = restoring;
+    const restored = await restoring;
+    if (this.#bench !== bench || !restored) return undefined;
+    this.#bench = { ...bench, session: restored.session };
+    return restored.result;
+  }
+
+  canUndo(): boolean {
+    return this.#former !== undefined;
+  }
+
+  async undo(): Promise<Recalled> {
+    this.#refuseWhileTraining();
+    if (!this.#former) throw new VillaError("NotFound", "There is nothing to undo.");
+    [this.#bench, this.#former] = [this.#former, this.#bench];
+    this.#settings = this.#bench.generated ?? this.#settings;
+    void this.#keep();
+    return recalled(this.#bench);
   }
 
   async addImage(image: OwnImage): Promise<DatasetSummary> {
     this.#refuseWhileTraining();
     const dataset = withOwnImage(this.#current(), image);
-    this.#session = await this.#session?.withOwnImage(dataset);
-    this.#dataset = dataset;
+    this.#bench = { ...this.#bench, dataset, session: await this.#bench?.session?.withOwnImage(dataset) };
+    void this.#keep();
     return summarize(dataset);
   }
 
@@ -71,14 +129,18 @@ export class Laboratory implements LaboratoryApi {
     this.#refuseWhileTraining();
     const training = new AbortController();
     this.#training = training;
-    this.#session = undefined;
     this.#seed = settings.seed;
     try {
+      const dataset = this.#current();
+      await this.#restoring?.catch(() => undefined);
+      this.#remember();
+      this.#bench = { dataset, generated: this.#bench?.generated };
       const { Session } = await import("./session.ts");
       const { signal } = training;
       const watched = (): number => this.#watched;
-      const { session, result } = await Session.train(this.#current(), { settings, listen, signal, watched });
-      this.#session = session;
+      const { session, result } = await Session.train(dataset, { settings, listen, signal, watched });
+      this.#bench = { dataset, generated: this.#bench?.generated, session, result };
+      void this.#keep();
       return result;
     } finally {
       this.#training = undefined;
@@ -110,26 +172,66 @@ export class Laboratory implements LaboratoryApi {
     return file("last.pkl", await this.#trained().modelFile());
   }
 
-  #open(dataset: Dataset): DatasetSummary {
+  #open(bench: Bench): DatasetSummary {
     this.#refuseWhileTraining();
-    this.#dataset = dataset;
-    this.#session = undefined;
-    return summarize(dataset);
+    this.#remember();
+    this.#bench = bench;
+    void this.#keep();
+    return summarize(bench.dataset);
+  }
+
+  /** What took time or came from files is worth an undo; data that settings make again is not. */
+  #remember(): void {
+    if (this.#bench && (this.#bench.result || !this.#bench.generated)) this.#former = this.#bench;
+  }
+
+  /** Keeps dataset and model over a reload. */
+  async #keep(): Promise<void> {
+    const { dataset, generated, session, result } = this.#bench!;
+    if (!this.#settings) return;
+    const isOwn = !generated || dataset.rows.some(({ split }) => split === ownSplit);
+    await keepState({
+      settings: this.#settings,
+      archive: isOwn && (await isSmall(dataset)) ? await zipDataset(dataset) : undefined,
+      trained: session && result ? { model: session.kept, result } : undefined,
+    });
   }
 
   #current(): Dataset {
-    if (!this.#dataset) throw new VillaError("NotFound", "There is no dataset yet; generate or open one.");
-    return this.#dataset;
+    if (!this.#bench) throw new VillaError("NotFound", "There is no dataset yet; generate or open one.");
+    return this.#bench.dataset;
   }
 
   #trained(): Session {
-    if (!this.#session) throw new VillaError("NotFound", "There is no model of this dataset yet; train one.");
-    return this.#session;
+    if (!this.#bench?.session) throw new VillaError("NotFound", "There is no model of this dataset yet; train one.");
+    return this.#bench.session;
   }
 
   #refuseWhileTraining(): void {
     if (this.#training) throw new VillaError("InvalidArgument", "A training is running; stop it first.");
   }
+}
+
+const recalled = ({ dataset, generated, result }: Bench): Recalled => ({
+  dataset: summarize(dataset),
+  generated,
+  result,
+});
+
+/** Whether its images take less than 200 MB: an archive of more might not fit into memory. */
+async function isSmall({ rows, imageFile }: Dataset): Promise<boolean> {
+  let bytes = 0;
+  for (const row of rows.keys()) {
+    bytes += (await imageFile(row)).length;
+    if (bytes > 200_000_000) return false;
+  }
+  return true;
+}
+
+/** Loads what is needed of TensorFlow.js too. */
+async function restoreShipped(dataset: Dataset) {
+  const [{ Session }, { shippedModel }] = await Promise.all([import("./session.ts"), import("./shipped-model.ts")]);
+  return Session.restore(dataset, await shippedModel());
 }
 
 function file(name: string, contents: Uint8Array): OutputFile {

@@ -98,6 +98,17 @@ export interface TrainingResult {
   /** Quality at every ε of the slider; empty where the true attributes are not known. */
   readonly sweep: readonly EpsilonResult[];
   readonly best?: EpsilonResult | undefined;
+  /** F1 of giving every attribute of an image to all of its regions, where the truth is known. */
+  readonly baseline?: number | undefined;
+}
+
+/** A dataset with the model of it, as it was before a reload or an undone step. */
+export interface Recalled {
+  readonly dataset: DatasetSummary;
+  /** The settings that it was made with; undefined where it comes from files. */
+  readonly generated?: DatasetSettings | undefined;
+  /** Of the model that was trained on it, if one was. */
+  readonly result?: TrainingResult | undefined;
 }
 
 /** ε of the slider: 0.01 … 1. */
@@ -159,7 +170,15 @@ export interface OutputFile {
 export interface LaboratoryApi {
   /** Addresses of the files that the worker has loaded. */
   loadedFiles(): string[];
+  /** What was kept when the page was last open with these settings; undefined when there is nothing. */
+  recall(settings: DatasetSettings): Promise<Recalled | undefined>;
   generate(settings: DatasetSettings): Promise<DatasetSummary>;
+  /** Puts the model that comes with the page to work; undefined when it does not know all attributes of the dataset. */
+  useShippedModel(): Promise<TrainingResult | undefined>;
+  /** Whether {@link undo} has something to bring back: a trained model, or data from files. */
+  canUndo(): boolean;
+  /** Exchanges dataset and model for those that were replaced last. */
+  undo(): Promise<Recalled>;
   importFiles(files: readonly InputFile[]): Promise<DatasetSummary>;
   addImage(image: OwnImage): Promise<DatasetSummary>;
   pictures(images: readonly number[]): Promise<Pictures>;

@@ -1,5 +1,5 @@
 // Everything that needs TensorFlow.js. The worker imports this module when the first training starts.
-import { saveTorch, VillaError, writeAnnotations } from "@villa/data";
+import { attributeNames, saveTorch, VillaError, writeAnnotations } from "@villa/data";
 import { type Encoder, pixelsEncoder } from "@villa/encoders";
 import {
   type AttributeScores,
@@ -17,6 +17,7 @@ import { breathe } from "./breathe.ts";
 import type { Dataset } from "./dataset.ts";
 import { whileDeviceLasts } from "./device.ts";
 import { type EmbeddedDataset, type EmbeddedSplit, embedDataset, embedSplit } from "./embed.ts";
+import { type KeptModel, modelFor } from "./model-file.ts";
 import { ownSplit } from "./own-image.ts";
 import {
   type BackendName,
@@ -54,6 +55,8 @@ interface SessionParts {
   readonly splits: ReadonlyMap<string, ScoredSplit>;
   /** The backend that was asked for. */
   readonly backend: BackendName;
+  /** Of the encoder. */
+  readonly seed: number;
 }
 
 /** A model trained on a dataset, with the scores of all its regions. */
@@ -105,15 +108,47 @@ export class Session {
             onEpoch: (epoch) => listen({ kind: "epoch", epoch }),
           },
         );
-        const splits = new Map<string, ScoredSplit>();
-        for (const [split, each] of embedded.splits) splits.set(split, await scored(each, model, embedded));
-        const session = new Session({ dataset, embedded, encoder, model, splits, backend: settings.backend });
+        const splits = await scoreSplits(embedded, model);
+        const session = new Session({ dataset, embedded, encoder, model, splits, backend: settings.backend, seed });
         return { session, result: { complete, backend, history, seconds: elapsed(), ...session.#judge() } };
       } finally {
         // What an encoder keeps belongs to the backend of now; the next use makes it anew.
         encoder.dispose();
       }
     });
+  }
+
+  /**
+   * Uses a model that was trained before, here or elsewhere, on a dataset.
+   *
+   * @returns undefined when the dataset has an attribute that the model does not know
+   */
+  static async restore(
+    dataset: Dataset,
+    kept: KeptModel,
+  ): Promise<{ session: Session; result: TrainingResult } | undefined> {
+    const { dimension, seed } = kept;
+    const model = modelFor(kept, attributeNames(dataset.vocabulary));
+    if (!model) return undefined;
+    // Scoring is little work, which wasm does everywhere.
+    const { backend, lost } = await chooseBackend("wasm");
+    const started = performance.now();
+    const encoder = pixelsEncoder({ dimension, seed });
+    const { signal } = new AbortController();
+    return whileDeviceLasts(lost, signal, async () => {
+      const embedded = await embedDataset(dataset, encoder, { onProgress: () => {}, signal });
+      encoder.dispose();
+      const splits = await scoreSplits(embedded, model);
+      const session = new Session({ dataset, embedded, encoder, model, splits, backend: "auto", seed });
+      const seconds = (performance.now() - started) / 1000;
+      return { session, result: { complete: true, backend, history: [], seconds, ...session.#judge() } };
+    });
+  }
+
+  /** The model, to be kept. */
+  get kept(): KeptModel {
+    const { model, seed } = this.#parts;
+    return { attributes: model.attributes, dimension: model.dimension, seed, heads: model.heads };
   }
 
   /** The session with one more image of the visitor's own. @param dataset the old one with the image at its end */
@@ -195,12 +230,17 @@ export class Session {
     return saveTorch(await modelStateDict(this.#parts.model), { archiveName: "last" });
   }
 
-  #judge(): Pick<TrainingResult, "judgedOn" | "sweep" | "best"> {
+  #judge(): Pick<TrainingResult, "judgedOn" | "sweep" | "best" | "baseline"> {
     const judgedOn = this.#parts.splits.has("val") ? "val" : "train";
     const { mentioned: scores, truth, withoutTruth, data } = this.#parts.splits.get(judgedOn)!;
     if (!truth?.includes(1)) return { judgedOn, sweep: [] };
     const known = { scores, truth, withoutTruth, counts: data.counts };
-    return { judgedOn, sweep: epsilonSweep(known, epsilons), best: chooseEpsilon(known) };
+    return {
+      judgedOn,
+      sweep: epsilonSweep(known, epsilons),
+      best: chooseEpsilon(known),
+      baseline: epsilonSweep(known, [2])[0]!.f1,
+    };
   }
 
   #find(image: number): { split: ScoredSplit; position: number } {
@@ -209,6 +249,12 @@ export class Session {
     if (!split || position < 0) throw new VillaError("NotFound", "The model has not seen this image; train again.");
     return { split, position };
   }
+}
+
+async function scoreSplits(embedded: EmbeddedDataset, model: MappingModel): Promise<Map<string, ScoredSplit>> {
+  const splits = new Map<string, ScoredSplit>();
+  for (const [split, each] of embedded.splits) splits.set(split, await scored(each, model, embedded));
+  return splits;
 }
 
 async function scored(split: EmbeddedSplit, model: MappingModel, embedded: EmbeddedDataset): Promise<ScoredSplit> {

@@ -54,7 +54,7 @@ export function AskPanel({ laboratory, training, dataset, pictures, select }: As
       {answer ? (
         <Hits {...{ answer, pictures, select }} />
       ) : (
-        <p class="soft">Train a model first: then “a red seven” finds red sevens, in any image.</p>
+        <p class="soft">With a model, “a red seven” finds red sevens, in any image.</p>
       )}
     </Panel>
   );

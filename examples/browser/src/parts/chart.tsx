@@ -10,6 +10,8 @@ export interface SweepChartData {
   readonly kind: "sweep";
   readonly sweep: readonly EpsilonResult[];
   readonly epsilon: number;
+  /** F1 of giving every attribute of an image to all of its regions. */
+  readonly baseline?: number | undefined;
 }
 
 type ChartProps = (LossChartData | SweepChartData) & {

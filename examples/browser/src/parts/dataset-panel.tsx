@@ -13,8 +13,6 @@ interface DatasetPanelProps {
   readonly busy: boolean;
   /** The settings that the dataset was made with; undefined where it comes from a file. */
   readonly generated: DatasetSettings | undefined;
-  /** A model would be thrown away with the data. */
-  readonly isTrained: boolean;
   /** While a training runs the dataset stays. */
   readonly locked: boolean;
   readonly pictures: PictureStore;
@@ -22,6 +20,8 @@ interface DatasetPanelProps {
   readonly select: (image: number) => void;
   readonly change: (part: Partial<DatasetSettings>) => void;
   readonly generate: () => void;
+  /** Brings back the data and the model that were replaced last, where there are any. */
+  readonly undo: (() => void) | undefined;
 }
 
 const colorDots: Readonly<Record<string, string>> = {
@@ -35,7 +35,7 @@ const shapeNames = ["circle", "rectangle", "triangle", "cross", "none"];
 const perPage = 12;
 
 export function DatasetPanel(props: DatasetPanelProps) {
-  const { settings, dataset, busy, generated, isTrained, locked, change, generate } = props;
+  const { settings, dataset, busy, generated, locked, change, generate, undo } = props;
   return (
     <Panel
       id="generate"
@@ -45,8 +45,7 @@ export function DatasetPanel(props: DatasetPanelProps) {
         <form
           onSubmit={(event) => {
             event.preventDefault();
-            const question = "Make new data? The trained model belongs to the present ones and is discarded with them.";
-            if (!isTrained || confirm(question)) generate();
+            generate();
           }}
         >
           <Slider
@@ -91,9 +90,16 @@ export function DatasetPanel(props: DatasetPanelProps) {
           <p class="changed" role="status" data-test="changed">
             {dataset && !busy && changedHint(settings, generated)}
           </p>
-          <Button type="submit" class="primary" disabled={locked || busy}>
-            Generate
-          </Button>
+          <div class="buttons">
+            <Button type="submit" class="primary" disabled={locked || busy}>
+              Generate
+            </Button>
+            {undo && (
+              <Button disabled={locked || busy} onClick={undo} title="Bring back the data and the model from before">
+                Undo
+              </Button>
+            )}
+          </div>
         </form>
       }
     >

@@ -34,7 +34,7 @@ export function MapPanel(props: MapPanelProps) {
         <>
           <Slider
             label="ε"
-            hint="a region gets an attribute when its score is less than ε below the image's best"
+            hint="a region gets an attribute when its score is less than ε below the image's best: a small ε picks one region, a large one shares the sentence among many"
             {...{ value: epsilon, min: 0.01, max: 1, step: 0.01, disabled: !result }}
             format={(value) => value.toFixed(2)}
             change={setEpsilon}
@@ -61,6 +61,7 @@ export function MapPanel(props: MapPanelProps) {
           <Chart
             kind="sweep"
             sweep={result.sweep}
+            baseline={result.baseline}
             epsilon={epsilon}
             label={`Precision, recall and F1 on the ${result.judgedOn} split against ε`}
             empty="The true attributes of this dataset are not known, so there is nothing to judge the mapping by."
@@ -69,17 +70,27 @@ export function MapPanel(props: MapPanelProps) {
           {picture && mapping && <Assignments {...{ picture, mapping }} />}
         </div>
       ) : (
-        <p class="soft">Train a model first: then ε decides how many regions share a sentence.</p>
+        <p class="soft">
+          {training.state.kind === "running"
+            ? "The model is being trained."
+            : "The model is loading; it fits the colours and shapes of the start."}
+        </p>
       )}
     </Panel>
   );
 }
 
 /** The nearest value of the slider. */
-const nearestStep = (epsilon: number): number => epsilons[Math.round(epsilon * 100) - 1] ?? (epsilon < 0.5 ? 0.01 : 1);
+export const nearestStep = (epsilon: number): number =>
+  epsilons[Math.round(epsilon * 100) - 1] ?? (epsilon < 0.5 ? 0.01 : 1);
 
 /** The mapping of the selected image at ε; the former one stays until the new one is there. */
-function useMapping({ laboratory, training, image, epsilon }: MapPanelProps): ImageMapping | undefined {
+export function useMapping({
+  laboratory,
+  training,
+  image,
+  epsilon,
+}: Pick<MapPanelProps, "laboratory" | "training" | "image" | "epsilon">): ImageMapping | undefined {
   const { result } = training.state;
   const [mapping, setMapping] = useState<ImageMapping>();
   useEffect(() => {
@@ -99,7 +110,7 @@ function useMapping({ laboratory, training, image, epsilon }: MapPanelProps): Im
   return mapping?.image === image ? mapping : undefined;
 }
 
-function Neighbours({ dataset, image, select }: Pick<MapPanelProps, "dataset" | "image" | "select">) {
+export function Neighbours({ dataset, image, select }: Pick<MapPanelProps, "dataset" | "image" | "select">) {
   const images = dataset?.splits.find((each) => each.images.includes(image))?.images ?? [];
   const at = images.indexOf(image);
   const step = (by: number): void => {

@@ -27,7 +27,7 @@ function lossChart({ epochs }: LossChartData, width: number): Element {
   });
 }
 
-function sweepChart({ sweep, epsilon }: SweepChartData, width: number): Element {
+function sweepChart({ sweep, epsilon, baseline }: SweepChartData, width: number): Element {
   const points = sweep.flatMap((each): Point[] =>
     Object.entries({ precision: each.precision, recall: each.recall, F1: each.f1 }).map(([series, y]) => ({
       x: each.epsilon,
@@ -40,8 +40,20 @@ function sweepChart({ sweep, epsilon }: SweepChartData, width: number): Element 
     x: { label: "ε", domain: [0, 1] },
     y: { label: "%", percent: true, domain: [0, 100] },
     colors: { precision: "var(--accent)", recall: "var(--second)", F1: "var(--third)" },
-    marks: [Plot.ruleX([epsilon], { stroke: "currentColor", strokeDasharray: "3 3" })],
+    marks: [
+      Plot.ruleX([epsilon], { stroke: "currentColor", strokeDasharray: "3 3" }),
+      ...(baseline === undefined ? [] : baselineMarks(baseline)),
+    ],
   });
+}
+
+/** What is reached without learning anything. */
+function baselineMarks(f1: number): Plot.Markish[] {
+  const text = `F1 of giving everything to every region: ${(100 * f1).toFixed(0)} %`;
+  return [
+    Plot.ruleY([f1], { stroke: "var(--third)", strokeDasharray: "2 4" }),
+    Plot.text([text], { x: 1, y: f1, textAnchor: "end", dy: 9, fill: "var(--third)" }),
+  ];
 }
 
 interface LinesOptions {

@@ -197,6 +197,7 @@ function Progress({ state }: { readonly state: TrainingState }) {
 function announce({ kind, result, backend, notice = "" }: TrainingState): string {
   if (kind === "running") return backend ? `Training on ${backend.name}.` : "Starting.";
   if (!result) return notice;
+  if (kind === "idle") return "A model that comes with the page is at work. Train your own on these data.";
   const how = result.complete ? "Trained" : "Stopped after";
   const f1 = result.history.at(-1)?.validation?.f1;
   return `${how} ${result.history.length} epochs in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1\u00a0${percent(f1)}`}.`;

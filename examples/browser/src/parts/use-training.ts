@@ -7,6 +7,7 @@ import { problemOf } from "./problem.ts";
 
 /** What is known of a training. */
 export interface TrainingState {
+  /** "idle" also while the model that comes with the page is in use. */
   readonly kind: "idle" | "running" | "done";
   readonly backend?: BackendInUse | undefined;
   readonly embedded?: { readonly regions: number; readonly dimension: number; readonly seconds: number } | undefined;
@@ -26,6 +27,8 @@ export interface Training {
   start(settings: TrainSettings): void;
   stop(): void;
   reset(): void;
+  /** Shows a model that was trained before: `shipped` with the page, or kept. */
+  restore(result: TrainingResult, origin: "shipped" | "kept"): void;
 }
 
 const idle: TrainingState = { kind: "idle", epochs: [], live: { image: -1, scores: {} } };
@@ -67,7 +70,17 @@ export function useTraining(laboratory: RemoteLaboratory): Training {
     laboratory.stop();
   }, [laboratory]);
   const reset = useCallback(() => show(idle), [show]);
-  return useMemo(() => ({ state, start, stop, reset }), [state, start, stop, reset]);
+  const restore = useCallback(
+    (result: TrainingResult, origin: "shipped" | "kept") => {
+      // A training that has begun meanwhile is newer.
+      if (newest.current.kind === "running") return;
+      const { backend, history: epochs } = result;
+      const kind = origin === "kept" ? "done" : "idle";
+      show({ ...idle, kind, epochs, result, backend: origin === "kept" ? backend : undefined });
+    },
+    [show],
+  );
+  return useMemo(() => ({ state, start, stop, reset, restore }), [state, start, stop, reset, restore]);
 }
 
 function afterEvent(state: TrainingState, event: TrainEvent): TrainingState {

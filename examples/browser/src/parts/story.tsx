@@ -1,0 +1,102 @@
+import { useEffect, useState } from "preact/hooks";
+import type { RemoteLaboratory } from "../laboratory/connect.ts";
+import type { DatasetSummary } from "../laboratory/protocol.ts";
+import { Drawing } from "../story/drawing.tsx";
+import { storySentences, tellingSentence } from "../story/sentences.ts";
+import { StepText, stepKinds, stepTitles } from "../story/steps.tsx";
+import { Neighbours, nearestStep, useMapping } from "./map-panel.tsx";
+import { type PictureStore, usePictures } from "./pictures.ts";
+import { askForModel } from "./use-model-in-use.ts";
+import type { Training } from "./use-training.ts";
+
+interface StoryProps {
+  readonly laboratory: RemoteLaboratory;
+  readonly training: Training;
+  readonly dataset: DatasetSummary | undefined;
+  readonly pictures: PictureStore;
+  readonly image: number;
+  readonly select: (image: number) => void;
+}
+
+/** Where nothing tells a better one. */
+const defaultEpsilon = 0.2;
+/** Time to read a step, in ms. */
+const pace = 9000;
+
+/** The method on one picture, in steps that a reader plays, pauses and scrubs. */
+export function Story({ laboratory, training, dataset, pictures, image, select }: StoryProps) {
+  const [step, setStep] = useState(1);
+  const [isPlaying, setPlaying] = useState(false);
+  const [picture] = usePictures(pictures, [image]);
+  // The story shows the method at its best, wherever the slider of the section below stands.
+  const epsilon = nearestStep(training.state.result?.best?.epsilon ?? defaultEpsilon);
+  const mapping = useMapping({ laboratory, training, image, epsilon });
+  const kind = stepKinds[step]!;
+  const last = stepKinds.length - 1;
+  const go = (to: number): void => {
+    askForModel();
+    setStep(Math.min(last, Math.max(0, to)));
+  };
+  useEffect(() => {
+    if (!isPlaying) return;
+    if (step === last) {
+      setPlaying(false);
+      return;
+    }
+    const timer = setTimeout(() => setStep(step + 1), pace);
+    return () => clearTimeout(timer);
+  }, [isPlaying, step]);
+  if (!picture) return <section id="story" class="story" aria-label="The method in six steps" />;
+
+  const sentences = storySentences(picture);
+  const chosen = tellingSentence(sentences, picture);
+  return (
+    <section id="story" class="story" aria-labelledby="story-title">
+      <div class="story-words">
+        <p class="eyebrow">
+          How it works · {step + 1} of {stepKinds.length}
+        </p>
+        <div aria-live={isPlaying ? "off" : "polite"} data-test="story-step" data-step={kind}>
+          <h2 id="story-title">{stepTitles[kind]}</h2>
+          <p>
+            <StepText
+              {...{ kind, picture, epsilon }}
+              attribute={sentences[chosen]?.attribute ?? ""}
+              result={training.state.result}
+            />
+          </p>
+        </div>
+        <div class="story-controls">
+          <button
+            type="button"
+            class="primary"
+            onClick={() => {
+              go(step === last ? 0 : step);
+              setPlaying(!isPlaying);
+            }}
+          >
+            {isPlaying ? "Pause" : step === last ? "Play again" : "Play"}
+          </button>
+          <button type="button" aria-label="Step back" disabled={step === 0} onClick={() => go(step - 1)}>
+            ‹
+          </button>
+          <button type="button" aria-label="Step on" disabled={step === last} onClick={() => go(step + 1)}>
+            ›
+          </button>
+          <input
+            type="range"
+            aria-label="Step of the story"
+            aria-valuetext={stepTitles[kind]}
+            {...{ min: 0, max: last, step: 1, value: step }}
+            onInput={({ currentTarget }) => {
+              setPlaying(false);
+              go(currentTarget.valueAsNumber);
+            }}
+          />
+        </div>
+        <Neighbours {...{ dataset, image, select }} />
+      </div>
+      <Drawing {...{ kind, picture, sentences, chosen, mapping, epsilon }} />
+    </section>
+  );
+}
