@@ -47,11 +47,11 @@ test.each(named.filter(([, { images }]) => images))("%s: pictures and regions", 
   const before = tf.memory().numTensors;
   const ways = images!.some(({ region }) => region) ? (["roi-align", "mask"] as const) : (["crop"] as const);
   for (const regions of ways) {
-    const { image, weights } = await openEncoder(path(`onnx/${name}`), { regions, textEncoder: "none" });
+    const { image, weightsHash } = await openEncoder(path(`onnx/${name}`), { regions, textEncoder: "none" });
     expect(image.name).toMatch(/^onnx-/);
     expect(image.options).toMatchObject({ regions, imageSize: 32 });
     expect(image.tower).toBeUndefined();
-    expect(weights).toMatch(/^[0-9a-f]{64}$/);
+    expect(weightsHash).toMatch(/^[0-9a-f]{64}$/);
     const whole = await image.encodeImages(images!.map(pictureOf));
     expectAllClose(whole, images!.flatMap((each) => each.image), close); // biome-ignore format: one thought
     const boxes = images!.map(() => [box]);
@@ -89,7 +89,7 @@ test("both sides come out of one folder, and of one of its files", async () => {
     "onnx/vision_model.onnx",
     "onnx/vision_model_int8.onnx",
   ]);
-  expect(opened[0]!.weights).not.toBe(opened[1]!.weights);
+  expect(opened[0]!.weightsHash).not.toBe(opened[1]!.weightsHash);
   for (const { image } of opened) image.dispose();
 });
 

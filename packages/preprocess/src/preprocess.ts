@@ -21,7 +21,7 @@ export interface PreprocessOptions {
   readonly dataDirectory: string;
   readonly encoder: Encoder;
   /** sha256 of the encoder's weights file, for the manifest. */
-  readonly weights?: string | undefined;
+  readonly weightsHash?: string | undefined;
   /** Revision on the hub that the encoder was downloaded from, for the manifest. */
   readonly revision?: string | undefined;
   /**
@@ -76,7 +76,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
       encodeRegions: "function",
       dispose: "function",
     },
-    "weights?": "text",
+    "weightsHash?": "text",
     "revision?": "text",
     "shard?": { index: "number", count: "count" },
     "format?": "'original' | 'safetensors'",
@@ -86,7 +86,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
     "signal?": "object",
   });
 
-  const { dataDirectory, encoder, weights, revision, shard, overwrite = false, signal } = options;
+  const { dataDirectory, encoder, weightsHash, revision, shard, overwrite = false, signal } = options;
   const started = performance.now();
   if (shard) checkShard(shard);
   if ((shard || options.mergeOnly) && overwrite) {
@@ -99,7 +99,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
   const dataset = await openDataset(dataDirectory);
   const { annotations } = dataset;
   if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDirectory} has no images.`);
-  const job = new EmbeddingJob(dataset, encoder, { weights, revision });
+  const job = new EmbeddingJob(dataset, encoder, { weights: weightsHash, revision });
   let complete = await job.begin(overwrite);
   let encoded = 0;
   if (!complete) {

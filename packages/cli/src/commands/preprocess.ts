@@ -71,7 +71,7 @@ Examples:
           const { requireEncoder } = await import("@villa/encoders/node");
           requireEncoder(flags.weights ?? flags.encoder);
           await openDataset(flags.dataDir); // a wrong folder is found before the weights are downloaded
-          const { encoder, weights, revision } = await makeEncoder(flags, progress, context.signal);
+          const { encoder, weightsHash, revision } = await makeEncoder(flags, progress, context.signal);
           try {
             const result = await preprocessDataset({
               dataDirectory: flags.dataDir,
@@ -79,7 +79,7 @@ Examples:
               format: flags.format,
               onProgress: progress,
               signal: context.signal,
-              weights,
+              weightsHash,
               revision,
               shard,
               mergeOnly: flags.merge,
@@ -115,7 +115,7 @@ async function makeEncoder(
     if (!isVillaError(cause, "Network")) throw cause;
     throw new VillaError("Network", `${cause.message} With --encoder pixels nothing is downloaded.`, { cause });
   });
-  const { image, text, textIdentity, weights, revision } = opened;
+  const { image, text, textIdentity, weightsHash, revision } = opened;
   try {
     if (!text) {
       throw new VillaError(
@@ -123,7 +123,7 @@ async function makeEncoder(
         `${which} holds no text encoder; name one with --text-encoder: hashed, or a model's folder.`,
       );
     }
-    return { encoder: joinEncoders(image, text, textIdentity), weights, revision };
+    return { encoder: joinEncoders(image, text, textIdentity), weightsHash, revision };
   } catch (error) {
     image.dispose();
     text?.dispose();

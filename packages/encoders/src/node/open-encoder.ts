@@ -45,7 +45,7 @@ export interface OpenedEncoder {
    */
   readonly textIdentity?: Readonly<Record<string, string>> | undefined;
   /** sha256 of the weights, for the manifest. */
-  readonly weights?: string | undefined;
+  readonly weightsHash?: string | undefined;
   /** Revision on the hub, where the files came from there; for the manifest. */
   readonly revision?: string | undefined;
 }
@@ -105,7 +105,7 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
   const image = await loadImageEncoder({ ...options, files });
   try {
     const opened = await withText(image, textEncoder, { source: path, files, seed, onProgress, signal });
-    return { ...opened, weights: await weightsHash(path, files), revision: files.revision };
+    return { ...opened, weightsHash: await hashOfWeights(path, files), revision: files.revision };
   } catch (error) {
     image.dispose();
     throw error;
@@ -210,8 +210,8 @@ async function withText(
   const isOwn = textTowers[textEncoder] !== undefined && !existsSync(textEncoder);
   const from = textEncoder === "hashed" ? undefined : isOwn ? source : textEncoder;
   const { family } = text.description;
-  const weights = from === undefined ? undefined : await weightsHash(from, await openEncoderFiles(from));
-  const textIdentity = weights === undefined ? { text: family } : { text: family, textWeights: weights };
+  const textWeights = from === undefined ? undefined : await hashOfWeights(from, await openEncoderFiles(from));
+  const textIdentity = textWeights === undefined ? { text: family } : { text: family, textWeights };
   return { image, text, textSide: { ...text.description, source: from }, textIdentity };
 }
 
@@ -222,13 +222,13 @@ async function openCheckpoint(path: string, options: OpenEncoderOptions): Promis
   try {
     restoreVariables(image.tower!.parameters as ReadonlyMap<string, tf.Variable>, tensors);
     const { textEncoder = "auto", seed = 23, onProgress, signal } = options;
-    const weights = await hashWeights(path);
+    const weightsHash = await hashWeights(path);
     if (textEncoder !== "auto") {
       const opened = await withText(image, textEncoder, { source: undefined, seed, onProgress, signal });
-      return { ...opened, weights };
+      return { ...opened, weightsHash };
     }
     const found = { ...textSide, source: options.textWeights ?? textSide.source };
-    return { image, text: await openTextSide(found, { onProgress, signal }), textSide: found, weights };
+    return { image, text: await openTextSide(found, { onProgress, signal }), textSide: found, weightsHash };
   } catch (error) {
     image.dispose();
     throw error;
@@ -268,7 +268,7 @@ export async function hashEncoder(which: string, hub: DownloadModelOptions = {})
   requireEncoder(which);
   const path = which === "clip-rn50" && !existsSync(which) ? await downloadClipWeights(hub) : which;
   if (existsSync(path) && !statSync(path).isDirectory()) return hashWeights(path);
-  const hash = imageNeedsNoFiles.has(path) ? undefined : await weightsHash(path, await openEncoderFiles(path, hub));
+  const hash = imageNeedsNoFiles.has(path) ? undefined : await hashOfWeights(path, await openEncoderFiles(path, hub));
   if (hash !== undefined) return hash;
   throw new VillaError(
     "Unsupported",
@@ -277,7 +277,7 @@ export async function hashEncoder(which: string, hub: DownloadModelOptions = {})
 }
 
 /** sha256 of the weights; of shards and of ONNX models, that of their own in order. */
-async function weightsHash(path: string, files: EncoderFiles): Promise<string | undefined> {
+async function hashOfWeights(path: string, files: EncoderFiles): Promise<string | undefined> {
   const isFile = existsSync(path) && !statSync(path).isDirectory() && !files.onnx;
   const file = isFile ? path : weightFiles.map((name) => files.path(name)).find((found) => found !== undefined);
   if (!files.weights && files.onnx) return hashOfAll(onnxModelsOf(files));
