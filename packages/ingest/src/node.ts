@@ -24,11 +24,12 @@ export {
   type StoredImage,
   storeImage,
 } from "./node/images.ts";
-export { describeProblem, type IngestResult, ingestTable } from "./node/ingest.ts";
+export { type IngestResult, ingestTable } from "./node/ingest.ts";
 export type { RowProblem } from "./node/job.ts";
 export { type MinedAttribute, type MinedGroup, mineAttributes, proposeGroups } from "./node/mine.ts";
 export { minedFile, suggestedFile } from "./node/open-input.ts";
 export type { IngestOptions, Proposer } from "./node/options.ts";
+export { describeProblem } from "./node/row-problems.ts";
 export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
 export type { DatasetFigures } from "./node/survey.ts";
 export { type TarSample, writeTarShard } from "./node/tar-shards.ts";

@@ -3,7 +3,7 @@ import { type Box, checkArgument, decodeImage, isVillaError, ownsPart, throwIfAb
 import { atomicWriteFile, itemsPerPart, readFileBytes } from "@villa/data/node";
 import { proposalRecall, type RegionRule, ruledRegions } from "../regions.ts";
 import { parseRow, type TableRow } from "../row.ts";
-import { assemble, type IngestSummary, problemsFile } from "./assemble.ts";
+import { assemble, type IngestSummary } from "./assemble.ts";
 import { checkSize, convertRow } from "./convert-row.ts";
 import { type FrameRecord, frameRecords } from "./dicom/frame-rows.ts";
 import { forwardSlashes, type StoredImage, storeImage } from "./images.ts";
@@ -19,6 +19,7 @@ import {
 import { type MaskedRow, readMasks } from "./masks.ts";
 import { type GivenInput, type IngestInput, imagesFolder, minedFile, openInput, suggestedFile } from "./open-input.ts";
 import type { IngestOptions, Proposer } from "./options.ts";
+import { checkId, refuse } from "./row-problems.ts";
 
 /** What an ingestion did. `complete` is false after a shard: a run with `mergeOnly` has to join them. */
 export type IngestResult = {
@@ -283,58 +284,6 @@ async function proposals(
   }
   const [x, y] = [source.width / stored.width, source.height / stored.height];
   return found.map(([x0, y0, x1, y1]): Box => [x0 * x, y0 * y, x1 * x, y1 * y]);
-}
-
-/** Marks a record whose id another one has already. */
-function checkId(record: FrameRecord, ids: Map<string, number>, column: string): FrameRecord {
-  const value = record.values && Object.hasOwn(record.values, column) ? record.values[column] : undefined;
-  const id = ["string", "number", "bigint", "boolean"].includes(typeof value) ? String(value).trim() : "";
-  if (id === "") return record; // what is neither a word nor a number is refused with its row
-  const first = ids.get(id);
-  if (first === undefined) {
-    ids.set(id, record.row);
-    return record;
-  }
-  return {
-    number: record.number,
-    row: record.row,
-    problem: new VillaError("InvalidFile", `its id "${id}" is that of row ${first} too`),
-  };
-}
-
-async function refuse(
-  job: IngestJob,
-  problems: readonly RowProblem[],
-  { table, shard }: IngestOptions,
-): Promise<never> {
-  const name = shard ? problemsFile.replace(".", `-${shard.index}-of-${shard.count}.`) : problemsFile;
-  const path = join(job.directory, name);
-  await atomicWriteFile(path, problems.map((problem) => `${JSON.stringify(problem)}\n`).join(""));
-  const shown = problems.slice(0, 10).map(describeProblem);
-  const more = problems.length > shown.length ? `\n  … and ${problems.length - shown.length} more` : "";
-  throw new VillaError(
-    "InvalidFile",
-    `${described(problems)} of ${table} cannot be used; put right what is listed (in full in ${path}), or leave such rows and boxes out with --skip-bad:\n  ${shown.join("\n  ")}${more}`,
-  );
-}
-
-/** "2 rows and 1 box" */
-function described(problems: readonly RowProblem[]): string {
-  const boxes = problems.filter(({ boxOnly }) => boxOnly).length;
-  const rows = problems.length - boxes;
-  const counts = [
-    rows > 0 && `${rows} ${rows === 1 ? "row" : "rows"}`,
-    boxes > 0 && `${boxes} ${boxes === 1 ? "box" : "boxes"}`,
-  ];
-  return counts.filter(Boolean).join(" and ");
-}
-
-/** "row 3 (a.jpg): its text is empty" */
-export function describeProblem(input: RowProblem): string {
-  checkArgument("input", input, { row: "number", "image?": "text", problem: "text", "boxOnly?": "boolean" });
-  const { row, image, problem } = input;
-
-  return `row ${row}${image === undefined ? "" : ` (${image})`}: ${problem}`;
 }
 
 /** @throws VillaError `AlreadyExists` for a dataset of another version */
