@@ -35,6 +35,7 @@ export const sections: readonly (readonly [
     [
       ["Guide", "docs/guide.md", "guide"],
       ["Your own data", "docs/own-data.md", "own-data"],
+      ["A few hundred pictures", "docs/small-data.md", "small-data"],
       ["Encoders", "docs/encoders.md", "encoders"],
       ["Evaluation", "docs/evaluation.md", "evaluation"],
       ["Radiology reports", "docs/radiology.md", "radiology"],

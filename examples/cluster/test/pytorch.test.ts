@@ -38,7 +38,7 @@ beforeAll(async () => {
   const budgets = { attributeBudget: 400, targetSampleComplexity: 12, valAttributeBudget: 100 };
   await writeDataset({ digits, ...budgets, out: folder, name: "small" });
   await villa(
-    ...["stage2", "experiment=docmnist_stage2_small", `data_dir=${data}`, `checkpoint_dir=${join(folder, "runs")}`],
+    ...["stage2", "experiment=docmnist_stage2_small_roi", `data_dir=${data}`, `checkpoint_dir=${join(folder, "runs")}`],
     ...["task_name=model", "pairs=oracle", "epochs=1", "batch_size=8", "model.width=4", "model.emb_dim=16"],
   );
   await villa("export", "--checkpoint", checkpoint, "--out", tower);
@@ -109,7 +109,12 @@ test.skipIf(!python)(
     await Promise.all([0, 1].map((rank) => ddp(rank, port)));
     expect(await evaluate(trained)).not.toEqual(await evaluate(tower));
     const back = await villa<{ history: unknown[] }>(
-      ...["stage2", "experiment=docmnist_stage2_small", `data_dir=${data}`, `checkpoint_dir=${join(folder, "runs")}`],
+      ...[
+        "stage2",
+        "experiment=docmnist_stage2_small_roi",
+        `data_dir=${data}`,
+        `checkpoint_dir=${join(folder, "runs")}`,
+      ],
       ...["task_name=back", "pairs=oracle", "epochs=1", "batch_size=8", `model.weights=${trained}`],
     );
     expect(back.history).toHaveLength(1);

@@ -76,7 +76,13 @@ beforeAll(async () => {
   dataDir = join(folder, "data");
   const table = ["--images", join(folder, "scenes"), "--table", annotationFile(), "--group-by", "place"];
   await villa("ingest", ...table, "--attributes", join(folder, "words.json"), "--out", dataDir);
-  const settings = ["experiment=docmnist_stage2_small", "pairs=oracle", "task_name=run", "batch_size=8", "epochs=4"];
+  const settings = [
+    "experiment=docmnist_stage2_small_roi",
+    "pairs=oracle",
+    "task_name=run",
+    "batch_size=8",
+    "epochs=4",
+  ];
   await villa("stage2", ...settings, `data_dir=${dataDir}`, `checkpoint_dir=${join(folder, "checkpoints")}`);
   checkpoint = join(folder, "checkpoints/run/best.safetensors");
 }, 300_000);

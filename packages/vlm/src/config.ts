@@ -153,9 +153,25 @@ export const stage2Experiments = {
     dataDir: "data/docmnist_30000_15.2",
     model: { weights: "clip.pth" },
   },
-  /** A small tower from random weights with hashed words: runs offline, on a CPU, in minutes. */
+  /**
+   * A small tower from random weights with hashed words: runs offline, on a CPU, in minutes. It sees crops, and training
+   * pictures vary: of the recipes that were tried on a few hundred images it finds most, see docs/small-data.md.
+   */
   docmnist_stage2_small: {
     taskName: "docmnist_stage2_small",
+    dataDir: "data/docmnist_30000_15.2",
+    batchSize: 16,
+    microBatch: 0,
+    epochs: 30,
+    model: { weights: null, width: 8, layers: [1, 1, 1, 1], embDim: 64, cropSide: 32 },
+    textEncoder: "hashed",
+    augment: { shift: 0.15, light: 0.2 },
+    optimizer: { lr: 1e-3, weightDecay: 0, schedule: "cosine" },
+    earlyStop: { patience: 30 },
+  },
+  /** The small tower with regions from maps of whole images, as in the paper: what quickstart and experiments compare. */
+  docmnist_stage2_small_roi: {
+    taskName: "docmnist_stage2_small_roi",
     dataDir: "data/docmnist_30000_15.2",
     batchSize: 32,
     microBatch: 0,
@@ -179,7 +195,9 @@ export function stage2Config(
   options: { readonly experiment?: keyof typeof stage2Experiments | undefined } = {},
 ): Stage2Config {
   checkArgument("settings", settings, "object");
-  checkArgument("options?", options, { "experiment?": "'docmnist_stage2' | 'docmnist_stage2_small'" });
+  checkArgument("options?", options, {
+    "experiment?": "'docmnist_stage2' | 'docmnist_stage2_small' | 'docmnist_stage2_small_roi'",
+  });
   const { experiment } = options;
 
   const config = checkConfig(stage2Schema, mergeSettings(experiment ? stage2Experiments[experiment] : {}, settings));

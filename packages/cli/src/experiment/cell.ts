@@ -111,7 +111,7 @@ async function trainModel(
         optimizer: { lr: stage2.learningRate },
         model: { width: stage2.width, embDim: stage2.dimension },
       },
-      { experiment: "docmnist_stage2_small" },
+      { experiment: "docmnist_stage2_small_roi" },
     ),
     running,
   );

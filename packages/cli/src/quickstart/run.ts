@@ -177,7 +177,7 @@ function stage2For({ stage2 }: QuickstartSizes, pairs: TrainedModel["pairs"], { 
       optimizer: { lr: stage2.learningRate },
       model: { width: stage2.width, embDim: stage2.dimension },
     },
-    { experiment: "docmnist_stage2_small" },
+    { experiment: "docmnist_stage2_small_roi" },
   );
 }
 
