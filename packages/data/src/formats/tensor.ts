@@ -1,5 +1,5 @@
 import { VillaError } from "../errors.ts";
-import { checkObject } from "./check-arguments.ts";
+import { checkObject, checkText } from "./check-arguments.ts";
 import { describe, describeShape } from "./describe.ts";
 import { float8ToFloat32, float32ToFloat8, isFloat8 } from "./float8.ts";
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from "./half.ts";
@@ -237,7 +237,11 @@ function narrowed({ dtype, data }: TensorData): TypedArray {
  * @param name of the tensor, for the message
  * @throws VillaError `NotFinite` naming the tensor and the first value that is NaN or infinite
  */
-export function checkFinite(name: string, { dtype, data }: Pick<TensorData, "dtype" | "data">): void {
+export function checkFinite(name: string, tensor: Pick<TensorData, "dtype" | "data">): void {
+  checkText(name, "The name of a tensor");
+  checkObject(tensor, "A tensor");
+  const { dtype, data } = tensor;
+  if (!ArrayBuffer.isView(data)) throw new VillaError("InvalidArgument", `The tensor "${name}" has no data.`);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return;
   // Halves left as bits: all exponent bits set means infinity or NaN.
   const exponent = data instanceof Uint16Array ? { float16: 0x7c00, bfloat16: 0x7f80 }[dtype as string] : undefined;
