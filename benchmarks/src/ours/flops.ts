@@ -12,6 +12,10 @@ const counters: Readonly<Record<string, (inputs: Shapes, outputs: Shapes) => num
   Conv2DBackpropFilter: ([, dy], [filter]) => convolution(filter!, dy!),
   BatchMatMul: ([a], [out]) => matrixProduct(a!, out!),
   _FusedMatMul: ([a], [out]) => matrixProduct(a!, out!),
+  VillaTransformerBlock: ([x, ...weights], [out]) => {
+    const matrices = weights.filter(({ length }) => length === 2);
+    return product(out!) + 2 * x![0]! * matrices.reduce((sum, shape) => sum + product(shape), 0);
+  },
 };
 
 function convolution([height, width, channels]: readonly number[], out: readonly number[]): number {

@@ -70,6 +70,11 @@ export { prepareRoiAlign, type RoiAlignOptions, roiAlign } from "./ops/roi-align
 export { type RoiGeometry, roiAxisWeights } from "./ops/roi-weights.ts";
 export { sigmoidLoss } from "./ops/sigmoid-loss.ts";
 export { readTensor, toTensor } from "./ops/tensor-data.ts";
+export {
+  type TransformerBlockOptions,
+  type TransformerBlockWeights,
+  transformerBlock,
+} from "./ops/transformer-block.ts";
 export { Adam, type AdamOptions, AdamW, adamDefaults } from "./optim/adam.ts";
 export { CosineSchedule, type CosineScheduleOptions } from "./optim/cosine.ts";
 export type { LearningRateSchedule, Optimizer, OptimizerState } from "./optim/optimizer.ts";

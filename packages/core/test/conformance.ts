@@ -7,6 +7,7 @@ import {
   batchNormTrain,
   conv2d,
   embedding,
+  type GeluKind,
   gelu,
   infoNCE,
   l2Normalize,
@@ -14,6 +15,8 @@ import {
   linear,
   logSumExp,
   roiAlign,
+  type TransformerBlockWeights,
+  transformerBlock,
 } from "../src/index.ts";
 
 /** One op or layer the models use: a function of named float32 inputs. */
@@ -83,6 +86,44 @@ function attending(name: string, lengths: { count: number; queries: number; keys
       const hidden = mask && tf.tensor4d(mask, [mask.length / (queries * keys), 1, queries, keys]);
       const [q, k, v] = [query, key, value] as tf.Tensor2D[];
       return attention(q!, k!, v!, { count, heads: 3, mask: hidden });
+    },
+  };
+}
+
+function block(name: string, activation: GeluKind, joint: boolean, scaled: boolean): ConformanceCase {
+  const width = 12;
+  const small = (value: number) => value / 4; // what rounds in a chain of seven products stays within the tolerance
+  const matrix = (outputs: number, inputs: number): Record<string, ConformanceInput> => ({
+    [`${outputs}x${inputs}`]: on([outputs, inputs], small),
+  });
+  return {
+    name: `transformerBlock ${name}`,
+    inputs: {
+      x: on([2 * 5, width]),
+      attention: on([3 * width, width], small),
+      attentionBias: on([3 * width]),
+      row: on([width]),
+      hiddenBias: on([20]),
+      ...matrix(width, width),
+      ...matrix(20, width),
+      ...matrix(width, 20),
+    },
+    compute: (inputs) => {
+      const { x, attention, attentionBias, row, hiddenBias } = inputs as Record<string, tf.Tensor>;
+      const part = (index: number): [tf.Tensor, tf.Tensor] => [
+        tf.slice(attention!, [index * width, 0], [width, width]),
+        tf.slice(attentionBias!, [index * width], [width]),
+      ];
+      const weights = {
+        norm1: [row!, tf.neg(row!)],
+        attention: joint ? [[attention!, attentionBias!]] : [0, 1, 2].map(part),
+        out: [inputs["12x12"]!, row!],
+        norm2: [tf.neg(row!), row!],
+        fc1: [inputs["20x12"]!, hiddenBias!],
+        fc2: [inputs["12x20"]!, row!],
+        scales: scaled ? [row!, tf.square(row!)] : undefined,
+      } as unknown as TransformerBlockWeights;
+      return transformerBlock(x as tf.Tensor2D, weights, { count: 2, heads: 3, activation, epsilon: 1e-5 });
     },
   };
 }
@@ -272,6 +313,9 @@ export const conformanceCases: readonly ConformanceCase[] = [
     inputs: { x: on([3, 5, 21], (v) => 3 + 2 * v), gamma: on([21], positive), beta: on([21]) },
     compute: ({ x, gamma, beta }) => layerNorm(x!, gamma!, beta!, 1e-6),
   },
+  block("of one matrix", "quick_gelu", true, false),
+  block("of three matrices", "gelu_tanh", false, false),
+  block("with factors", "gelu", true, true),
   attending("plain", { count: 2, queries: 5, keys: 5 }),
   attending("of one query", { count: 2, queries: 1, keys: 6 }),
   attending("causal", { count: 2, queries: 4, keys: 4 }, causal),

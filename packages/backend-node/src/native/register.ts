@@ -12,6 +12,7 @@ import { registerPooling } from "./kernels/pool.ts";
 import { registerReductions } from "./kernels/reduce.ts";
 import { native } from "./kernels/register.ts";
 import { registerTransformer } from "./kernels/transformer.ts";
+import { registerTransformerBlock } from "./kernels/transformer-block.ts";
 import { loadOnnxRuntime } from "./onnx/runtime.ts";
 
 /** Settings of the native backend. */
@@ -43,6 +44,7 @@ export async function activateNative(options: NativeOptions = {}): Promise<void>
     registerPooling();
     registerFused();
     registerTransformer();
+    registerTransformerBlock();
   }
   await tf.setBackend(native);
   await tf.ready();

@@ -25,6 +25,9 @@ export type FusedAttributes = Record<string, number | boolean | string | number[
  * - `VillaGelu`: input `x`; attribute `kind` (see `GeluKind`); output `[y]` of x's shape.
  * - `VillaAttention`: inputs `query [n·queries, W]`, `key [n·keys, W]`, `value [n·keys, W]` and optionally
  *   `mask [1 or n, 1, queries, keys]`; attributes `count` (n) and `heads`; output `[y [n·queries, W]]`, see `attention`.
+ * - `VillaTransformerBlock`: inputs `x [n·tokens, W]` and `w0`, `w1`, … in the order of `TransformerBlockWeights`;
+ *   attributes `count` (n), `heads`, `activation`, `epsilon`, `joint` (query, key and value are one matrix), `scaled` (the
+ *   branches have factors); output `[y [n·tokens, W]]`, see `transformerBlock`.
  */
 export type FusedKernelName =
   | "VillaBatchNormTrain"
@@ -35,7 +38,8 @@ export type FusedKernelName =
   | "VillaSumRows"
   | "VillaLayerNorm"
   | "VillaGelu"
-  | "VillaAttention";
+  | "VillaAttention"
+  | "VillaTransformerBlock";
 
 /**
  * Runs a fused kernel if the current backend has it.

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { attention, gelu, layerNorm, linear, readTensor } from "@villa/core";
+import { attention, gelu, layerNorm, linear, readTensor, transformerBlock } from "@villa/core";
 import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import type { Regions } from "../regions/group-regions.ts";
 import { alignPatches, averagePatches } from "../regions/patch-regions.ts";
@@ -190,26 +190,37 @@ export class VisionTransformer implements ImageTower {
     return { ...tokens, rows };
   }
 
-  #block(x: tf.Tensor2D, names: BlockNames, batch: number, skipsAttention: boolean): tf.Tensor2D {
-    const [query, key, value] = this.#projections(this.#norm(x, names.norm1), names.attention, skipsAttention);
-    const mixed = query && key ? attention(query, key, value, { count: batch, heads: this.config.heads }) : value;
-    const attended = tf.add(x, this.#scaled(this.#linear(mixed, names.out), names.scales?.[0])) as tf.Tensor2D;
-    const branch = this.#perceptron(this.#norm(attended, names.norm2), names.fc1, names.fc2);
-    return tf.add(attended, this.#scaled(branch, names.scales?.[1]));
+  #block(x: tf.Tensor2D, names: BlockNames, count: number, skipsAttention: boolean): tf.Tensor2D {
+    if (skipsAttention) return this.#blockByValue(x, names);
+    const { heads, activation, epsilon } = this.config;
+    const { scales } = names;
+    const weights = {
+      norm1: this.#pair(names.norm1),
+      attention: this.#attentionWeights(names.attention),
+      out: this.#pair(names.out),
+      norm2: this.#pair(names.norm2),
+      fc1: this.#pair(names.fc1),
+      fc2: this.#pair(names.fc2),
+      scales: scales && ([this.#weight(scales[0]), this.#weight(scales[1])] as const),
+    };
+    return transformerBlock(x, weights, { count, heads, activation, epsilon });
   }
 
-  #projections(
-    x: tf.Tensor2D,
-    names: BlockNames["attention"],
-    valueOnly: boolean,
-  ): [tf.Tensor2D | undefined, tf.Tensor2D | undefined, tf.Tensor2D] {
-    if (typeof names !== "string") {
-      const [query, key, value] = names;
-      const all = valueOnly ? [] : [this.#linear(x, query), this.#linear(x, key)];
-      return [all[0], all[1], this.#linear(x, value)];
-    }
-    const part = (index: number) => this.#jointPart(x, names, index);
-    return valueOnly ? [undefined, undefined, part(2)] : [part(0), part(1), part(2)];
+  /** A block without attention: every token keeps its own value. */
+  #blockByValue(x: tf.Tensor2D, names: BlockNames): tf.Tensor2D {
+    const normed = this.#norm(x, names.norm1);
+    const { attention } = names;
+    const value =
+      typeof attention === "string" ? this.#jointPart(normed, attention, 2) : this.#linear(normed, attention[2]);
+    const kept = tf.add(x, this.#scaled(this.#linear(value, names.out), names.scales?.[0])) as tf.Tensor2D;
+    const branch = this.#perceptron(this.#norm(kept, names.norm2), names.fc1, names.fc2);
+    return tf.add(kept, this.#scaled(branch, names.scales?.[1]));
+  }
+
+  #attentionWeights(names: BlockNames["attention"]): (readonly [tf.Tensor, tf.Tensor])[] {
+    if (typeof names !== "string") return names.map((name) => this.#pair(name));
+    const [weight, bias] = jointNames(names);
+    return [[this.#weight(weight), this.#weight(bias)]];
   }
 
   /** Query, key or value (0, 1, 2) of a joint matrix. */
@@ -263,6 +274,10 @@ export class VisionTransformer implements ImageTower {
   #linear(x: tf.Tensor2D, name: string): tf.Tensor2D {
     const [weight, bias] = [this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)];
     return linear(x, weight as tf.Tensor2D, bias as tf.Tensor1D) as tf.Tensor2D;
+  }
+
+  #pair(name: string): readonly [tf.Tensor, tf.Tensor] {
+    return [this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)];
   }
 
   #weight(name: string): tf.Tensor {

@@ -30,7 +30,7 @@ function layerNorm(call: KernelCall): tf.TensorInfo {
   return backend.tensor(x.shape, values);
 }
 
-const geluOperators: Readonly<Record<string, string>> = {
+export const geluOperators: Readonly<Record<string, string>> = {
   gelu: "Gelu",
   gelu_tanh: "FastGelu",
   quick_gelu: "QuickGelu",

@@ -46,14 +46,14 @@ export interface OnnxModel {
   dispose(): void;
 }
 
-/** Inputs are named a, b, c… in order; the output y. */
+/** Inputs are named a, b, c… in order, at most 24 of them; the output y. */
 export interface OnnxGraph {
   readonly nodes: readonly OnnxNode[];
   readonly inputRanks: readonly number[];
   readonly outputRank: number;
 }
 
-const inputNames = ["a", "b", "c", "d"];
+const inputNames = [..."abcdefghijklmnopqrstuvwx"];
 
 /**
  * Loads onnxruntime-node's synchronous engine.
