@@ -244,7 +244,7 @@ async function checkTypes(project, entries, example) {
     join(project, "types.ts"),
     shielded.map((entry, i) => `import * as entry${i} from ${JSON.stringify(entry)};\nvoid entry${i};`).join("\n"),
   );
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const tsc = join(root, "node_modules/typescript-7/bin/tsc");
   const typeRoots = join(root, "node_modules/@types");
   const compile = (...args) =>
     run(

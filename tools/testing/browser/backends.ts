@@ -1,3 +1,4 @@
+/// <reference types="vite/client" />
 import plain from "../../../packages/backend-browser/node_modules/@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url";
 import simd from "../../../packages/backend-browser/node_modules/@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url";
 import threaded from "../../../packages/backend-browser/node_modules/@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url";
