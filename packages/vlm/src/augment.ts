@@ -1,4 +1,4 @@
-import { type Box, checkArgument, type RandomState, type RgbImage } from "@villa/data";
+import { type Box, checkArgument, decodeRle, encodeRle, type RandomState, type RgbImage, type Rle } from "@villa/data";
 
 /** How pictures vary from step to step; settings of the same names are in `stage2Schema`. */
 export interface AugmentOptions {
@@ -10,14 +10,16 @@ export interface AugmentOptions {
   readonly light?: number | undefined;
 }
 
-/** A picture with its boxes. */
+/** A picture with its boxes and masks. */
 export interface BoxedPicture {
   /** [3, height, width] bytes */
   readonly image: Omit<RgbImage, "channels">;
   readonly boxes: readonly Box[];
+  /** Of each box, if there are any. */
+  readonly masks?: readonly (Rle | null)[] | undefined;
 }
 
-/** Varies a picture; its boxes follow. */
+/** Varies a picture; its boxes and masks follow. */
 export type Augmentation = (picture: BoxedPicture) => BoxedPicture;
 
 /**
@@ -33,7 +35,7 @@ export function augmentation(options: AugmentOptions, random: RandomState): Augm
 
   if (!flip && shift === 0 && light === 0) return undefined;
   const around = (reach: number) => reach * (2 * random.randomSample() - 1);
-  return ({ image, boxes }) => {
+  return ({ image, boxes, masks }) => {
     const isMirrored = flip && random.randomSample() < 0.5;
     const contrast = light === 0 ? 1 : 1 + around(light);
     const brightness = light === 0 ? 0 : 255 * around(light / 2);
@@ -42,11 +44,17 @@ export function augmentation(options: AugmentOptions, random: RandomState): Augm
       return shift === 0 ? own : shiftedBox(own, image, () => around(shift));
     });
     const lit = light === 0 ? image.data : relit(image.data, contrast, brightness);
-    return { image: { ...image, data: isMirrored ? mirrored(lit, image.width) : lit }, boxes: moved };
+    return {
+      image: { ...image, data: isMirrored ? mirrored(lit, image.width) : lit },
+      boxes: moved,
+      masks: isMirrored ? masks?.map((mask) => mask && mirroredMask(mask)) : masks,
+    };
   };
 }
 
 const mirroredBox = ([x0, y0, x1, y1]: Box, width: number): Box => [width - x1, y0, width - x0, y1];
+
+const mirroredMask = (mask: Rle): Rle => encodeRle(mirrored(decodeRle(mask), mask.width), mask);
 
 function shiftedBox([x0, y0, x1, y1]: Box, { width, height }: BoxedPicture["image"], draw: () => number): Box {
   const [across, down] = [x1 - x0, y1 - y0];

@@ -1,4 +1,4 @@
-import { type Box, RandomState } from "@villa/data";
+import { type Box, decodeRle, encodeRle, RandomState } from "@villa/data";
 import { expect, test } from "vitest";
 import { augmentation } from "../src/augment.ts";
 
@@ -15,14 +15,24 @@ function picture([x0, y0, x1, y1]: Box, colour = [200, 40, 90]) {
   return { width, height, data };
 }
 
-test("boxes follow a mirrored picture exactly, and half of the pictures are mirrored", () => {
+/** Where a picture is not black, as a mask. */
+const red = ({ data }: { readonly data: Uint8Array }) =>
+  data.slice(0, width * height).map((value) => (value > 0 ? 1 : 0));
+
+test("boxes and masks follow a mirrored picture exactly, and half of the pictures are mirrored", () => {
   const augment = augmentation({ flip: true }, new RandomState(5))!;
   const original = picture(box);
   let mirrored = 0;
   for (let i = 0; i < 200; i++) {
-    const { image, boxes } = augment({ image: original, boxes: [box, [0, 0, width - 1, height - 1]] });
+    const { image, boxes, masks } = augment({
+      image: original,
+      boxes: [box, [0, 0, width - 1, height - 1]],
+      masks: [encodeRle(red(original), original), null],
+    });
     // Whatever became of the picture: what is drawn in it lies in the box.
     expect(image.data).toEqual(picture(boxes[0]!).data);
+    expect(decodeRle(masks![0]!)).toEqual(red(image));
+    expect(masks![1]).toBeNull();
     if (boxes[0]![0] !== box[0]) {
       expect(boxes).toEqual([
         [7, 1, 10, 6],

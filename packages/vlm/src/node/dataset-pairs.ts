@@ -62,10 +62,14 @@ export async function splitPairs(
     async batch(indices, augment = (picture) => picture) {
       const members = Array.from(indices, (i) => usable[i]!);
       const images = await Promise.all(members.map(({ row }) => dataset.readImage(row)));
-      const pictures = members.map(({ pairs: { boxes } }, i) => augment({ image: images[i]!, boxes }));
+      const pictures = members.map(({ pairs: { boxes, masks } }, i) => augment({ image: images[i]!, boxes, masks }));
       return contrastiveBatch(
         pictures.map(({ image }) => image),
-        members.map(({ pairs: { sentences } }, i) => ({ sentences, boxes: pictures[i]!.boxes })),
+        members.map(({ pairs: { sentences } }, i) => ({
+          sentences,
+          boxes: pictures[i]!.boxes,
+          masks: pictures[i]!.masks,
+        })),
         (sentences) => embeddings.embed(sentences),
         input,
       );
