@@ -3,6 +3,7 @@ import type { BackendValues, DataType, TensorInfo, TypedArray } from "@tensorflo
 import * as tf from "@tensorflow/tfjs-core";
 import type { CompiledGraph, GraphCompiler } from "@villa/core";
 import { Heap, HeapFullError } from "./heap.ts";
+import { openGraph } from "./onnx/graph-provider.ts";
 import type { OnnxRuntime } from "./onnx/runtime.ts";
 
 type DataId = object;
@@ -64,7 +65,7 @@ export class NativeBackend extends MathBackendCPU implements GraphCompiler {
   }
 
   compileGraph(file: Uint8Array): CompiledGraph {
-    const model = this.onnx.open(file);
+    const model = openGraph(this.onnx, file);
     return {
       run: (input) => {
         // ONNX Runtime reads the heap in place. A graph outlives the choice of backend: then its input is fetched.

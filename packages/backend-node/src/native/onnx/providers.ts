@@ -19,25 +19,35 @@ const libraries: Readonly<Record<string, string>> = {
   tensorrt: "libonnxruntime_providers_tensorrt.so",
 };
 
-/**
- * What the installed ONNX Runtime can run graphs on, each tried with a small product; empty where it is not installed.
- * A provider that is not there is found out without loading it: the library prints its failures to stderr.
- */
+/** What the installed ONNX Runtime can run graphs on, each tried; empty where it is not installed. */
 export function onnxProviders(): OnnxProvider[] {
-  const load = createRequire(ownUrl(import.meta.url));
+  return onnxProviderNames().map((name) => ({ name, probe: probeOnnxProvider(name) }));
+}
+
+/** Providers that the installed ONNX Runtime was built with, not tried; none where it is not installed. */
+export function onnxProviderNames(): string[] {
   try {
-    const { binding, initOrt } = load("onnxruntime-node/dist/binding.js") as OnnxBinding;
-    const root = dirname(load.resolve("onnxruntime-node/package.json"));
+    const { binding, initOrt } = loadBinding();
     initOrt();
-    const supported = binding.listSupportedBackends().map(({ name }) => name);
-    return supported.map((name) => ({
-      name,
-      probe: absence(name, root) ?? attempt(name, new binding.InferenceSession()),
-    }));
+    return binding.listSupportedBackends().map(({ name }) => name);
   } catch {
     return []; // the native backend's probe says why
   }
 }
+
+/**
+ * Tries one of them with a small product. A provider that is not there is found out without loading it: the library prints
+ * its failures to stderr.
+ */
+export function probeOnnxProvider(name: string): BackendProbe {
+  const root = dirname(load.resolve("onnxruntime-node/package.json"));
+  // CUDA's libraries round products to 10 bits on newer cards unless this is set; the binding passes no option for it.
+  if (libraries[name] !== undefined) process.env.NVIDIA_TF32_OVERRIDE ??= "0";
+  return absence(name, root) ?? attempt(name, new (loadBinding().binding.InferenceSession)());
+}
+
+const load = createRequire(ownUrl(import.meta.url));
+const loadBinding = () => load("onnxruntime-node/dist/binding.js") as OnnxBinding;
 
 /** Why a provider is not worth trying; undefined when it is. */
 function absence(name: string, root: string): BackendProbe | undefined {

@@ -36,8 +36,13 @@ export interface OnnxRuntime {
    * The output must be a different array from every input, except where the graph's own kernel allows aliasing.
    */
   run(key: string, graph: () => OnnxGraph, inputs: readonly Operand[], output: Operand): void;
-  /** Prepares a whole model, from an ONNX file's bytes. */
-  open(model: Uint8Array): OnnxModel;
+  /**
+   * Prepares a whole model, from an ONNX file's bytes.
+   *
+   * @param provider what runs it; operators that it does not have run on the CPU
+   * @throws Error when the provider does not start
+   */
+  open(model: Uint8Array, provider?: string): OnnxModel;
 }
 
 /** A model with one float32 input and one float32 output. */
@@ -70,9 +75,10 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
   }
   initOrt();
   const sessions = new Map<string, NativeSession>();
-  const openSession = (model: Uint8Array): NativeSession => {
+  const openSession = (model: Uint8Array, provider = "cpu"): NativeSession => {
     const session = new binding.InferenceSession();
-    session.loadModel(model.buffer, model.byteOffset, model.byteLength, sessionOptions(threads));
+    const options = { ...sessionOptions(threads), executionProviders: [provider] };
+    session.loadModel(model.buffer, model.byteOffset, model.byteLength, options);
     return session;
   };
   const build = (graph: OnnxGraph): NativeSession => {
@@ -92,8 +98,8 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
       for (let i = 0; i < inputs.length; i++) feeds[inputNames[i]!] = tensor(inputs[i]!);
       session.run(feeds, { y: tensor(output) }, {});
     },
-    open(model) {
-      const session = openSession(model);
+    open(model, provider) {
+      const session = openSession(model, provider);
       const [input, output] = [session.inputMetadata[0]!.name, session.outputMetadata[0]!.name];
       return {
         run: (operand) => session.run({ [input]: tensor(operand) }, { [output]: null }, {})[output]!,
