@@ -1,5 +1,3 @@
-import * as tf from "@tensorflow/tfjs-core";
-
 /** What a piece of work asked of the current backend besides computing. */
 export interface StepTraffic {
   /** For every read of a tensor's values that was waited for: how many values. */
@@ -14,9 +12,20 @@ const hostMemory = new Set(["native", "wasm", "cpu"]);
 
 type Device = Pick<GPUDevice, "createComputePipeline" | "createComputePipelineAsync">;
 
+interface Reader {
+  read(dataId: object): Promise<ArrayLike<unknown>>;
+  readSync(dataId: object): ArrayLike<unknown>;
+}
+
+/** The part of `tf.engine()` that is used here; TF.js itself is not a dependency of this folder. */
+interface Engine extends Reader {
+  readonly backendName: string;
+  readonly backend: object;
+}
+
 /** Runs `work` and counts what it reads back from the current backend and what that compiles for it. */
-export async function stepTraffic(work: () => Promise<void>): Promise<StepTraffic> {
-  const backend = tf.backend() as tf.KernelBackend & { device?: Device | undefined };
+export async function stepTraffic(engine: Engine, work: () => Promise<void>): Promise<StepTraffic> {
+  const backend = engine.backend as Reader & { device?: Device | undefined };
   const traffic: StepTraffic = { reads: [], blockingReads: [], pipelines: 0 };
   let isNested = false; // a backend may read one way by means of the other
   const counted =
@@ -36,7 +45,7 @@ export async function stepTraffic(work: () => Promise<void>): Promise<StepTraffi
       }
     };
   // Kernels whose tensors lie in this process's memory look at them as they like; there only the callers are counted.
-  const reader = hostMemory.has(tf.getBackend()) ? tf.engine() : backend;
+  const reader = hostMemory.has(engine.backendName) ? engine : backend;
   const undo = [
     replace(reader, "read", counted(traffic.reads, reader.read.bind(reader))),
     replace(reader, "readSync", counted(traffic.blockingReads, reader.readSync.bind(reader))),

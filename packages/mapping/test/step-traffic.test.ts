@@ -1,3 +1,4 @@
+import * as tf from "@tensorflow/tfjs-core";
 import { tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { stepTraffic } from "@villa/testing/step-traffic";
@@ -47,7 +48,7 @@ describe.each(testBackends())("a step of Stage 1 on $name", (backend) => {
   test("reads the cosines' two parts back, which choose the regions, and nothing else", async () => {
     const own = trainer();
     const first = step(own, [3, 2, 4]);
-    const { reads, blockingReads, pipelines } = await stepTraffic(first.run);
+    const { reads, blockingReads, pipelines } = await stepTraffic(tf.engine(), first.run);
     expect(reads).toEqual([heads.length * first.regions, heads.length * first.regions]);
     expect(blockingReads).toEqual([]);
     if (backend.name === "webgpu") expect(pipelines).toBeGreaterThan(0); // the device is new: they are counted
@@ -57,8 +58,8 @@ describe.each(testBackends())("a step of Stage 1 on $name", (backend) => {
   test("compiles nothing once a step of this kind was made, whatever its number of regions", async () => {
     const own = trainer();
     await step(own, [3, 2, 4]).run();
-    expect((await stepTraffic(step(own, [3, 2, 4]).run)).pipelines).toBe(0);
-    expect((await stepTraffic(step(own, [5, 1, 2, 3]).run)).pipelines).toBe(0);
+    expect((await stepTraffic(tf.engine(), step(own, [3, 2, 4]).run)).pipelines).toBe(0);
+    expect((await stepTraffic(tf.engine(), step(own, [5, 1, 2, 3]).run)).pipelines).toBe(0);
     own.dispose();
   });
 });

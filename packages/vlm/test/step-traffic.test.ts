@@ -53,7 +53,7 @@ describe.each(testBackends())("a step of Stage 2 on $name", (backend) => {
   /** One step from the batch on the backend to the changed weights, and what it asked for. */
   async function traffic(counts: readonly [number, number], microBatch = 0): ReturnType<typeof stepTraffic> {
     const batch = makeBatch(counts);
-    const counted = await stepTraffic(async () => {
+    const counted = await stepTraffic(tf.engine(), async () => {
       const { gradients } = await contrastiveGradients(tower, batch, { objective, microBatch });
       optimizer.step(gradients);
       tf.dispose(gradients);
