@@ -44,13 +44,13 @@ const say = (line: string): void => console.error(line);
 const results = [];
 for (const benchmark of suite.filter(({ name }) => chosen.includes(name))) {
   const pythons = await findPythons(benchmark);
-  if (pythons.length === 0) {
+  if (benchmark.pytorch && pythons.length === 0) {
     say(`No python3 with what pytorch/${benchmark.pytorch[0]} imports: only our side is measured.`);
   }
   results.push(await measure(benchmark, { ...flags, pytorchDevice: flags.device, pythons, say }));
 }
 const limits = chosen.includes("limits")
-  ? await runProgram<Limits>(["limits.ts", "--backend", flags.backend, "--threads", `${flags.threads}`])
+  ? await runProgram<Limits>(["ours/limits.ts", "--backend", flags.backend, "--threads", `${flags.threads}`])
   : null;
 const scaling = chosen.includes("scaling") ? await measureScaling() : [];
 
@@ -80,7 +80,7 @@ async function measureScaling(): Promise<Scaling[]> {
     const points: ScalingPoint[] = [];
     for (const size of own) {
       points.push(
-        await runProgram<ScalingPoint>(["scaling.ts", what, "--size", `${size}`, "--threads", `${flags.threads}`]),
+        await runProgram<ScalingPoint>(["ours/scaling.ts", what, "--size", `${size}`, "--threads", `${flags.threads}`]),
       );
       say(`${title}, ${size}: ${points.at(-1)!.seconds.toFixed(3)} s`);
     }

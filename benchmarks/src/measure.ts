@@ -33,9 +33,9 @@ export interface Result {
   readonly target: number | null;
   readonly ours: Side;
   readonly wasm: Side | null;
-  /** null without Python's side. For `generate` the time of the original, scaled to this machine. */
+  /** The other side: PyTorch, or what the title says. null without Python's side. For `generate` the time of the original, scaled to this machine. */
   readonly pytorch: Side | null;
-  /** PyTorch's time over ours. */
+  /** The other side's time over ours. */
   readonly ratio: number | null;
 }
 
@@ -59,17 +59,17 @@ export async function measure(benchmark: Benchmark, options: RunOptions): Promis
   const { name, title, unit, target, onWasm, scaled } = benchmark;
   const rounds = Math.min(options.rounds, benchmark.rounds ?? options.rounds);
   const ours: Measurement[] = [];
-  let rivals = options.pythons.flatMap((python): Rival[] =>
+  const others = benchmark.beside ? [undefined] : options.pythons;
+  let rivals = others.flatMap((python): Rival[] =>
     [[], ...(benchmark.variants ?? [])].map((flags) => ({ python, flags, runs: [] })),
   );
   for (let round = 0; round < rounds; round++) {
     ours.push(await runOurs(benchmark, options.backend, options.threads));
-    options.say(`${name}, round ${round + 1} of ${rounds}: ours ${ours.at(-1)!.seconds.toFixed(3)} ${unit}`);
+    options.say(`${name}, round ${round + 1} of ${rounds}: ours ${timesOf(ours.at(-1)!)} ${unit}`);
     for (const rival of rivals) {
-      const run = await runPyTorch(benchmark, rival, options);
+      const run = await runRival(benchmark, rival, options);
       rival.runs.push(run);
-      const { program, seconds } = run;
-      options.say(`${name}, round ${round + 1} of ${rounds}: ${program} ${seconds.toFixed(3)} s`);
+      options.say(`${name}, round ${round + 1} of ${rounds}: ${run.program} ${timesOf(run)} s`);
     }
     rivals = rivals.sort((a, b) => a.runs[0]!.seconds - b.runs[0]!.seconds).slice(0, 1);
   }
@@ -89,9 +89,12 @@ export async function measure(benchmark: Benchmark, options: RunOptions): Promis
   };
 }
 
-/** PyTorch in one version, called in one way. */
+const timesOf = ({ seconds, cpuSeconds }: Measurement): string =>
+  `${seconds.toFixed(3)}${cpuSeconds ? ` (all threads ${cpuSeconds.toFixed(3)})` : ""}`;
+
+/** PyTorch in one version, or another program, called in one way. */
 interface Rival {
-  readonly python: string;
+  readonly python: string | undefined;
   readonly flags: readonly string[];
   readonly runs: Measurement[];
 }
@@ -100,7 +103,8 @@ interface Rival {
  * Pythons that have the modules of a benchmark's script, one for each version of the first module. `VILLA_PYTHON` names
  * more of them, separated as in PATH; CI and Debian call theirs python3.
  */
-export async function findPythons({ modules = ["torch", "torchvision"] }: Benchmark): Promise<string[]> {
+export async function findPythons({ pytorch, modules = ["torch", "torchvision"] }: Benchmark): Promise<string[]> {
+  if (!pytorch) return [];
   const named = (process.env.VILLA_PYTHON ?? "").split(delimiter).filter((python) => python !== "");
   const versions = new Map<string, string>();
   const version = `getattr(${modules[0]}, "__version__", "")`;
@@ -141,7 +145,7 @@ function libraryVersions(): Record<string, string> {
   };
 }
 
-/** Runs one of the programs under src/ours; they load the built packages, as users do. */
+/** Runs one of the programs under src/, by its path there; they load the built packages, as users do. */
 export async function runProgram<T>(args: readonly string[]): Promise<T> {
   const [script, ...rest] = args;
   compiled ??= compilePrograms();
@@ -155,9 +159,9 @@ let compiled: Promise<unknown> | undefined;
 
 /** To JavaScript: a loader of TypeScript in the measured process would add to its memory. */
 function compilePrograms(): Promise<unknown> {
-  const entryPoints = [here("./ours/*.ts")];
   return build({
-    entryPoints,
+    entryPoints: [here("./ours/*.ts"), here("./beside/*.ts")],
+    outbase: here("."),
     outdir: here("../dist"),
     bundle: true,
     packages: "external",
@@ -166,18 +170,29 @@ function compilePrograms(): Promise<unknown> {
   });
 }
 
-function runOurs({ ours }: Benchmark, backend: string, threads: number): Promise<Measurement> {
-  return runProgram([...ours, "--backend", backend, "--threads", `${threads}`]);
+function runOurs(benchmark: Benchmark, backend: string, threads: number): Promise<Measurement> {
+  const [script, ...rest] = benchmark.ours;
+  return runProgram([`ours/${script}`, ...rest, "--backend", benchmark.backend ?? backend, "--threads", `${threads}`]);
 }
 
-async function runPyTorch({ pytorch }: Benchmark, { python, flags }: Rival, options: RunOptions): Promise<Measurement> {
-  const [script, ...rest] = pytorch;
+async function runRival({ pytorch, beside }: Benchmark, { python, flags }: Rival, options: RunOptions) {
+  const how = flags.map((flag) => `, ${flag.slice(2)}`).join("");
+  const measured = python
+    ? await runPyTorch(pytorch!, python, flags, options)
+    : await runProgram<Measurement>([...beside!, ...flags, "--threads", `${options.threads}`]);
+  return { ...measured, program: `${measured.program}${how}` };
+}
+
+async function runPyTorch(
+  [script, ...rest]: readonly string[],
+  python: string,
+  flags: readonly string[],
+  options: RunOptions,
+): Promise<Measurement> {
   const args = [here(`../pytorch/${script}`), ...rest, ...flags, "--threads", `${options.threads}`];
   const env = { ...process.env, OMP_NUM_THREADS: `${options.threads}`, OPENBLAS_NUM_THREADS: `${options.threads}` };
   const { stdout } = await run(python, [...args, "--device", options.pytorchDevice], { env });
-  const measured = lastLine<Measurement>(stdout);
-  const how = flags.map((flag) => `, ${flag.slice(2)}`).join("");
-  return { ...measured, program: `${measured.program}${how}` };
+  return lastLine<Measurement>(stdout);
 }
 
 function lastLine<T>(text: string): T {

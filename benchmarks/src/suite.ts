@@ -1,4 +1,4 @@
-/** One thing that is measured: our program and PyTorch's, doing the same work. */
+/** One thing that is measured: our program and another side's, mostly PyTorch's, doing the same work. */
 export interface Benchmark {
   readonly name: string;
   readonly title: string;
@@ -7,10 +7,14 @@ export interface Benchmark {
   /** Program under src/ours and its arguments. */
   readonly ours: readonly string[];
   /** Script under pytorch/ and its arguments. */
-  readonly pytorch: readonly string[];
+  readonly pytorch?: readonly string[] | undefined;
+  /** Program under src/ and its arguments that is the other side where PyTorch is not. */
+  readonly beside?: readonly string[] | undefined;
+  /** Backend of ours, whatever the command line says. */
+  readonly backend?: string | undefined;
   /** Python modules that the script needs. Default: torch and torchvision. */
   readonly modules?: readonly string[] | undefined;
-  /** Further arguments under which PyTorch may be faster: the fastest one counts. */
+  /** Further arguments under which the other side may be faster: the fastest one counts. */
   readonly variants?: readonly (readonly string[])[] | undefined;
   /** PyTorch's time over ours that is asked for. */
   readonly target?: number | undefined;
@@ -150,6 +154,28 @@ export const suite: readonly Benchmark[] = [
     modules: ["torch"],
     target: 1,
     onWasm: false,
+  },
+  {
+    name: "wasmRegions",
+    title: "wasm beside onnxruntime-web: RN50, one image of 84 × 84, 5 regions",
+    unit: "s/image",
+    ours: ["preprocess.ts", "image", "--images", "4"],
+    beside: ["beside/onnx-web.ts", "--images", "4"],
+    variants: [["--batched"]],
+    backend: "wasm",
+    target: 1,
+    onWasm: false, // it is nothing else
+  },
+  {
+    name: "wasmStage2Step",
+    title: "wasm beside TF.js's own: Stage 2 step, RN50, 2 images of 84 × 84, 6 regions each",
+    unit: "s",
+    ours: ["stage2.ts", "--images", "2", "--steps", "1"],
+    beside: ["ours/stage2.ts", "--images", "2", "--steps", "1", "--backend", "tfjs-wasm"],
+    backend: "wasm",
+    target: 3,
+    onWasm: false,
+    rounds: 1, // of two steps; TF.js's take a minute each
   },
   {
     name: "evaluate",

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import { plainCpuBackend, useBackend } from "@villa/core";
@@ -16,7 +16,8 @@ test("every program and script of the suite exists", () => {
   const pytorch = readdirSync(`${folder}/pytorch`);
   for (const benchmark of suite) {
     expect(ours).toContain(benchmark.ours[0]);
-    expect(pytorch).toContain(benchmark.pytorch[0]);
+    if (benchmark.pytorch) expect(pytorch).toContain(benchmark.pytorch[0]);
+    else expect(existsSync(`${folder}/src/${benchmark.beside?.[0]}`)).toBe(true);
   }
 });
 

@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { useNodeBackend } from "@villa/backend-node";
-import type { ActiveBackend } from "@villa/core";
+import { type ActiveBackend, useBackend } from "@villa/core";
 import { RandomState } from "@villa/data";
+import { stockWasm, tfjsWasm } from "./stock-wasm.ts";
 
 /** What a benchmark program prints, as one line of JSON; the PyTorch scripts print the same. */
 export interface Measurement {
@@ -39,6 +40,7 @@ export function settings<Name extends string>(defaults: Record<Name, number>) {
 export type Settings = ReturnType<typeof settings<never>>;
 
 export function startBackend({ backend, threads }: Settings): Promise<ActiveBackend> {
+  if (backend === tfjsWasm) return useBackend({ candidates: [stockWasm()], name: tfjsWasm });
   return useNodeBackend({ name: backend, threads });
 }
 
@@ -86,17 +88,23 @@ export async function timed(repeats: number, work: () => Promise<unknown>): Prom
  * @param peakKiB peak memory, when something after the timed part has used more
  */
 export function report(
-  at: { readonly threads: number },
+  at: { readonly threads: number; readonly backend?: string | undefined },
   device: string,
   times: Readonly<Times>,
   {
     scale = 1,
     flops,
     peakKiB = process.resourceUsage().maxRSS,
-  }: { scale?: number | undefined; flops?: number | undefined; peakKiB?: number | undefined } = {},
+    program = at.backend === tfjsWasm ? "TF.js's wasm" : "ViLLA",
+  }: {
+    scale?: number | undefined;
+    flops?: number | undefined;
+    peakKiB?: number | undefined;
+    program?: string | undefined;
+  } = {},
 ): void {
   const measurement: Measurement = {
-    program: "ViLLA",
+    program,
     device,
     threads: at.threads,
     seconds: median(times) * scale,
