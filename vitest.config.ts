@@ -29,6 +29,8 @@ export default defineConfig({
           exclude: ["test/**/*.browser.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // A page on a machine that is busy with other tests answers late.
+          expect: { poll: { timeout: 30_000 } },
           pool: "forks" as const,
         },
       })),
