@@ -89,8 +89,8 @@ describe.skipIf(!hasChromium)("the story", () => {
 
   test("a model that does not know all attributes stays away", async () => {
     await page.getByRole("group", { name: "Shapes" }).getByLabel("triangle").check();
+    await expect.poll(() => page.locator("[data-test=hits] li").count()).toBe(0);
     await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
-    await page.waitForTimeout(1500);
     expect(await page.locator("[data-test=hits] li").count()).toBe(0);
     await page.getByRole("group", { name: "Shapes" }).getByLabel("triangle").uncheck();
     await expect.poll(() => page.locator("[data-test=hits] li").count()).toBe(12);
