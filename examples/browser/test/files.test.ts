@@ -1,4 +1,4 @@
-import { docMnistVocabulary, writeAnnotations } from "@villa/data";
+import { docMnistVocabulary, formatRleString, writeAnnotations } from "@villa/data";
 import { unzipSync, zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
 import { pictureOf } from "../src/laboratory/dataset.ts";
@@ -44,6 +44,19 @@ describe("datasets as files", () => {
     await expect(importDataset([{ path: "annotations.feather", contents: annotations }])).rejects.toThrow(
       "/images/0.npz of the annotations is not among the files",
     );
+  });
+
+  test("regions that have masks are counted; those that are their boxes are not", async () => {
+    const masked = dataset.rows.map((row, i) => {
+      const [height, width] = row.imageSize;
+      const whole = formatRleString({ height, width, counts: Uint32Array.of(0, height * width) });
+      return { ...row, regionMasks: row.regionCoord.map((_, region) => (i < 2 && region === 0 ? whole : null)) };
+    });
+    const laboratory = new Laboratory();
+    const archive = new Blob([await zipDataset({ ...dataset, rows: masked })]);
+    expect(await laboratory.importFiles([{ path: "any.zip", contents: archive }])).toMatchObject({ masks: 2 });
+    const plain = new Blob([await zipDataset(dataset)]);
+    expect(await laboratory.importFiles([{ path: "any.zip", contents: plain }])).toMatchObject({ masks: 0 });
   });
 
   test("what is no dataset is refused in a sentence", async () => {

@@ -35,7 +35,11 @@ export function summarize(dataset: Dataset): DatasetSummary {
     const pairs = rows.reduce((sum, row) => sum + row.regToAttr!.flat().length, 0);
     return { split, images, regions, sampleComplexity: pairs / rows.length };
   });
-  return { name: dataset.name, splits, groups: dataset.vocabulary.groups };
+  const masks = dataset.rows.reduce(
+    (sum, row) => sum + (row.regionMasks?.filter((mask) => mask !== null).length ?? 0),
+    0,
+  );
+  return { name: dataset.name, splits, groups: dataset.vocabulary.groups, masks };
 }
 
 export async function pictureOf(dataset: Dataset, image: number): Promise<Picture> {

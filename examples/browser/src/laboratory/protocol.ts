@@ -28,6 +28,8 @@ export interface DatasetSummary {
   readonly name: string;
   readonly splits: readonly SplitSummary[];
   readonly groups: readonly AttributeGroup[];
+  /** Regions that have a mask. */
+  readonly masks: number;
 }
 
 /** An image of the dataset, ready to be drawn. */

@@ -114,6 +114,12 @@ export function DatasetPanel(props: DatasetPanelProps) {
             ))
           : "Generating…"}
       </p>
+      {dataset && dataset.masks > 0 && (
+        <p class="soft" data-test="masks">
+          {dataset.masks.toLocaleString("en")} {dataset.masks === 1 ? "region has a mask" : "regions have masks"}; this
+          page trains on their boxes.
+        </p>
+      )}
       {dataset && <Gallery {...props} dataset={dataset} />}
       {generated && (
         <details class="soft">
