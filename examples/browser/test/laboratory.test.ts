@@ -244,6 +244,8 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     async (backend, epochs, least) => {
       if (backend === "webgpu" && !(await hasWebGpu(page))) return console.warn("This browser has no WebGPU: skipped.");
       await page.reload();
+      // What the visit before left comes back first.
+      await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
       await page.getByLabel("Open a folder").setInputFiles(dataset);
       await page.getByText("More settings").click();
       await page.getByLabel("Embedding length").selectOption(String(training.dimension));
