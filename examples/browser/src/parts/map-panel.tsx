@@ -9,7 +9,7 @@ import { type PictureStore, usePictures } from "./pictures.ts";
 import { ScoredPicture } from "./scored-picture.tsx";
 import type { Training } from "./use-training.ts";
 
-interface MapPanelProps {
+export interface MapPanelProps {
   readonly laboratory: RemoteLaboratory;
   readonly training: Training;
   readonly dataset: DatasetSummary | undefined;

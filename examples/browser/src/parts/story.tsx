@@ -1,22 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
-import type { RemoteLaboratory } from "../laboratory/connect.ts";
-import type { DatasetSummary } from "../laboratory/protocol.ts";
 import { Drawing } from "../story/drawing.tsx";
 import { storySentences, tellingSentence } from "../story/sentences.ts";
 import { StepText, stepKinds, stepTitles } from "../story/steps.tsx";
-import { Neighbours, nearestStep, useMapping } from "./map-panel.tsx";
-import { type PictureStore, usePictures } from "./pictures.ts";
+import { type MapPanelProps, Neighbours, nearestStep, useMapping } from "./map-panel.tsx";
+import { usePictures } from "./pictures.ts";
 import { askForModel } from "./use-model-in-use.ts";
-import type { Training } from "./use-training.ts";
-
-interface StoryProps {
-  readonly laboratory: RemoteLaboratory;
-  readonly training: Training;
-  readonly dataset: DatasetSummary | undefined;
-  readonly pictures: PictureStore;
-  readonly image: number;
-  readonly select: (image: number) => void;
-}
 
 /** Where nothing tells a better one. */
 const defaultEpsilon = 0.2;
@@ -24,7 +12,14 @@ const defaultEpsilon = 0.2;
 const pace = 9000;
 
 /** The method on one picture, in steps that a reader plays, pauses and scrubs. */
-export function Story({ laboratory, training, dataset, pictures, image, select }: StoryProps) {
+export function Story({
+  laboratory,
+  training,
+  dataset,
+  pictures,
+  image,
+  select,
+}: Omit<MapPanelProps, "epsilon" | "setEpsilon">) {
   const [step, setStep] = useState(1);
   const [isPlaying, setPlaying] = useState(false);
   const [picture] = usePictures(pictures, [image]);

@@ -10,7 +10,7 @@ import {
   withCommonFlags,
 } from "@villa/command-kit";
 import { type Box, type ProgressListener, type RgbImage, type TensorData, VillaError } from "@villa/data";
-import type { ImageEncoder, TextTower } from "@villa/encoders";
+import type { ImageEncoder, RegionOptions, TextTower } from "@villa/encoders";
 import { InvalidArgumentError } from "commander";
 import { regionsOption } from "./regions-option.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
@@ -21,7 +21,7 @@ interface EncodeFlags extends CommonFlags, RuntimeFlags {
   readonly image?: string | undefined;
   readonly box: readonly Box[];
   readonly text: readonly string[];
-  readonly regions?: "roi-align" | "crop" | "mask" | undefined;
+  readonly regions?: RegionOptions["regions"];
   readonly context?: number | undefined;
   readonly imageSize?: number | undefined;
   readonly dimension: number;

@@ -12,6 +12,7 @@ import {
   withShardFlags,
 } from "@villa/command-kit";
 import { isVillaError, VillaError } from "@villa/data";
+import type { RegionOptions } from "@villa/encoders";
 import { Option } from "commander";
 import { regionsOption } from "./regions-option.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
@@ -23,7 +24,7 @@ interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly context?: number | undefined;
   readonly imageSize?: number | undefined;
   readonly weights?: string | undefined;
-  readonly regions?: "roi-align" | "crop" | "mask" | undefined;
+  readonly regions?: RegionOptions["regions"];
   readonly dimension: number;
   readonly seed: number;
   readonly format: "original" | "safetensors";

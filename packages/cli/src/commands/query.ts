@@ -9,6 +9,7 @@ import {
   wholeNumber,
   withCommonFlags,
 } from "@villa/command-kit";
+import type { RegionOptions } from "@villa/encoders";
 import type { Command } from "commander";
 import type { QueryHit } from "../retrieval/query.ts";
 import { regionsOption } from "./regions-option.ts";
@@ -33,7 +34,7 @@ interface QueryFlags extends RetrievalFlags {
 interface AnnotateFlags extends RetrievalFlags {
   readonly dataDir: string;
   readonly out: string;
-  readonly regions?: "roi-align" | "crop" | "mask" | undefined;
+  readonly regions?: RegionOptions["regions"];
   readonly top: number;
   readonly minScore?: number | undefined;
   readonly pictures: number;
