@@ -1,8 +1,8 @@
-// @villa/backend-browser: webgpu, webgl, a repaired wasm or cpu, whichever is the fastest that the visitor's browser has.
+// @villa/backend-browser: webgpu, webgl, wasm or cpu, whichever is the fastest that the visitor's browser has.
 import * as tf from "@tensorflow/tfjs-core";
 import { type BrowserBackendOptions, browserBackends, useBrowserBackend } from "@villa/backend-browser";
 
-/** Call it from a page. `options` may force a backend, or say where the .wasm files are. */
+/** Call it from a page. `options` may force a backend. */
 export async function whatRunsHere(options: BrowserBackendOptions = {}): Promise<string[]> {
   const lines: string[] = [];
   for (const candidate of browserBackends(options)) {

@@ -5,6 +5,7 @@ export default defineConfig(
   villaBuild({
     index: "src/index.ts",
     node: "src/node.ts",
+    kernels: "src/kernels.ts",
     tensors: "src/tensors.ts",
     tensorflow: "src/tensorflow.ts",
   }),

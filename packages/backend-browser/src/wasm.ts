@@ -1,34 +1,42 @@
-import { activateRepairedWasm, type BackendCandidate } from "@villa/core";
+import type { BackendCandidate } from "@villa/core";
 
-/** Where the browser finds TF.js's WebAssembly modules. */
+/** Settings of the wasm backend. */
 export interface WasmOptions {
   /**
-   * Folder that serves the `.wasm` files of `@tensorflow/tfjs-backend-wasm`, ending in a slash, or the URL of each file by
-   * its name (what a bundler's `?url` import gives). Default: jsDelivr's copy of the same version.
+   * Threads that compute. Default: every core where the page is cross-origin isolated, which threads need to share memory
+   * (the headers `Cross-Origin-Opener-Policy: same-origin` and `Cross-Origin-Embedder-Policy: require-corp`); else one.
    */
-  readonly wasmFiles?: string | Readonly<Record<string, string>> | undefined;
+  readonly threads?: number | undefined;
 }
 
-const version = "4.22.0";
-const cdn = `https://cdn.jsdelivr.net/npm/@tensorflow/tfjs-backend-wasm@${version}/dist/`;
+/** Address space to reserve: a tab with more is at risk of being ended. What does not fit is kept outside, and is slower. */
+const maximumBytes = 2 ** 31;
 
-/** TF.js's WebAssembly backend, repaired: runs in every browser. */
-export function wasmBackend({ wasmFiles = cdn }: WasmOptions = {}): BackendCandidate {
+/** Vector kernels in WebAssembly: runs in every browser, and asks for no file. */
+export function wasmBackend(options: WasmOptions = {}): BackendCandidate {
+  const isolated = globalThis.crossOriginIsolated === true;
+  const threads = isolated ? (options.threads ?? navigator.hardwareConcurrency) : 1;
+
   return {
     name: "wasm",
     device: "cpu",
-    probe: async () =>
-      typeof WebAssembly === "object"
-        ? { available: true, detail: "WebAssembly" }
-        : { available: false, reason: "this browser has no WebAssembly." },
-    activate: async () => {
-      const { setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm");
-      try {
-        setWasmPaths(wasmFiles as Parameters<typeof setWasmPaths>[0]);
-      } catch {
-        // The module was started already; it keeps the files it has.
-      }
-      await activateRepairedWasm();
+    probe: async () => {
+      if (typeof WebAssembly !== "object") return { available: false, reason: "this browser has no WebAssembly." };
+      return { available: true, detail: `WebAssembly, ${threads} thread${threads === 1 ? "" : "s"}` };
     },
+    activate: async () => {
+      const { activateWasm } = await import("@villa/core/kernels");
+      await activateWasm({ threads, start: startThread, maximumBytes });
+    },
+    dispose: async () => (await import("@villa/core/kernels")).releaseWasm(),
   };
+}
+
+function startThread(program: string, data: unknown): () => void {
+  const source = `onmessage = ({ data }) => { ${program} };`;
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const worker = new Worker(url);
+  worker.postMessage(data);
+  URL.revokeObjectURL(url);
+  return () => worker.terminate();
 }

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { isVillaError } from "@villa/data";
-import { testBackends, wasmFiles } from "@villa/testing/backends";
+import { testBackends } from "@villa/testing/backends";
 import { describe, expect, test } from "vitest";
 import { browserBackends, useBrowserBackend } from "../src/index.ts";
 
@@ -13,7 +13,7 @@ test("candidates come in order, and every probe gives a detail or a reason", asy
 });
 
 test("auto picks one that computes, as in the README", async () => {
-  const active = await useBrowserBackend({ wasmFiles });
+  const active = await useBrowserBackend();
   expect(tf.getBackend()).toBe(active.name);
   expect(await tf.matMul(tf.ones([3, 4]), tf.ones([4, 2])).data()).toEqual(Float32Array.from([4, 4, 4, 4, 4, 4]));
 });
@@ -24,7 +24,7 @@ test("an unknown backend is refused", async () => {
 });
 
 test.each(testBackends())("products are right whatever textures their factors have, on $name", async ({ name }) => {
-  await useBrowserBackend({ name, wasmFiles });
+  await useBrowserBackend({ name });
   const columnSums = (x: tf.Tensor): Float32Array => {
     const sums = tf.matMul(tf.ones([1, x.shape[0]!]), x as tf.Tensor2D);
     return sums.dataSync() as Float32Array;

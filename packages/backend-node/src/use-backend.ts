@@ -23,7 +23,7 @@ export function nodeBackends(options: Omit<NodeBackendOptions, "name"> = {}): Ba
   checkArgument("options?", options, { "threads?": "count" });
   const { threads = requestedThreads() } = options;
 
-  return [cudaBackend(), webgpuBackend(), nativeBackend({ threads }), wasmBackend(), plainCpuBackend()];
+  return [cudaBackend(), webgpuBackend(), nativeBackend({ threads }), wasmBackend({ threads }), plainCpuBackend()];
 }
 
 /**

@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { Adam, batchNormTrain, conv2d, linear, plainCpuBackend } from "@villa/core";
+import { Heap } from "@villa/core/kernels";
 import { expectAllClose, tensorValues } from "@villa/testing";
 import { beforeEach, describe, expect, test } from "vitest";
 import { activateNative } from "../src/index.ts";
 import { NativeBackend } from "../src/native/backend.ts";
-import { Heap } from "../src/native/heap.ts";
 
 const backend = () => tf.backend() as NativeBackend;
 const tensor = (name: string, ...shape: number[]) => tf.tensor(tensorValues(name, shape), shape);
@@ -158,7 +158,7 @@ test("a full heap falls back to ordinary arrays and stock kernels", async () => 
   await plainCpuBackend().activate();
   const expected = compute().map((x) => x.dataSync());
   tf.removeBackend("native");
-  const heap = new Heap(512 << 10);
+  const heap = new Heap({ maximumBytes: 512 << 10 });
   tf.registerBackend("native", () => new NativeBackend(onnx, heap));
   try {
     await tf.setBackend("native");

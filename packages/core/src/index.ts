@@ -33,7 +33,6 @@ export {
   useBackend,
 } from "./backend/registry.ts";
 export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.ts";
-export { activateRepairedWasm } from "./backend/wasm/repair.ts";
 export { checkConfig, mergeSettings } from "./config/check.ts";
 export { describeSettings, type SettingDescription } from "./config/describe.ts";
 export { nearestName } from "./config/nearest.ts";

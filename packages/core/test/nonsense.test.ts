@@ -12,6 +12,5 @@ testNonsense("@villa/core", main, {
     "snakeCaseKeys",
   ],
   // Takes nothing, and needs the WebAssembly backend.
-  skip: ["activateRepairedWasm"],
 });
 testNonsense("@villa/core/node", node);

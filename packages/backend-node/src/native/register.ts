@@ -1,19 +1,13 @@
 import { availableParallelism } from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
+import { overridesOf, registerHeapBackend } from "@villa/core/kernels";
 import { checkArgument, VillaError } from "@villa/data";
 import { NativeBackend } from "./backend.ts";
-import { registerComparisons } from "./kernels/compare.ts";
-import { registerConvolutions } from "./kernels/conv.ts";
-import { registerElementwise } from "./kernels/elementwise.ts";
-import { registerFused } from "./kernels/fused.ts";
-import { registerLayout } from "./kernels/layout.ts";
-import { registerMatMul } from "./kernels/matmul.ts";
-import { registerPooling } from "./kernels/pool.ts";
-import { registerReductions } from "./kernels/reduce.ts";
-import { native } from "./kernels/register.ts";
 import { registerTransformer } from "./kernels/transformer.ts";
 import { registerTransformerBlock } from "./kernels/transformer-block.ts";
 import { loadOnnxRuntime } from "./onnx/runtime.ts";
+
+const native = "native";
 
 /** Settings of the native backend. */
 export interface NativeOptions {
@@ -33,18 +27,10 @@ export async function activateNative(options: NativeOptions = {}): Promise<void>
 
   if (!tf.findBackendFactory(native)) {
     const onnx = loadOnnxRuntime(threads ?? requestedThreads());
-    tf.registerBackend(native, () => new NativeBackend(onnx), 0);
-    tf.copyRegisteredKernels("cpu", native);
-    registerElementwise();
-    registerComparisons();
-    registerReductions();
-    registerLayout();
-    registerMatMul();
-    registerConvolutions();
-    registerPooling();
-    registerFused();
-    registerTransformer();
-    registerTransformerBlock();
+    registerHeapBackend(native, () => new NativeBackend(onnx));
+    const override = overridesOf<NativeBackend>(native);
+    registerTransformer(override);
+    registerTransformerBlock(override);
   }
   await tf.setBackend(native);
   await tf.ready();

@@ -1,11 +1,14 @@
 import type * as tf from "@tensorflow/tfjs-core";
+import { type KernelCall as AnyKernelCall, input, type Operand, type Override, onFloats } from "@villa/core/kernels";
+import type { NativeBackend } from "../backend.ts";
 import type { OnnxNode } from "../onnx/model.ts";
-import type { OnnxGraph, Operand } from "../onnx/runtime.ts";
-import { input, type KernelCall, onFloats, override } from "./register.ts";
+import type { OnnxGraph } from "../onnx/runtime.ts";
 import { geluOperators } from "./transformer.ts";
 
+type KernelCall = AnyKernelCall<NativeBackend>;
+
 /** A whole block of a frozen transformer as one graph, the same for all of its layers. */
-export function registerTransformerBlock(): void {
+export function registerTransformerBlock(override: Override<NativeBackend>): void {
   override("VillaTransformerBlock", onFloats(["x"], transformerBlock));
 }
 

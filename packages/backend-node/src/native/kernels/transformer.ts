@@ -1,9 +1,19 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import type { OnnxGraph, OnnxRuntime, Operand } from "../onnx/runtime.ts";
-import { input, type KernelCall, onFloats, override, sizeOf } from "./register.ts";
+import {
+  type KernelCall as AnyKernelCall,
+  input,
+  type Operand,
+  type Override,
+  onFloats,
+  sizeOf,
+} from "@villa/core/kernels";
+import type { NativeBackend } from "../backend.ts";
+import type { OnnxGraph, OnnxRuntime } from "../onnx/runtime.ts";
+
+type KernelCall = AnyKernelCall<NativeBackend>;
 
 /** What transformer blocks are made of besides products, in ONNX Runtime's threaded kernels. */
-export function registerTransformer(): void {
+export function registerTransformer(override: Override<NativeBackend>): void {
   override("VillaLayerNorm", onFloats(["x", "gamma", "beta"], layerNorm));
   override("VillaGelu", onFloats(["x"], gelu));
   override("VillaAttention", onFloats(["query", "key", "value"], attention));

@@ -1,12 +1,7 @@
 import { createRequire } from "node:module";
+import type { Operand } from "@villa/core/kernels";
 import { ownUrl } from "../../location.ts";
 import { type OnnxNode, type OnnxValue, onnxModel } from "./model.ts";
-
-/** A float32 operand: values in row-major order and their shape. */
-export interface Operand {
-  readonly data: Float32Array;
-  readonly dims: readonly number[];
-}
 
 /** The synchronous session behind onnxruntime-node's public, deferred one. */
 export interface NativeSession {

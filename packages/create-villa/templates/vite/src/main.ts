@@ -1,6 +1,3 @@
-import plain from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url";
-import simd from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url";
-import threaded from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url";
 import { useBrowserBackend } from "@villa/backend-browser";
 import { montage } from "@villa/docmnist";
 import { learn } from "./learn.ts";
@@ -21,14 +18,7 @@ button.addEventListener("click", async () => {
 
 async function run(): Promise<void> {
   status.textContent = "Preparing";
-  const backend = await useBrowserBackend({
-    // WebAssembly's files come with the page; by default they would come from jsDelivr.
-    wasmFiles: {
-      "tfjs-backend-wasm.wasm": plain,
-      "tfjs-backend-wasm-simd.wasm": simd,
-      "tfjs-backend-wasm-threaded-simd.wasm": threaded,
-    },
-  });
+  const backend = await useBrowserBackend();
   const start = performance.now();
   const { samples, precision, recall } = await learn((fraction) => {
     status.textContent = `Training on ${backend.name}: ${percent(fraction)}`;

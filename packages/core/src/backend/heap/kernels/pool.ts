@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Workspace } from "../workspace.ts";
-import { input, type KernelCall, onFloats, override, sizeOf } from "./register.ts";
+import { input, type KernelCall, type Override, onFloats, sizeOf } from "./register.ts";
 
-export function registerPooling(): void {
+export function registerPooling(override: Override): void {
   override("AvgPool", onFloats(["x"], averagePool));
   override("AvgPoolGrad", onFloats(["dy"], averagePoolGradient));
   override("VillaAvgPoolGrad", onFloats(["dy"], nonOverlappingGradient));

@@ -1,5 +1,5 @@
 // Op codes of the kernels that serve several operations. Members are TF.js's kernel names, and the build hands the codes to
-// src/native/simd-module.ts: a new operation is a member here and its case in math.ts or elementwise.ts.
+// src/backend/heap/simd-module.ts: a new operation is a member here and its case in math.ts or elementwise.ts.
 
 /** Lane-wise operations of two operands. */
 export enum BinaryOp {

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { permute } from "../strided.ts";
 import type { Workspace } from "../workspace.ts";
-import { input, type KernelCall, onFloats, override, sizeOf } from "./register.ts";
+import { input, type KernelCall, type Override, onFloats, sizeOf } from "./register.ts";
 
 /** A reduction seen as [outer, reduced, inner] -> [outer, inner]. */
 interface Folded {
@@ -12,7 +12,7 @@ interface Folded {
   readonly shape: number[];
 }
 
-export function registerReductions(): void {
+export function registerReductions(override: Override): void {
   override(
     "Sum",
     onFloats(["x"], (call) => sum(call, false)),

@@ -1,18 +1,18 @@
 import { type TensorInfo, util } from "@tensorflow/tfjs-core";
-import type { NativeBackend } from "./backend.ts";
+import type { HeapBackend } from "./heap-backend.ts";
 
 /**
  * What one kernel call borrows from the heap: operands staged when they are ordinary arrays, scratch space and outputs.
  * `borrow` gives everything but the returned outputs back.
  */
 export class Workspace {
-  readonly backend: NativeBackend;
+  readonly backend: HeapBackend;
   readonly #temporary: number[] = [];
   readonly #unfinished: { to: Float32Array; from: Float32Array }[] = [];
   /** Values handed out for results; a kernel that fails before it makes tensors of them would leak them. */
   readonly #results: Float32Array[] = [];
 
-  constructor(backend: NativeBackend) {
+  constructor(backend: HeapBackend) {
     this.backend = backend;
   }
 
@@ -46,6 +46,10 @@ export class Workspace {
   /** A view on scratch space, for ONNX Runtime. */
   view(offset: number, n: number): Float32Array {
     return new Float32Array(this.backend.heap.buffer, offset, n);
+  }
+
+  inHeap(values: Float32Array): boolean {
+    return this.backend.inHeap(values);
   }
 
   /** Int32 parameters of a kernel, in the heap. */
@@ -95,7 +99,7 @@ export class Workspace {
 }
 
 /** Runs `work` with a workspace and gives back what it borrowed. */
-export function borrow<T>(backend: NativeBackend, work: (space: Workspace) => T): T {
+export function borrow<T>(backend: HeapBackend, work: (space: Workspace) => T): T {
   const space = new Workspace(backend);
   try {
     const result = work(space);

@@ -1,4 +1,4 @@
-// Compiles assembly/ (AssemblyScript) into src/native/simd-module.ts: the module's bytes as base64, so that it loads in ESM,
+// Compiles assembly/ (AssemblyScript) into src/backend/heap/simd-module.ts: the module's bytes as base64, so that it loads in ESM,
 // CommonJS and workers without a file path, and beside them what TypeScript must know of it: the kernels' signatures and the
 // op codes. `--check` fails when the committed file is not what the sources give.
 import { readdir, readFile, writeFile } from "node:fs/promises";
@@ -6,9 +6,10 @@ import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const target = `${root}src/native/simd-module.ts`;
+const target = `${root}src/backend/heap/simd-module.ts`;
 
-export async function compileSimd() {
+/** The module's bytes. It wants shared memory; `kernel-module.ts` changes that one bit for memory that is not. */
+async function compile(features) {
   let bytes;
   const { error, stderr } = await asc.main(
     [
@@ -22,15 +23,15 @@ export async function compileSimd() {
       "--shrinkLevel",
       "0",
       "--noAssert",
-      "--enable",
-      "simd",
-      "--enable",
-      "bulk-memory",
+      ...["simd", "bulk-memory", "threads", ...features].flatMap((feature) => ["--enable", feature]),
       "--runtime",
       "stub",
       "--importMemory",
+      "--sharedMemory",
       "--initialMemory",
       "1",
+      "--maximumMemory",
+      "65536",
     ],
     {
       readFile: (name, base) => readFile(`${base}/${name}`, "utf8").catch(() => null),
@@ -40,6 +41,12 @@ export async function compileSimd() {
     },
   );
   if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
+  return bytes;
+}
+
+export async function compileSimd() {
+  const bytes = await compile([]);
+  const relaxed = await compile(["relaxed-simd"]);
   const names = await readdir(`${root}assembly`);
   const files = await Promise.all(
     names.filter((name) => name.endsWith(".ts")).map((name) => readFile(`${root}assembly/${name}`, "utf8")),
@@ -58,6 +65,10 @@ export async function compileSimd() {
     "/** WebAssembly module of the vector kernels, base64. */",
     "export const simdModule =",
     `  "${Buffer.from(bytes).toString("base64")}";`,
+    "",
+    "/** The same with products that are rounded once (relaxed SIMD), for engines that have them. */",
+    "export const relaxedSimdModule =",
+    `  "${Buffer.from(relaxed).toString("base64")}";`,
     "",
   ].join("\n");
 }

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Heap, HeapFullError } from "../src/native/heap.ts";
+import { Heap, HeapFullError } from "../src/backend/heap/heap.ts";
 
 const MEBIBYTE = 1 << 20;
 
 test("blocks never overlap, and all memory comes back as one", () => {
-  const heap = new Heap(4 * MEBIBYTE);
+  const heap = new Heap({ maximumBytes: 4 * MEBIBYTE });
   const action = fc.oneof(fc.record({ allocate: fc.integer({ min: 0, max: 200_000 }) }), fc.record({ free: fc.nat() }));
   fc.assert(
     fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
@@ -39,7 +39,7 @@ test("blocks never overlap, and all memory comes back as one", () => {
 });
 
 test("a request that does not fit is refused by name", () => {
-  const heap = new Heap(2 * MEBIBYTE);
+  const heap = new Heap({ maximumBytes: 2 * MEBIBYTE });
   expect(() => heap.allocate(3 * MEBIBYTE)).toThrow(HeapFullError);
   heap.free(12_345); // nobody's block: ignored
 });

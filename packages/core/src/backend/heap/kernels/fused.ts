@@ -1,8 +1,8 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import { input, type KernelCall, onFloats, override, sizeOf } from "./register.ts";
+import { input, type KernelCall, type Override, onFloats, sizeOf } from "./register.ts";
 
 /** The fused kernels that @villa/core's ops look for; their contract is on `FusedKernelName` there. */
-export function registerFused(): void {
+export function registerFused(override: Override): void {
   override("VillaBatchNormTrain", onFloats(["x", "gamma", "beta"], batchNormTrain));
   override("VillaBatchNormTrainGrad", onFloats(["dy", "x", "y", "gamma", "mean", "inverseStd"], batchNormTrainGrad));
   override("VillaBatchNormInference", onFloats(["x", "scale", "shift"], batchNormInference));

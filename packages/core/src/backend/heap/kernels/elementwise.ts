@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { broadcastPlan } from "../broadcast.ts";
 import { binaryOp, parametricOp, unaryOp } from "../simd-module.ts";
-import { input, type KernelCall, onFloats, override, sizeOf } from "./register.ts";
+import { input, type KernelCall, type Override, onFloats, sizeOf } from "./register.ts";
 
 /** Functions that have no vector form here: a tight loop over the values. */
 const scalarFunctions: Record<string, (x: number) => number> = {
@@ -13,7 +13,7 @@ const scalarFunctions: Record<string, (x: number) => number> = {
   Cos: Math.cos,
 };
 
-export function registerElementwise(): void {
+export function registerElementwise(override: Override): void {
   for (const [name, code] of Object.entries(binaryOp)) {
     override(
       name,

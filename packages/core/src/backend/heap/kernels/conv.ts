@@ -1,8 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { NativeBackend } from "../backend.ts";
+import type { HeapBackend } from "../heap-backend.ts";
 import type { Workspace } from "../workspace.ts";
-import { gemm } from "./matmul.ts";
-import { input, type KernelCall, override, sizeOf } from "./register.ts";
+import { input, type KernelCall, type Override, sizeOf } from "./register.ts";
 import { paysByWinograd, winogradFilterGradient, winogradForward } from "./winograd.ts";
 
 type ConvInfo = tf.backend_util.Conv2DInfo;
@@ -12,7 +11,7 @@ const chunk = 1 << 21;
 /** Limits of a chunk of the filter gradient, which reads and writes the whole gradient once per chunk. */
 const gradientChunks = [1 << 20, 1 << 24] as const;
 
-export function registerConvolutions(): void {
+export function registerConvolutions(override: Override): void {
   override("Conv2D", (call) => forward(call));
   override("FusedConv2D", fusedForward);
   override("Conv2DBackpropInput", inputGradient);
@@ -96,7 +95,7 @@ function forward({ backend, inputs, attrs, space }: KernelCall, relu = false): t
   if (isProduct(info)) {
     const pixels = sizeOf(x) / info.inChannels;
     const a = { data: backend.valuesOf(x) as Float32Array, dims: [pixels, info.inChannels] };
-    gemm(backend, a, w, { data: values, dims: [pixels, info.outChannels] }, { relu }, c);
+    backend.products.multiply(space, { a, b: w, y: { data: values, dims: [pixels, info.outChannels] }, c }, { relu });
   } else if (paysByWinograd(info) && backend.inHeap(values)) {
     const y = values.byteOffset;
     const at = { x: space.pointer(x), filter: weights, y, bias: bias ? space.pointer(bias) : 0, relu };
@@ -109,7 +108,7 @@ function forward({ backend, inputs, attrs, space }: KernelCall, relu = false): t
       space.simd.im2col(columns, xAt, from, to, parameters);
       const y = values.subarray(offset * info.outChannels, (offset + pixels) * info.outChannels);
       const a = { data: space.view(columns, pixels * patch), dims: [pixels, patch] };
-      gemm(backend, a, w, { data: y, dims: [pixels, info.outChannels] }, { relu }, c);
+      backend.products.multiply(space, { a, b: w, y: { data: y, dims: [pixels, info.outChannels] }, c }, { relu });
     }
   }
   return backend.tensor(info.outShape, values);
@@ -130,7 +129,11 @@ function filterGradient({ backend, inputs, attrs, space }: KernelCall): tf.Tenso
   if (isProduct(info)) {
     const pixels = sizeOf(x) / info.inChannels;
     const a = { data: backend.valuesOf(x) as Float32Array, dims: [pixels, patch] };
-    gemm(backend, a, { data: dyValues, dims: [pixels, outputs] }, result, { transposeA: true });
+    backend.products.multiply(
+      space,
+      { a, b: { data: dyValues, dims: [pixels, outputs] }, y: result },
+      { transposeA: true },
+    );
     return backend.tensor(filterShape, values);
   }
   if (paysByWinograd(info)) {
@@ -146,7 +149,7 @@ function filterGradient({ backend, inputs, attrs, space }: KernelCall): tf.Tenso
     space.simd.im2col(columns, xAt, from, to, parameters);
     const a = { data: space.view(columns, pixels * patch), dims: [pixels, patch] };
     const b = { data: dyValues.subarray(offset * outputs, (offset + pixels) * outputs), dims: [pixels, outputs] };
-    gemm(backend, a, b, result, { transposeA: true }, from === 0 ? undefined : result);
+    backend.products.multiply(space, { a, b, y: result, c: from === 0 ? undefined : result }, { transposeA: true });
   }
   return backend.tensor(filterShape, values);
 }
@@ -163,7 +166,7 @@ function inputGradient({ backend, inputs, attrs, space }: KernelCall): tf.Tensor
     const pixels = sizeOf(dy) / info.outChannels;
     const a = { data: backend.valuesOf(dy) as Float32Array, dims: [pixels, info.outChannels] };
     const w = { data: backend.valuesOf(filter) as Float32Array, dims: [patch, info.outChannels] };
-    gemm(backend, a, w, { data: values, dims: [pixels, patch] }, { transposeB: true });
+    backend.products.multiply(space, { a, b: w, y: { data: values, dims: [pixels, patch] } }, { transposeB: true });
   } else if (info.strideHeight === 1 && info.strideWidth === 1) {
     asForward(backend, space, info, dy, filter, values);
   } else {
@@ -174,7 +177,7 @@ function inputGradient({ backend, inputs, attrs, space }: KernelCall): tf.Tensor
 
 /** Stride 1: the gradient is a convolution of dy with the filter turned by 180° and its channels exchanged. */
 function asForward(
-  backend: NativeBackend,
+  backend: HeapBackend,
   space: Workspace,
   info: ConvInfo,
   dy: tf.TensorInfo,
@@ -215,13 +218,17 @@ function asForward(
   for (const { from, to, pixels, offset } of chunks(backward)) {
     space.simd.im2col(columns, dyAt, from, to, parameters);
     const a = { data: space.view(columns, pixels * patch), dims: [pixels, patch] };
-    gemm(backend, a, w, { data: values.subarray(offset * I, (offset + pixels) * I), dims: [pixels, I] }, {});
+    backend.products.multiply(
+      space,
+      { a, b: w, y: { data: values.subarray(offset * I, (offset + pixels) * I), dims: [pixels, I] } },
+      {},
+    );
   }
 }
 
 /** Any stride: gradients of the patches, dy · Wᵀ, added back where the patches came from. */
 function spreadColumns(
-  backend: NativeBackend,
+  backend: HeapBackend,
   space: Workspace,
   info: ConvInfo,
   dy: tf.TensorInfo,
@@ -240,7 +247,7 @@ function spreadColumns(
   for (const { from, to, pixels, offset } of chunks(info)) {
     const a = { data: dyValues.subarray(offset * outputs, (offset + pixels) * outputs), dims: [pixels, outputs] };
     const y = { data: space.view(columns, pixels * patch), dims: [pixels, patch] };
-    gemm(backend, a, w, y, { transposeB: true });
+    backend.products.multiply(space, { a, b: w, y }, { transposeB: true });
     space.simd.col2im(dxAt, columns, from, to, parameters);
   }
   if (!inHeap) values.set(space.view(dxAt, values.length));

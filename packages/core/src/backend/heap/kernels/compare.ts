@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { broadcastPlan } from "../broadcast.ts";
 import { compareOp } from "../simd-module.ts";
-import { input, type KernelCall, onFloats, override } from "./register.ts";
+import { input, type KernelCall, type Override, onFloats } from "./register.ts";
 
-export function registerComparisons(): void {
+export function registerComparisons(override: Override): void {
   for (const [name, code] of Object.entries(compareOp)) {
     override(
       name,

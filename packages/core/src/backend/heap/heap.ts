@@ -1,4 +1,5 @@
-import { type SimdKernels, simdModule } from "./simd-module.ts";
+import { kernelModule } from "./kernel-module.ts";
+import type { SimdKernels } from "./simd-module.ts";
 
 /** Pages of 64 KiB to reserve, largest first: address space only, physical memory follows use. */
 const reservations = [65_536, 49_152, 32_768, 16_384, 8_192, 4_096];
@@ -17,6 +18,11 @@ interface Block {
   after: Block | undefined;
 }
 
+export interface HeapOptions {
+  readonly maximumBytes?: number | undefined;
+  readonly shared?: boolean | undefined;
+}
+
 /** Thrown when no free block is large enough; the caller then works on plain arrays. */
 export class HeapFullError extends Error {
   override readonly name = "HeapFullError";
@@ -30,19 +36,25 @@ export class HeapFullError extends Error {
  * fragment it.
  */
 export class Heap {
-  readonly buffer: ArrayBuffer;
+  readonly memory: WebAssembly.Memory;
+  readonly buffer: ArrayBufferLike;
+  /** The kernels' code, for the threads that share the memory. */
+  readonly module: WebAssembly.Module;
   readonly simd: SimdKernels;
   readonly capacity: number;
   #used = 0;
   readonly #free: Set<Block>[] = Array.from({ length: classes }, () => new Set<Block>());
   readonly #blocks = new Map<number, Block>();
 
-  constructor(maximumBytes = Number.POSITIVE_INFINITY) {
-    const memory = reserve(maximumBytes);
-    this.buffer = memory.buffer;
+  /**
+   * @param options `maximumBytes`: address space, at most 4 GiB; `shared`: other threads can compute on it too
+   */
+  constructor({ maximumBytes = Number.POSITIVE_INFINITY, shared = false }: HeapOptions = {}) {
+    this.memory = reserve(maximumBytes, shared);
+    this.buffer = this.memory.buffer;
     this.capacity = this.buffer.byteLength;
-    const module = new WebAssembly.Module(Buffer.from(simdModule, "base64"));
-    const instance = new WebAssembly.Instance(module, { env: { memory } });
+    this.module = kernelModule(shared);
+    const instance = new WebAssembly.Instance(this.module, { env: { memory: this.memory } });
     this.simd = instance.exports as unknown as SimdKernels;
     // The first page stays out: offset 0 means "nothing", and the compiler may keep constants there.
     this.#release({
@@ -144,15 +156,15 @@ function classOf(size: number): number {
   return whole * 4 + quarter;
 }
 
-function reserve(maximumBytes: number): WebAssembly.Memory {
+function reserve(maximumBytes: number, shared: boolean): WebAssembly.Memory {
   for (const pages of reservations) {
     if (pages * pageBytes > maximumBytes) continue;
     try {
-      return new WebAssembly.Memory({ initial: pages, maximum: pages });
+      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
     } catch {
       // The address space is limited here; try less.
     }
   }
   const pages = Math.max(2, Math.min(1024, Math.floor(maximumBytes / pageBytes)));
-  return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
 }

@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type CopyAxis, permute, stridedCopy, stridesOf } from "../strided.ts";
-import { input, type KernelCall, onFloats, override, sizeOf } from "./register.ts";
+import { input, type KernelCall, type Override, onFloats, sizeOf } from "./register.ts";
 
-export function registerLayout(): void {
+export function registerLayout(override: Override): void {
   override("Transpose", onFloats(["x"], transpose));
   override("Slice", onFloats(["x"], slice));
   override("SplitV", onFloats(["x"], split));

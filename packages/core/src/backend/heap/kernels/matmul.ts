@@ -1,16 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { NativeBackend } from "../backend.ts";
-import type { OnnxGraph, Operand } from "../onnx/runtime.ts";
 import { binaryOp, unaryOp } from "../simd-module.ts";
-import { input, type KernelCall, override, sizeOf } from "./register.ts";
+import { input, type KernelCall, type Override, sizeOf } from "./register.ts";
 
-export interface GemmOptions {
-  readonly transposeA?: boolean | undefined;
-  readonly transposeB?: boolean | undefined;
-  readonly relu?: boolean | undefined;
-}
-
-export function registerMatMul(): void {
+export function registerMatMul(override: Override): void {
   override("BatchMatMul", (call) => matMul(call));
   override("_FusedMatMul", (call) => {
     const activation = call.attrs.activation as string | null | undefined;
@@ -18,43 +10,6 @@ export function registerMatMul(): void {
     if (activation && activation !== "linear" && !relu) return undefined;
     return matMul(call, relu);
   });
-}
-
-/**
- * y = act(op(a)·op(b) + c) in ONNX Runtime. a [M, K] (or [K, M] transposed), b [K, N] (or [N, K]), y [M, N]. c broadcasts
- * over rows, or is y itself: the product is then added to what y holds.
- */
-export function gemm(
-  backend: NativeBackend,
-  a: Operand,
-  b: Operand,
-  y: Operand,
-  options: GemmOptions,
-  c?: Operand,
-): void {
-  const { transposeA = false, transposeB = false, relu = false } = options;
-  const key = `gemm${transposeA ? "T" : "N"}${transposeB ? "T" : "N"}${c ? c.dims.length : ""}${relu ? "r" : ""}`;
-  backend.onnx.run(key, () => gemmGraph(transposeA, transposeB, relu, c?.dims.length), c ? [a, b, c] : [a, b], y);
-}
-
-function gemmGraph(transposeA: boolean, transposeB: boolean, relu: boolean, biasRank: number | undefined): OnnxGraph {
-  const product = relu ? "product" : "y";
-  const bias = biasRank === undefined ? [] : ["c"];
-  const gemmNode = {
-    operator: "Gemm",
-    inputs: ["a", "b", ...bias],
-    outputs: [product],
-    attributes: { transA: Number(transposeA), transB: Number(transposeB) },
-  };
-  const nodes = relu ? [gemmNode, { operator: "Relu", inputs: [product], outputs: ["y"] }] : [gemmNode];
-  return { nodes, inputRanks: biasRank === undefined ? [2, 2] : [2, 2, biasRank], outputRank: 2 };
-}
-
-/** Batches of products; ONNX Runtime's own FusedMatMul takes transposed operands without moving them. */
-function batchedGraph(transposeA: boolean, transposeB: boolean): OnnxGraph {
-  const attributes = { transA: Number(transposeA), transB: Number(transposeB) };
-  const node = { operator: "FusedMatMul", domain: "com.microsoft", inputs: ["a", "b"], outputs: ["y"], attributes };
-  return { nodes: [node], inputRanks: [3, 3], outputRank: 3 };
 }
 
 function matMul({ backend, inputs, attrs, space }: KernelCall, relu = false): tf.TensorInfo | undefined {
@@ -86,20 +41,18 @@ function matMul({ backend, inputs, attrs, space }: KernelCall, relu = false): tf
     const aDims = transposeA ? [k, m] : [rows, k];
     const c = bias ? { data: backend.valuesOf(bias) as Float32Array, dims: [n] } : undefined;
     const bOperand = { data: bData, dims: transposeB ? [n, k] : [k, n] };
-    gemm(backend, { data: aData, dims: aDims }, bOperand, { data: values, dims: [rows, n] }, { ...options, relu }, c);
+    const y = { data: values, dims: [rows, n] };
+    backend.products.multiply(space, { a: { data: aData, dims: aDims }, b: bOperand, c, y }, { ...options, relu });
     return backend.tensor(shape, values);
   }
   if (aBatch !== 1 && bBatch !== 1 && aBatch !== bBatch) return undefined;
   const size = tf.util.sizeFromShape(batch);
-  backend.onnx.run(
-    `batched${Number(transposeA)}${Number(transposeB)}`,
-    () => batchedGraph(transposeA, transposeB),
-    [
-      { data: aData, dims: [aBatch, aRows, aColumns] },
-      { data: bData, dims: [bBatch, bRows, bColumns] },
-    ],
-    { data: values, dims: [size, m, n] },
-  );
+  const operands = {
+    a: { data: aData, dims: [aBatch, aRows, aColumns] },
+    b: { data: bData, dims: [bBatch, bRows, bColumns] },
+    y: { data: values, dims: [size, m, n] },
+  };
+  backend.products.multiplyBatch(space, operands, options);
   const y = backend.tensor(shape, values);
   if (bias || relu) finishBatched(space, y, bias, size * m, n, relu);
   return y;

@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import type { NativeBackend } from "../backend.ts";
-import type { OnnxGraph, Operand } from "../onnx/runtime.ts";
+import type { HeapBackend } from "../heap-backend.ts";
+import type { Operand } from "../products.ts";
 import type { Workspace } from "../workspace.ts";
 
 type ConvInfo = tf.backend_util.Conv2DInfo;
@@ -56,7 +56,7 @@ export function paysByWinograd(info: ConvInfo): boolean {
 
 /** y = act(x * filter + bias) of [.., C] and [3, 3, C, O]. x and y are NHWC in the heap, bias [O] or 0. */
 export function winogradForward(
-  backend: NativeBackend,
+  backend: HeapBackend,
   space: Workspace,
   info: ConvInfo,
   operands: {
@@ -79,24 +79,20 @@ export function winogradForward(
   for (let from = 0; from < tiles.count; from += step) {
     const count = Math.min(step, tiles.count - from);
     space.simd.winogradPoints(transformed, x, from, from + count, input, scratch, 0);
-    backend.onnx.run(
-      "winograd",
-      forwardGraph,
-      [
-        { data: space.view(transformed, points * count * C), dims: [points, count, C] },
-        { data: filter, dims: [9, C * O] },
-        ofFilter,
-        ofResult,
-      ],
-      { data: space.view(results, tileSide ** 2 * count * O), dims: [tileSide ** 2, count * O] },
-    );
+    backend.products.winogradProducts(space, {
+      points: { data: space.view(transformed, points * count * C), dims: [points, count, C] },
+      filter: { data: filter, dims: [9, C * O] },
+      ofFilter,
+      ofResult,
+      y: { data: space.view(results, tileSide ** 2 * count * O), dims: [tileSide ** 2, count * O] },
+    });
     space.simd.winogradResults(y, results, from, from + count, output, bias, Number(relu));
   }
 }
 
 /** The filter's gradient [3, 3, C, O], from x [.., C] and dy [.., O], both NHWC in the heap. */
 export function winogradFilterGradient(
-  backend: NativeBackend,
+  backend: HeapBackend,
   space: Workspace,
   info: ConvInfo,
   { x, dy, gradient }: { readonly x: number; readonly dy: number; readonly gradient: Float32Array },
@@ -114,60 +110,14 @@ export function winogradFilterGradient(
     const count = Math.min(step, tiles.count - from);
     space.simd.winogradPoints(ofInput, x, from, from + count, input, scratch, 0);
     space.simd.winogradPoints(ofOutput, dy, from, from + count, output, scratch, 1);
-    const sum = from > 0;
-    const operands = [
-      { data: space.view(ofInput, points * count * C), dims: [points, count, C] },
-      { data: space.view(ofOutput, points * count * O), dims: [points, count, O] },
+    const operands = {
+      ofInput: { data: space.view(ofInput, points * count * C), dims: [points, count, C] },
+      ofOutput: { data: space.view(ofOutput, points * count * O), dims: [points, count, O] },
       ofFilterGradient,
-    ];
-    const all = sum ? [...operands, result] : operands;
-    backend.onnx.run(sum ? "winogradGradientSum" : "winogradGradient", () => gradientGraph(sum), all, result);
+      y: result,
+    };
+    backend.products.winogradGradient(space, operands, from > 0);
   }
-}
-
-/** Points times the transformed filter, back to pixels: only the small results leave ONNX Runtime. */
-function forwardGraph(): OnnxGraph {
-  const node = (operator: string, inputs: readonly string[], output: string, attributes = {}) => ({
-    operator,
-    inputs,
-    outputs: [output],
-    attributes,
-  });
-  return {
-    nodes: [
-      node("MatMul", ["c", "b"], "flatFilter"), // [36, C·O]
-      node("Shape", ["a"], "shape"),
-      node("Constant", [], "axes", { value_ints: [0, 2] }),
-      node("Constant", [], "rest", { value_ints: [-1] }),
-      node("Gather", ["shape", "axes"], "ends"),
-      node("Concat", ["ends", "rest"], "filterShape", { axis: 0 }),
-      node("Reshape", ["flatFilter", "filterShape"], "filter"), // [36, C, O]
-      node("MatMul", ["a", "filter"], "products"), // [36, tiles, O]
-      node("Flatten", ["products"], "flatProducts", { axis: 1 }),
-      node("MatMul", ["d", "flatProducts"], "y"), // [16, tiles·O]
-    ],
-    inputRanks: [3, 2, 2, 2],
-    outputRank: 2,
-  };
-}
-
-function gradientGraph(sum: boolean): OnnxGraph {
-  const transA = { transA: 1 };
-  return {
-    nodes: [
-      {
-        operator: "FusedMatMul",
-        domain: "com.microsoft",
-        inputs: ["a", "b"],
-        outputs: ["products"],
-        attributes: transA,
-      },
-      { operator: "Flatten", inputs: ["products"], outputs: ["flat"], attributes: { axis: 1 } }, // [36, C·O]
-      { operator: "Gemm", inputs: sum ? ["c", "flat", "d"] : ["c", "flat"], outputs: ["y"] }, // [9, C·O]
-    ],
-    inputRanks: sum ? [3, 3, 2, 2] : [3, 3, 2],
-    outputRank: 2,
-  };
 }
 
 function tilesOf({ batchSize, outHeight, outWidth }: ConvInfo) {
