@@ -1,7 +1,8 @@
 import { gzipSync } from "node:zlib";
 import { defaultClientConditions, defineConfig, type Plugin } from "vite";
+import { isolationHeaders } from "./src/isolation.ts";
 
-/** What the page may load: nothing from elsewhere. TF.js's wasm threads start from blobs. */
+/** What the page may load: nothing from elsewhere. The wasm backend's threads start from blobs. */
 const policy = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
@@ -44,6 +45,8 @@ export default defineConfig(({ mode }) => ({
   // What the worker imports is bundled before the page starts: found later, it would reload the page.
   optimizeDeps: { entries: ["index.html", "src/laboratory/worker.ts"] },
   plugins: [pageFiles()],
+  server: { headers: isolationHeaders },
+  preview: { headers: isolationHeaders },
   worker: { format: "es" },
   build: {
     target: "es2022",

@@ -16,9 +16,21 @@ export async function registerServiceWorker(laboratory: RemoteLaboratory): Promi
     const byWorker = await laboratory.loadedFiles();
     const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
     await keep({ keep: [document.baseURI, ...loaded, ...byWorker], all: false });
+    reloadIsolated();
   } catch (error) {
     console.warn(`This page will not work offline: ${error}`);
   }
+}
+
+/**
+ * Where the server does not isolate the page, the service worker does, from the next load on. Nothing is lost by that load
+ * being now: the page has just come and nobody has touched it. Once at most: a browser may pass the service worker over.
+ */
+function reloadIsolated(): void {
+  const reloaded = "reloaded for isolation";
+  if (crossOriginIsolated || navigator.userActivation?.hasBeenActive || sessionStorage.getItem(reloaded)) return;
+  sessionStorage.setItem(reloaded, "yes");
+  location.reload();
 }
 
 /** Keeps the training's files too. @returns how many files there are now */

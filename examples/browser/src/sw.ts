@@ -1,4 +1,5 @@
 /// <reference lib="webworker" />
+import { isolationHeaders } from "./isolation.ts";
 import type { KeepFiles } from "./offline.ts";
 
 declare const self: ServiceWorkerGlobalScope;
@@ -14,7 +15,8 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET" || !request.url.startsWith(self.location.origin)) return;
   const isHashed = new URL(request.url).pathname.includes("/assets/");
-  event.respondWith(isHashed ? fromCache(request).then((hit) => hit ?? fetchAndKeep(request)) : fromNetwork(request));
+  const response = isHashed ? fromCache(request).then((hit) => hit ?? fetchAndKeep(request)) : fromNetwork(request);
+  event.respondWith(response.then(isolated));
 });
 
 self.addEventListener("message", (event: ExtendableMessageEvent) => {
@@ -38,6 +40,18 @@ async function keepFiles({ keep: urls, all }: KeepFiles): Promise<void> {
 /** The files are the same for everyone, whatever a server's `Vary` says. */
 const fromCache = (request: Request): Promise<Response | undefined> =>
   caches.match(request, { ignoreSearch: true, ignoreVary: true });
+
+/**
+ * The response with the headers that isolate the page from others, which hosts of plain files do not send: only isolated
+ * pages may share memory between threads.
+ */
+function isolated(response: Response): Response {
+  if (response.type === "opaque" || response.type === "error") return response;
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(isolationHeaders)) headers.set(name, value);
+  const { status, statusText } = response;
+  return new Response(response.body, { status, statusText, headers });
+}
 
 async function fromNetwork(request: Request): Promise<Response> {
   try {

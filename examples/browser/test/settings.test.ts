@@ -5,6 +5,8 @@ import type { Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { executablePath, hasChromium, type Laboratory, openLaboratory } from "./browser.ts";
 
+const isolation = "cross-origin-embedder-policy";
+
 if (!hasChromium) console.warn(`No Chromium at ${executablePath}: the laboratory's tests are skipped (CHROMIUM_PATH).`);
 
 describe.skipIf(!hasChromium)("the laboratory's settings", () => {
@@ -53,6 +55,31 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
     await open(phone, "Settings of the data");
     expect(await phone.getByLabel("Sample complexity").isVisible()).toBe(true);
     await phone.close();
+  });
+
+  test("where the host does not isolate the page, its service worker does, so that threads compute", async () => {
+    const context = await laboratory.browser.newContext();
+    await context.route("**", async (route) => {
+      const response = await route.fetch();
+      const { [isolation]: _, ...headers } = response.headers();
+      await route.fulfill({ response, headers });
+    });
+    const visit = await context.newPage();
+    let loads = 0;
+    visit.on("load", () => loads++);
+    const first = await visit.goto(laboratory.url);
+    expect(first!.headers()[isolation]).toBeUndefined();
+    await expect.poll(() => loads).toBe(2); // asking the page would count as a visitor's touch
+    await ready(visit);
+    expect(await visit.evaluate(() => crossOriginIsolated)).toBe(true);
+    await visit.getByLabel("Compute on").selectOption("wasm");
+    await visit.getByRole("slider", { name: "Epochs" }).fill("1");
+    await visit.getByRole("button", { name: "Train", exact: true }).click();
+    await expect.poll(() => visit.locator("[data-test=training]").getAttribute("data-state")).toBe("done");
+    const threads = await visit.evaluate(() => navigator.hardwareConcurrency);
+    expect(threads).toBeGreaterThan(1);
+    expect(await visit.getByText(`WebAssembly, ${threads} threads`).count()).toBe(1);
+    await context.close();
   });
 
   test("settings stand in the address and survive a reload", async () => {

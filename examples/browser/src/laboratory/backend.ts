@@ -1,16 +1,6 @@
-import plain from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url";
-import simd from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url";
-import threaded from "@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url";
 import { browserBackends, useBrowserBackend } from "@villa/backend-browser";
 import { probeBackends } from "@villa/core";
 import type { BackendInUse, BackendName } from "./protocol.ts";
-
-/** TF.js's WebAssembly modules, served with the page. */
-const wasmFiles = {
-  "tfjs-backend-wasm.wasm": plain,
-  "tfjs-backend-wasm-simd.wasm": simd,
-  "tfjs-backend-wasm-threaded-simd.wasm": threaded,
-};
 
 /** A backend, as the page is told of it, and what tells that its device went away. */
 export interface ChosenBackend {
@@ -20,8 +10,8 @@ export interface ChosenBackend {
 
 /** Makes a backend the current one; "auto" takes the fastest. @throws VillaError `BackendUnavailable` */
 export async function chooseBackend(name: BackendName): Promise<ChosenBackend> {
-  const active = await useBrowserBackend({ name, wasmFiles });
-  const reports = name === "auto" ? await probeBackends(browserBackends({ wasmFiles })) : [];
+  const active = await useBrowserBackend({ name });
+  const reports = name === "auto" ? await probeBackends(browserBackends()) : [];
   const passedOver = reports
     .slice(
       0,

@@ -200,7 +200,7 @@ function announce({ kind, result, backend, notice = "" }: TrainingState): string
   if (kind === "idle") return "A model that comes with the page is at work. Train your own on these data.";
   const how = result.complete ? "Trained" : "Stopped after";
   const f1 = result.history.at(-1)?.validation?.f1;
-  return `${how} ${result.history.length} epochs in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1\u00a0${percent(f1)}`}.`;
+  return `${how} ${result.history.length} epoch${result.history.length === 1 ? "" : "s"} in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1\u00a0${percent(f1)}`}.`;
 }
 
 /** The epoch of the lowest validation loss, where the loss has risen for two epochs since. */
