@@ -5,12 +5,14 @@ import { registerServiceWorker } from "./offline.ts";
 import { addressOf, settingsFromAddress } from "./parts/address.ts";
 import { AskPanel } from "./parts/ask-panel.tsx";
 import { DatasetPanel } from "./parts/dataset-panel.tsx";
+import { EncoderPanel } from "./parts/encoder-panel.tsx";
 import { FilesPanel } from "./parts/files-panel.tsx";
 import { MapPanel } from "./parts/map-panel.tsx";
 import { PictureStore } from "./parts/pictures.ts";
 import { problemOf } from "./parts/problem.ts";
 import { Story } from "./parts/story.tsx";
 import { TrainPanel } from "./parts/train-panel.tsx";
+import { useEncoder } from "./parts/use-encoder.ts";
 import { useModelInUse } from "./parts/use-model-in-use.ts";
 import { useTraining } from "./parts/use-training.ts";
 
@@ -33,6 +35,7 @@ export function App() {
   const [image, setImage] = useState(0);
   const [epsilon, setEpsilon] = useState(0.2);
   const training = useTraining(laboratory);
+  const encoder = useEncoder(laboratory);
   // A new dataset numbers its images anew.
   const pictures = useMemo(() => new PictureStore(laboratory, setProblem), [dataset, laboratory]);
 
@@ -119,7 +122,7 @@ export function App() {
           digit. Make such data, and watch a mapping model find out. Everything runs in this page; nothing leaves it.
         </p>
         <nav aria-label="Sections">
-          {["story", "generate", "train", "map", "ask", "files"].map((name) => (
+          {["story", "generate", "train", "map", "ask", "encoder", "files"].map((name) => (
             <a key={name} href={`#${name}`}>
               {name}
             </a>
@@ -147,8 +150,10 @@ export function App() {
         <TrainPanel {...{ training, dataset, busy, pictures, image, epsilon }} />
         <MapPanel {...{ laboratory, training, dataset, pictures, image, select, epsilon, setEpsilon }} />
         <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
+        <EncoderPanel encoder={encoder} running={training.state.kind === "running"} />
         <FilesPanel
           {...{ laboratory, training, dataset, epsilon, setProblem }}
+          takeEncoder={encoder.take}
           open={(files) => openNext(async () => ({ dataset: await laboratory.importFiles(files) }))}
           added={(summary) => {
             setDataset(summary);
@@ -159,7 +164,8 @@ export function App() {
       <footer>
         <p>
           The digits are drawn by a program, so that no download is needed. Embeddings are a fixed random projection of
-          pixels, a stand-in for CLIP that needs no weights: the mapping model learns all it knows from the sentences.
+          pixels, a stand-in for CLIP that needs no weights, unless you bring an encoder: the mapping model learns all
+          it knows from the sentences.
         </p>
       </footer>
     </>

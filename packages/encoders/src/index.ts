@@ -12,6 +12,7 @@
  *
  * @module
  */
+export { blobFiles } from "./blob-files.ts";
 export { checkNames } from "./check-weights.ts";
 export {
   type ClipEncoderOptions,

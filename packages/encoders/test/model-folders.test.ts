@@ -1,12 +1,12 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { plainCpuBackend } from "@villa/core";
 import { saveTorch, type TensorData, writeSafetensors } from "@villa/data";
 import { golden } from "@villa/testing";
 import { namedTransformer } from "@villa/testing/transformer-weights";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { bertFamily } from "../src/index.ts";
+import { bertFamily, blobFiles, type EncoderFiles } from "../src/index.ts";
 import { openEncoderFiles, openWeights } from "../src/node.ts";
 
 interface Case {
@@ -47,7 +47,19 @@ async function put(name: string, contents: Uint8Array | string): Promise<void> {
   await writeFile(join(folder, name), contents);
 }
 async function features(): Promise<Float32Array> {
-  const encoder = await bertFamily.load({ files: await openEncoderFiles(folder) });
+  const rows = await featuresOf(await openEncoderFiles(folder));
+  // A page gets the same files as blobs, in the folder that was dropped.
+  const blobs = new Map<string, Blob>();
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    blobs.set(`dropped/${relative(folder, path).replaceAll("\\", "/")}`, new Blob([await readFile(path)]));
+  }
+  expect(await featuresOf(await blobFiles(blobs))).toEqual(rows);
+  return rows;
+}
+async function featuresOf(files: EncoderFiles): Promise<Float32Array> {
+  const encoder = await bertFamily.load({ files });
   const rows = await encoder.encodeText(bert.texts);
   encoder.dispose();
   return rows;

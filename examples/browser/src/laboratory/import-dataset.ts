@@ -50,11 +50,11 @@ function noDataset(paths: readonly string[]): string {
   if (paths.length > 1) {
     return `No annotations.feather is among the ${paths.length} files. Choose a dataset folder or its ZIP archive; to add pictures without annotations, choose the pictures alone.`;
   }
-  if (/\.(pkl|pth)$/i.test(path)) {
+  if (/\.pkl$/i.test(path)) {
     return `${path} is a trained model, not a dataset. This page trains its own; "villa stage1" and "villa query" open that file. ${dataset}`;
   }
-  if (/\.(pt|safetensors|onnx|bin)$/i.test(path)) {
-    return `${path} holds weights of a network, not a dataset. Use it on the command line: villa preprocess --weights ${path}. ${dataset}`;
+  if (/\.onnx$/i.test(path)) {
+    return `${path} is an ONNX model, which this page does not run. Use its folder on the command line: villa preprocess --encoder FOLDER. ${dataset}`;
   }
   if (/\.(csv|tsv|jsonl?|parquet|txt|md)$/i.test(path)) {
     return `${path} is a table or a text, not a dataset. "villa ingest" makes a dataset of a table and a folder of pictures. ${dataset}`;

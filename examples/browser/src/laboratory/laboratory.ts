@@ -5,10 +5,14 @@ import { zipDataset } from "./export-dataset.ts";
 import { generateDataset } from "./generate.ts";
 import { importDataset } from "./import-dataset.ts";
 import { keepState, keptState } from "./keep.ts";
+import type { OwnEncoder } from "./own-encoder.ts";
 import { ownSplit, withOwnImage } from "./own-image.ts";
 import type {
+  BackendName,
   DatasetSettings,
   DatasetSummary,
+  EncoderSummary,
+  EncoderTrial,
   InputFile,
   LaboratoryApi,
   OutputFile,
@@ -41,6 +45,8 @@ export class Laboratory implements LaboratoryApi {
   #seed = 23;
   #watched = 0;
   #training: AbortController | undefined;
+  /** The visitor's encoder, for the trainings to come. */
+  #encoder: OwnEncoder | undefined;
   #restoring: Promise<unknown> | undefined;
 
   loadedFiles(): string[] {
@@ -106,6 +112,27 @@ export class Laboratory implements LaboratoryApi {
     return summarize(dataset);
   }
 
+  async useEncoder(files: readonly InputFile[]): Promise<EncoderSummary> {
+    this.#refuseWhileTraining();
+    const { recogniseEncoder } = await import("./own-encoder.ts");
+    this.#encoder = await recogniseEncoder(files);
+    return this.#encoder.summary;
+  }
+
+  async tryEncoder(backend: BackendName): Promise<EncoderTrial> {
+    this.#refuseWhileTraining();
+    const encoder = this.#encoder;
+    if (!encoder) throw new VillaError("NotFound", "There is no encoder to try; bring its weights first.");
+    await this.#restoring?.catch(() => undefined);
+    const { tryEncoder } = await import("./try-encoder.ts");
+    return tryEncoder(encoder, this.#current(), backend);
+  }
+
+  forgetEncoder(): void {
+    this.#refuseWhileTraining();
+    this.#encoder = undefined;
+  }
+
   async pictures(images: readonly number[]): Promise<Pictures> {
     const dataset = this.#current();
     const pictures: Picture[] = [];
@@ -138,7 +165,13 @@ export class Laboratory implements LaboratoryApi {
       const { Session } = await import("./session.ts");
       const { signal } = training;
       const watched = (): number => this.#watched;
-      const { session, result } = await Session.train(dataset, { settings, listen, signal, watched });
+      const { session, result } = await Session.train(dataset, {
+        settings,
+        listen,
+        signal,
+        watched,
+        encoder: this.#encoder,
+      });
       this.#bench = { dataset, generated: this.#bench?.generated, session, result };
       void this.#keep();
       return result;
@@ -158,6 +191,9 @@ export class Laboratory implements LaboratoryApi {
   mapping: LaboratoryApi["mapping"] = async (image, epsilon) => this.#trained().mapping(image, epsilon);
 
   query: LaboratoryApi["query"] = async (text, split, limit) => this.#trained().query(text, split, limit);
+
+  queryByEncoder: LaboratoryApi["queryByEncoder"] = async (text, split, limit) =>
+    this.#trained().queryByEncoder(text, split, limit);
 
   async exportDataset(): Promise<OutputFile> {
     const dataset = this.#current();
@@ -193,7 +229,7 @@ export class Laboratory implements LaboratoryApi {
     await keepState({
       settings: this.#settings,
       archive: isOwn && (await isSmall(dataset)) ? await zipDataset(dataset) : undefined,
-      trained: session && result ? { model: session.kept, result } : undefined,
+      trained: session?.kept && result ? { model: session.kept, result } : undefined,
     });
   }
 

@@ -102,6 +102,8 @@ export interface TrainingResult {
   readonly best?: EpsilonResult | undefined;
   /** F1 of giving every attribute of an image to all of its regions, where the truth is known. */
   readonly baseline?: number | undefined;
+  /** The visitor's encoder that embedded the regions, if one did. */
+  readonly encoder?: EncoderSummary | undefined;
 }
 
 /** A dataset with the model of it, as it was before a reload or an undone step. */
@@ -141,6 +143,29 @@ export interface QueryAnswer {
   readonly hits: readonly QueryHit[];
   /** Regions of the split that truly are what was asked for, where that is known. */
   readonly relevant?: number | undefined;
+}
+
+/** An encoder that the visitor brought. */
+export interface EncoderSummary {
+  /** The file of its weights. */
+  readonly file: string;
+  /** What kind of network it is. */
+  readonly family: string;
+  readonly megabytes: number;
+  /** Whether sentences are embedded by its own text encoder; else their words are hashed. */
+  readonly hasText: boolean;
+}
+
+/** What embedding the dataset with it takes, measured on one image. */
+export interface EncoderTrial {
+  /** Length of its vectors. */
+  readonly dimension: number;
+  /** To load it. */
+  readonly loadSeconds: number;
+  readonly secondsPerImage: number;
+  readonly images: number;
+  /** The embeddings of this dataset are kept from before: nothing has to be computed. */
+  readonly kept: boolean;
 }
 
 /** A file from a folder, an archive or a drop. */
@@ -183,6 +208,12 @@ export interface LaboratoryApi {
   undo(): Promise<Recalled>;
   importFiles(files: readonly InputFile[]): Promise<DatasetSummary>;
   addImage(image: OwnImage): Promise<DatasetSummary>;
+  /** Recognises an encoder by its files, and has the next trainings use it. */
+  useEncoder(files: readonly InputFile[]): Promise<EncoderSummary>;
+  /** Loads that encoder and embeds one image of the dataset. */
+  tryEncoder(backend: BackendName): Promise<EncoderTrial>;
+  /** Has the next trainings use random projections of pixels again. */
+  forgetEncoder(): void;
   pictures(images: readonly number[]): Promise<Pictures>;
   train(settings: TrainSettings, listen: (event: TrainEvent) => void): Promise<TrainingResult>;
   /** Ends the training after the current step. */
@@ -191,6 +222,8 @@ export interface LaboratoryApi {
   watch(image: number): void;
   mapping(image: number, epsilon: number): Promise<ImageMapping>;
   query(text: string, split: string, limit: number): Promise<QueryAnswer>;
+  /** The best regions for a text as the encoder itself compares them; only after a training with an own encoder. */
+  queryByEncoder(text: string, split: string, limit: number): Promise<QueryAnswer>;
   exportDataset(): Promise<OutputFile>;
   exportMapping(split: string, epsilon: number): Promise<OutputFile>;
   exportModel(): Promise<OutputFile>;

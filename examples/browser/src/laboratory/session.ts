@@ -16,8 +16,9 @@ import { chooseBackend } from "./backend.ts";
 import { breathe } from "./breathe.ts";
 import type { Dataset } from "./dataset.ts";
 import { whileDeviceLasts } from "./device.ts";
-import { type EmbeddedDataset, type EmbeddedSplit, embedDataset, embedSplit } from "./embed.ts";
+import { type EmbeddedDataset, type EmbeddedSplit, type Embedder, embedDataset, embedSplit } from "./embed.ts";
 import { type KeptModel, modelFor } from "./model-file.ts";
+import type { OwnEncoder } from "./own-encoder.ts";
 import { ownSplit } from "./own-image.ts";
 import {
   type BackendName,
@@ -44,13 +45,32 @@ export interface SessionOptions {
   readonly signal: AbortSignal;
   /** The image whose scores are reported; asked after every head. */
   readonly watched: () => number;
+  /** The visitor's encoder. Default: random projections of pixels. */
+  readonly encoder?: OwnEncoder | undefined;
+}
+
+/** Where an encoder comes from: it is opened on the backend of the moment, and disposed of after use. */
+type EncoderSource = OwnEncoder | { readonly open: () => Promise<Encoder> };
+
+const pixels = (dimension: number, seed: number): EncoderSource => ({
+  open: async () => pixelsEncoder({ dimension, seed }),
+});
+
+/** Opens the encoder for as long as `work` takes. What it keeps belongs to the backend of now. */
+async function withEncoder<T>(source: EncoderSource, work: (embedder: Embedder) => Promise<T>): Promise<T> {
+  const encoder = await source.open();
+  try {
+    return await work({ encoder, key: "key" in source ? source.key : undefined });
+  } finally {
+    encoder.dispose();
+  }
 }
 
 /** What a session knows. */
 interface SessionParts {
   readonly dataset: Dataset;
   readonly embedded: EmbeddedDataset;
-  readonly encoder: Encoder;
+  readonly source: EncoderSource;
   readonly model: MappingModel;
   readonly splits: ReadonlyMap<string, ScoredSplit>;
   /** The backend that was asked for. */
@@ -74,7 +94,7 @@ export class Session {
    */
   static async train(dataset: Dataset, options: SessionOptions): Promise<{ session: Session; result: TrainingResult }> {
     const { settings, listen } = options;
-    const { dimension, epochs, learningRate, seed } = settings;
+    const { epochs, learningRate, seed } = settings;
     const trainRows = dataset.rows.filter(({ split }) => split === "train");
     if (!trainRows.some(({ attributes }) => attributes.length > 0)) {
       throw new VillaError(
@@ -87,34 +107,32 @@ export class Session {
     const started = performance.now();
     const elapsed = (): number => (performance.now() - started) / 1000;
     const onProgress = throttled(listen);
-    const encoder = pixelsEncoder({ dimension, seed });
+    const source = options.encoder ?? pixels(settings.dimension, seed);
     return whileDeviceLasts(lost, options.signal, async (signal) => {
-      try {
-        const embedded = await embedDataset(dataset, encoder, { onProgress, signal });
-        const regions = dataset.rows.reduce((sum, { numRegions }) => sum + numRegions, 0);
-        listen({ kind: "embedded", regions, dimension, seconds: elapsed() });
-        // A few complex images use up a small budget: they make one batch.
-        const batchSize = Math.min(settings.batchSize, trainRows.length);
-        const { model, history, complete } = await train(
-          embedded,
-          trainOptions({ epochs, batchSize, learningRate, seed }),
-          {
-            onProgress,
-            signal,
-            onHead: async (head, weights) => {
-              await reportScores(dataset, embedded, head, weights, options);
-              await breathe();
-            },
-            onEpoch: (epoch) => listen({ kind: "epoch", epoch }),
+      const embedded = await withEncoder(source, (embedder) => embedDataset(dataset, embedder, { onProgress, signal }));
+      const regions = dataset.rows.reduce((sum, { numRegions }) => sum + numRegions, 0);
+      const dimension = embedded.attributeEmbeddings.length / embedded.attributes.length;
+      listen({ kind: "embedded", regions, dimension, seconds: elapsed() });
+      // A few complex images use up a small budget: they make one batch.
+      const batchSize = Math.min(settings.batchSize, trainRows.length);
+      const { model, history, complete } = await train(
+        embedded,
+        trainOptions({ epochs, batchSize, learningRate, seed }),
+        {
+          onProgress,
+          signal,
+          onHead: async (head, weights) => {
+            await reportScores(dataset, embedded, head, weights, options);
+            await breathe();
           },
-        );
-        const splits = await scoreSplits(embedded, model);
-        const session = new Session({ dataset, embedded, encoder, model, splits, backend: settings.backend, seed });
-        return { session, result: { complete, backend, history, seconds: elapsed(), ...session.#judge() } };
-      } finally {
-        // What an encoder keeps belongs to the backend of now; the next use makes it anew.
-        encoder.dispose();
-      }
+          onEpoch: (epoch) => listen({ kind: "epoch", epoch }),
+        },
+      );
+      const splits = await scoreSplits(embedded, model);
+      const session = new Session({ dataset, embedded, source, model, splits, backend: settings.backend, seed });
+      const { encoder: own } = options;
+      const result = { complete, backend, history, seconds: elapsed(), ...session.#judge(), encoder: own?.summary };
+      return { session, result };
     });
   }
 
@@ -133,33 +151,36 @@ export class Session {
     // Scoring is little work, which wasm does everywhere.
     const { backend, lost } = await chooseBackend("wasm");
     const started = performance.now();
-    const encoder = pixelsEncoder({ dimension, seed });
+    const source = pixels(dimension, seed);
     const { signal } = new AbortController();
     return whileDeviceLasts(lost, signal, async () => {
-      const embedded = await embedDataset(dataset, encoder, { onProgress: () => {}, signal });
-      encoder.dispose();
+      const embedded = await withEncoder(source, (embedder) =>
+        embedDataset(dataset, embedder, { onProgress: () => {}, signal }),
+      );
       const splits = await scoreSplits(embedded, model);
-      const session = new Session({ dataset, embedded, encoder, model, splits, backend: "auto", seed });
+      const session = new Session({ dataset, embedded, source, model, splits, backend: "auto", seed });
       const seconds = (performance.now() - started) / 1000;
       return { session, result: { complete: true, backend, history: [], seconds, ...session.#judge() } };
     });
   }
 
-  /** The model, to be kept. */
-  get kept(): KeptModel {
-    const { model, seed } = this.#parts;
+  /** The model, to be kept; undefined where it needs an encoder that is not. */
+  get kept(): KeptModel | undefined {
+    const { model, seed, source } = this.#parts;
+    if ("key" in source) return undefined;
     return { attributes: model.attributes, dimension: model.dimension, seed, heads: model.heads };
   }
 
   /** The session with one more image of the visitor's own. @param dataset the old one with the image at its end */
   async withOwnImage(dataset: Dataset): Promise<Session> {
-    const { embedded, encoder, model, splits, backend } = this.#parts;
+    const { embedded, source, model, splits, backend } = this.#parts;
     const images = [...dataset.rows.keys()].filter((row) => dataset.rows[row]!.split === ownSplit);
     // Chosen once more: the device of the training may have gone away since.
     const { lost } = await chooseBackend(backend);
     return whileDeviceLasts(lost, new AbortController().signal, async () => {
-      const own = await embedSplit(dataset, encoder, ownSplit, images, embedded.attributes);
-      encoder.dispose();
+      const own = await withEncoder(source, (embedder) =>
+        embedSplit(dataset, embedder, ownSplit, images, embedded.attributes),
+      );
       const all = new Map(splits).set(ownSplit, await scored(own, model, embedded));
       return new Session({ ...this.#parts, dataset, splits: all });
     });
@@ -215,6 +236,29 @@ export class Session {
     const relevant = isJudged ? hits.filter(({ correct }) => correct).length : undefined;
     hits.sort((a, b) => b.score - a.score);
     return { asked, hint, hits: hits.slice(0, limit), relevant };
+  }
+
+  /** The best regions of a split by the cosine of the encoder's own vectors of region and text. */
+  async queryByEncoder(text: string, splitName: string, limit: number): Promise<QueryAnswer> {
+    const { source, splits, backend } = this.#parts;
+    const split = splits.get(splitName);
+    const asked = text.trim();
+    if (asked === "" || !split) return { asked: "", hits: [] };
+    const { lost } = await chooseBackend(backend);
+    const query = await whileDeviceLasts(lost, new AbortController().signal, () =>
+      withEncoder(source, ({ encoder }) => encoder.encodeText([asked])),
+    );
+    const { regions, counts } = split.data;
+    const hits: QueryHit[] = [];
+    let row = 0;
+    counts.forEach((count, position) => {
+      for (let region = 0; region < count; region++, row++) {
+        const score = cosineOf(query, regions.subarray(row * query.length, (row + 1) * query.length));
+        hits.push({ image: split.images[position]!, region, score });
+      }
+    });
+    hits.sort((a, b) => b.score - a.score);
+    return { asked: `“${asked}”`, hits: hits.slice(0, limit) };
   }
 
   /** `mapping_<split>.feather`, as `villa stage1` writes it. */
@@ -285,6 +329,16 @@ async function reportScores(
   const model = { attributes, dimension, oneProj: false, adapter: false, load: async () => weights };
   const { byAttribute } = await scoreAll(model, one, attributeEmbeddings, [head]);
   listen({ kind: "scores", attribute: attributes[head]!, image, scores: byAttribute[head]! });
+}
+
+function cosineOf(a: Float32Array, b: Float32Array): number {
+  let [product, ofA, ofB] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    product += a[i]! * b[i]!;
+    ofA += a[i]! ** 2;
+    ofB += b[i]! ** 2;
+  }
+  return product / Math.sqrt(ofA * ofB || 1);
 }
 
 function firstRegion({ data }: EmbeddedSplit, position: number): number {

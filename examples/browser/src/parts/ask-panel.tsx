@@ -26,7 +26,10 @@ export function AskPanel({ laboratory, training, dataset, pictures, select }: As
   const [chosen, setChosen] = useState("val");
   const split = names.includes(chosen) ? chosen : (names[0] ?? "");
   const { result } = training.state;
-  const answer = useAnswer(laboratory, result && dataset, text, split);
+  const [byEncoder, setByEncoder] = useState(false);
+  const canByEncoder = result?.encoder?.hasText === true;
+  const way = canByEncoder && byEncoder ? "encoder" : "model";
+  const answer = useAnswer(laboratory, { ready: result && dataset, text, split, way });
   return (
     <Panel
       id="ask"
@@ -45,6 +48,16 @@ export function AskPanel({ laboratory, training, dataset, pictures, select }: As
             />
           </div>
           <Select label="Among" value={split} options={names} disabled={!result} change={setChosen} />
+          {canByEncoder && (
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={byEncoder}
+                onChange={({ currentTarget }) => setByEncoder(currentTarget.checked)}
+              />
+              Free text, compared by your encoder alone
+            </label>
+          )}
           <p role="status" class="soft" data-test="answer">
             {answer?.hint} {answer && inWords(answer)}
           </p>
@@ -60,7 +73,16 @@ export function AskPanel({ laboratory, training, dataset, pictures, select }: As
   );
 }
 
-function useAnswer(laboratory: RemoteLaboratory, ready: unknown, text: string, split: string): QueryAnswer | undefined {
+interface Question {
+  /** Something that changes with the model and the data; nothing is asked without. */
+  readonly ready: unknown;
+  readonly text: string;
+  readonly split: string;
+  /** What compares: the mapping model, by attributes, or the encoder, by the text itself. */
+  readonly way: "model" | "encoder";
+}
+
+function useAnswer(laboratory: RemoteLaboratory, { ready, text, split, way }: Question): QueryAnswer | undefined {
   const [answer, setAnswer] = useState<QueryAnswer>();
   useEffect(() => {
     if (!ready) {
@@ -68,14 +90,23 @@ function useAnswer(laboratory: RemoteLaboratory, ready: unknown, text: string, s
       return;
     }
     let current = true;
-    laboratory.query(text, split, hitsShown).then(
-      (next) => current && setAnswer(next),
-      () => current && setAnswer(undefined),
-    );
+    const ask = (): void => {
+      const answering =
+        way === "encoder"
+          ? laboratory.queryByEncoder(text, split, hitsShown)
+          : laboratory.query(text, split, hitsShown);
+      answering.then(
+        (next) => current && setAnswer(next),
+        () => current && setAnswer(undefined),
+      );
+    };
+    // The encoder is loaded for each question: not for every letter that is typed.
+    const timer = setTimeout(ask, way === "encoder" ? 500 : 0);
     return () => {
       current = false;
+      clearTimeout(timer);
     };
-  }, [laboratory, ready, text, split]);
+  }, [laboratory, ready, text, split, way]);
   return answer;
 }
 

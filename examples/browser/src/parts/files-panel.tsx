@@ -2,7 +2,8 @@ import { useState } from "preact/hooks";
 import type { RemoteLaboratory } from "../laboratory/connect.ts";
 import type { DatasetSummary, InputFile, OutputFile } from "../laboratory/protocol.ts";
 import { canKeepFiles, keepEverything } from "../offline.ts";
-import { isPicture, pickedFiles, pictureTypes } from "./input-files.ts";
+import { FileButton } from "./file-button.tsx";
+import { isEncoder, isPicture, pictureTypes } from "./input-files.ts";
 import { OwnImageDialog } from "./own-image-dialog.tsx";
 import { Panel } from "./panel.tsx";
 import { problemOf } from "./problem.ts";
@@ -17,11 +18,22 @@ interface FilesPanelProps {
   readonly setProblem: (problem: string) => void;
   /** Opens files as a new dataset. */
   readonly open: (files: readonly InputFile[]) => void;
+  /** Takes files for the visitor's encoder. */
+  readonly takeEncoder: (files: readonly InputFile[]) => void;
   /** An image was added to the dataset. */
   readonly added: (dataset: DatasetSummary) => void;
 }
 
-export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem, open, added }: FilesPanelProps) {
+export function FilesPanel({
+  laboratory,
+  training,
+  dataset,
+  epsilon,
+  setProblem,
+  open,
+  takeEncoder,
+  added,
+}: FilesPanelProps) {
   const [own, setOwn] = useState<readonly InputFile[]>([]);
   const running = training.state.kind === "running";
   const { result } = training.state;
@@ -29,9 +41,12 @@ export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem,
   const take = (files: readonly InputFile[]): void => {
     if (files.length === 0) return;
     setProblem("");
-    // Pictures alone are the visitor's own; anything else has to be a dataset.
+    // Pictures alone are the visitor's own; what is neither they nor weights has to be a dataset.
     if (files.every(({ path }) => isPicture(path))) setOwn(files);
-    else open(files);
+    else if (isEncoder(files)) {
+      takeEncoder(files);
+      document.getElementById("encoder")?.scrollIntoView();
+    } else open(files);
   };
   const takePictures = (files: readonly InputFile[]): void => {
     const other = files.find(({ path }) => !isPicture(path));
@@ -119,34 +134,6 @@ export function FilesPanel({ laboratory, training, dataset, epsilon, setProblem,
         />
       )}
     </Panel>
-  );
-}
-
-interface FileButtonProps {
-  readonly label: string;
-  readonly accept?: string | undefined;
-  readonly multiple?: boolean | undefined;
-  readonly directory?: boolean | undefined;
-  readonly disabled: boolean;
-  readonly take: (files: readonly InputFile[]) => void;
-}
-
-function FileButton({ label, accept, multiple, directory, disabled, take }: FileButtonProps) {
-  return (
-    <label class={disabled ? "button disabled" : "button"}>
-      {label}
-      <input
-        {...{ accept, multiple, disabled }}
-        {...(directory && { webkitdirectory: true })}
-        class="unseen"
-        type="file"
-        onChange={({ currentTarget }) => {
-          take(pickedFiles(currentTarget.files));
-          // The same file may be chosen again.
-          currentTarget.value = "";
-        }}
-      />
-    </label>
   );
 }
 

@@ -6,6 +6,12 @@ export const pictureTypes = ["png", "jpg", "jpeg", "webp", "gif", "avif", "bmp"]
 export const isPicture = (path: string): boolean =>
   pictureTypes.some((type) => path.toLowerCase().endsWith(`.${type}`));
 
+/** Weights, or a folder with some; a dataset that has weights beside it is a dataset. */
+export function isEncoder(files: readonly InputFile[]): boolean {
+  const isWeights = ({ path }: InputFile) => /\.(pt|pth|bin|safetensors)$/i.test(path);
+  return files.some(isWeights) && !files.some(({ path }) => path.endsWith("annotations.feather"));
+}
+
 /** Files of an `<input type="file">`, with their folders where one was chosen. */
 export function pickedFiles(files: FileList | null): InputFile[] {
   return [...(files ?? [])].map((file) => ({ path: file.webkitRelativePath || file.name, contents: file }));

@@ -3,9 +3,10 @@ import { basename, dirname, join } from "node:path";
 import { checkArgument, VillaError } from "@villa/data";
 import type { EncoderFiles } from "../files.ts";
 import { type OnnxFiles, type OnnxModel, type OnnxRuntime, openOnnxModel } from "../onnx/runtime.ts";
+import { readJson } from "../weight-folder.ts";
 import { type DownloadModelOptions, downloadModel, downloadRule } from "./hub.ts";
 import { isHubReference } from "./hub-cache.ts";
-import { findWeights, openWeights, readJson } from "./open-weights.ts";
+import { diskFolder, findWeights, openWeights } from "./open-weights.ts";
 
 /**
  * A model's folder as Hugging Face or OpenCLIP lays it out, a single file of weights or an ONNX model in its folder, or a
@@ -43,7 +44,7 @@ export async function openEncoderFiles(path: string, options: DownloadModelOptio
     path: find,
     async json(name) {
       const found = find(name);
-      return found === undefined ? undefined : readJson(found);
+      return found === undefined ? undefined : readJson(diskFolder(folder), name);
     },
   };
 }

@@ -9,9 +9,10 @@ import { type EncoderFiles, encoderFilesRule } from "../files.ts";
 import { findOnnxFile } from "../onnx/runtime.ts";
 import { imageTowers, loadImageEncoder, loadTextTower, recogniseFamily, textTowers } from "../registry.ts";
 import type { ImageEncoder, RegionOptions, TextTower, TowerDescription } from "../tower.ts";
+import { weightFiles } from "../weight-folder.ts";
 import { openEncoderFiles } from "./encoder-files.ts";
 import type { DownloadModelOptions } from "./hub.ts";
-import { isSafetensorsFile, shardFiles, weightFiles } from "./open-weights.ts";
+import { isSafetensorsFile, shardFiles } from "./open-weights.ts";
 import { downloadClipWeights, hashWeights } from "./weights.ts";
 
 /** How {@link openEncoder} loads. */

@@ -1,0 +1,160 @@
+// Weights that a visitor brings: recognised, used for training and questions, kept, and refused where they are damaged.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TensorData, writeSafetensors } from "@villa/data";
+import { blobFiles, loadImageEncoder, loadTextTower, type VitConfig, vitParameterShapes } from "@villa/encoders";
+import { golden, tensorValues } from "@villa/testing";
+import { testBackends } from "@villa/testing/backends";
+import { clipConfig, type GoldenClipConfig, namedStateDict } from "@villa/testing/clip-weights";
+import type { Page } from "playwright";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { generateDataset } from "../src/laboratory/generate.ts";
+import { executablePath, hasChromium, type Laboratory, openLaboratory, watchPage } from "./browser.ts";
+
+if (!hasChromium) console.warn(`No Chromium at ${executablePath}: the laboratory's tests are skipped (CHROMIUM_PATH).`);
+
+const [{ salt, config }] = golden().json<[{ salt: string; config: GoldenClipConfig }]>("clip.json");
+const clip = writeSafetensors(namedStateDict(salt, clipConfig(config)));
+const settings = {
+  seed: 23,
+  attributeBudget: 300,
+  valAttributeBudget: 100,
+  targetSampleComplexity: 12,
+  colors: ["red", "yellow", "green", "blue", "purple"],
+  shapes: ["circle", "rectangle", "none"],
+};
+
+describe.skipIf(!hasChromium)("the visitor's encoder", () => {
+  let laboratory: Laboratory;
+  let page: Page;
+  let problems: readonly string[];
+  const alert = () => page.locator("#encoder [role=alert]").textContent();
+  const status = () => page.locator("[data-test=encoder]");
+  const weights = (name: string, contents: Uint8Array) => ({
+    name,
+    mimeType: "application/octet-stream",
+    buffer: Buffer.from(contents),
+  });
+  beforeAll(async () => {
+    laboratory = await openLaboratory();
+    page = await laboratory.browser.newPage({ viewport: { width: 1280, height: 900 } });
+    ({ problems } = watchPage(page));
+    await page.goto(`${laboratory.url}?train=300&val=100`);
+    await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
+    await page.getByLabel("Attribute budget, train").fill("300");
+    await page.getByLabel("Attribute budget, val").fill("100");
+    await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
+  });
+  afterAll(() => laboratory?.close());
+
+  async function train(): Promise<void> {
+    await page.getByLabel("Compute on").selectOption("wasm");
+    await page.getByRole("slider", { name: "Epochs" }).fill("2");
+    await page.getByRole("button", { name: "Train", exact: true }).click();
+    await expect.poll(() => page.locator("[data-test=training]").getAttribute("data-state")).toBe("running");
+    await expect
+      .poll(() => page.locator("[data-test=training]").getAttribute("data-state"), { timeout: 120_000 })
+      .toBe("done");
+  }
+
+  test("is recognised by its contents, and says what it takes", async () => {
+    await page.getByLabel("Choose weights").setInputFiles(weights("RN50.pt", clip));
+    await page.getByText(`Vectors of ${config.embed_dim} numbers.`).waitFor();
+    const text = await status().textContent();
+    expect(text).toContain("CLIP ResNet, RN50.pt");
+    expect(text).toContain("its own text encoder");
+    expect(text).toMatch(/It loads in [\d.]+ s; the \d+ images of these data take about [\d.]+ (s|min)/);
+  });
+
+  test("embeds the regions that the mapping model learns from", async () => {
+    await train();
+    const embedded = await page.locator("[data-test=embedded]").textContent();
+    expect(embedded).toContain(`as ${config.embed_dim} numbers each`);
+  });
+
+  test("answers free text with the cosines that the packages give", async () => {
+    await page.getByLabel("What to look for").fill("a shiny red car");
+    await page.getByLabel("Free text, compared by your encoder alone").check();
+    await page.getByText("The best regions for “a shiny red car”.").waitFor();
+    const shown = await page.locator("[data-test=hits] li span").allTextContents();
+    const best = await bestCosines("a shiny red car", shown.length);
+    expect(shown.map((text) => text.trim().replace("−", "-"))).toEqual(best.map((score) => score.toFixed(2)));
+    await page.getByLabel("Free text, compared by your encoder alone").uncheck();
+  });
+
+  test("needs no computing on the next visit", async () => {
+    await page.reload();
+    await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
+    await page.getByLabel("Choose weights").setInputFiles(weights("model.safetensors", clip));
+    await page.getByText("kept from before: nothing has to be computed").waitFor();
+  });
+
+  test("stays in use when what comes next is damaged", async () => {
+    await page.getByLabel("Choose weights").setInputFiles(weights("cut.safetensors", clip.subarray(0, 5000)));
+    await expect.poll(alert).toMatch(/^cut.safetensors: .*cut off/);
+    expect(await status().textContent()).toContain("model.safetensors");
+    await page.getByLabel("Choose weights").setInputFiles(weights("noise.pt", Uint8Array.of(1, 2, 3, 4)));
+    await expect.poll(alert).toMatch(/^noise.pt: /);
+    const other = writeSafetensors(new Map([["layer", { dtype: "float32", shape: [1], data: Float32Array.of(1) }]]));
+    await page.getByLabel("Choose weights").setInputFiles(weights("other.safetensors", other));
+    await expect.poll(alert).toMatch(/^other.safetensors holds no image encoder that is known here/);
+    expect(await status().textContent()).toContain("model.safetensors");
+  });
+
+  test("may be a folder without a text encoder", async () => {
+    const folder = join(laboratory.folder, "siglip");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "model.safetensors"), siglip());
+    const vision = { num_attention_heads: 2, hidden_act: "gelu_pytorch_tanh" };
+    writeFileSync(join(folder, "config.json"), JSON.stringify({ model_type: "siglip", vision_config: vision }));
+    await page.getByLabel("Choose a model’s folder").setInputFiles(folder);
+    await page.getByText("Vectors of 16 numbers.").waitFor();
+    expect(await status().textContent()).toContain("hashed words");
+    await page.getByRole("button", { name: "Forget it" }).click();
+    await expect.poll(async () => (await status().textContent())?.trim()).toBe("");
+  });
+
+  test("leaves nothing to complain of", () => expect(problems).toEqual([]));
+});
+
+/** Cosines of all regions of the validation split with a text, the best first, by the packages in Node. */
+async function bestCosines(text: string, count: number): Promise<number[]> {
+  await testBackends()[0]!.activate();
+  const files = await blobFiles(new Map([["model.safetensors", new Blob([clip as Uint8Array<ArrayBuffer>])]]));
+  const [image, tower] = [await loadImageEncoder({ files }), await loadTextTower({ files })];
+  const dataset = generateDataset(settings);
+  const rows = [...dataset.rows.keys()].filter((row) => dataset.rows[row]!.split === "val");
+  const regions = await image.encodeRegions(
+    await Promise.all(rows.map(dataset.readImage)),
+    rows.map((row) => dataset.rows[row]!.regionCoord),
+  );
+  const query = await tower.encodeText([text]);
+  const norm = (values: Float32Array) => Math.hypot(...values);
+  const cosines = Array.from({ length: regions.length / query.length }, (_, row) => {
+    const region = regions.subarray(row * query.length, (row + 1) * query.length);
+    return region.reduce((sum, value, i) => sum + value * query[i]!, 0) / (norm(region) * norm(query));
+  });
+  image.dispose();
+  tower.dispose();
+  return cosines.sort((a, b) => b - a).slice(0, count);
+}
+
+function siglip(): Uint8Array {
+  const sizes: VitConfig = {
+    naming: "siglip",
+    imageSize: 32,
+    patchSize: 8,
+    width: 16,
+    layers: 2,
+    heads: 2,
+    hidden: 24,
+    embedDim: 16,
+    activation: "gelu_tanh",
+    epsilon: 1e-6,
+  };
+  const tensors = [...vitParameterShapes(sizes)].map(([name, shape]): [string, TensorData] => [
+    name,
+    { dtype: "float32", shape: [...shape], data: tensorValues(`folder:${name}`, shape, 0.3) },
+  ]);
+  return writeSafetensors(new Map(tensors));
+}
