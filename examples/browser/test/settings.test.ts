@@ -152,8 +152,9 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
 
   test.each([
     ["last.pkl", "is a trained model"],
-    ["RN50.pt", "holds weights"],
-    ["model.safetensors", "holds weights"],
+    ["RN50.pt", "RN50.pt: This is not a torch file"],
+    ["model.safetensors", "model.safetensors: This is not"],
+    ["model.onnx", "is an ONNX model"],
     ["notes.txt", "is a table or a text"],
     ["thing.xyz", "is not a dataset"],
   ])("dropping %s says what it is and what to do", async (name, sentence) => {
@@ -166,8 +167,9 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
     await page.getByText("Drop to open").waitFor();
     await session.send("Input.dispatchDragEvent", { type: "drop", x: 200, y: 300, data });
     await session.detach();
-    await page.getByRole("alert").getByText(sentence).waitFor();
-    expect(await page.getByRole("alert").first().textContent()).toContain(name);
+    const alert = page.getByRole("alert").filter({ hasText: sentence });
+    await alert.waitFor();
+    expect(await alert.textContent()).toContain(name);
   });
 });
 

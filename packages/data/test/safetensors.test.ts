@@ -136,6 +136,16 @@ describe("hostile and damaged files", () => {
     await expect(openSafetensors(bytes)).rejects.toMatchObject({ name: "VillaError", code });
   });
 
+  test("one that is cut off within its header says so", () => {
+    const whole = file(entry({}), four);
+    expect(thrown(() => readSafetensors(whole.subarray(0, 20)))).toMatchObject({
+      code: "InvalidFile",
+      message: expect.stringMatching(
+        /^The safetensors file is cut off: it has 20 bytes, and its header alone takes \d+\.$/,
+      ),
+    });
+  });
+
   test("many names for the same halves stop at the memory limit", () => {
     const many = Object.fromEntries(
       Array.from({ length: 1000 }, (_, i) => [`t${i}`, { dtype: "F16", shape: [5000], data_offsets: [0, 10_000] }]),

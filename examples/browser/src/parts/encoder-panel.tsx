@@ -1,5 +1,6 @@
 import type { EncoderTrial } from "../laboratory/protocol.ts";
 import { FileButton } from "./file-button.tsx";
+import { duration } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
 import type { OwnEncoder } from "./use-encoder.ts";
 
@@ -71,9 +72,4 @@ function timeFor({ dimension, loadSeconds, secondsPerImage, images, kept }: Enco
   if (kept) return `${vectors} The embeddings of these data are kept from before: nothing has to be computed.`;
   const all = `${images} image${images === 1 ? "" : "s"}`;
   return `${vectors} It loads in ${duration(loadSeconds)}; the ${all} of these data take about ${duration(images * secondsPerImage)}, once: their embeddings are kept in this browser.`;
-}
-
-function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : seconds.toFixed(0)} s`;
-  return `${(seconds / 60).toFixed(0)} min`;
 }

@@ -2,11 +2,11 @@ import { useState } from "preact/hooks";
 import { backendNames, type DatasetSummary, type TrainSettings } from "../laboratory/protocol.ts";
 import { Chart } from "./chart.tsx";
 import { Button, Select, Slider } from "./fields.tsx";
-import { percent } from "./numbers.ts";
+import { duration, percent } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
 import { ScoredPicture } from "./scored-picture.tsx";
-import type { Training, TrainingState } from "./use-training.ts";
+import type { Progress, Training, TrainingState } from "./use-training.ts";
 
 const defaultTraining: TrainSettings = {
   backend: "auto",
@@ -83,7 +83,7 @@ export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }
               Stop
             </Button>
           </div>
-          <Progress {...{ state }} />
+          <TrainingProgress {...{ state }} />
         </form>
       }
     >
@@ -146,7 +146,7 @@ function Figures({ epochs }: Pick<TrainingState, "epochs">) {
   );
 }
 
-function Progress({ state }: { readonly state: TrainingState }) {
+function TrainingProgress({ state }: { readonly state: TrainingState }) {
   const { kind, progress, backend, embedded, problem, epochs, result } = state;
   return (
     <div class="progress">
@@ -158,7 +158,7 @@ function Progress({ state }: { readonly state: TrainingState }) {
             {...(progress && progress.total > 0 && { value: progress.done / progress.total })}
           />
           <p class="soft">
-            {progress ? progress.task : "loading TensorFlow.js"}
+            {progress ? `${progress.task}${timeLeft(progress)}` : "loading TensorFlow.js"}
             {epochs.length > 0 && `, epoch ${epochs.length} done`}
           </p>
         </>
@@ -191,6 +191,13 @@ function Progress({ state }: { readonly state: TrainingState }) {
       )}
     </div>
   );
+}
+
+/** Of a task that takes a while, how much longer. */
+function timeLeft({ done, total, since }: Progress): string {
+  const seconds = (performance.now() - since.time) / 1000;
+  const left = (seconds * (total - done)) / (done - since.done);
+  return seconds > 3 && left > 1 && Number.isFinite(left) ? `, about ${duration(left)} left` : "";
 }
 
 /** Said aloud by screen readers: few changes only. */

@@ -5,13 +5,22 @@ import type { BackendInUse, TrainEvent, TrainingResult, TrainSettings } from "..
 import { canKeepFiles, keepEverything } from "../offline.ts";
 import { problemOf } from "./problem.ts";
 
+/** How far a task is. */
+export interface Progress {
+  readonly task: string;
+  readonly done: number;
+  readonly total: number;
+  /** When it was first heard of, in ms, and how much was done by then: they tell the time that is left. */
+  readonly since: { readonly time: number; readonly done: number };
+}
+
 /** What is known of a training. */
 export interface TrainingState {
   /** "idle" also while the model that comes with the page is in use. */
   readonly kind: "idle" | "running" | "done";
   readonly backend?: BackendInUse | undefined;
   readonly embedded?: { readonly regions: number; readonly dimension: number; readonly seconds: number } | undefined;
-  readonly progress?: { readonly task: string; readonly done: number; readonly total: number } | undefined;
+  readonly progress?: Progress | undefined;
   readonly epochs: readonly EpochSummary[];
   /** Scores of the watched image's regions by attribute, as they come in. */
   readonly live: { readonly image: number; readonly scores: Readonly<Record<string, readonly number[]>> };
@@ -91,8 +100,12 @@ function afterEvent(state: TrainingState, event: TrainEvent): TrainingState {
       return { ...state, backend: event.backend };
     case "embedded":
       return { ...state, embedded: event };
-    case "progress":
-      return { ...state, progress: event };
+    case "progress": {
+      const { task, done, total } = event;
+      const isNew = state.progress?.task !== task;
+      const since = isNew ? { time: performance.now(), done } : state.progress!.since;
+      return { ...state, progress: { task, done, total, since } };
+    }
     case "epoch":
       return { ...state, epochs: [...state.epochs, event.epoch] };
     case "scores": {

@@ -190,6 +190,12 @@ export function writeSafetensors(
 function headerLength(start: Uint8Array, fileSize: number): number {
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
   const length = start.length < 8 ? Number.NaN : Number(view.getBigUint64(0, true));
+  if (length > fileSize - 8 && length <= longestHeader && start[8] === 0x7b) {
+    throw new VillaError(
+      "InvalidFile",
+      `The safetensors file is cut off: it has ${fileSize} bytes, and its header alone takes ${8 + length}.`,
+    );
+  }
   if (!(length <= fileSize - 8 && length <= longestHeader)) {
     throw new VillaError(
       "InvalidFile",
