@@ -2,6 +2,7 @@ import { availableParallelism, cpus, totalmem } from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
 import { type BackendProbe, probeBackends } from "@villa/core";
 import { checkArgument } from "@villa/data";
+import { frozenEncoderProvider, type GraphProvider } from "./native/onnx/graph-provider.ts";
 import { type OnnxProvider, onnxProviders } from "./native/onnx/providers.ts";
 import { type NodeBackendOptions, nodeBackends } from "./use-backend.ts";
 
@@ -36,6 +37,11 @@ export interface Diagnosis {
   readonly backends: readonly BackendDiagnosis[];
   /** What ONNX Runtime could run whole graphs on; empty where it is not installed. */
   readonly onnxProviders: readonly OnnxProvider[];
+  /**
+   * The provider that the native backend gives frozen encoders to, as `VILLA_ONNX_PROVIDER` asks, and why it is not the one
+   * asked for; without a name where none of that name exists. Undefined where ONNX Runtime is not installed.
+   */
+  readonly frozenEncoders: Partial<GraphProvider> | undefined;
   /** The one that `useNodeBackend()` takes. */
   readonly chosen: string | undefined;
 }
@@ -84,6 +90,7 @@ export async function doctor(request: DoctorOptions = {}): Promise<Diagnosis> {
     memoryGigabytes: Math.round(totalmem() / 2 ** 30),
     backends,
     onnxProviders: onnxProviders(),
+    frozenEncoders: frozenEncoderProvider(),
     chosen: reports.find(({ name, probe }) => probe.available && (named === undefined || name === named))?.name,
   };
 }
@@ -98,9 +105,11 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
     memoryGigabytes: "number",
     backends: ["object"],
     onnxProviders: ["object"],
+    "frozenEncoders?": { "name?": "text", "complaint?": "text" },
     "chosen?": "text",
   });
-  const { node, platform, processor, cores, memoryGigabytes, backends, onnxProviders: providers, chosen } = diagnosis;
+  const { node, platform, processor, cores, memoryGigabytes, backends, chosen } = diagnosis;
+  const { onnxProviders: providers, frozenEncoders } = diagnosis;
 
   const lines = [
     `Node ${node}, ${platform}, ${cores} cores (${processor}), ${memoryGigabytes} GiB`,
@@ -120,10 +129,13 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
       );
     }
   }
-  if (providers.length > 0) lines.push("", "ONNX Runtime's providers:");
+  if (providers.length > 0)
+    lines.push("", "ONNX Runtime's providers (*: the native backend runs frozen encoders on it):");
   for (const { name, probe } of providers) {
-    lines.push(`  ${name.padEnd(8)} ${probe.available ? "available" : `not available: ${probe.reason}`}`);
+    const mark = name === frozenEncoders?.name ? "*" : " ";
+    lines.push(`${mark} ${name.padEnd(8)} ${probe.available ? "available" : `not available: ${probe.reason}`}`);
   }
+  if (frozenEncoders?.complaint) lines.push(frozenEncoders.complaint);
   return lines.join("\n");
 }
 

@@ -24,6 +24,7 @@ export {
   doctor,
   formatDiagnosis,
 } from "./doctor.ts";
+export type { GraphProvider } from "./native/onnx/graph-provider.ts";
 export type { OnnxProvider } from "./native/onnx/providers.ts";
 export { activateNative, type NativeOptions } from "./native/register.ts";
 export {

@@ -2,8 +2,13 @@ import * as tf from "@tensorflow/tfjs-core";
 import { graphCompiler } from "@villa/core";
 import { expectAllClose } from "@villa/testing";
 import { afterEach, expect, test, vi } from "vitest";
-import { nativeBackend } from "../src/index.ts";
-import { chooseGraphProvider, openGraph, type ProviderSource } from "../src/native/onnx/graph-provider.ts";
+import { doctor, formatDiagnosis, nativeBackend } from "../src/index.ts";
+import {
+  chooseGraphProvider,
+  frozenEncoderProvider,
+  openGraph,
+  type ProviderSource,
+} from "../src/native/onnx/graph-provider.ts";
 import { onnxModel } from "../src/native/onnx/model.ts";
 import { onnxProviderNames, probeOnnxProvider } from "../src/native/onnx/providers.ts";
 import { loadOnnxRuntime, type OnnxModel } from "../src/native/onnx/runtime.ts";
@@ -61,6 +66,40 @@ test("a provider that does not load the graph gives way to the CPU for good, in 
       'Frozen encoders run on the CPU, not on ONNX Runtime\'s provider "cuda": it does not load the graph (CUDA failure 2: out of memory).',
     ],
   ]);
+});
+
+test("the doctor marks what frozen encoders run on, and says why it is not what was asked for", async () => {
+  const lines = async (asked: string) => {
+    vi.stubEnv("VILLA_ONNX_PROVIDER", asked);
+    const { onnxProviders, frozenEncoders, ...rest } = await doctor({ seconds: 0, backends: ["native"] });
+    const text = formatDiagnosis({ ...rest, onnxProviders, frozenEncoders });
+    const listed = text.slice(
+      text.indexOf("ONNX Runtime's providers (*: the native backend runs frozen encoders on it):"),
+    );
+    return { onnxProviders, frozenEncoders, listed: listed.split("\n").slice(1) };
+  };
+  const plain = await lines("cpu");
+  expect(plain.frozenEncoders).toEqual({ name: "cpu" });
+  expect(plain.listed.filter((line) => line.startsWith("*"))).toEqual(["* cpu      available"]);
+  expect(plain.listed).toHaveLength(plain.onnxProviders.length);
+
+  const unknown = await lines("abacus");
+  expect(unknown.frozenEncoders?.name).toBeUndefined();
+  expect(unknown.listed.filter((line) => line.startsWith("*"))).toEqual([]);
+  expect(unknown.listed.at(-1)).toMatch(/^The environment variable VILLA_ONNX_PROVIDER is "abacus"; this .*auto, cpu/);
+
+  const absentOne = plain.onnxProviders.find(({ probe }) => !probe.available);
+  if (!absentOne) return;
+  const { frozenEncoders, listed } = await lines(absentOne.name);
+  expect(frozenEncoders?.name).toBe("cpu");
+  expect(listed.filter((line) => line.startsWith("*"))).toEqual(["* cpu      available"]);
+  expect(listed.at(-1)).toContain(`not on ONNX Runtime's provider "${absentOne.name}": `);
+});
+
+test("the doctor marks CUDA's provider where it computes", () => {
+  vi.stubEnv("VILLA_ONNX_PROVIDER", "");
+  expect(frozenEncoderProvider(source(["cpu", "cuda"]))).toEqual({ name: "cuda" });
+  expect(frozenEncoderProvider(source([], []))).toBeUndefined();
 });
 
 const sum = onnxModel(

@@ -1,5 +1,5 @@
 import type { BackendProbe } from "@villa/core";
-import { VillaError } from "@villa/data";
+import { isVillaError, VillaError } from "@villa/data";
 import { onnxProviderNames, probeOnnxProvider } from "./providers.ts";
 import type { OnnxModel, OnnxRuntime } from "./runtime.ts";
 
@@ -43,6 +43,24 @@ export function chooseGraphProvider(asked: string, { names, probe }: ProviderSou
   return found.available ? { name: asked } : { name: "cpu", complaint: fallback(asked, found.reason) };
 }
 
+/** What `VILLA_ONNX_PROVIDER` says; empty where it is not set. */
+const askedProvider = (): string => process.env.VILLA_ONNX_PROVIDER?.trim() ?? "";
+
+/**
+ * What frozen encoders would run on, for a report: a provider that does not exist is a complaint here, not an error.
+ *
+ * @returns undefined where ONNX Runtime is not installed
+ */
+export function frozenEncoderProvider(source: ProviderSource = installed): Partial<GraphProvider> | undefined {
+  if (source.names().length === 0) return undefined;
+  try {
+    return chooseGraphProvider(askedProvider(), source);
+  } catch (error) {
+    if (!isVillaError(error, "InvalidArgument")) throw error;
+    return { complaint: error.message };
+  }
+}
+
 /**
  * Opens a frozen encoder's graph on the provider for them; on the CPU, with one sentence to `warn`, where that cannot be.
  * What was found out is kept: the sentence comes once, not with every graph.
@@ -55,7 +73,7 @@ export function openGraph(
   source: ProviderSource = installed,
   warn: (sentence: string) => void = (sentence) => process.emitWarning(sentence),
 ): OnnxModel {
-  const asked = process.env.VILLA_ONNX_PROVIDER?.trim() ?? "";
+  const asked = askedProvider();
   const provider = latest?.asked === asked ? latest.provider : chooseGraphProvider(asked, source);
   if (provider.complaint && provider !== latest?.provider) warn(provider.complaint);
   latest = { asked, provider };
