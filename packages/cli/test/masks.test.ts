@@ -141,6 +141,22 @@ test("a model that is trained on masks is evaluated, queried and annotated with 
   expect((await readEmbeddingManifest(dataDir))?.encoder.options.regions).toBe("mask");
 }, 120_000);
 
+test("an encoder that was not trained here embeds boxes, and says that there are masks", async () => {
+  const encoder = await encoderFolder("zero-shot");
+  const query = ["query", "--data-dir", dataDir, "--checkpoint", encoder, "--text", "coin", "--top", "2"];
+  const asked = await villa(...query);
+  expect(asked.code, asked.err).toBe(0);
+  const note =
+    "Regions are their boxes here, though 6 of them have a mask; --regions mask uses masks, with a vision transformer.";
+  expect(asked.out).toContain(note);
+  expect(JSON.parse((await villa(...query, "--json")).out).unusedMasks).toBe(6);
+  for (const how of ["mask", "roi-align"]) expect((await villa(...query, "--regions", how)).out).not.toContain("masks");
+
+  const annotate = ["annotate", "--data-dir", dataDir, "--checkpoint", encoder, "--split", "test"];
+  const written = await villa(...annotate, "--out", join(folder, "zero-shot.jsonl"));
+  expect(written.out).toContain("though 3 of them have a mask; --regions mask");
+}, 60_000);
+
 function unitRows(values: Float32Array, dimension: number): Float32Array {
   return values.map((value, i) => {
     const row = values.subarray(i - (i % dimension), i - (i % dimension) + dimension);
@@ -226,6 +242,7 @@ test("evaluate --iou-type segm compares them", async () => {
   const file = join(folder, "regions.json");
   const annotated = await villa("annotate", "--data-dir", dataDir, "--checkpoint", lastCheckpoint, "--out", file);
   expect(annotated.code, annotated.err).toBe(0);
+  expect(annotated.out).not.toContain("uses masks"); // what was trained on boxes is given boxes
   const coco = JSON.parse(await readFile(file, "utf8"));
   expect(coco.annotations[0].segmentation).toEqual({ size: [30, 40], counts: masks[0].counts });
 }, 120_000);

@@ -16,6 +16,7 @@
 export {
   type AnnotationWriter,
   type Box,
+  countMasks,
   createAnnotationWriter,
   type ImageAnnotation,
   type MappingAnnotation,

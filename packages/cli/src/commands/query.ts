@@ -12,7 +12,7 @@ import {
 import type { RegionOptions } from "@villa/encoders";
 import type { Command } from "commander";
 import type { QueryHit } from "../retrieval/query.ts";
-import { regionsOption } from "./regions-option.ts";
+import { regionsOption, unusedMasksNote } from "./regions-option.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface RetrievalFlags extends CommonFlags, RuntimeFlags {
@@ -73,10 +73,10 @@ Examples:
           if (flags.out !== undefined) checkHitsPath(flags.out);
           const result = await ask({ ...flags, onProgress, signal: context.signal });
           if (flags.out !== undefined) await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
-          const { hits, unknownWords, attributes } = result;
-          return { hits, unknownWords, attributes, out: flags.out };
+          const { hits, unknownWords, unusedMasks, attributes } = result;
+          return { hits, unknownWords, unusedMasks, attributes, out: flags.out };
         }),
-      ({ hits, unknownWords, attributes, out }) =>
+      ({ hits, unknownWords, unusedMasks, attributes, out }) =>
         [
           describeHits(hits),
           ...(attributes ? ["", `Ranked by ${listed(attributes)}, the attributes that the question names.`] : []),
@@ -86,6 +86,7 @@ Examples:
                 `No text of the dataset contains ${quoted(unknownWords)}, so this model cannot know what that looks like.`,
               ]
             : []),
+          ...(unusedMasks > 0 ? ["", ...unusedMasksNote(unusedMasks, "--regions mask")] : []),
           ...(out === undefined ? [] : ["", out]),
         ].join("\n"),
     ),
@@ -116,7 +117,11 @@ Examples:
           const { writeAnnotationFile } = await import("../retrieval/annotation-files.ts");
           return { ...(await writeAnnotationFile({ ...flags, onProgress, signal: context.signal })), out: flags.out };
         }),
-      ({ images, regions, out }) => `${counted(regions, "region")} of ${counted(images, "image")} in ${out}`,
+      ({ images, regions, unusedMasks, out }) =>
+        [
+          `${counted(regions, "region")} of ${counted(images, "image")} in ${out}`,
+          ...unusedMasksNote(unusedMasks, "--regions mask"),
+        ].join("\n"),
     ),
   );
 };

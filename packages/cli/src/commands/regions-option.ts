@@ -1,5 +1,12 @@
 import { Option } from "commander";
 
+/** A line for masks that were not looked at; none where there are none. @param how the setting that uses them */
+export function unusedMasksNote(count: number, how: string): string[] {
+  if (count === 0) return [];
+  const whose = count === 1 ? "1 of them has" : `${count} of them have`;
+  return [`Regions are their boxes here, though ${whose} a mask; ${how} uses masks, with a vision transformer.`];
+}
+
 /**
  * `--regions` of commands that embed regions. Not given, a checkpoint of Stage 2 embeds them as it was trained to, and any
  * other encoder by RoIAlign.

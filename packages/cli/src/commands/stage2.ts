@@ -1,5 +1,6 @@
 import { type CommonFlags, counted, present, type RegisterCommand, table, withCommonFlags } from "@villa/command-kit";
 import { Option } from "commander";
+import { unusedMasksNote } from "./regions-option.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
 
@@ -38,11 +39,7 @@ export const registerStage2: RegisterCommand = (program, context) => {
           table([["epoch", "loss", "val loss", "learning rate", ""], ...rows]),
           "",
           `${counted(result.pairs, "pair")} of ${counted(result.images, "image")}${result.skippedImages > 0 ? ` (${result.skippedImages} without any were skipped)` : ""}, ${result.parameters} parameters${result.stoppedEarly ? ", stopped early" : ""}`,
-          ...(result.unusedMasks > 0
-            ? [
-                `Regions are their boxes here, though ${result.unusedMasks} of them have a mask; model.regions=mask uses these, with a vision transformer.`,
-              ]
-            : []),
+          ...unusedMasksNote(result.unusedMasks, "model.regions=mask"),
           result.bestCheckpoint,
         ].join("\n");
       },

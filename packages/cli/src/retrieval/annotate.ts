@@ -35,6 +35,8 @@ export interface Annotating {
   readonly rows: readonly ImageAnnotation[];
   /** All attributes that a region can get. */
   readonly attributes: readonly string[];
+  /** Regions whose masks an encoder that was not trained here left out of account, since `regions` was not given. */
+  readonly unusedMasks: number;
   /** Every region once, in the order of the rows. */
   regions(): AsyncGenerator<RegionAnnotation>;
   /** Frees the model. */
@@ -49,7 +51,7 @@ export async function openAnnotating(options: AnnotateOptions): Promise<Annotati
 async function annotatingByStage1(options: AnnotateOptions): Promise<Annotating> {
   const { dataset, rows, sources, attributes, scores } = await scoreByStage1(options);
   return {
-    ...{ dataset, rows, attributes },
+    ...{ dataset, rows, attributes, unusedMasks: 0 },
     async *regions() {
       let at = 0;
       for (const row of rows) {
@@ -65,10 +67,10 @@ async function annotatingByStage1(options: AnnotateOptions): Promise<Annotating>
 }
 
 async function annotatingByStage2(options: AnnotateOptions): Promise<Annotating> {
-  const { dataset, model, index, sources } = await openRetrieval(options);
+  const { dataset, model, index, unusedMasks, sources } = await openRetrieval(options);
   const attributes = attributeNames(dataset.vocabulary);
   return {
-    ...{ dataset, rows: index.rows, attributes, dispose: () => model.dispose() },
+    ...{ dataset, rows: index.rows, attributes, unusedMasks, dispose: () => model.dispose() },
     async *regions() {
       const embeddings = await vocabularyEmbeddings(model, dataset.vocabulary);
       const dimension = embeddings.length / attributes.length;

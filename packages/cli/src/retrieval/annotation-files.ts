@@ -75,12 +75,12 @@ function formatOf(path: string): Format {
  * Writes the best attributes of every region, in the format of the file's ending.
  *
  * @param options.pictures images on a page for corrections
- * @returns numbers of images and regions
+ * @returns numbers of images, of regions, and of regions whose masks were not looked at
  * @throws VillaError `InvalidArgument` for another ending
  */
 export async function writeAnnotationFile(
   options: AnnotateOptions & { readonly out: string; readonly pictures: number },
-): Promise<{ images: number; regions: number }> {
+): Promise<{ images: number; regions: number; unusedMasks: number }> {
   const format = formatOf(options.out); // before anything is embedded
   const annotating = await openAnnotating(options);
   try {
@@ -94,7 +94,7 @@ export async function writeAnnotationFile(
       }
     };
     await atomicWriteFile(options.out, encoded(format({ ...annotating, regions }, options)));
-    return { images: images.size, regions: count };
+    return { images: images.size, regions: count, unusedMasks: annotating.unusedMasks };
   } finally {
     annotating.dispose();
   }

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type ImageAnnotation, type ProgressListener, readFeather } from "@villa/data";
+import { countMasks, type ImageAnnotation, type ProgressListener, readFeather } from "@villa/data";
 import { type Dataset, openDataset, readFileBytes } from "@villa/data/node";
 import type { RegionOptions } from "@villa/encoders";
+import { isCheckpoint } from "@villa/encoders/node";
 import { sourcesFile } from "@villa/ingest/node";
 import { type IndexedPart, openModel, RegionIndex, type VisionLanguageModel } from "@villa/vlm/node";
 
@@ -11,6 +12,8 @@ export interface Retrieval {
   readonly dataset: Dataset;
   readonly model: VisionLanguageModel;
   readonly index: RegionIndex;
+  /** Regions whose masks are not looked at, by an encoder that was not trained here and that nobody told how to embed. */
+  readonly unusedMasks: number;
   /** Where an image comes from, where the dataset tells. */
   readonly sources: ReadonlyMap<number, string>;
 }
@@ -37,7 +40,10 @@ export async function openRetrieval(options: RetrievalOptions): Promise<Retrieva
   const model = await openModel(checkpoint, { weights, regions, onProgress, signal });
   try {
     await index.fill(model.image, { onProgress, signal });
-    return { dataset, model, index, sources: await readSources(dataDir) };
+    // A checkpoint that was trained on boxes must be given boxes.
+    const isUntold = regions === undefined && !(await isCheckpoint(checkpoint));
+    const unusedMasks = isUntold ? countMasks(index.rows) : 0;
+    return { dataset, model, index, unusedMasks, sources: await readSources(dataDir) };
   } catch (error) {
     model.dispose();
     throw error;

@@ -53,6 +53,8 @@ export interface QueryResult {
   readonly pictures: readonly RgbImage[];
   /** Words of the question that a model of hashed words cannot know. */
   readonly unknownWords: readonly string[];
+  /** Regions whose masks an encoder that was not trained here left out of account, since `regions` was not given. */
+  readonly unusedMasks: number;
   /** What a model of Stage 1 was asked: the attributes that the question names. */
   readonly attributes?: readonly string[] | undefined;
 }
@@ -85,7 +87,7 @@ async function answered(options: QueryOptions): Promise<QueryResult> {
   }
   const regions = embeddingOf(options.regions);
   const picture = image === undefined ? undefined : await readPicture(image);
-  const { dataset, model, index, sources } = await openRetrieval({ ...options, dataDir, regions });
+  const { dataset, model, index, unusedMasks, sources } = await openRetrieval({ ...options, dataDir, regions });
   try {
     const unknown = model.text.family === "hashed" ? unknownWords(text ?? "", dataset.annotations) : [];
     requireKnownWord(text, unknown);
@@ -97,6 +99,7 @@ async function answered(options: QueryOptions): Promise<QueryResult> {
     return {
       ...(await answers(ranked, dataset, sources)),
       unknownWords: unknown,
+      unusedMasks,
     };
   } finally {
     model.dispose();
@@ -142,6 +145,7 @@ async function queryStage1(options: QueryOptions): Promise<QueryResult> {
   return {
     ...(await answers(ranked, dataset, sources)),
     unknownWords: [],
+    unusedMasks: 0,
     attributes,
   };
 }
@@ -165,6 +169,7 @@ async function queryPicture(options: QueryOptions, sentences: string[], path: st
       }),
       pictures: ranked.map(() => picture),
       unknownWords: [],
+      unusedMasks: 0,
     };
   } finally {
     model.dispose();

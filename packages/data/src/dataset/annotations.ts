@@ -131,6 +131,15 @@ export function regionMasks(row: Pick<ImageAnnotation, "imageSize" | "regionMask
   return masks?.map((counts) => (counts === null ? null : parseRleString(counts, { height, width })));
 }
 
+/** Number of regions that have a mask. @param rows images of a dataset */
+export function countMasks(rows: readonly Pick<ImageAnnotation, "regionMasks">[]): number {
+  checkList(rows, "The images of a dataset");
+  return rows.reduce((sum, row) => {
+    checkObject(row, "A row of annotations");
+    return sum + (row.regionMasks?.filter((mask) => mask !== null).length ?? 0);
+  }, 0);
+}
+
 /** Writes annotations piece by piece; `append` and `finish` return bytes to be added to the file. */
 export interface AnnotationWriter {
   /** Adds rows. */

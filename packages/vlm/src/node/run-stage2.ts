@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type EpochResult, snakeCaseKeys } from "@villa/core";
 import { folderCheckpoints, jsonlMetrics, RunFolder, readMetrics } from "@villa/core/node";
-import { checkArgument, type ImageAnnotation, type ProgressListener } from "@villa/data";
+import { checkArgument, countMasks, type ProgressListener } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import { contrastiveSettings, type Stage2Config, stage2Config } from "../config.ts";
 import { SentenceEmbeddings } from "../text-embeddings.ts";
@@ -103,16 +103,12 @@ export async function runStage2(config: Stage2Config, options: Stage2RunOptions 
       images: train.length,
       pairs: train.pairs,
       skippedImages: train.skippedImages,
-      unusedMasks: form.regions === "mask" || pairs === "image" ? 0 : maskCount(dataset.rows("train")),
+      unusedMasks: form.regions === "mask" || pairs === "image" ? 0 : countMasks(dataset.rows("train")),
       parameters: sizes.reduce((sum, size) => sum + size, 0),
     };
   } finally {
     model.dispose();
   }
-}
-
-function maskCount(rows: readonly ImageAnnotation[]): number {
-  return rows.reduce((sum, { regionMasks = [] }) => sum + regionMasks.filter((mask) => mask !== null).length, 0);
 }
 
 async function epochsOf(metrics: string): Promise<EpochResult[]> {
