@@ -3,7 +3,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { useNodeBackend } from "@villa/backend-node";
-import { regionMasks, writeSafetensors } from "@villa/data";
+import { decodeImage, decodeRle, parseRleString, type RgbImage, regionMasks, writeSafetensors } from "@villa/data";
 import { openDataset, readEmbeddingManifest, readRegionEmbeddings } from "@villa/data/node";
 import { visualizeDataset } from "@villa/docmnist/node";
 import { regionInput } from "@villa/encoders";
@@ -155,6 +155,46 @@ test("an encoder that was not trained here embeds boxes, and says that there are
   const annotate = ["annotate", "--data-dir", dataDir, "--checkpoint", encoder, "--split", "test"];
   const written = await villa(...annotate, "--out", join(folder, "zero-shot.jsonl"));
   expect(written.out).toContain("though 3 of them have a mask; --regions mask");
+}, 60_000);
+
+test("query's pictures keep the colours inside of masks, and fade what lies outside", async () => {
+  const encoder = await encoderFolder("shown");
+  const query = ["query", "--data-dir", dataDir, "--checkpoint", encoder, "--split", "test", "--text", "coin"];
+  const ask = async (file: string, ...flags: string[]) => {
+    const asked = await villa(...query, ...flags, "--json", "--out", join(folder, file));
+    expect(asked.code, asked.err).toBe(0);
+    return JSON.parse(asked.out).hits.map(({ mask }: { mask: string }) => mask);
+  };
+  const dataset = await openDataset(dataDir);
+  const picture = await dataset.readImage(dataset.rows("test")[0]!);
+  const size = picture.width * picture.height;
+
+  for (const top of ["1", "2"]) {
+    const masks = (await ask("hits.html", "--top", top)).map((mask: string) =>
+      decodeRle(parseRleString(mask, picture)),
+    );
+    expect(masks).toHaveLength(Number(top));
+    const page = await readFile(join(folder, "hits.html"), "utf8");
+    expect(page).toContain("What lies outside of their masks is faded.");
+    expect(page).not.toContain('class="mask"');
+    const png = /<image[^>]* href="data:image\/png;base64,([^"]+)"/.exec(page)![1]!;
+    const shown = await decodeImage(Buffer.from(png, "base64"));
+    expect(shown).toMatchObject({ width: picture.width, height: picture.height });
+    const expected = picture.data.map((value, i) =>
+      masks.some((mask: Uint8Array) => mask[i % size]) ? value : Math.round(0.25 * value + 0.75 * 255),
+    );
+    expect(shown.data).toEqual(expected);
+  }
+
+  const [mask] = await ask("hits.png", "--top", "1");
+  const inside = decodeRle(parseRleString(mask, picture));
+  const drawn = await decodeImage(await readFile(join(folder, "hits.png")));
+  const colour = ({ data }: RgbImage, i: number, plane: number) => [0, 1, 2].map((c) => data[c * plane + i]).join();
+  const area = drawn.width * drawn.height;
+  const colours = new Set(Array.from({ length: area }, (_, i) => colour(drawn, i, area)));
+  const own = [...inside.keys()].filter((i) => inside[i]).map((i) => colour(picture, i, size));
+  // The box's line and number cover some of the mask.
+  expect(own.filter((each) => colours.has(each)).length).toBeGreaterThan(own.length / 2);
 }, 60_000);
 
 function unitRows(values: Float32Array, dimension: number): Float32Array {

@@ -1,4 +1,4 @@
-import { regionMasks } from "@villa/data";
+import { decodeRle, regionMasks } from "@villa/data";
 import type { Dataset } from "@villa/data/node";
 import type { Evaluation, FoundAttribute, FoundRegion } from "@villa/vlm/node";
 import { html, type Markup } from "../report/html.ts";
@@ -54,7 +54,7 @@ class RegionPictures {
     const box = row.regionCoord[region]!;
     const mask = regionMasks(row)?.[region];
     const picture = cropped(image, box, margin);
-    const shown = mask ? faded(picture, croppedMask(mask, box, margin)) : picture;
+    const shown = mask ? faded(picture, decodeRle(croppedMask(mask, box, margin))) : picture;
     const source = pngUrl(thumbnail(shown, [], regionSide));
     const verdict = correct ? "right" : "wrong";
     return html`<figure class="${verdict}"><img src="${source}" alt="Region ${region + 1} of image ${imageId}, ${verdict}"><figcaption>${score.toFixed(2)}</figcaption></figure>`;

@@ -50,9 +50,12 @@ export function croppedMask(mask: Rle, box: readonly number[], margin: number): 
   return encodeRle(inside, { width, height });
 }
 
-/** A picture whose colours are kept inside of a mask, and are nearly white outside: tinting would change what is to be seen. */
-export function faded(image: RgbImage, mask: Rle): RgbImage {
-  const inside = decodeRle(mask);
+/**
+ * A picture that is nearly white outside of its regions' masks: tinting what is inside would change the colours to be judged.
+ *
+ * @param inside [height × width] row by row, not 0 where colours are kept
+ */
+export function faded(image: RgbImage, inside: Uint8Array): RgbImage {
   const data = image.data.map((value, i) =>
     inside[i % inside.length] ? value : Math.round(0.25 * value + 0.75 * 255),
   );

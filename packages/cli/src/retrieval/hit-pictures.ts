@@ -1,8 +1,9 @@
 import { extname } from "node:path";
 import { html, regionFigure, selfContainedPage, shrunk } from "@villa/command-kit";
-import { type Box, parseRleString, type RgbImage, resizeRle, VillaError } from "@villa/data";
+import { type Box, decodeRle, parseRleString, type RgbImage, VillaError } from "@villa/data";
 import { atomicWriteFile } from "@villa/data/node";
 import { encodePng, montage, type RenderableSample } from "@villa/docmnist";
+import { faded } from "../report/thumbnail.ts";
 import type { QueryHit, QueryResult } from "./query.ts";
 
 /** Pictures of a PNG are drawn about this wide or high. */
@@ -34,20 +35,21 @@ export async function writeHits(path: string, question: string, result: QueryRes
       image,
       title,
       text,
-      regions: hits.map(({ rank, box, mask, score }) => ({
+      regions: hits.map(({ rank, box, score }) => ({
         box,
-        mask: mask === undefined ? undefined : parseRleString(mask, image),
         label: String(rank),
         notes: [html`<span class="soft">${score.toFixed(3)}</span>`],
       })),
     }),
   );
-  const head = html`<h1>${question}</h1><p class="soft">Regions by rank, with their scores.</p>`;
+  const hasMasks = result.hits.some(({ mask }) => mask !== undefined);
+  const head = html`<h1>${question}</h1><p class="soft">Regions by rank, with their scores.${hasMasks ? " What lies outside of their masks is faded." : ""}</p>`;
   return atomicWriteFile(path, selfContainedPage(question, [head, html`<div class="pictures">${figures}</div>`]));
 }
 
 /** A picture with its regions that answer a query, best first. */
 interface Answer {
+  /** Where any of these regions has a mask, faded outside of all of them. */
   readonly image: RgbImage;
   readonly title: string;
   readonly text: string | undefined;
@@ -64,7 +66,26 @@ function byPicture({ hits, pictures }: QueryResult): Answer[] {
     if (known) known.hits.push(hit);
     else answers.set(key, { image: pictures[i]!, title: source ?? `image ${imageId}`, text, hits: [hit] });
   }
-  return [...answers.values()];
+  return [...answers.values()].map((answer) => ({ ...answer, image: fadedOutside(answer) }));
+}
+
+/** The picture as it is where no region has a mask. A region without one is its box. */
+function fadedOutside({ image, hits }: Answer): RgbImage {
+  if (hits.every(({ mask }) => mask === undefined)) return image;
+  const { width, height } = image;
+  const inside = new Uint8Array(width * height);
+  for (const { mask, box } of hits) {
+    if (mask !== undefined) {
+      for (const [i, value] of decodeRle(parseRleString(mask, image)).entries()) inside[i]! |= value;
+      continue;
+    }
+    const [left, top, right, bottom] = box as unknown as Box;
+    const [from, to] = [Math.max(0, Math.floor(left)), Math.min(width, Math.ceil(right))];
+    for (let y = Math.max(0, Math.floor(top)); y < Math.min(height, Math.ceil(bottom)); y++) {
+      inside.fill(1, y * width + from, y * width + to);
+    }
+  }
+  return faded(image, inside);
 }
 
 function sampleOf({ image, title, hits }: Answer): RenderableSample {
@@ -72,8 +93,7 @@ function sampleOf({ image, title, hits }: Answer): RenderableSample {
   const { width, height, data } = picture;
   return {
     ...{ width, height, image: data, text: title },
-    regions: hits.map(({ rank, score, box, mask }) => ({
-      mask: mask === undefined ? undefined : resizeRle(parseRleString(mask, image), picture),
+    regions: hits.map(({ rank, score, box }) => ({
       box: box.map((edge) => edge / factor) as unknown as Box,
       label: String(rank),
       attributes: [score.toFixed(3)],
