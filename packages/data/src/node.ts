@@ -38,6 +38,7 @@ export {
 export {
   type Dataset,
   datasetFiles,
+  datasetRule,
   type OpenDatasetOptions,
   openDataset,
   requireRows,

@@ -1,5 +1,5 @@
 import { checkArgument, type ImageAnnotation, VillaError } from "@villa/data";
-import type { Dataset } from "@villa/data/node";
+import { type Dataset, datasetRule } from "@villa/data/node";
 
 /**
  * Finds what would make encoding fail or silently give nonsense, before hours are spent: regions that are empty,
@@ -9,13 +9,7 @@ import type { Dataset } from "@villa/data/node";
  * @throws VillaError `InvalidFile` (boxes, ids), `NotFound` (images)
  */
 export function checkDataset(dataset: Dataset, rows: readonly ImageAnnotation[]): void {
-  checkArgument("dataset", dataset, {
-    annotations: ["object"],
-    vocabulary: "object",
-    rows: "function",
-    imagePath: "function",
-    readImage: "function",
-  });
+  checkArgument("dataset", dataset, datasetRule);
   checkArgument("rows", rows, [
     { imageId: "number", regionCoord: ["numbers"], split: "text", text: "text", attributes: ["text"] },
   ]);

@@ -1,5 +1,5 @@
-import { type ArgumentRule, checkArgument, datasetTexts, VillaError } from "@villa/data";
-import type { Dataset } from "@villa/data/node";
+import { checkArgument, datasetTexts, VillaError } from "@villa/data";
+import { type Dataset, datasetRule } from "@villa/data/node";
 import type { PictureInput } from "@villa/encoders";
 import { contrastiveBatch } from "../batch.ts";
 import { type ImagePairs, imagePairs, type PairMode, type RegionShape } from "../pairs.ts";
@@ -14,14 +14,6 @@ export interface SplitPairs extends ContrastiveData {
   /** sha256 of the pairs. */
   readonly digest: string;
 }
-
-export const datasetRule: ArgumentRule = {
-  annotations: ["object"],
-  vocabulary: "object",
-  rows: "function",
-  imagePath: "function",
-  readImage: "function",
-};
 
 /**
  * The region-text pairs of a split; images are read when a batch asks for them.

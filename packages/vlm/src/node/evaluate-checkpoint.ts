@@ -9,6 +9,7 @@ import {
 } from "@villa/data";
 import {
   type Dataset,
+  datasetRule,
   openDataset,
   readAttributeEmbeddings,
   readEmbeddingManifest,
@@ -20,7 +21,6 @@ import { type RetrievalInput, type RetrievalMetrics, retrievalMetrics } from "@v
 import { backendScores } from "../backend-scores.ts";
 import { embedSplit, normalizeRows, regionLabels } from "../evaluate.ts";
 import { topAttributes, topRegions } from "../retrieval-examples.ts";
-import { datasetRule } from "./dataset-pairs.ts";
 import { openModel, regionsOf, type VisionLanguageModel } from "./model.ts";
 import { RegionIndex } from "./region-index.ts";
 

@@ -14,6 +14,7 @@ import {
   cacheDirectory,
   canWriteInto,
   type Dataset,
+  datasetRule,
   itemsPerPart,
   PartStore,
   regionPartFormat,
@@ -22,7 +23,6 @@ import {
 import type { ImageEncoder, ImageTower, RegionOptions } from "@villa/encoders";
 import { hashEncoder } from "@villa/encoders/node";
 import { embedSplit } from "../evaluate.ts";
-import { datasetRule } from "./dataset-pairs.ts";
 
 /** Some images with the embeddings of their regions. */
 export interface IndexedPart {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { VillaError } from "../../errors.ts";
-import { checkArgument } from "../../formats/check-arguments.ts";
+import { type ArgumentRule, checkArgument } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
 import { decodeImage } from "../../formats/image/decode.ts";
 import type { RgbImage } from "../../formats/image/rgb-image.ts";
@@ -41,6 +41,15 @@ export interface Dataset {
   /** Reads the images of a split one after another: nothing but the current one is in memory. */
   samples(split?: string): AsyncGenerator<{ row: ImageAnnotation; image: RgbImage }>;
 }
+
+/** What a {@link Dataset} must have, for `checkArgument`. */
+export const datasetRule: ArgumentRule = {
+  annotations: ["object"],
+  vocabulary: "object",
+  rows: "function",
+  imagePath: "function",
+  readImage: "function",
+};
 
 /**
  * The images of one split, in file order; all of them without a name.
