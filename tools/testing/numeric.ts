@@ -32,6 +32,17 @@ export function expectAllClose(
   }
 }
 
+/** Cosine of two vectors of one length, for models whose numbers are rounded. */
+export function cosineSimilarity(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [ab, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i]! * b[i]!;
+    aa += a[i]! ** 2;
+    bb += b[i]! ** 2;
+  }
+  return ab / Math.sqrt(aa * bb);
+}
+
 /** Compares a whole tensor with its golden summary; `tolerance` is relative to the tensor's root mean square. */
 export function expectSummary(values: ArrayLike<number>, summary: Summary, tolerance: number, label = "tensor"): void {
   let sum = 0;

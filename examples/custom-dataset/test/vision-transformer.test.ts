@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as transformers from "@huggingface/transformers";
 import { readSafetensors } from "@villa/data";
-import { findPython } from "@villa/testing";
+import { cosineSimilarity, findPython } from "@villa/testing";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CataloguePage, makeCatalogue } from "../src/catalogue.ts";
@@ -105,12 +105,12 @@ test("what is exported gives in transformers.js what query says", async () => {
     expect(patches.dims).toEqual([1, 64, 64]);
     // The whole picture as one region is the mean of its patches.
     const region = patches.mean(1).data;
-    expect(cosine(region, ofText.data), dtype).toBeCloseTo(hits[0]!.score, digits);
+    expect(cosineSimilarity(region, ofText.data), dtype).toBeCloseTo(hits[0]!.score, digits);
     await Promise.all([vision.dispose(), text.dispose()]);
   }
   const model = await transformers.AutoModel.from_pretrained("catalogue-clip", { dtype: "fp32" });
   const { logits_per_image: logits, image_embeds: image, text_embeds: ofText } = await model({ ...pixels, ...words });
-  expect(logits.data[0]).toBeCloseTo(cosine(image.data, ofText.data) / 0.07, 3); // the temperature that it was trained with
+  expect(logits.data[0]).toBeCloseTo(cosineSimilarity(image.data, ofText.data) / 0.07, 3); // the temperature that it was trained with
   await model.dispose();
 });
 
@@ -171,13 +171,3 @@ print(type(model).__name__, list(out.logits_per_image.shape))
 `;
   expect(python!.run(script, exported, question).trim()).toBe("CLIPModel [1, 1]");
 });
-
-function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    ab += a[i]! * b[i]!;
-    aa += a[i]! ** 2;
-    bb += b[i]! ** 2;
-  }
-  return ab / Math.sqrt(aa * bb);
-}

@@ -3,7 +3,16 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { l2Normalize } from "@villa/core";
 import type { TensorData } from "@villa/data";
-import { bytes, expectAllClose, expectSummary, golden, type Summary, tensorValues, unit } from "@villa/testing";
+import {
+  bytes,
+  cosineSimilarity,
+  expectAllClose,
+  expectSummary,
+  golden,
+  type Summary,
+  tensorValues,
+  unit,
+} from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { namedTransformer } from "@villa/testing/transformer-weights";
 import { InferenceSession, Tensor } from "onnxruntime-node";
@@ -118,16 +127,6 @@ function textInputs(encoder: TextEncoder, sequences: readonly (readonly number[]
   return { input_ids: ids, attention_mask: rows((id) => (id === undefined ? 0 : 1)), token_type_ids: rows(() => 0) };
 }
 
-function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    ab += a[i]! * b[i]!;
-    aa += a[i]! ** 2;
-    bb += b[i]! ** 2;
-  }
-  return ab / Math.sqrt(aa * bb);
-}
-
 /** How close models of rounded numbers come, as the cosine of what they give. */
 const rounded = [
   ["float16", 0.99999],
@@ -166,7 +165,7 @@ describe.each(towerCases)("image tower: $name", (each) => {
       const outputs = await run(model, pixels);
       for (const [name, { data, dims }] of Object.entries(exact)) {
         expect(outputs[name]!.dims, name).toEqual(dims);
-        expect(cosine(outputs[name]!.data, data), `${precision} ${name}`).toBeGreaterThan(least);
+        expect(cosineSimilarity(outputs[name]!.data, data), `${precision} ${name}`).toBeGreaterThan(least);
       }
     }
     tower.dispose();
@@ -189,7 +188,7 @@ describe.each(towerCases)("image tower: $name", (each) => {
     expectAllClose(embeddings!.data, ours.dataSync(), { rtol: 1e-4, atol: 1e-5 });
     for (const [precision, least] of rounded) {
       const outputs = await run(exportVisionRegionEncoder(weights, config, { precision }), inputs);
-      expect(cosine(outputs.embeddings!.data, embeddings!.data), precision).toBeGreaterThan(least);
+      expect(cosineSimilarity(outputs.embeddings!.data, embeddings!.data), precision).toBeGreaterThan(least);
     }
     tf.dispose([ours, images]);
     tower.dispose();
@@ -208,7 +207,7 @@ describe.each(textCases)("text tower: $kind $salt", (each) => {
     });
     for (const [precision, least] of rounded) {
       const outputs = await run(exportTextModel(weights, encoder.description, { precision }), inputs);
-      expect(cosine(outputs[name]!.data, exact[name]!.data), precision).toBeGreaterThan(least);
+      expect(cosineSimilarity(outputs[name]!.data, exact[name]!.data), precision).toBeGreaterThan(least);
     }
     encoder.dispose();
   });
@@ -241,7 +240,7 @@ test("both towers in one file: scaled cosines, and the bias of SigLIP", async ()
     for (let i = 0; i < 2; i++) {
       for (let t = 0; t < 3; t++) {
         const row = (rows: Float32Array, at: number) => rows.subarray(at * width, (at + 1) * width);
-        const expected = 10 * cosine(row(alone.pooler_output!.data, i), row(own.pooler_output!.data, t)) - 5;
+        const expected = 10 * cosineSimilarity(row(alone.pooler_output!.data, i), row(own.pooler_output!.data, t)) - 5;
         const tolerance = { float32: 1e-4, float16: 3e-2, int8: 0.5 }[precision];
         expect(Math.abs(both.logits_per_image!.data[i * 3 + t]! - expected), precision).toBeLessThan(tolerance);
         expect(both.logits_per_text!.data[t * 2 + i]).toBe(both.logits_per_image!.data[i * 3 + t]);

@@ -7,7 +7,7 @@ import * as transformers from "@huggingface/transformers";
 import { type RgbImage, type TensorData, writeSafetensors } from "@villa/data";
 import { type VitConfig, vitParameterShapes } from "@villa/encoders";
 import { openEncoder } from "@villa/encoders/node";
-import { bytes, expectAllClose, findPython, golden } from "@villa/testing";
+import { bytes, cosineSimilarity, expectAllClose, findPython, golden } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { namedTransformer } from "@villa/testing/transformer-weights";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -143,21 +143,11 @@ async function ours(folder: string) {
   return result;
 }
 
-function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    ab += a[i]! * b[i]!;
-    aa += a[i]! ** 2;
-    bb += b[i]! ** 2;
-  }
-  return ab / Math.sqrt(aa * bb);
-}
-
 const python = findPython("transformers", "torch");
 
 /** What a pair gives for a picture and a text. */
 function logitOf({ name }: Model, text: ArrayLike<number>, image: ArrayLike<number>): number {
-  return Math.exp(logitScale) * cosine(text, image) + (name === "siglip" ? logitBias : 0);
+  return Math.exp(logitScale) * cosineSimilarity(text, image) + (name === "siglip" ? logitBias : 0);
 }
 
 /** Each model once: exported, and what it gives here. */
@@ -230,11 +220,11 @@ describe.each(models)("$name", (model) => {
     const ofImage = await vision.from_pretrained(name, options);
     const outputs = await ofImage(inputs);
     const pooled = outputs.image_embeds ?? outputs.pooler_output;
-    expect(cosine(pooled.data, expected.image)).toBeGreaterThan(least);
+    expect(cosineSimilarity(pooled.data, expected.image)).toBeGreaterThan(least);
     const patches = outputs.patch_embeds ?? outputs.last_hidden_state;
     const [, tokens, width] = patches.dims;
     const first = patches.data.slice((tokens - 16) * width, (tokens - 15) * width); // the upper left patch
-    expect(cosine(first, expected.regions.subarray(0, width))).toBeGreaterThan(least);
+    expect(cosineSimilarity(first, expected.regions.subarray(0, width))).toBeGreaterThan(least);
     await ofImage.dispose();
     if (!isDual) return;
 
@@ -246,11 +236,11 @@ describe.each(models)("$name", (model) => {
       image_embeds: ofPicture,
       logits_per_image: logits,
     } = await both({ ...words, ...inputs });
-    expect(cosine(ofPicture.data, expected.image)).toBeGreaterThan(least);
+    expect(cosineSimilarity(ofPicture.data, expected.image)).toBeGreaterThan(least);
     const dimension = expected.image.length;
     for (const i of texts.keys()) {
       const own = expected.texts!.subarray(i * dimension, (i + 1) * dimension);
-      expect(cosine(ofTexts.data.slice(i * dimension, (i + 1) * dimension), own)).toBeGreaterThan(least);
+      expect(cosineSimilarity(ofTexts.data.slice(i * dimension, (i + 1) * dimension), own)).toBeGreaterThan(least);
       if (dtype === "fp32") expect(logits.data[i]).toBeCloseTo(logitOf(model, own, expected.image), 3);
     }
     await both.dispose();
