@@ -57,8 +57,8 @@ export {
   openOnnxModel,
 } from "./onnx/runtime.ts";
 export { exportTextModel } from "./onnx/text-graph.ts";
-export type { GraphWeights } from "./onnx/transformer-layers.ts";
-export { exportVisionModel, exportVisionRegionEncoder, type OnnxExportOptions } from "./onnx/vision-graph.ts";
+export type { GraphWeights, OnnxExportOptions } from "./onnx/transformer-layers.ts";
+export { exportVisionModel, exportVisionRegionEncoder } from "./onnx/vision-graph.ts";
 export { pixelsEncoder } from "./pixels-encoder.ts";
 export { groupRegions, type ImageMasks, type RegionMask, type Regions } from "./regions/group-regions.ts";
 export {

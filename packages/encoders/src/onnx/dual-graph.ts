@@ -1,10 +1,9 @@
 import { checkArgument } from "@villa/data";
 import type { TowerDescription } from "../tower.ts";
 import { type VitConfig, vitRule } from "../vit/config.ts";
-import { OnnxGraph } from "./graph.ts";
 import { addText } from "./text-graph.ts";
-import { type GraphWeights, TransformerLayers } from "./transformer-layers.ts";
-import { addVision, exportRule, type OnnxExportOptions } from "./vision-graph.ts";
+import { type GraphWeights, type OnnxExportOptions, startGraph, TransformerLayers } from "./transformer-layers.ts";
+import { addVision } from "./vision-graph.ts";
 
 /** A pair of towers: what {@link exportDualModel} joins. */
 export interface DualModel {
@@ -31,12 +30,9 @@ export function exportDualModel(model: DualModel, options: OnnxExportOptions = {
     logitScale: "number",
     "logitBias?": "number",
   });
-  checkArgument("options?", options, exportRule);
   const { image, text, logitScale, logitBias = 0 } = model;
-  const { precision } = options;
-  const graph = new OnnxGraph(precision);
+  const { graph, layers } = startGraph(image.weights, options);
   const ofText = addText(new TransformerLayers(graph, text.weights), text);
-  const layers = new TransformerLayers(graph, image.weights);
   const ofImage = addVision(layers, image.config);
   const [texts, images] = [ofText.pooled, ofImage.pooled].map((rows) => layers.normalized(rows)) as [string, string];
   const cosines = graph.node("MatMul", [texts, graph.node("Transpose", [images], { perm: [1, 0] })]);

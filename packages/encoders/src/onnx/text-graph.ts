@@ -5,15 +5,15 @@ import type { OpenClipTextConfig } from "../text/open-clip-text.ts";
 import type { SiglipTextConfig } from "../text/siglip-text.ts";
 import type { TowerDescription } from "../tower.ts";
 import { jointNames } from "../vit/config.ts";
-import { OnnxGraph } from "./graph.ts";
 import {
   type AttentionNames,
   type GraphWeights,
   jointAttention,
   linearNames,
-  TransformerLayers,
+  type OnnxExportOptions,
+  startGraph,
+  type TransformerLayers,
 } from "./transformer-layers.ts";
-import { exportRule, type OnnxExportOptions } from "./vision-graph.ts";
 
 /**
  * A text tower as an ONNX file with the names that transformers.js's models have.
@@ -32,12 +32,9 @@ export function exportTextModel(
   tower: TowerDescription,
   options: OnnxExportOptions = {},
 ): Uint8Array {
-  checkArgument("weights", weights, "Map");
   checkArgument("tower", tower, { family: "text", config: "object" });
-  checkArgument("options?", options, exportRule);
-  const { precision } = options;
-  const graph = new OnnxGraph(precision);
-  const { pooled, hidden, pooledName, width, embedDim } = addText(new TransformerLayers(graph, weights), tower);
+  const { graph, layers } = startGraph(weights, options);
+  const { pooled, hidden, pooledName, width, embedDim } = addText(layers, tower);
   graph.realOutput(pooled, pooledName, ["texts", embedDim]);
   graph.realOutput(hidden, "last_hidden_state", ["texts", "tokens", width]);
   return graph.finish("villa-text-model");

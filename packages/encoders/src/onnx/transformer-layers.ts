@@ -1,7 +1,7 @@
 import type { GeluKind } from "@villa/core";
-import { type TensorData, toFloat32, VillaError } from "@villa/data";
+import { type ArgumentRule, checkArgument, type TensorData, toFloat32, VillaError } from "@villa/data";
 import type { WeightArray } from "../clip/parameters.ts";
-import type { OnnxGraph } from "./graph.ts";
+import { OnnxGraph, type OnnxPrecision } from "./graph.ts";
 
 /** Tensors of a file, or checked arrays, in torch's names and layout. */
 export type GraphWeights = ReadonlyMap<string, TensorData | WeightArray>;
@@ -32,6 +32,22 @@ const largestInt8 = 63;
 
 /** What is added to a score that must not count. Representable in float16. */
 const hiddenScore = -30_000;
+
+/** How an ONNX model is written. */
+export interface OnnxExportOptions {
+  /** Default float32. */
+  readonly precision?: OnnxPrecision | undefined;
+}
+
+export const exportRule: ArgumentRule = { "precision?": "'float32' | 'float16' | 'int8'" };
+
+/** A graph to be filled, and the layers that fill it. */
+export function startGraph(weights: GraphWeights, options: OnnxExportOptions) {
+  checkArgument("weights", weights, "Map");
+  checkArgument("options?", options, exportRule);
+  const graph = new OnnxGraph(options.precision);
+  return { graph, layers: new TransformerLayers(graph, weights) };
+}
 
 /** Adds a transformer's layers to a graph, on tensors [batch, tokens, width]. */
 export class TransformerLayers {

@@ -1,22 +1,15 @@
-import { type ArgumentRule, checkArgument, VillaError } from "@villa/data";
+import { checkArgument, VillaError } from "@villa/data";
 import { plainPixels } from "../regions/picture-input.ts";
 import { type BlockNames, jointNames, namings, type VitConfig, type VitNames, vitRule } from "../vit/config.ts";
-import { OnnxGraph, type OnnxPrecision } from "./graph.ts";
 import {
   type AttentionNames,
   type GraphWeights,
   jointAttention,
   linearNames,
-  TransformerLayers,
+  type OnnxExportOptions,
+  startGraph,
+  type TransformerLayers,
 } from "./transformer-layers.ts";
-
-/** How an ONNX model is written. */
-export interface OnnxExportOptions {
-  /** Default float32. */
-  readonly precision?: OnnxPrecision | undefined;
-}
-
-export const exportRule: ArgumentRule = { "precision?": "'float32' | 'float16' | 'int8'" };
 
 /**
  * A vision transformer as an ONNX file with the names that transformers.js's models have.
@@ -36,13 +29,10 @@ export function exportVisionModel(
   config: VitConfig,
   options: OnnxExportOptions = {},
 ): Uint8Array {
-  checkArgument("weights", weights, "Map");
   checkArgument("config", config, vitRule);
-  checkArgument("options?", options, exportRule);
-  const { precision } = options;
-  const graph = new OnnxGraph(precision);
+  const { graph, layers } = startGraph(weights, options);
   const { embedDim, width } = config;
-  const { pooled, hidden, patches } = addVision(new TransformerLayers(graph, weights), config);
+  const { pooled, hidden, patches } = addVision(layers, config);
   const names: VitNames = namings[config.naming];
   graph.realOutput(pooled, names.projection ? "image_embeds" : "pooler_output", ["images", embedDim]);
   graph.realOutput(hidden, "last_hidden_state", ["images", "tokens", width]);
@@ -99,12 +89,8 @@ export function exportVisionRegionEncoder(
   config: VitConfig,
   options: OnnxExportOptions = {},
 ): Uint8Array {
-  checkArgument("weights", weights, "Map");
   checkArgument("config", config, vitRule);
-  checkArgument("options?", options, exportRule);
-  const { precision } = options;
-  const graph = new OnnxGraph(precision);
-  const layers = new TransformerLayers(graph, weights);
+  const { graph, layers } = startGraph(weights, options);
   const { imageSize, patchSize, embedDim, input } = config;
   const images = graph.input("images", "float32", ["batch", 3, imageSize, imageSize]);
   const boxes = graph.input("boxes", "float32", ["regions", 4]);

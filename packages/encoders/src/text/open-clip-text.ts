@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { attention, type GeluKind, linear } from "@villa/core";
+import { attention, linear } from "@villa/core";
 import {
   blockNumber,
   causalMask,
@@ -12,25 +12,15 @@ import {
   perceptron,
   rowOfEach,
 } from "./blocks.ts";
-import { endPositions } from "./clip-text.ts";
+import { type ClipTextConfig, endPositions } from "./clip-text.ts";
 import type { ParameterShapes, TextArchitecture, TokenRows, Weights } from "./token-tower.ts";
 
 /** Sizes and settings of a text tower in OpenAI's and OpenCLIP's naming. */
-export interface OpenClipTextConfig {
-  readonly width: number;
-  readonly heads: number;
-  readonly layers: number;
-  readonly hidden: number;
-  readonly vocabularySize: number;
-  readonly contextLength: number;
-  readonly embedDim: number;
-  readonly activation: GeluKind;
-  readonly epsilon: number;
+export interface OpenClipTextConfig extends ClipTextConfig {
   /** No position looks ahead. */
   readonly causal: boolean;
   /** Where the embedding is read: at the largest id, at `endToken`, at the first or the last position. */
   readonly pooling: "argmax" | "eos" | "first" | "last";
-  readonly endToken?: number | undefined;
   /** The filling behind a text's end, where the tower looks at it. */
   readonly fill?: number | undefined;
   /** `matrix`: `text_projection` [width, embedDim]; `linear`: a layer with bias, as SigLIP has it. */
