@@ -1,6 +1,7 @@
 import { isVillaError, mergeRles } from "@villa/data";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { MaskStore } from "../src/detection/mask-store.ts";
 import {
   decodeRle,
   encodeRle,
@@ -11,7 +12,6 @@ import {
   rleArea,
   rleBox,
 } from "../src/index.ts";
-import { MaskStore } from "../src/mask/mask-store.ts";
 
 const sizes = fc.record({ height: fc.integer({ min: 1, max: 6 }), width: fc.integer({ min: 1, max: 6 }) });
 const pixels = ({ height, width }: ImageSize) =>

@@ -91,7 +91,7 @@ Examples:
         const { ingestTable, parseSplitShares } = await import("@villa/ingest/node");
         const shard = chosenShard(flags, context.terminal);
         const model = /^proposals:(.+)$/.exec(flags.regions)?.[1];
-        const { openDetector } = await import("../proposals/detector.ts");
+        const { openDetector } = await import("../open-detector.ts");
         const proposer = model === undefined ? undefined : await openDetector(model, flags);
         const result = await ingestTable({
           proposer,

@@ -1,7 +1,7 @@
 import { type ImageSize, polygonsRle, type Rle, rleArea, rleBox, VillaError } from "@villa/data";
-import { MaskStore } from "../mask/mask-store.ts";
 import { boxWarnings } from "./box-warnings.ts";
 import type { CocoDetection, DetectionWarning, IouType } from "./coco-format.ts";
+import { MaskStore } from "./mask-store.ts";
 import { type ObjectColumns, readBox, readMask, readRecord } from "./read-objects.ts";
 import type { Truth } from "./read-truth.ts";
 

@@ -1,5 +1,5 @@
 import { type ImageSize, parseSegmentation, type Rle, VillaError } from "@villa/data";
-import type { MaskStore } from "../mask/mask-store.ts";
+import type { MaskStore } from "./mask-store.ts";
 
 /** True objects or detections, one an entry of every array. */
 export interface ObjectColumns {

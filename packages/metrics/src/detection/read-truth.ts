@@ -1,7 +1,7 @@
 import { type ImageSize, rleArea, rleBox, VillaError } from "@villa/data";
-import { MaskStore } from "../mask/mask-store.ts";
 import { boxWarnings } from "./box-warnings.ts";
 import type { CocoDataset, DetectionWarning, IouType } from "./coco-format.ts";
+import { MaskStore } from "./mask-store.ts";
 import { isSide, type ObjectColumns, readBox, readId, readMask, readRecord } from "./read-objects.ts";
 
 /** A category with the name to print. */
