@@ -138,7 +138,7 @@ async function imageFile(dataset: Dataset, row: ImageAnnotation): Promise<Record
 
 /** `<split>-sentences.pth`: sentence → float32 vector, L2-normalised. */
 async function writeSentences({ checkpoint, weights, out, split }: WebDatasetOptions, rows: readonly PairedRow[]) {
-  const model = await openModel(checkpoint!, weights === undefined ? {} : { weights });
+  const model = await openModel(checkpoint!, { weights });
   try {
     const dimension = model.image.dimension;
     const sentences = [...new Set(rows.flatMap((row) => row.sentences.flat()))];

@@ -56,7 +56,7 @@ export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEnc
   return {
     name,
     dimension: tower.embedDim,
-    options: { regions, ...options, ...(context > 0 ? { context } : {}) },
+    options: context > 0 ? { regions, ...options, context } : { regions, ...options },
     tower: "parameters" in tower ? tower : undefined,
     encodeImages: (images) => encodeWhole(tower, images, pixelsPerBatch),
     async encodeRegions(images, boxes, { masks } = {}) {

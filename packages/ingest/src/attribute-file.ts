@@ -183,16 +183,16 @@ function readGroup(source: unknown, index: number): AttributeGroup[] {
       if (others.length > 0) synonyms[own] = others;
     } else {
       checkTemplates(attribute.templates, `"${own}"`);
-      const words = others.length > 0 ? { synonyms: { [own]: others } } : {};
-      single.push({ name: own, attributes: [own], templates: attribute.templates, ...words });
+      const words = others.length > 0 ? { [own]: others } : undefined;
+      single.push({ name: own, attributes: [own], templates: attribute.templates, synonyms: words });
     }
   }
   for (const [key, words] of Object.entries(synonyms)) {
     if (!shared.includes(key) || !isTexts(words))
       fail(`the synonyms of "${key}" are not a list of words for an attribute`);
   }
-  const others = Object.keys(synonyms).length > 0 ? { synonyms } : {};
-  return shared.length > 0 ? [{ name, attributes: shared, templates, ...others }, ...single] : single;
+  const words = Object.keys(synonyms).length > 0 ? synonyms : undefined;
+  return shared.length > 0 ? [{ name, attributes: shared, templates, synonyms: words }, ...single] : single;
 }
 
 function choiceOf(value: unknown): UncertainChoice {

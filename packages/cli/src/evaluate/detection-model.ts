@@ -46,7 +46,11 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
     const categories = truth.categories.map(({ id }) => id);
     const rowOf = new Map(images.map(({ row, frame }) => [frame, row]));
     const detections = scoredDetections({
-      ...{ frames, boxesOf: proposals.boxesOf, cosines, categories, ...flags },
+      frames,
+      boxesOf: proposals.boxesOf,
+      cosines,
+      categories,
+      ...flags,
       maskOf: flags.iouType === "segm" ? (frame, box) => segmentation(rowOf.get(frame)!, box) : undefined,
     });
     const rows = images.map(({ row }) => row);

@@ -111,8 +111,11 @@ export function barChart(description: string, rows: readonly BarRow[]): string {
     x: { domain: [0, 100], label: null, ticks: [0, 25, 50, 75, 100], grid: true, tickFormat: (d: number) => `${d} %` },
     y: { axis: null, padding: 0.12, domain: Array.from({ length: perRow }, (_, i) => i) },
     fy: {
-      ...{ label: null, domain: rows.map(({ label }) => label), tickFormat: shortened },
-      ...{ padding: perRow > 1 ? 0.16 : 0.06, axis: "left" },
+      label: null,
+      domain: rows.map(({ label }) => label),
+      tickFormat: shortened,
+      padding: perRow > 1 ? 0.16 : 0.06,
+      axis: "left",
     },
     marks: [
       Plot.barX(bars, { ...barX, fill: (bar: { color: string }) => bar.color, rx: 1.5 }),

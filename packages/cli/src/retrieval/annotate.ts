@@ -51,7 +51,10 @@ export async function openAnnotating(options: AnnotateOptions): Promise<Annotati
 async function annotatingByStage1(options: AnnotateOptions): Promise<Annotating> {
   const { dataset, rows, sources, attributes, scores } = await scoreByStage1(options);
   return {
-    ...{ dataset, rows, attributes, unusedMasks: 0 },
+    dataset,
+    rows,
+    attributes,
+    unusedMasks: 0,
     async *regions() {
       let at = 0;
       for (const row of rows) {
@@ -70,7 +73,11 @@ async function annotatingByStage2(options: AnnotateOptions): Promise<Annotating>
   const { dataset, model, index, unusedMasks, sources } = await openRetrieval(options);
   const attributes = attributeNames(dataset.vocabulary);
   return {
-    ...{ dataset, rows: index.rows, attributes, unusedMasks, dispose: () => model.dispose() },
+    dataset,
+    rows: index.rows,
+    attributes,
+    unusedMasks,
+    dispose: () => model.dispose(),
     async *regions() {
       const embeddings = await vocabularyEmbeddings(model, dataset.vocabulary);
       const dimension = embeddings.length / attributes.length;

@@ -31,7 +31,11 @@ const formats: Readonly<Record<string, Format>> = {
  */
 async function* coco({ rows, attributes, regions }: Annotating): AsyncGenerator<string> {
   const images = rows.map(({ imageId: id, imageFilepath: file_name, imageSize: [height, width], text: caption }) => ({
-    ...{ id, file_name, width, height, caption },
+    id,
+    file_name,
+    width,
+    height,
+    caption,
   }));
   const byId = new Map(rows.map((row) => [row.imageId, row]));
   const categories = attributes.map((name, i) => ({ id: i + 1, name }));
@@ -46,8 +50,13 @@ async function* coco({ rows, attributes, regions }: Annotating): AsyncGenerator<
     const counts = masks?.[region.region] ?? undefined;
     const mask = counts === undefined ? undefined : parseRleString(counts, { height: size[0], width: size[1] });
     yield `${id === 0 ? "" : ",\n"}${JSON.stringify({
-      ...{ id: ++id, image_id: region.image_id, category_id: attributes.indexOf(first.name) + 1 },
-      ...{ bbox: [x0, y0, width, height], area: mask ? rleArea(mask) : width * height, iscrowd: 0, score: first.score },
+      id: ++id,
+      image_id: region.image_id,
+      category_id: attributes.indexOf(first.name) + 1,
+      bbox: [x0, y0, width, height],
+      area: mask ? rleArea(mask) : width * height,
+      iscrowd: 0,
+      score: first.score,
       segmentation: counts === undefined ? undefined : { size, counts },
       attributes: region.attributes.map(({ name }) => name),
     })}`;

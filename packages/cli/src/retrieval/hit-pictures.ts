@@ -92,7 +92,10 @@ function sampleOf({ image, title, hits }: Answer): RenderableSample {
   const { picture, factor } = shrunk(image, side);
   const { width, height, data } = picture;
   return {
-    ...{ width, height, image: data, text: title },
+    width,
+    height,
+    image: data,
+    text: title,
     regions: hits.map(({ rank, score, box }) => ({
       box: box.map((edge) => edge / factor) as unknown as Box,
       label: String(rank),

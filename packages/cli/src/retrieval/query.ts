@@ -216,14 +216,12 @@ async function answers(
   return {
     hits: ranked.map((hit, i) => ({
       ...asHit(hit, i),
-      ...sourceOf(sources.get(hit.row.imageId)),
+      source: sources.get(hit.row.imageId),
       text: hit.row.text,
     })),
     pictures: await Promise.all(ranked.map(({ row }) => dataset.readImage(row))),
   };
 }
-
-const sourceOf = (source: string | undefined) => (source === undefined ? {} : { source });
 
 /**
  * Words of a question that no text has. A text side of hashed words learns nothing about a word that it has not read,

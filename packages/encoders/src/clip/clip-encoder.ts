@@ -31,7 +31,7 @@ export class ClipModel {
     this.config = config;
     this.visual = visual;
     this.#textTower = text;
-    this.#tokenizer = new ClipTokenizer(config.text ? { contextLength: config.text.contextLength } : {});
+    this.#tokenizer = new ClipTokenizer({ contextLength: config.text?.contextLength });
   }
 
   /** @throws VillaError `Mismatch` when the checkpoint holds only a vision tower */

@@ -81,13 +81,12 @@ export class TrainingLayers implements VisionLayers {
 
   normOnly(input: tf.Tensor4D, { norm, relu = false, residual }: ConvNorm): tf.Tensor4D {
     const part = <T extends tf.Tensor>(name: string) => this.parameter(`${norm}.${name}`) as T;
-    const statistics = this.#updateStatistics
-      ? { runningMean: part<tf.Variable>("running_mean"), runningVar: part<tf.Variable>("running_var") }
-      : {};
+    const statistic = (name: string) => (this.#updateStatistics ? part<tf.Variable>(name) : undefined);
     const normalised = batchNormTrain(input, {
       gamma: part("weight"),
       beta: part("bias"),
-      ...statistics,
+      runningMean: statistic("running_mean"),
+      runningVar: statistic("running_var"),
       momentum,
       eps: epsilon,
       relu: relu && !residual,

@@ -47,7 +47,7 @@ export function checkClipStateDict(
 
   const named = canonicalNames(stateDict);
   requireClip(named, stateDict);
-  const config = readClipConfig(named, textHeads === undefined ? {} : { textHeads });
+  const config = readClipConfig(named, { textHeads });
   const expected = visionParameterShapes(config.vision);
   if (config.text) for (const [name, shape] of textParameterShapes(config.text)) expected.set(name, shape);
 

@@ -61,7 +61,7 @@ export function huggingFaceVision(config: VitConfig, weights: StateDict): Huggin
     }
     case "dinov2": {
       const kind = registers > 0 ? "dinov2_with_registers" : "dinov2";
-      const own = { mlp_ratio: hidden / width, ...(registers > 0 && { num_register_tokens: registers }) };
+      const own = { mlp_ratio: hidden / width, num_register_tokens: registers > 0 ? registers : undefined };
       // What stands for hidden patches in DINOv2's own training; the class has it, and nothing here uses it.
       const mask: TensorData = { dtype: "float32", shape: [1, width], data: new Float32Array(width) };
       return {
@@ -157,8 +157,8 @@ export function preprocessorConfig({ whole, resample }: PictureInput, kind: Hugg
     do_resize: true,
     size: typeof resize === "number" ? { shortest_edge: resize } : pair(resize),
     resample: resample === "bilinear" ? 2 : 3,
-    ...(kind !== "siglip" && { do_center_crop: crop !== undefined }),
-    ...(crop && { crop_size: pair(crop) }),
+    do_center_crop: kind === "siglip" ? undefined : crop !== undefined,
+    crop_size: crop && pair(crop),
     do_rescale: true,
     rescale_factor: 1 / 255,
     do_normalize: true,

@@ -230,11 +230,12 @@ class ModelDownload {
     const { signal, idleTimeout = 30_000 } = this.#options;
     const timeout = AbortSignal.timeout(idleTimeout);
     try {
+      const plain = { "accept-encoding": "identity" };
       const isOwn = new URL(url).host === new URL(this.#endpoint).host;
       return await fetch(url, {
         method: "HEAD",
         redirect: "manual",
-        headers: { "accept-encoding": "identity", ...(isOwn ? this.#headers : {}) },
+        headers: isOwn ? { ...plain, ...this.#headers } : plain,
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
     } catch (error) {

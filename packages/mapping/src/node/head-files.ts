@@ -94,7 +94,7 @@ export async function loadHeadState(folder: string, head: number): Promise<HeadS
       weights,
       mean,
       meanSquare,
-      ...(progress.best && best ? { best: { ...progress.best, weights: best } } : { best: undefined }),
+      best: progress.best && best ? { ...progress.best, weights: best } : undefined,
     } as HeadState;
   });
 }

@@ -70,7 +70,10 @@ export async function initialModel(config: Stage2Config, hub: OpenModelOptions =
   }
   const path = model.encoder ?? resolveWeights(model.weights!, config.dataDir);
   const { image, text, textSide } = await openEncoder(path, {
-    ...{ trainable: true, textEncoder, seed, regions: model.regions },
+    trainable: true,
+    textEncoder,
+    seed,
+    regions: model.regions,
     ...hub,
   });
   if (text) return trainable(image, text, textSide);

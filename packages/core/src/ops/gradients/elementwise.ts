@@ -5,11 +5,12 @@ import { type Attributes, unbroadcast } from "./shared.ts";
 type UnaryDerivative = (dy: tf.Tensor, saved: tf.Tensor, attributes: Attributes) => tf.Tensor;
 
 function unary(kernelName: string, keep: "input" | "output", derivative: UnaryDerivative): tf.GradConfig {
-  return {
-    kernelName,
-    ...(keep === "input" ? { inputsToSave: ["x"] } : { outputsToSave: [true] }),
-    gradFunc: (dy, saved, attrs) => ({ x: () => derivative(dy as tf.Tensor, saved[0]!, attrs as Attributes) }),
-  };
+  const gradFunc: tf.GradFunc = (dy, saved, attrs) => ({
+    x: () => derivative(dy as tf.Tensor, saved[0]!, attrs as Attributes),
+  });
+  return keep === "input"
+    ? { kernelName, inputsToSave: ["x"], gradFunc }
+    : { kernelName, outputsToSave: [true], gradFunc };
 }
 
 /** Kernels whose result is locally constant. */

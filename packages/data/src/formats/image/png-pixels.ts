@@ -38,7 +38,10 @@ export function pngPasses({ width, height, interlaced }: PngHeader): PngPass[] {
   if (!interlaced) return [{ x0: 0, y0: 0, dx: 1, dy: 1, width, height }];
   return adam7
     .map(([x0, y0, dx, dy]) => ({
-      ...{ x0, y0, dx, dy },
+      x0,
+      y0,
+      dx,
+      dy,
       width: Math.ceil((width - x0) / dx),
       height: Math.ceil((height - y0) / dy),
     }))

@@ -72,7 +72,12 @@ export function readFrame(body: Uint8Array, progressive: boolean, allowance: All
     allowance.take(progressive ? 3 * size : size, "The image");
     const [ownWidth, ownHeight] = [Math.ceil((width * h) / maxH), Math.ceil((height * v) / maxV)];
     return {
-      ...{ id, h, v, quantization, blocksWide, blocksHigh },
+      id,
+      h,
+      v,
+      quantization,
+      blocksWide,
+      blocksHigh,
       width: ownWidth,
       height: ownHeight,
       ownWide: Math.ceil(ownWidth / 8),
