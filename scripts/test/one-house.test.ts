@@ -44,7 +44,7 @@ test("a folder has at least three files or folders", () => {
   const folders = (folder: string): string[] => {
     const entries = readdirSync(folder, { withFileTypes: true });
     const inner = entries.filter((entry) => entry.isDirectory()).flatMap(({ name }) => folders(join(folder, name)));
-    return entries.length < 3 ? [relative(root, folder), ...inner] : inner;
+    return entries.length > 0 && entries.length < 3 ? [relative(root, folder), ...inner] : inner;
   };
   const small = sources.flatMap((source) =>
     readdirSync(source, { withFileTypes: true })

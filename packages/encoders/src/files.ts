@@ -61,7 +61,7 @@ export function memoryWeights(tensors: ReadonlyMap<string, TensorData>): WeightS
   };
 }
 
-/** Files of which only weights are there, such as a checkpoint. */
+/** Weights without the other files of a folder, such as a checkpoint. */
 export function weightsAlone(label: string, weights: WeightSource): EncoderFiles {
   checkArgument("label", label, "text");
   checkArgument("weights", weights, { tensors: "Map", read: "function", all: "function" });

@@ -83,7 +83,7 @@ interface Batch {
   readonly images: readonly RgbImage[];
   readonly boxes: readonly (readonly Box[])[];
   readonly masks: ImageMasks | undefined;
-  /** Which of them. */
+  /** Indices of the images in this batch. */
   readonly batch: readonly number[];
   readonly result: Rows;
   readonly regionsPerBatch: number;
@@ -257,7 +257,7 @@ function sameSizeBatches(
   return batches;
 }
 
-/** What becomes of images that are not needed any more. */
+/** Does some work on images and frees them. */
 async function used<T>(images: tf.Tensor4D, work: (images: tf.Tensor4D) => T | Promise<T>): Promise<T> {
   try {
     return await work(images);
@@ -266,7 +266,7 @@ async function used<T>(images: tf.Tensor4D, work: (images: tf.Tensor4D) => T | P
   }
 }
 
-/** The values of a tensor that is not needed any more. */
+/** Reads the values of a tensor and frees it. */
 async function take(tensor: tf.Tensor): Promise<Float32Array> {
   const values = (await tensor.data()) as Float32Array;
   const copy = values.slice(); // a backend may hand out its own memory

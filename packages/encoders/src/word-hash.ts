@@ -16,7 +16,7 @@ export const hashedTextFamily: TextFamily = {
   },
 };
 
-/** Words of every sentence would drown the others. */
+/** Function words stand in nearly every sentence and would drown the others. */
 const functionWordWeight = 0.2;
 
 /**

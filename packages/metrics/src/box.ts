@@ -14,7 +14,7 @@ export function boxIou(a: Box, b: Box): number {
   return overlapOf(a, b);
 }
 
-/** {@link boxIou} of boxes that are known to be some, for inner loops. */
+/** {@link boxIou} of boxes that have been checked, for inner loops. */
 export function overlapOf(a: Box, b: Box): number {
   const common = boxArea([Math.max(a[0], b[0]), Math.max(a[1], b[1]), Math.min(a[2], b[2]), Math.min(a[3], b[3])]);
   return common === 0 ? 0 : common / (boxArea(a) + boxArea(b) - common);

@@ -8,7 +8,10 @@ import type { ImagePairs } from "./pairs.ts";
 export interface ImageGroup {
   /** [B, height, width, 3] float32 in 0 … 1 */
   readonly images: tf.Tensor4D;
-  /** With `masks`, if only nulls, regions are means over masks or boxes; without, RoIAlign cuts their boxes. */
+  /**
+   * Where `masks` is there, even if all of it is null, regions are means over masks or boxes; else RoIAlign cuts their
+   * boxes.
+   */
   readonly regions: Regions;
 }
 

@@ -23,7 +23,7 @@ const layers = v.pipe(
   ),
 ) as unknown as v.GenericSchema<string | readonly [number, number, number, number], [number, number, number, number]>;
 
-/** At most this much of something, less than half so that something remains. */
+/** A share from 0 to below one half, so that something remains of a side that loses it at both ends. */
 const share = v.pipe(
   v.number(),
   v.check((value) => value >= 0 && value < 0.5, "expected a share from 0 to below 0.5, such as 0.15"),

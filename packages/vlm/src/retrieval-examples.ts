@@ -3,7 +3,7 @@ import type { RetrievalInput } from "@villa/metrics";
 
 /** One place in a ranking. */
 export interface Ranked {
-  /** Row of the region, or of the attribute. */
+  /** Row of the region or of the attribute among the embeddings. */
   readonly index: number;
   /** Cosine. */
   readonly score: number;

@@ -48,7 +48,7 @@ export interface TrainContrastiveOptions {
   readonly microBatch?: number | undefined;
   /** Steps between two validations; null: as many as one pass over the images makes. */
   readonly stepsPerEpoch?: number | null | undefined;
-  /** At most. */
+  /** Passes over the training images, at most. */
   readonly epochs?: number | undefined;
   /** How training pictures vary, drawn from `seed`. Default: not at all. */
   readonly augment?: AugmentOptions | undefined;
@@ -62,7 +62,7 @@ export interface TrainContrastiveOptions {
   readonly bias?: number | undefined;
   /** Epochs without a better validation loss after which training stops. */
   readonly patience?: number | undefined;
-  /** Order of the images. */
+  /** Decides the order of the images and how they vary. */
   readonly seed?: number | undefined;
   /** Keeps the weights: `folderCheckpoints` of `@villa/core/node`, or your own. */
   readonly checkpoints?: CheckpointStore | undefined;

@@ -17,8 +17,8 @@ export interface BackendCandidate {
   /** Makes it the current TF.js backend. */
   activate(): Promise<void>;
   /**
-   * Asked after `activate`: resolves with the reason when the device goes away, as after a driver's reset. Absent where it
-   * cannot.
+   * Asked after `activate`: resolves with the reason when the device goes away, as after a driver's reset. Absent where
+   * the device cannot go away.
    */
   lost?(): Promise<string>;
   /** Releases what would keep the process alive or memory occupied. */
@@ -118,7 +118,7 @@ async function firstAvailable(candidates: readonly BackendCandidate[]): Promise<
   throw new VillaError("BackendUnavailable", `No backend can run here. ${reasons.join(" ")}`);
 }
 
-/** The active backend, or why it is not one. */
+/** The active backend, or the reason why it cannot run. */
 async function attempt(candidate: BackendCandidate, forced: boolean): Promise<ActiveBackend | string> {
   const probe = await safeProbe(candidate, forced);
   if (!probe.available) return probe.reason;

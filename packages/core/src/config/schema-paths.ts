@@ -4,11 +4,11 @@ import * as v from "valibot";
 interface SchemaLike {
   readonly type: string;
   readonly entries?: Readonly<Record<string, SchemaLike>> | undefined;
-  /** Of optional, nullable and the like. */
+  /** Of `optional`, `nullable` and the like: the schema that they wrap. */
   readonly wrapped?: SchemaLike | undefined;
-  /** Of optional: what a missing value becomes. */
+  /** Of `optional`: what a missing value becomes. */
   readonly default?: unknown;
-  /** Of a pipe: the first one describes the input. */
+  /** Of `pipe`: its steps, of which the first one describes the input. */
   readonly pipe?: readonly SchemaLike[] | undefined;
 }
 
@@ -19,13 +19,13 @@ export interface SchemaPath {
   /** The valibot type at that place: "number", "string", "object"… */
   readonly type: string;
   readonly isGroup: boolean;
-  /** Null is a value of its own here. */
+  /** Whether null is an allowed value. */
   readonly isNullable: boolean;
-  /** What it is without being given; undefined for a key that has to be given. */
+  /** The default; undefined for a key that has to be given. */
   readonly fallback: unknown;
   /** What the schema says about it. */
   readonly help: string;
-  /** Another name without a group, where the schema gives one. */
+  /** A shorter name that needs no group, where the schema gives one. */
   readonly shortName: string | undefined;
 }
 

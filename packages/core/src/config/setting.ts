@@ -1,7 +1,7 @@
 import { checkArgument } from "@villa/data";
 import * as v from "valibot";
 
-/** A schema that a missing value passes too, as its default. */
+/** A schema that turns a missing value into its default. */
 export type Setting<Input, Output> = v.OptionalSchema<v.GenericSchema<Input, Output>, NonNullable<Input> | Input>;
 
 /**

@@ -75,7 +75,7 @@ function checkPairs({ norm1, attention, out, norm2, fc1, fc2, scales }: Transfor
   throw new VillaError("InvalidArgument", "A block's weights come in pairs; its attention has one pair or three.");
 }
 
-/** In one kernel, whose gradient nobody has written. */
+/** Runs the block as one kernel, which has no gradient. */
 function whole(x: tf.Tensor2D, weights: TransformerBlockWeights, options: TransformerBlockOptions) {
   if (tf.engine().state.gradientDepth > 0) return undefined;
   const { norm1, attention, out, norm2, fc1, fc2, scales } = weights;

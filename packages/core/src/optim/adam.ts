@@ -161,7 +161,7 @@ export class Adam extends AdamFamily {
 /** Adam with decoupled decay (0.01 by default), equal to `torch.optim.AdamW`: Stage 1's optimiser. */
 export class AdamW extends AdamFamily {
   constructor(options: AdamOptions) {
-    // What is no object is refused by the family.
+    // Options that are not an object are refused by the parent class.
     super({ ...options, weightDecay: options?.weightDecay ?? adamDefaults.decoupledWeightDecay }, true);
   }
 }

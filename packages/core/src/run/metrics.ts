@@ -10,7 +10,7 @@ export interface MetricsRecord {
   readonly validationLoss?: number | undefined;
   /** Of the next step: the schedule has taken the epoch into account. */
   readonly learningRate: number;
-  /** Whether the epoch is the best so far, where one epoch is best for the whole model. */
+  /** Whether this is the best epoch so far. Absent in Stage 1, where each head has a best epoch of its own. */
   readonly improved?: boolean | undefined;
   /** Examples a second at the end of the epoch. */
   readonly rate?: number | undefined;

@@ -39,7 +39,9 @@ function evaluated(
   return mapValues(results, (result) => () => result);
 }
 
-/** A gradient may be passed on as it came; the received one will be disposed, so the passed one must be its own. */
+/**
+ * A gradient function may return the very tensor that it received, which is going to be disposed: a copy is passed on.
+ */
 function unshared(result: tf.Tensor, received: readonly (tf.Tensor | null)[]): tf.Tensor {
   return received.includes(result) ? tf.clone(result) : result;
 }

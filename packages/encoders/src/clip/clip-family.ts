@@ -45,7 +45,7 @@ function tensorsOf(files: EncoderFiles) {
   return weightsOf(files).all();
 }
 
-/** The image tower's alone: those of RN50's text transformer beside it are more than half of the file. */
+/** The image tower's tensors alone: RN50's text transformer makes up more than half of the file. */
 async function imageTensorsOf(files: EncoderFiles): Promise<Map<string, TensorData>> {
   const weights = weightsOf(files);
   const tensors = new Map<string, TensorData>();

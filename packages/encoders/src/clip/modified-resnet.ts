@@ -180,7 +180,7 @@ export class ModifiedResNet implements ImageTower {
 
   /**
    * Frees the folded weights of inference; they are made again when needed. Call it after changing weights in place.
-   * Assigning to a variable, or a forward pass in training, is noticed without.
+   * After assigning to a variable or a forward pass in training this is not needed.
    */
   refresh(): void {
     if (this.#frozen) return;
@@ -233,7 +233,7 @@ export class ModifiedResNet implements ImageTower {
   }
 }
 
-/** Below it nothing of an image is left on the map that regions are cut from. */
+/** Side in pixels; of a smaller image nothing is left on the map that regions are cut from. */
 export const smallestImage = 16;
 
 /** Mean and deviation of CLIP's training images. */

@@ -66,7 +66,7 @@ export function checkClipStateDict(
   return { config, tensors };
 }
 
-/** First parts of the names of CLIP's own tensors: nothing is taken away from there on. */
+/** First parts of the names of CLIP's own tensors: prefixes end before them. */
 const ownParts = new Set([
   ...["visual", "text", "transformer", "token_embedding", "ln_final", "positional_embedding", "text_projection"],
   ...["conv1", "conv2", "conv3", "bn1", "bn2", "bn3", "layer1", "layer2", "layer3", "layer4", "attnpool"],

@@ -12,7 +12,7 @@ import { huggingFaceVision, preprocessorConfig, type StateDict } from "./vision.
 /** The towers that {@link huggingFaceModel} lays out. */
 export interface HuggingFaceSource {
   readonly image: { readonly config: VitConfig; readonly weights: StateDict };
-  /** Left out where it has no class of the image tower's kind. */
+  /** Left out of the folder where `transformers` has no class for it beside such an image tower. */
   readonly text?: (TowerDescription & { readonly weights: StateDict }) | undefined;
   /** Natural logarithm of what cosines are multiplied with: log 1/τ. */
   readonly logitScale: number;

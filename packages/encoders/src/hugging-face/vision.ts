@@ -62,7 +62,7 @@ export function huggingFaceVision(config: VitConfig, weights: StateDict): Huggin
     case "dinov2": {
       const kind = registers > 0 ? "dinov2_with_registers" : "dinov2";
       const own = { mlp_ratio: hidden / width, num_register_tokens: registers > 0 ? registers : undefined };
-      // What stands for hidden patches in DINOv2's own training; the class has it, and nothing here uses it.
+      // The mask token of DINOv2's own training: the class in `transformers` has it, nothing here uses it.
       const mask: TensorData = { dtype: "float32", shape: [1, width], data: new Float32Array(width) };
       return {
         kind,

@@ -56,7 +56,7 @@ const weightFiles = [
 ];
 /** What models converted for transformers.js have instead. */
 const onnxFiles = ["onnx/vision_model.onnx", "onnx/text_model.onnx"];
-/** The whole of models with one side; of others it is both sides once more. */
+/** Holds the whole of a model with one side; of a model with two it repeats what their own files hold. */
 const wholeOnnxFile = "onnx/model.onnx";
 
 export const downloadRule: ArgumentRule = {
@@ -190,7 +190,7 @@ class ModelDownload {
   async #setCommit(commit: string | undefined): Promise<void> {
     if (this.#isFresh) return;
     this.#isFresh = true;
-    // A mirror that names no commit is taken at its word: the revision itself is the snapshot's name.
+    // A mirror may name no commit: the revision itself then is the snapshot's name.
     this.#commit = commit ?? this.#commit ?? this.#reference.revision.replaceAll("/", "--");
     await this.#cache.noteCommit(this.#commit);
   }

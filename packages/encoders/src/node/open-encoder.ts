@@ -166,7 +166,7 @@ export function requireEncoder(which: string): void {
 
   const names = ["clip-rn50", ...Object.keys(imageTowers).filter((name) => imageNeedsNoFiles.has(name))];
   if (names.includes(which) || which.startsWith("hf:") || existsSync(which)) return;
-  // A path is right as a word, but nothing lies there.
+  // It is written like a path, but nothing lies there.
   if (/[\\/]|\.\w+$/.test(which)) {
     throw new VillaError("NotFound", `There is no encoder at ${which}: no such file or folder.`);
   }
@@ -260,8 +260,8 @@ export function modelDescription(model: unknown, path: string): ModelDescription
 }
 
 /**
- * sha256 of the weights that {@link openEncoder} would open: of a file its own, of a folder, a model on the hub or ONNX
- * models that of the files of weights in order.
+ * sha256 of the weights that {@link openEncoder} would open. Where these are several files (shards, ONNX models), it is
+ * the sha256 of their hashes in order.
  *
  * @throws VillaError `NotFound`, `Unsupported` when there are none; as {@link openEncoderFiles}
  */
@@ -277,7 +277,7 @@ export async function hashEncoder(which: string, hub: DownloadModelOptions = {})
   );
 }
 
-/** sha256 of the weights; of shards and of ONNX models, that of their own in order. */
+/** sha256 of the weights; of several shards or ONNX models, the sha256 of their hashes in order. */
 async function hashOfWeights(path: string, files: EncoderFiles): Promise<string | undefined> {
   const isFile = existsSync(path) && !statSync(path).isDirectory() && !files.onnx;
   const file = isFile ? path : weightFiles.map((name) => files.path(name)).find((found) => found !== undefined);

@@ -12,7 +12,7 @@ const elementCodes: Readonly<Record<ElementType, number>> = { float32: 1, int64:
  */
 export type OnnxPrecision = "float32" | "float16" | "int8";
 
-/** ONNX files are protocol buffers, of which no reader takes more. */
+/** In bytes. ONNX files are protocol buffers, whose readers refuse larger ones. */
 const largestFile = 2 ** 31 - 1;
 
 /** Builds an ONNX graph node by node. Numbers are fields of `onnx.proto`. */

@@ -56,7 +56,7 @@ export const onnxImageFamily: ImageFamily = {
   },
 };
 
-/** A folder with one model says by its other files whether that sees images. */
+/** Where a folder has a single model, its other files tell whether that takes images. */
 async function findImageModel(files: EncoderFiles): Promise<string | undefined> {
   const names = files.onnx?.names ?? [];
   const vision = findOnnxFile(names, "vision_model");

@@ -69,7 +69,7 @@ export const onnxTextFamily: TextFamily = {
   },
 };
 
-/** A folder with one model says by its other files whether that reads texts. */
+/** Where a folder has a single model, its other files tell whether that takes texts. */
 async function findTextModel(files: EncoderFiles): Promise<string | undefined> {
   const names = files.onnx?.names ?? [];
   const text = findOnnxFile(names, "text_model");

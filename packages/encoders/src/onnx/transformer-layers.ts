@@ -119,8 +119,8 @@ export class TransformerLayers {
   /**
    * Multi-head attention.
    *
-   * @param asking what asks, [batch, queries, width]
-   * @param asked what is looked at, [batch, keys, width]
+   * @param asking what queries are made from, [batch, queries, width]
+   * @param asked what keys and values are made from, [batch, keys, width]
    * @param mask added to the scores [batch, heads, queries, keys]
    */
   attention(

@@ -208,7 +208,7 @@ function afterAttention(
   return graph.node("Add", [attended, scaled(deep, names.scales?.[1])]);
 }
 
-/** SigLIP's attention pool: a learned question to all tokens. [batch, width] */
+/** SigLIP's attention pool: one learned query over all tokens. [batch, width] */
 function pool(layers: TransformerLayers, config: VitConfig, x: string, name: string): string {
   const { graph } = layers;
   const { width } = config;

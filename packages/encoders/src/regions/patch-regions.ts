@@ -68,7 +68,7 @@ interface Grid {
   readonly columns: number;
 }
 
-/** Adds what of each cell a rectangle covers, its corners in cells. */
+/** Adds the share of each cell that a rectangle covers; its corners are given in cells. */
 function addBox(
   shares: Float64Array,
   [x0, y0, x1, y1]: readonly [number, number, number, number],
@@ -81,7 +81,7 @@ function addBox(
   }
 }
 
-/** Adds what of each cell a mask covers. */
+/** Adds the share of each cell that a mask covers. */
 function addMask(shares: Float64Array, { rle, pixel }: RegionMask, { scale, ...grid }: Grid & { scale: number }): void {
   const [across, down] = [pixel[0] * scale, pixel[1] * scale];
   forEachRun(rle, (x, top, bottom) => {

@@ -28,7 +28,10 @@ export interface PictureInput {
     readonly resize: number | readonly [width: number, height: number];
     /** Then cut from the middle. */
     readonly crop?: readonly [width: number, height: number] | undefined;
-    /** Half a pixel beside the middle: `down` as transformers' processors round it (default), `even` as torchvision. */
+    /**
+     * How the middle is rounded when half a pixel is left over: `down` as transformers' processors round it (default),
+     * `even` as torchvision.
+     */
     readonly cropRounds?: "down" | "even" | undefined;
   };
   readonly resample: Resample;

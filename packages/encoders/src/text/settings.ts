@@ -2,7 +2,7 @@ import { VillaError } from "@villa/data";
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** An entry of anything, undefined where there is none. */
+/** A member of a value of unknown type; undefined where there is none. */
 export function nested(value: unknown, key: string): unknown {
   return typeof value === "object" && value !== null ? (value as Json)[key] : undefined;
 }

@@ -40,7 +40,7 @@ export interface TokenRows {
   readonly ids: Int32Array;
   readonly count: number;
   readonly length: number;
-  /** [count] tokens of each sequence that count. */
+  /** [count] length of each sequence without its filling. */
   readonly lengths: readonly number[];
 }
 

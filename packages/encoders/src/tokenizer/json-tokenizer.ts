@@ -57,7 +57,7 @@ function build(tokenizer: Json, config: Json): Tokenizer {
   }
 }
 
-/** What the tokenizer puts around a text, found by what it does to one. */
+/** What the tokenizer puts around a text, found by encoding one. */
 function specialTokens(ids: (text: string, special: boolean) => number[]): { before: number[]; after: number[] } {
   const probe = "a";
   const content = ids(probe, false);

@@ -32,7 +32,7 @@ export function epsilonOf(epsilon: Epsilon, attribute: number): number {
   return typeof epsilon === "number" ? epsilon : epsilon[attribute]!;
 }
 
-/** @throws VillaError InvalidArgument unless every ε is a number above 0 (at 0 even the best region is left out). */
+/** @throws VillaError `InvalidArgument` unless every ε is a number above 0 (at 0 even the best region is left out). */
 export function checkEpsilon(epsilon: Epsilon, attributes: number): void {
   const values = typeof epsilon === "number" ? [epsilon] : epsilon;
   if (typeof epsilon !== "number" && epsilon.length !== attributes) {

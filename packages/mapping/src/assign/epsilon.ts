@@ -57,7 +57,7 @@ export function countAtEpsilon(split: ScoredSplit, epsilon: Epsilon): MappingCou
  * The ε with the best F1 over all possible values: only the gaps best − score matter, so sorting them once and walking
  * along gives the exact optimum.
  *
- * @throws VillaError InvalidArgument when no region of the split has a true attribute
+ * @throws VillaError `InvalidArgument` when no region of the split has a true attribute
  */
 export function chooseEpsilon(split: ScoredSplit): EpsilonResult {
   checkArgument("split", split, { scores: ["object"], counts: "numbers", truth: "bytes" });

@@ -3,7 +3,7 @@ import { regionOffsets } from "../data/batches.ts";
 import type { AttributeScores } from "../model/scores.ts";
 import { forEachImage, largest } from "./assign.ts";
 
-/** Further below the image's best score than any ε reaches. */
+/** Farther below the image's best score than any ε can reach. */
 const outOfReach = 4;
 
 /**
@@ -16,7 +16,7 @@ const outOfReach = 4;
  *
  * @param counts [N] regions of each image
  * @param groups attribute indices that exclude each other
- * @throws VillaError InvalidArgument when an attribute is in two groups or unknown
+ * @throws VillaError `InvalidArgument` when an attribute is in two groups or unknown
  */
 export function excludeWithinGroups(
   scores: readonly AttributeScores[],

@@ -8,7 +8,7 @@ export interface SplitData {
   readonly annotations: readonly ImageAnnotation[];
   /** [R, A] true attributes of each region, where the annotations tell them. */
   readonly truth?: Uint8Array | undefined;
-  /** Columns of `truth` that say nothing, since it does not cover their attributes. */
+  /** Columns of `truth` without meaning: attributes that it does not cover. */
   readonly withoutTruth?: readonly number[] | undefined;
 }
 
@@ -25,7 +25,7 @@ export function buildSplit(options: {
   readonly attributes: readonly string[];
   readonly dimension: number;
   readonly regions: (imageId: number) => Float32Array | undefined;
-  /** Makes no example of images whose text speaks of an attribute as uncertain alone. Default false. */
+  /** Where a text mentions an attribute only as uncertain, the image is no example for it. Default false. */
   readonly omitUncertain?: boolean | undefined;
   /** Attributes that the annotations' truth does not cover: a vocabulary's `withoutTruth`. Default: none. */
   readonly withoutTruth?: readonly string[] | undefined;

@@ -2,7 +2,7 @@ import { EarlyStopping } from "@villa/core";
 import type { MappingCounts } from "@villa/metrics";
 import { type HeadWeights, initialHead } from "./heads.ts";
 
-/** How one head does on the validation split. */
+/** How good one head is on the validation split. */
 export interface HeadValidation {
   /** Its share of the loss, mean over the batches. */
   readonly loss: number;

@@ -8,7 +8,7 @@ export interface MappingModel extends HeadSource {
   readonly heads: readonly HeadWeights[];
 }
 
-/** @throws VillaError Mismatch when the number of heads does not fit the attributes */
+/** @throws VillaError `Mismatch` when the number of heads does not fit the attributes */
 export function makeModel(
   options: HeadsOptions & { readonly attributes: readonly string[] },
   heads: readonly HeadWeights[],

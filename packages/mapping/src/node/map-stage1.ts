@@ -89,7 +89,7 @@ async function scoreSplitData(
   return { ...split, scores: excludeWithinGroups(scores, split.data.counts, options.exclusive) };
 }
 
-/** The attributes of the vocabulary's groups that `mapping.exclusive` names. @throws VillaError InvalidArgument */
+/** The attributes of the vocabulary's groups that `mapping.exclusive` names. @throws VillaError `InvalidArgument` */
 function exclusiveGroups(
   choice: Stage1Config["mapping"]["exclusive"],
   { groups }: AttributeVocabulary,

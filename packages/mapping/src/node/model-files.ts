@@ -71,7 +71,7 @@ export async function openMappingModel(
 async function openFolder(path: string, options: Parameters<typeof openMappingModel>[1]): Promise<HeadSource> {
   const folder = existsSync(join(path, "heads")) ? join(path, "heads") : path;
   const { attributes, dimension, which = "best" } = options;
-  // The run knows its own form better than the configuration of whoever opens it.
+  // The form that the run left beside its heads goes before the form that the caller gives.
   const form = (await readRunForm(folder)) ?? { oneProj: false, adapter: options.adapter };
   for (let head = 0; head < headCount(form.oneProj, attributes.length); head++) {
     if (existsSync(headFile(folder, head))) continue;

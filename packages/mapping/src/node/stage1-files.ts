@@ -107,7 +107,7 @@ async function readRunFile(heads: string): Promise<Fingerprint | undefined> {
  * the result is exactly that of one run.
  *
  * @param sources run folders (`<checkpoint_dir>/<task_name>`)
- * @throws VillaError Mismatch when the shards were trained with different settings or data
+ * @throws VillaError `Mismatch` when the shards were trained with different settings or data
  */
 export async function mergeShards(sources: readonly string[], target: string): Promise<{ heads: number }> {
   checkArgument("sources", sources, ["text"]);

@@ -65,7 +65,7 @@ export class EpochLog {
     this.#write(summarizeHistory([...this.#heads.values()]));
   }
 
-  /** Everything, once no head goes on: those that stopped early count with their last values. */
+  /** All epochs, once no head goes on: heads that stopped early count with their last values. */
   finish(): EpochSummary[] {
     const all = finishedHistory(this.#heads);
     this.#write(all);

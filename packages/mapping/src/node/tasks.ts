@@ -30,7 +30,7 @@ export const trainGroupWithFiles: TrainGroup = (task, { post, signal }) => {
   const load = async (head: number): Promise<HeadState> => {
     const saved = await loadHeadState(checkpoints, head);
     const state = saved ?? newHeadState(head, dimension, train.seed);
-    // An untrained model is a model too; with at least one epoch, the first save comes after it.
+    // With no epoch to train, the new heads are the model; otherwise the first save comes after the first epoch.
     if (!saved && train.epochs === 0) await save(state);
     return state;
   };

@@ -26,7 +26,7 @@ import {
 import { EpochLog } from "./stage1-log.ts";
 import { mappingTasks, trainGroupWithFiles } from "./tasks.ts";
 
-/** How a run of Stage 1 goes about it. */
+/** How a run of Stage 1 is carried out. */
 export interface Stage1RunOptions {
   /** Workers to spread the heads over, e.g. `createTaskPool()` of @villa/backend-node. Default: this thread. */
   readonly pool?: TaskPool | undefined;
@@ -146,7 +146,9 @@ async function requireTrained(folder: string, total: number, config: Stage1Confi
   requireParts(folder, missing, total, (head, count) => shardOwning(head, total, count));
 }
 
-/** Heads whose last epoch was to be their last have no optimiser's state. @throws VillaError `Mismatch` before any work */
+/**
+ * Heads that were trained to the end have no optimiser's state any more. @throws VillaError `Mismatch` before any work
+ */
 async function requireTrainable(folder: string, heads: readonly number[], config: Stage1Config): Promise<void> {
   const {
     epochs,

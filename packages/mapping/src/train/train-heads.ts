@@ -256,7 +256,7 @@ class StackRun {
       losses: [...head.losses, loss],
       validation: judged ? [...head.validation, judged] : head.validation,
     });
-    // A stopped head that a stack drags along must end up as if it had been trained alone.
+    // A head that has stopped stays in its stack; it must end up as if it had been trained alone.
     if (!earlyStopping || !stopping || !judged || stopping.stopped) return;
     const score = validationScore(judged, earlyStopping);
     if (stopping.step(score, head.epoch)) {

@@ -19,13 +19,13 @@ export interface BootstrapOptions extends ResamplingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A number and where it would mostly be on other samples of the same kind. */
+/** A number with its confidence interval. */
 export interface Interval {
   /** On all items, each once. */
   readonly value: number;
   readonly low: number;
   readonly high: number;
-  /** Resamples that had no number, and were left out. */
+  /** Resamples that gave no number and were left out. */
   readonly undefinedResamples: number;
 }
 

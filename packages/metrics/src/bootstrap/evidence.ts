@@ -44,7 +44,7 @@ export interface Evidence {
  * sorted once; a sample then costs a pass over the scores.
  *
  * @returns for a sample of items with repetitions its numbers, NaN where it has none
- * @throws VillaError `Mismatch` for columns of different lengths or an item that is none
+ * @throws VillaError `Mismatch` for columns of different lengths or an index of no item
  */
 export function sampleMeasure(evidence: Evidence): (sample: ArrayLike<number>) => SampleNumbers {
   checkArgument("evidence", evidence, { items: "count", means: "object", "rankings?": ["object"] });

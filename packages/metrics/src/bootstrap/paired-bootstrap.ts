@@ -31,8 +31,8 @@ export interface PairedDifference {
 /**
  * Paired bootstrap: both runs are measured on the same samples, so that what is hard for both cancels out.
  *
- * p = 2 min(#{d ≤ 0} + 1, #{d ≥ 0} + 1) / (resamples + 1), at most 1, with d the difference on a sample. A difference whose
- * interval at a level does not hold 0 has p below 1 less the level, up to the one that is added.
+ * p = 2 min(#{d ≤ 0} + 1, #{d ≥ 0} + 1) / (resamples + 1), at most 1, with d the difference on a sample. So a
+ * difference whose 95 % interval does not contain 0 has p below 0.05, apart from the 1 that is added to the counts.
  *
  * @returns a difference for each name that both runs have; NaN where no resample has a number of both
  * @throws VillaError `InvalidArgument`, `Mismatch` for what cannot be sampled, `Aborted`

@@ -64,7 +64,7 @@ export class CurveBuilder {
     this.#places = new Int32Array(longest);
   }
 
-  /** @param imageWeights [images] how often each image counts; once where there are none */
+  /** @param imageWeights [images] how often each image counts; default once */
   category(k: number, imageWeights?: Float64Array): CategoryCurves {
     const deepest = this.#deepestRank(k);
     for (let a = 0; a < areaRanges.length; a++) {

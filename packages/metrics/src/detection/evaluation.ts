@@ -183,7 +183,7 @@ function unjudgedAtFirst({ detections, found }: Matches, limit: number): Uint8Ar
  * How often each image is in a sample.
  *
  * @param sample places of images, ascending by id, with repetitions
- * @throws VillaError `InvalidArgument` for a place that is none
+ * @throws VillaError `InvalidArgument` for a place outside of the list of images
  */
 function imageWeights(sample: ArrayLike<number>, images: number): Float64Array {
   const weights = new Float64Array(images);

@@ -70,7 +70,7 @@ export function lvisEvaluation(options: LvisOptions): LvisEvaluation {
   const { truth, detections } = readInput(options);
   const federation = readFederation(options.truth, truth);
   const detectionOrder = judgedDetections(detections, { truth, federation, maxDetections });
-  // Whatever of one category is left of an image's detections is looked at.
+  // The limit is one for all categories of an image together: within a category there is none.
   const limits = [Number.POSITIVE_INFINITY];
   const matches = matchObjects({
     truth: { ...truth, crowd: new Uint8Array(truth.count) },

@@ -6,7 +6,7 @@ export class GroupMatcher {
   readonly #input: MatchInput;
   readonly #flags: MatchFlags;
   readonly #overlaps: OverlapRow;
-  /** Thresholds, of which one that is 1 is reached by overlaps that rounding left just below. */
+  /** The thresholds; one of 1 is lowered a little, for overlaps that rounding left just below 1. */
   readonly #thresholds: Float64Array;
   readonly #lowest: number;
   /** [close detections, objects] overlaps. */
@@ -15,7 +15,7 @@ export class GroupMatcher {
   #close = new Int32Array(16);
   /** Columns of the table: the objects that count, then the others. */
   #columns = new Int32Array(16);
-  /** By column: 1 where the object is not free any more. */
+  /** By column: 1 where the object has been taken. */
   #taken = new Uint8Array(16);
 
   constructor(input: MatchInput, flags: MatchFlags) {
@@ -81,7 +81,8 @@ export class GroupMatcher {
         if (choice < 0) continue;
         const object = truths[columns[choice]!]!;
         taken[choice] = truth.crowd[object] === 1 ? 0 : 1;
-        // The tools write the object's id where it is found and take 0 for none.
+        // pycocotools and lvis-api note the id of the object found and read 0 as "none": an object of id 0 is never
+        // found.
         if (truth.ids[object] !== 0) matched[close[d]!]! |= 1 << t;
         if (((truthUnjudged[object]! >> a) & 1) === 1) unjudged[close[d]!]! |= 1 << t;
         if (t === 0 && a === 0) found[close[d]!] = object;
@@ -103,7 +104,9 @@ export class GroupMatcher {
     return judged;
   }
 
-  /** What found nothing does not count where its own size is outside of the range, or where it is forgiven. */
+  /**
+   * A detection that found nothing does not count where its own size is outside of the range, or where it is forgiven.
+   */
   #forgive(detections: Int32Array): void {
     const { forgiven } = this.#input;
     const { area } = this.#input.detections;

@@ -8,8 +8,8 @@ import { bucketStarts, sortByKey, sortByScore } from "./sort-objects.ts";
  *
  * Detections choose in the order of their scores. Each takes the free object that it overlaps most, at least by the
  * threshold, and an object that does not count only where there is none that does; crowds are never used up. Of objects
- * that it overlaps equally it takes the last. What found an object that does not count, and what found none and is of
- * another size than the range, does not count either.
+ * that it overlaps equally it takes the last. A detection does not count where the object that it found does not, or
+ * where it found none and its own size is outside of the range.
  *
  * @see `COCOeval.evaluateImg` of pycocotools, `LVISEval.evaluate_img` of lvis-api
  */

@@ -4,8 +4,9 @@ import type { CocoDataset, CocoDetection } from "./coco-format.ts";
 import type { DetectionDetails } from "./evaluation.ts";
 
 /**
- * What went wrong: the right place with another category (`category`), the right category beside its place (`location`), an
- * object found a second time (`duplicate`), nothing there (`background`), an object that nothing found (`missed`).
+ * What went wrong: the right place with another category (`category`), the right category with too little overlap
+ * (`location`), an object found a second time (`duplicate`), a place without an object (`background`), an object that
+ * no detection found (`missed`).
  */
 export type MistakeKind = "category" | "location" | "duplicate" | "background" | "missed";
 

@@ -6,9 +6,9 @@ export interface NmsOptions {
   readonly boxes: readonly Box[];
   /** [n] finite. */
   readonly scores: ArrayLike<number>;
-  /** [n] boxes of different categories do not compete. All do where there are none. */
+  /** [n] boxes of different categories do not compete. Default: all boxes compete. */
   readonly categories?: ArrayLike<number> | undefined;
-  /** A box goes where it overlaps a better one by more than this. Default 0.5. */
+  /** A box is dropped where it overlaps a better one by more than this. Default 0.5. */
   readonly threshold?: number | undefined;
 }
 

@@ -22,7 +22,7 @@ export function readRecord(value: unknown, where: string): Record<string, unknow
   throw new VillaError("InvalidFile", `${where} is not an object.`);
 }
 
-/** A whole number that names something. @throws VillaError `InvalidFile` */
+/** An id, which is a whole number. @throws VillaError `InvalidFile` */
 export function readId(value: unknown, where: string): number {
   if (typeof value === "number" && Number.isSafeInteger(value)) return value;
   if (typeof value === "number" && Number.isInteger(value)) {
@@ -61,7 +61,7 @@ export function readMask(value: unknown, { size, where }: { size: ImageSize | un
   }
 }
 
-/** True for the side of an image: whole, positive, and no more than slides of a microscope have. */
+/** Whether a value can be the side of an image in pixels: whole, positive, and at most what microscope slides have. */
 export function isSide(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 2 ** 24;
 }

@@ -9,7 +9,7 @@ export interface CurveSelection {
   readonly thresholds: readonly number[];
   /** Limits of detections for each image, as many as the curves have. */
   readonly limits: readonly number[];
-  /** Only this threshold of the overlap; without it the mean over all. -1 is the answer where it is not among them. */
+  /** Only this threshold of the overlap; without it the mean over all. The measure is -1 where it is not among them. */
   readonly threshold?: number | undefined;
   readonly area?: (typeof areaRanges)[number]["name"] | undefined;
   /** Index of the limit; the last one without it. */

@@ -66,7 +66,7 @@ export function hardNegatives(options: HardNegativeOptions): HardNegative[] {
       rest -= ways;
       return false;
     });
-    // The place within the subset's ways, read as digits of which each chooses one replacement.
+    // The number of the choice within the subset, read digit by digit: each digit chooses one replacement.
     const swapped = (choice?.subset ?? []).map(({ attribute, others }) => {
       const to = others[rest % others.length]!;
       rest = Math.floor(rest / others.length);

@@ -34,9 +34,9 @@ export interface EvaluateOptions extends Pick<RegionOptions, "regions"> {
   readonly ks?: readonly number[] | undefined;
   /** Where CLIP's weights are, when the checkpoint's text side needs them. */
   readonly weights?: string | undefined;
-  /** Take the regions' embeddings from the dataset's {@link RegionIndex}, which shards have made. */
+  /** Take the embeddings of regions from the {@link RegionIndex} of the dataset, which shards have filled. */
   readonly indexed?: boolean | undefined;
-  /** Also tell so many best regions of each attribute, and the best attributes of the regions of so many images. */
+  /** Also give so many best regions of each attribute, and the best attributes of the regions of so many images. */
   readonly examples?: { readonly regions: number; readonly images: number } | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -56,7 +56,7 @@ export interface RetrievalExamples {
 /** A region that was found for an attribute. */
 export interface FoundRegion {
   readonly imageId: number;
-  /** Which of the image's regions. */
+  /** Number of the region within its image, from 0. */
   readonly region: number;
   /** Cosine. */
   readonly score: number;
@@ -80,7 +80,7 @@ export interface Evaluation extends RetrievalMetrics {
   readonly attributes: readonly string[];
   /** Text → region R-Precision averaged over each group's attributes; null for a group that no region shows. */
   readonly perGroup: readonly { readonly group: string; readonly rPrecision: number | null }[];
-  /** When they were asked for. */
+  /** Where `examples` asked for them. */
   readonly examples?: RetrievalExamples | undefined;
 }
 
@@ -145,7 +145,7 @@ export async function embedForEvaluation(options: EvaluateOptions): Promise<Embe
   return { dataset, rows, vocabulary, attributes, input: { ...own, labels }, regions: how };
 }
 
-/** Judges embeddings. */
+/** Retrieval of embeddings that have been made already. */
 export async function evaluateEmbedded(
   embedded: EmbeddedSplit,
   options: Pick<EvaluateOptions, "split" | "ks" | "examples">,

@@ -148,7 +148,7 @@ async function logitsOf(path: string): Promise<Pick<HuggingFaceSource, "logitSca
 /** CLIP's start: a temperature of 0.07. */
 const usualScale = -Math.log(0.07);
 
-/** Whatever a tokenizer may consist of. */
+/** Files that a tokenizer may consist of. */
 const tokenizerFiles = [
   ...["tokenizer.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt"],
   ...["spiece.model", "tokenizer.model", "sentencepiece.bpe.model"],
@@ -172,7 +172,7 @@ async function copyTokenizer(source: EncoderFiles, folder: string, contextLength
   }
   const config = clip?.config ??
     (await source.json("tokenizer_config.json")) ?? { tokenizer_class: "PreTrainedTokenizerFast" };
-  // Where the file says nothing, or a number beyond all measure, texts would neither be cut nor filled up.
+  // Without a length, or with the huge number that stands for none, texts would neither be cut nor filled up.
   const { model_max_length: longest } = config as { model_max_length?: unknown };
   const isLength = typeof longest === "number" && longest <= contextLength;
   await write("tokenizer_config.json", { ...config, model_max_length: isLength ? longest : contextLength });

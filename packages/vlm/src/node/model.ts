@@ -103,7 +103,7 @@ export async function openModel(
   return joined(image, text ?? (await openTextTower("hashed", { dimension: image.dimension })));
 }
 
-/** How an encoder embeds regions; undefined for one that has one way alone. */
+/** How an encoder embeds regions; undefined for one that knows a single way. */
 export function regionsOf({ image }: { readonly image: Pick<ImageEncoder, "options"> }): RegionOptions["regions"] {
   const { regions } = image.options;
   return regions === "roi-align" || regions === "crop" || regions === "mask" ? regions : undefined;

@@ -43,8 +43,7 @@ export interface OpenIndexOptions extends Pick<RegionOptions, "regions"> {
 /**
  * Embeddings of a dataset's regions by a trained model, kept in the folder `region_index` of the dataset, or of villa's
  * cache where the dataset can only be read: made once, in shards if need be, and read part by part, so that memory does
- * not grow with the dataset. Other weights, boxes, masks, splits or `regions`
- * make an index of their own.
+ * not grow with the dataset. Other weights, boxes, masks, splits or `regions` give an index of their own.
  */
 export class RegionIndex {
   readonly rows: readonly ImageAnnotation[];
@@ -79,7 +78,7 @@ export class RegionIndex {
     const key = createHash("sha256")
       .update(await hashEncoder(checkpoint, { onProgress, signal }))
       .update(annotationsFingerprint(rows))
-      // What the checkpoint itself says about regions is in its hash.
+      // How the checkpoint itself embeds regions is part of its hash.
       .update(regions ?? "")
       .digest("hex")
       .slice(0, 16);
@@ -149,7 +148,7 @@ async function openStore(directory: string, key: string, parts: Parts): Promise<
   const format = regionPartFormat((part) => parts[part]!.length);
   const beside = new PartStore({ folder: join(directory, "region_index", key), ...format });
   if ((await beside.claim(parts.length)).length === 0 || (await canWriteInto(beside.folder))) return beside;
-  // The key knows annotations and weights alone; pictures are those of the folder.
+  // The key covers annotations and weights, not pictures: these are told apart by the folder.
   const place = createHash("sha256").update(resolve(directory)).digest("hex").slice(0, 16);
   return new PartStore({ folder: join(cacheDirectory(), "region_index", `${place}-${key}`), ...format });
 }

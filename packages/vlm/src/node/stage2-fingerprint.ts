@@ -7,7 +7,9 @@ import { formatRleString } from "@villa/data";
 import type { Stage2Config } from "../config.ts";
 import type { ImagePairs } from "../pairs.ts";
 
-/** What must be equal for a run to go on from a checkpoint. More epochs, or more patience, change none of the past ones. */
+/**
+ * What must be equal for a run to go on from a checkpoint. More epochs or more patience change no epoch that is past.
+ */
 export function stage2Fingerprint(config: Stage2Config, pairsDigest: string): Fingerprint {
   const { encoder, weights, trainable, regions, cropSide, ...sizes } = config.model;
   // The same weights may lie in another folder by now, and the sizes above them are not used.
@@ -17,7 +19,8 @@ export function stage2Fingerprint(config: Stage2Config, pairsDigest: string): Fi
   const { schedule, warmupSteps, ...optimizer } = config.optimizer;
   const { flip, shift, light } = config.augment;
   const isVaried = flip || shift > 0 || light > 0;
-  // Settings that came later are left out where they are as everything was before, so that older runs go on.
+  // Settings that were added later are left out where they have the value that all runs had before: older runs can go
+  // on.
   const isPlainLoss = name === "infonce" && !learnTemp;
   return {
     pairs: config.pairs,

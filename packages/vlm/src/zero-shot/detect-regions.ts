@@ -1,7 +1,7 @@
 import { checkArgument, VillaError } from "@villa/data";
 import { type Box, nonMaximumSuppression } from "@villa/metrics";
 
-/** Boxes of one image with what a model thinks of them. */
+/** Boxes of one image with their scores. */
 export interface DetectOptions {
   readonly boxes: readonly Box[];
   /** [boxes, classes] cosines, row-major. */
@@ -9,7 +9,7 @@ export interface DetectOptions {
   readonly classes: number;
   /** Scores are softmax(cosine / temperature) over the classes; 0 for the cosines themselves. Default 0.07. */
   readonly temperature?: number | undefined;
-  /** A box goes where it overlaps a better one of its class by more than this; 1 keeps all. Default 0.5. */
+  /** A box is dropped where it overlaps a better one of its class by more than this; 1 keeps all. Default 0.5. */
   readonly overlap?: number | undefined;
   /** Detections kept of an image, the best. Default 100, as many as COCO looks at. */
   readonly most?: number | undefined;
@@ -17,7 +17,7 @@ export interface DetectOptions {
 
 /** A class found in a box. */
 export interface RegionDetection {
-  /** Place among the boxes. */
+  /** Index of the box. */
   readonly box: number;
   readonly class: number;
   readonly score: number;

@@ -16,8 +16,8 @@ export interface PyramidOptions {
 }
 
 /**
- * Proposals without a detector: at each level n × n boxes that cover the image, moved a little where they shall not lie on
- * the objects' own grid.
+ * Proposals without a detector: at each level n × n boxes that cover the image, moved a little with `jitter`, so that
+ * they do not lie on a grid that the objects may have.
  *
  * @returns corners in pixels, inside of the image, level after level, row by row
  * @throws VillaError `InvalidArgument` for levels, an overlap or a jitter that make no boxes

@@ -10,7 +10,7 @@ export interface MetricsLine extends MetricsRecord {
   readonly time?: string | undefined;
 }
 
-/** A metrics log in a file. Its `write` has written when it returns. */
+/** A metrics log in a file. `write` is synchronous. */
 export interface MetricsFile extends MetricsLog {
   write(record: MetricsRecord): void;
   rewind(epoch: number): Promise<void>;

@@ -91,7 +91,7 @@ function removeAll(path: string): Promise<void> {
 async function removeResults(folder: string, results: readonly string[]): Promise<void> {
   await Promise.all(results.map((name) => removeAll(join(folder, name))));
   await removeLeftovers(folder, (name) => results.includes(name));
-  // Fails where somebody else's files are, which stay.
+  // Fails, and leaves the folder, where other files are in it.
   await rmdir(folder).catch(() => undefined);
 }
 
