@@ -48,7 +48,7 @@ export interface ImageAnnotation {
   readonly regToAttr?: readonly (readonly string[])[] | undefined;
   /** Distinct attributes of the image. */
   readonly attributes: readonly string[];
-  /** Those attributes of which the text speaks as uncertain alone; whether they count is the vocabulary's choice. */
+  /** The attributes that the text mentions only as uncertain; the vocabulary's `uncertain` says whether they count. */
   readonly uncertainAttributes?: readonly string[] | undefined;
 }
 

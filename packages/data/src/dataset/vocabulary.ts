@@ -27,7 +27,7 @@ export interface AttributeVocabulary {
   /** Whether a mention may be any form of the words: "effusions" for "effusion". English only. */
   readonly inflections?: boolean | undefined;
   /**
-   * What it means that a text speaks of an attribute as uncertain alone ("possible edema"): as if it were there
+   * What it means when a text mentions an attribute only as uncertain ("possible edema"): as if it were there
    * (`positive`, the default), as if it were not (`negative`), or neither (`omit`): nothing is learned from it.
    */
   readonly uncertain?: UncertainChoice | undefined;
@@ -128,8 +128,7 @@ export function withoutTruthNote(vocabulary: AttributeVocabulary): string | unde
 const mostNamed = 8;
 
 /**
- * What a caller gives as a vocabulary has groups of attributes; files are looked at more closely by
- * {@link parseVocabulary}.
+ * Checks that a caller's vocabulary has groups of attributes; {@link parseVocabulary} looks at files more closely.
  *
  * @throws VillaError `InvalidArgument`
  */

@@ -1,7 +1,7 @@
 import { VillaError } from "../errors.ts";
 import { describe } from "./describe.ts";
 
-// What callers in plain JavaScript get wrong is told where it enters, not by whatever fails later.
+// Mistakes of callers in plain JavaScript are reported where they enter, not by whatever fails later.
 
 /**
  * Every reader takes the contents of a file, not its path and not an ArrayBuffer.
@@ -32,7 +32,7 @@ export function checkList<T = unknown>(
   if (at >= 0) throw new VillaError("InvalidArgument", `${what} cannot hold ${describe(value[at])} (item ${at}).`);
 }
 
-/** @throws VillaError `InvalidArgument` for anything but an object; lists are none */
+/** @throws VillaError `InvalidArgument` unless it is an object that is not a list */
 export function checkObject(value: unknown, what: string): void {
   if (!isObject(value)) throw wrong(what, "an object", value);
 }
@@ -159,7 +159,7 @@ function isNumbers(value: unknown): boolean {
   return Array.isArray(value) && value.every((item) => typeof item === "number");
 }
 
-/** TensorFlow.js may be there twice, so its tensors are known by their looks. */
+/** TensorFlow.js may be loaded twice, so its tensors are recognised by their members. */
 function isTensor(value: unknown, rank?: number): boolean {
   if (!isObject(value) || typeof value.dispose !== "function" || !Array.isArray(value.shape)) return false;
   return rank === undefined || value.shape.length === rank;

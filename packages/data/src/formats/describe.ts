@@ -6,7 +6,7 @@ const longestQuote = 80;
  *
  * Errors must not be worded with `String(value)` or a template literal: a file can make a value whose text is longer
  * than a string can be, or that throws when it is asked for one. This looks at the value's type and size only, and
- * never at its contents' contents.
+ * never at what its contents hold.
  */
 export function describe(value: unknown): string {
   switch (typeof value) {

@@ -22,7 +22,10 @@ export function float8ToFloat32(bits: Uint8Array, type: Float8Type): Float32Arra
   return out;
 }
 
-/** Rounds to the nearest value, ties to even; beyond the largest becomes NaN (e4m3fn) or infinity (e5m2), as in torch. */
+/**
+ * Rounds to the nearest value, ties to even; values beyond the largest become NaN (e4m3fn) or infinity (e5m2), as in
+ * torch.
+ */
 export function float32ToFloat8(values: Float32Array, type: Float8Type): Uint8Array {
   return Uint8Array.from(values, (value) => nearest(value, type));
 }

@@ -35,7 +35,7 @@ export class RandomState {
 
   /**
    * @param seed integer in [0, 2^32 - 1]
-   * @throws InvalidArgument for anything else, as NumPy does
+   * @throws VillaError `InvalidArgument` for anything else, as NumPy does
    */
   constructor(seed: number) {
     if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
@@ -69,7 +69,7 @@ export class RandomState {
   /**
    * One integer in [low, high), `randint(low, high)`. A range of one value consumes nothing.
    *
-   * @throws InvalidArgument when the range is empty, not of integers, or wider than 2^53
+   * @throws VillaError `InvalidArgument` when the range is empty, not of integers, or wider than 2^53
    */
   randint(low: number, high: number): number {
     const max = high - 1 - low;
@@ -89,7 +89,7 @@ export class RandomState {
    * exceeds one {@link randomSample}.
    *
    * @param probabilities [k] non-negative, summing to 1 within 1e-8
-   * @throws InvalidArgument when they are not probabilities
+   * @throws VillaError `InvalidArgument` when they are not probabilities
    */
   choiceWeighted(probabilities: ArrayLike<number>): number {
     const cumulative = new Float64Array(probabilities.length);
@@ -113,7 +113,7 @@ export class RandomState {
    * `size` different indices out of [0, n), `choice(n, size, replace=False)`.
    *
    * @returns [size] int32
-   * @throws InvalidArgument when `size` is not between 0 and `n`
+   * @throws VillaError `InvalidArgument` when `size` is not between 0 and `n`
    */
   sample(n: number, size: number): Int32Array {
     if (!Number.isInteger(size) || size < 0 || size > n) {
@@ -169,7 +169,7 @@ export class RandomState {
     return { algorithm: "MT19937", key: Array.from(this.#key), pos: this.#pos, gauss: this.#gauss };
   }
 
-  /** Continues exactly where {@link getState} was called. @throws InvalidArgument for anything that is not a state */
+  /** Continues exactly where {@link getState} was called. @throws VillaError `InvalidArgument` for anything that is not a state */
   setState(state: RandomStateSnapshot): void {
     const sound =
       state?.algorithm === "MT19937" &&

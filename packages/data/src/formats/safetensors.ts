@@ -83,8 +83,8 @@ const longestHeader = 100_000_000;
 /**
  * Reads all tensors of a safetensors file. They are views of `bytes` where alignment and type allow.
  *
- * Tensors of types that are not read (6- and 4-bit floats, for instance) do not keep one from the others: they are named
- * in `unsupported`.
+ * Tensors of types that are not read (6- and 4-bit floats, for instance) do not keep the others from being read: they
+ * are named in `unsupported`.
  *
  * @throws VillaError `InvalidFile` for damaged or truncated files and offsets outside of the file, `Unsupported` when no
  *   tensor is of a type that is read, `UnsafeFile` when widening would exceed the memory limit
@@ -306,7 +306,7 @@ function isWholeNumbers(value: unknown): value is number[] {
   return Array.isArray(value) && value.length <= 64 && value.every((item) => Number.isSafeInteger(item) && item >= 0);
 }
 
-/** @throws VillaError `InvalidArgument` for what cannot be read by range */
+/** @throws VillaError `InvalidArgument` unless it can be read by range */
 export function checkSource(source: RangeSource): void {
   checkObject(source, "A source of bytes");
   checkFunction(source.read, "A source's read");

@@ -112,7 +112,7 @@ async function fetchInto(url: string, part: string, from: number, options: Downl
         });
         done += (chunk as Uint8Array).length;
         onProgress?.({ task: `downloading ${name}`, done, total, unit: "bytes" });
-        // What has more than it should is not ended by itself either.
+        // A response that is longer than it should be may never end.
         if (done > (total ?? done)) break;
       }
     } finally {

@@ -59,7 +59,7 @@ export async function readAttributeEmbeddings(dataDirectory: string): Promise<At
 }
 
 /**
- * Gives the images' region embeddings to `visit`, file by file, so that only one file is in memory besides them.
+ * Gives the images' region embeddings to `visit`, file by file, so that only one file is in memory at a time.
  *
  * @param wanted the images to read; all without it
  * @param visit gets each image's flat vector of regions × dimension values

@@ -36,7 +36,7 @@ export async function readFileBytes(
 }
 
 /**
- * Opens a file for reading, and nothing else that has a name: reading a pipe would wait for ever for somebody to write
+ * Opens a regular file for reading and refuses anything else: reading a pipe would wait for ever for somebody to write
  * into it, and a device may never end.
  *
  * @throws VillaError `InvalidArgument`, `FileSystem`; what Node throws for files that are not there

@@ -8,7 +8,7 @@ import { describe, quote } from "../../formats/describe.ts";
  * it ran on: the longest tail of such a path that exists inside of the folder is the file, else the path itself.
  *
  * @param allowOutside follow relative paths and links that leave the folder
- * @throws (the function) VillaError `NotFound`, `UnsafeFile`
+ * @returns a function from a row's path to the path of the file, which throws VillaError `NotFound`, `UnsafeFile`
  */
 export function imageLocator(directory: string, allowOutside: boolean): (path: string) => string {
   let realDirectory: string | undefined;

@@ -144,7 +144,7 @@ function makeDataset(
   };
 }
 
-/** The rows without true attributes that the vocabulary calls unknown. */
+/** The rows, less the true attributes that the vocabulary says are not known. */
 function withKnownTruth<Row extends ImageAnnotation>(rows: Row[], { withoutTruth }: AttributeVocabulary): Row[] {
   if (!withoutTruth || withoutTruth.length === 0) return rows;
   const unknown = new Set(withoutTruth);

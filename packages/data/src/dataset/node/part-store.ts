@@ -90,7 +90,7 @@ export class PartStore<T> {
   }
 
   /**
-   * The settings of the work that the folder is of; undefined where it is of none.
+   * The settings that are noted in the folder; undefined where there are none.
    *
    * @throws VillaError `InvalidFile`
    */

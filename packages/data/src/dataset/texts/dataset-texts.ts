@@ -33,9 +33,9 @@ export const originalTexts: DatasetTexts = {
 };
 
 /**
- * The rule of a dataset. Where the vocabulary says how texts mention their attributes, a sentence is about those that it
- * mentions as whole words, by name or synonym, and does not deny. A text without sentences of its own comes apart as it
- * was put together by an ingestion of before they were kept. Otherwise {@link originalTexts}.
+ * The rule of a dataset. Where the vocabulary says how texts mention their attributes, a sentence is about those that
+ * it mentions as whole words, by name or synonym, and does not deny. A text without sentences of its own, from an
+ * ingestion before they were kept, is split where that had joined it. Otherwise {@link originalTexts}.
  *
  * @example datasetTexts(vocabulary).about("A scarlet mug . no lid", "red") // ["A scarlet mug"], with that synonym
  */

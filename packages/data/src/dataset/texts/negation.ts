@@ -1,4 +1,4 @@
-/** Tells whether words that are not its own deny, or doubt, a term of the words [from, to). */
+/** Whether other words of its clause deny, or doubt, the term made of the words [from, to). */
 export type ScopeTest = (from: number, to: number) => boolean;
 
 /** A stretch of words that a cue denies or doubts, [from, to), and the cue's own words. */
@@ -43,7 +43,7 @@ const forward = any(
   `${not}|no|without|nor|none of|nothing|denie[sd]|denying|absence of|absent of|negative for|free of|clear(?:ed)? of`,
   "lacks?|lacking|lack of|fail(?:s|ed)? to|unlikely to|resolution of|excludes?|rules? out|rather than|instead of",
 );
-/** The first that fits counts: "not excluded" is not "not", "not seen" neither. */
+/** The first phrase that fits counts: "not excluded" and "not seen" must not be read as "not". */
 const denials = new RegExp(`(?<!\\S)(?:(?<harmless>${harmless})|(?<back>${backward})|${forward})(?!\\S)`, "g");
 
 /** All that a clause may hold to deny the one before its colon: "Effusion: none." */
@@ -106,7 +106,7 @@ export function denialTest(words: readonly string[]): ScopeTest {
 function scopeTest(words: readonly string[], cues: RegExp): ScopeTest {
   const stretches = stretchesOf(words, cues);
   if (stretches.length === 0) return () => false;
-  // Up to the end: whatever a later one of these denies, the first does.
+  // Of the stretches that reach the end, the first denies all that the others deny.
   const open = stretches.find(({ to }) => to === words.length);
   const byCue = new Map(stretches.map((stretch) => [stretch.cue.from, stretch]));
   /** How many stretches a word lies in. */
@@ -211,7 +211,7 @@ class ClauseIndex {
     }
   }
 
-  /** Where that begins which a word at the end denies: behind the last comma, or with the list "a, b and c". */
+  /** Where the stretch begins that a word at its end denies: behind the last comma, or with the list "a, b and c". */
   beginningOf(end: number): number {
     const from = this.#partStart[end]!;
     return this.#has(this.#joining, from, end) ? this.#listStart[from]! : from;

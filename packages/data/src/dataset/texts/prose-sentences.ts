@@ -85,8 +85,8 @@ export interface SentencedText {
 }
 
 /**
- * The sentences that a dataset keeps of a text. A row without any, of an ingestion of before they were kept, comes apart
- * as it was joined by `joinSentences`.
+ * The sentences that a dataset keeps of a text. A row without any, from an ingestion before they were kept, is split
+ * where `joinSentences` had joined it.
  */
 export function storedSentences(source: string | SentencedText): readonly string[] {
   if (typeof source !== "string") checkObject(source, "A row with a text");

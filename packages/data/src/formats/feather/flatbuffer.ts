@@ -16,7 +16,7 @@ export class CheckedTable {
     this.#check(at, 4);
     this.#fields = at - view.getInt32(at, true);
     this.#check(this.#fields, 4);
-    // FlatBuffers' library takes it as signed, and a field as present that an odd size holds by half.
+    // As in FlatBuffers' library, it is signed, and a field counts as present where an odd size holds only half of it.
     const size = view.getInt16(this.#fields, true);
     if (size < 4 || size % 2 !== 0) throw damaged();
     this.#check(this.#fields, size);

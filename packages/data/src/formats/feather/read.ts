@@ -38,7 +38,7 @@ export async function readFeather(bytes: Uint8Array, limits: ReadLimits = {}): P
   checkBytes(bytes);
   checkMagic(bytes);
   const allowance = new Allowance(bytes.length, limits);
-  // Whoever reads a table makes something of each row.
+  // Callers make an object of each row: its memory counts too.
   allowance.take(rowCost * verifyArrowFile(bytes), "The table");
   const arrow = await loadArrow();
   const table = guarded(() => withAllowance(allowance, () => arrow.tableFromIPC(aligned(bytes))));

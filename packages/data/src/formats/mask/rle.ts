@@ -184,7 +184,7 @@ function unionOfTwo(a: Rle, b: Rle): Rle {
   return { height: a.height, width: a.width, counts: Uint32Array.from(counts) };
 }
 
-/** @throws VillaError `InvalidArgument` for what is no height and width */
+/** @throws VillaError `InvalidArgument` unless it has a height and a width */
 export function checkSize(size: ImageSize): void {
   checkObject(size, "The size of a mask");
   for (const side of [size.height, size.width]) {
@@ -193,7 +193,7 @@ export function checkSize(size: ImageSize): void {
   }
 }
 
-/** @throws VillaError `InvalidArgument` for what has no run lengths */
+/** @throws VillaError `InvalidArgument` unless it has run lengths */
 export function checkCounts(rle: { readonly counts: ArrayLike<number> }): void {
   checkObject(rle, "A mask");
   if (ArrayBuffer.isView(rle.counts) || Array.isArray(rle.counts)) return;

@@ -29,7 +29,7 @@ export function parseSegmentation(value: unknown, size: ImageSize | undefined): 
   throw new VillaError("InvalidFile", 'It has no "counts".');
 }
 
-/** True for the side of an image: whole, positive, and no more than slides of a microscope have. */
+/** Whether a value can be the side of an image in pixels: whole, positive, and at most what microscope slides have. */
 function isSide(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 2 ** 24;
 }

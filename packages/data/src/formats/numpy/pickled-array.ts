@@ -8,7 +8,7 @@ import type { NpyArray } from "./array.ts";
 import { decodeArray, transposeElements } from "./decode.ts";
 import { type NumpyType, parseDescriptor } from "./descriptor.ts";
 
-/** A dtype on its way: "f4" from its constructor, the byte order from its state. */
+/** A dtype under construction: "f4" from its constructor, the byte order from its state. */
 export class PickledType extends StatefulObject {
   readonly #name: string;
   #bigEndian = false;
@@ -42,7 +42,10 @@ export class PickledType extends StatefulObject {
   }
 }
 
-/** An array on its way: becomes a {@link NpyArray} in place, so that every reference in the pickle sees the result. */
+/**
+ * An array under construction: it becomes a {@link NpyArray} in place, so that every reference in the pickle sees the
+ * result.
+ */
 export class PickledArray extends StatefulObject {
   declare dtype: NpyArray["dtype"];
   declare shape: number[];

@@ -140,7 +140,7 @@ export function writeSparseCoo(dense: TensorData, options: SparseWriteOptions = 
 
 function fill(dense: TensorData["data"], dtype: DataType, { dtype: own, data }: TensorData): void {
   const [value] = data;
-  // Of another type it could not be kept: 0.5 among whole numbers, or the bits of a half.
+  // A fill value of another type could not be kept: 0.5 among whole numbers, or the bits of a half.
   if (value === undefined || data.length !== 1 || own !== dtype) {
     throw new VillaError(
       "InvalidFile",

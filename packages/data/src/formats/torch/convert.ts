@@ -7,8 +7,8 @@ import type { RebuildOptions } from "./storage.ts";
 import { type ElementType, UnsupportedTensor } from "./types.ts";
 
 /**
- * The tensor with every value negated, as a view with torch's "neg" bit stands for; with `imaginaryOnly` the complex
- * conjugate ("conj" bit).
+ * The tensor with every value negated, which is what a view with torch's "neg" bit means; with `imaginaryOnly` the
+ * complex conjugate ("conj" bit).
  */
 export function negate<T extends TensorData | ComplexArray>(
   tensor: T,

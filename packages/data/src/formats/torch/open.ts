@@ -26,7 +26,7 @@ export async function openStateDict(source: RangeSource, options: TorchReadOptio
   checkSource(source);
   const skeleton = await archiveSkeleton(source, options);
   if (!skeleton) return whole(source, options);
-  // Halves stay bits here: widening would touch what is not there.
+  // Halves stay bits here: widening would read contents that have not been loaded.
   const entries = loadStateDict(skeleton, { ...options, raw: true, checksums: false });
   const isView = ({ data }: TensorData) => data.buffer === skeleton.buffer || data.length === 0;
   if (![...entries.values()].every(isView)) return whole(source, options);

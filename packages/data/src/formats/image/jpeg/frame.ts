@@ -8,7 +8,7 @@ export interface JpegComponent {
   readonly h: number;
   readonly v: number;
   readonly quantization: number;
-  /** Samples that mean something. */
+  /** Samples of the image, without the padding of blocks. */
   readonly width: number;
   readonly height: number;
   /** Blocks of 8 × 8 samples, padded to whole units of all components. */
