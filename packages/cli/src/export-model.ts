@@ -44,7 +44,7 @@ export function onnxInterface({ imageSize, cropSide }: ExportedTower) {
 }
 
 /**
- * Writes a trained model for programs that have nothing of this one.
+ * Writes a trained model for programs that do not use these packages.
  *
  * @returns paths of the files
  * @throws VillaError `InvalidArgument` for another ending, or a folder without `dataDir`; as the file readers

@@ -8,7 +8,7 @@ import { commands } from "./commands/index.ts";
  *
  * @param argv arguments after the program's name
  * @returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 stopped by Ctrl-C
- * @throws VillaError `InvalidArgument` for arguments that are no texts; nothing else
+ * @throws VillaError `InvalidArgument` for arguments that are not texts; no other error
  */
 export async function runVilla(argv: readonly string[], terminal?: Terminal): Promise<ExitCode> {
   checkCall(argv, terminal);

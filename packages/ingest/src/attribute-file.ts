@@ -39,8 +39,8 @@ const textRules: ArgumentRule = {
  * `{ "groups": [{ "name": "colour", "templates": ["the colour is {}"], "attributes": ["red", { "name": "grey",
  * "synonyms": ["gray", "silver"] }] }] }`
  *
- * `without_truth` beside the groups, a list of groups and attributes, says of which the table's true attributes of regions
- * tell nothing; without it, that is found out: see the README.
+ * `without_truth` beside the groups lists the groups and attributes that the table's true attributes of regions do not
+ * cover; without it, they are found out: see the README.
  *
  * @param rules come before those that a dataset's attributes.json has
  * @throws VillaError `InvalidFile` saying which entry is wrong
@@ -51,7 +51,7 @@ export function parseAttributeFile(json: string, rules: TextRules = {}): Attribu
   return readAttributeFile(json, rules).vocabulary;
 }
 
-/** A file of attributes, and what its truth is looked for by. */
+/** A file of attributes, and how to find out which of them truth covers. */
 export interface AttributeFile {
   /** Its `withoutTruth` is what the file says. */
   readonly vocabulary: AttributeVocabulary;
@@ -119,7 +119,7 @@ export function readAttributeFile(json: string, rules: TextRules = {}): Attribut
 /**
  * Attributes that regions' truth does not cover: what the file says, else every group of which no region has an attribute.
  *
- * @param trueAttributes all that any region of the table truly has; none: the table knows no truth
+ * @param trueAttributes all that any region of the table truly has; empty where the table has no truth
  */
 export function attributesWithoutTruth(
   { vocabulary, coveredTogether }: AttributeFile,

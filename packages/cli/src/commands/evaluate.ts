@@ -21,7 +21,7 @@ import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 type Flags = EvaluateFlags & CommonFlags & RuntimeFlags & ShardFlags;
 
-/** `villa evaluate`: the measures that people trust, of our models and of any detector. */
+/** `villa evaluate`: established measures of trained models and of any detector. */
 export const registerEvaluate: RegisterCommand = (program, context) => {
   const command = program
     .command("evaluate")
@@ -112,7 +112,7 @@ Examples:
         const { jsonResult, runEvaluation } = await import("../evaluate/run.ts");
         const villa = program.version() ?? "unknown";
         const work = () => runEvaluation({ task, flags, villa }, { onProgress: progress, signal: context.signal });
-        // Numbers of files need no backend.
+        // Judging files needs no backend.
         const finished =
           flags.detections === undefined
             ? await onBackend({ ...flags, terminal: context.terminal }, work)

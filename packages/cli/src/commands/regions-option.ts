@@ -1,6 +1,8 @@
 import { Option } from "commander";
 
-/** A line for masks that were not looked at; none where there are none. @param how the setting that uses them */
+/**
+ * One line about masks that were not looked at, or no line where there are none. @param how the setting that uses them
+ */
 export function unusedMasksNote(count: number, how: string): string[] {
   if (count === 0) return [];
   const whose = count === 1 ? "1 of them has" : `${count} of them have`;

@@ -133,7 +133,7 @@ async function folderFiles(folder: string): Promise<FolderFile[]> {
   return files.sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
 }
 
-/** Bytes of a file, or of all files in a folder; none of what has gone meanwhile. */
+/** Bytes of a file, or of all files in a folder; 0 for what has gone meanwhile. */
 async function size(path: string): Promise<number> {
   const entry = await stat(path).catch(() => undefined);
   if (!entry?.isDirectory()) return entry?.size ?? 0;

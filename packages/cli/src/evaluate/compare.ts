@@ -92,7 +92,7 @@ async function openRun(path: string): Promise<Run> {
   return { record, measure, perCategory: evaluation.perCategory };
 }
 
-/** Reads a file of a detection, which must be the one that was evaluated. */
+/** Reads a file that an evaluation of detections was made from; it must not have changed since. */
 async function readEvidence(
   { evidence, inputs }: EvaluationRecord,
   { folder, role }: { readonly folder: string; readonly role: "truth" | "detections" },

@@ -24,7 +24,7 @@ export async function outsideIds(dataset: Dataset): Promise<ReadonlyMap<number, 
  * The group of each row, by a column of the annotations or of the table that they were ingested from, such as the `group`
  * that `villa ingest --group-by` keeps together.
  *
- * @throws VillaError `InvalidArgument` for a column that there is not, or that has neither texts nor numbers
+ * @throws VillaError `InvalidArgument` for a column that does not exist or holds neither texts nor numbers
  */
 export async function imageGroups(
   { directory }: Dataset,

@@ -122,8 +122,8 @@ function ownTruth(
 }
 
 /**
- * The truth of an annotation file, as far as its images are in the split: its boxes are not rounded, and it may say what
- * only such files say, as LVIS's do. Its categories are the classes.
+ * The truth of an annotation file, as far as its images are in the split: its boxes are not rounded, and it may hold
+ * what only such files hold, as LVIS's do. Its categories are the classes.
  */
 function fileTruth(
   file: CocoDataset,
@@ -131,7 +131,7 @@ function fileTruth(
 ): ModelTruth {
   const boxes = new Map<number, Box[]>();
   for (const { image_id, bbox, iscrowd } of file.annotations) {
-    if (!Array.isArray(bbox) || bbox.length !== 4 || iscrowd) continue; // what is wrong is told by the evaluation
+    if (!Array.isArray(bbox) || bbox.length !== 4 || iscrowd) continue; // the evaluation reports what is wrong
     const [x, y, width, height] = bbox as unknown as [number, number, number, number];
     const known = boxes.get(image_id);
     if (known) known.push([x, y, x + width, y + height]);
@@ -144,7 +144,7 @@ function fileTruth(
     if (!entry) return [];
     const [height, width] = row.imageSize;
     const size = { width: entry.width ?? width, height: entry.height ?? height };
-    // Pictures may have been made smaller, but not be others.
+    // Pictures may have been scaled down, but must be the same ones.
     if (Math.abs(width / size.width - height / size.height) * Math.max(size.width, size.height) > 1.5) {
       throw new VillaError(
         "Mismatch",

@@ -131,7 +131,7 @@ async function figure(page: DetectionPage, mistake: DetectionMistake): Promise<M
   if (!found) return html`<figure><figcaption>${caption} (no picture)</figcaption></figure>`;
   const objectBox = mistake.annotation === undefined ? undefined : boxAt(evaluation.truthBoxes, mistake.annotation);
   const detectionBox = mistake.detection === undefined ? objectBox : boxAt(evaluation.boxes, mistake.detection);
-  // Colours go by place: a missed object stands in both, and is drawn over itself in that of objects.
+  // Colours go by the place in this list: a missed object stands at both, and its second box covers the first.
   const boxes = [detectionBox, objectBox].flatMap((box) => (box ? [within(found.place(box), found.image)] : []));
   const { picture, moved, cut } = around(found.image, boxes);
   const size = truth.images.find(({ id }) => id === mistake.imageId);
@@ -153,7 +153,7 @@ function maskIn(
   try {
     return resizeRle(parseSegmentation(segmentation, { width, height }), image);
   } catch {
-    return null; // where only boxes are compared, nobody has looked at it
+    return null; // not checked where only boxes are compared
   }
 }
 

@@ -11,11 +11,11 @@ export interface Picture {
   readonly image: RgbImage;
   /** Where a box of the truth or of the detections is in it. */
   readonly place: (box: Box) => Box;
-  /** The picture was turned, which masks are not. */
+  /** The picture was turned; masks are not turned with it. */
   readonly isTurned?: boolean | undefined;
 }
 
-/** Images by their ids; undefined for one that there is not, cannot be read or is another one. */
+/** Images by their ids; undefined where there is none, it cannot be read, or it is another picture. */
 export type PictureSource = (imageId: number) => Promise<Picture | undefined>;
 
 const asTheyAre = (box: Box): Box => box;

@@ -26,7 +26,7 @@ export interface ProposalSource {
  *
  * @param frames the images that will be scored
  * @param known ids of all images of the dataset; a file with boxes of another is refused
- * @throws VillaError `InvalidFile` for a file that is none of boxes, `Mismatch` for boxes of unknown images
+ * @throws VillaError `InvalidFile` for a file that does not hold boxes, `Mismatch` for boxes of unknown images
  */
 export async function openProposals(
   { proposals, seed }: ProposalSource,

@@ -7,8 +7,8 @@ const pieceBytes = 2 ** 27;
 /**
  * Reads a JSON file of any size, such as annotations or results of detectors.
  *
- * A byte-order mark is skipped. `NaN` and `Infinity`, which Python writes though JSON has no such numbers, become what they
- * mean, so that whoever looks at the numbers can say where they are.
+ * A byte-order mark is skipped. `NaN` and `Infinity`, which Python writes though JSON has no such numbers, become
+ * JavaScript's own, so that whoever checks the numbers can say where they are.
  *
  * @param options `piece`: bytes read at a time of a longer file
  * @throws VillaError `NotFound`, `FileSystem`, `InvalidFile` for what is not JSON in UTF-8

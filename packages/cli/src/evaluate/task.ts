@@ -68,7 +68,7 @@ export interface TaskOutcome {
   readonly itemIds: readonly (number | string)[];
   /** [items] what belongs together. */
   readonly groups?: readonly (string | number)[] | undefined;
-  /** Numbers as they are called everywhere; where a task has a convention for "undefined", such as -1, in that convention. */
+  /** Numbers by their usual names. Where a task has a convention for "undefined", such as -1, they follow it. */
   readonly numbers: SampleNumbers;
   /** The same on a sample of the items; NaN where there is none. */
   readonly measure: (sample: Int32Array) => SampleNumbers;

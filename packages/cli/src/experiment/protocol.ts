@@ -18,7 +18,7 @@ export interface DetectionProtocol {
   readonly classes: readonly string[];
   /** The grid, as `villa evaluate --proposals` takes it. */
   readonly proposals: string;
-  /** A box goes where it overlaps a better one of its class by more. */
+  /** A box is dropped where it overlaps a better one of its class by more. */
   readonly nms: number;
   /** Of the softmax over the classes. */
   readonly temperature: number;

@@ -128,7 +128,7 @@ export function barChart(description: string, rows: readonly BarRow[]): string {
 /** Labels share the width with the bars. */
 const shortened = (label: string): string => (label.length > 28 ? `${label.slice(0, 27)}…` : label);
 
-/** What is rare is not nothing. */
+/** A rare case must not be shown as 0. */
 function rounded(value: number): string {
   if (value === 0 || value >= 1) return value.toFixed(0);
   return value < 0.05 ? "<0.1" : value.toFixed(1);
@@ -190,7 +190,7 @@ function drawn(description: string, options: Plot.PlotOptions): string {
     style: { fontSize, background: "none", color: "inherit", fontFamily: "inherit", overflow: "visible" },
   });
   for (const style of svg.querySelectorAll("style")) style.remove(); // the page has its own
-  // Plot names groups of marks; a name counts on something with a role alone, and the picture has its own.
+  // Plot labels groups of marks; a label is allowed only on elements with a role, and the picture has its own.
   for (const group of svg.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", description);

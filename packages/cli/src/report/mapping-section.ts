@@ -148,7 +148,7 @@ export function legend(series: readonly Pick<Series, "name" | "color" | "dashed"
   )}</div>`;
 }
 
-/** Three decimals, as far as they say something. */
+/** At most three decimals, without zeros at the end. */
 export function epsilonText(epsilon: number): string {
   return String(Number(epsilon.toFixed(3)));
 }

@@ -12,7 +12,7 @@ export interface Retrieval {
   readonly dataset: Dataset;
   readonly model: VisionLanguageModel;
   readonly index: RegionIndex;
-  /** Regions whose masks are not looked at, by an encoder that was not trained here and that nobody told how to embed. */
+  /** Regions whose masks an encoder that was not trained here leaves out of account, since `regions` was not given. */
   readonly unusedMasks: number;
   /** Where an image comes from, where the dataset tells. */
   readonly sources: ReadonlyMap<number, string>;

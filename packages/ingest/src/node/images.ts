@@ -101,7 +101,7 @@ export function forwardSlashes(path: string): string {
   return path.replaceAll("\\", "/");
 }
 
-/** A table made elsewhere should not reach what its reader did not give it. */
+/** A table that was made elsewhere must not reach files outside of the folder that its reader gave it. */
 export function pathInside(image: string, folder: string): string {
   if (isAbsolute(image)) return image;
   const slashed = forwardSlashes(image);
@@ -248,7 +248,7 @@ const sampleKinds: ReadonlyMap<string, string> = new Map([
   ["double", "64-bit floating-point numbers"],
 ]);
 
-/** libvips takes what is not there for another format now and then. */
+/** libvips now and then reports a missing file as an unknown format. */
 async function fileProblem(input: string | Uint8Array): Promise<string | undefined> {
   try {
     if (typeof input !== "string") return otherKindOfImage(input);

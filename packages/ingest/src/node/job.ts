@@ -28,7 +28,7 @@ export interface IngestedRow {
   readonly recall?: ProposalRecall | undefined;
 }
 
-/** A row that cannot become one. */
+/** A row that cannot become an image of the dataset. */
 export interface RowProblem {
   /** Counted from 0. */
   readonly row: number;

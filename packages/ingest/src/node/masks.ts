@@ -25,7 +25,7 @@ interface Size {
   readonly height: number;
 }
 
-/** More regions of one picture are no label map, but a photograph. */
+/** A picture with more labels than this is not a label map but a photograph. */
 const mostLabels = 1000;
 
 /**

@@ -68,8 +68,8 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
   const { negation, inflections, uncertain } = options;
   const rules: TextRules = { language, negation, inflections, uncertain };
   checkWindow(options.image?.window);
-  proseSentences("", { language }); // refuses what is no language
-  if (options.sections) reportSections("", options.sections); // refuses what is no name
+  proseSentences("", { language }); // refuses an unknown language
+  if (options.sections) reportSections("", options.sections); // refuses a name without a letter
   const phrases = options.mine === undefined ? options.suggest : options.mine;
   if (phrases !== undefined && !isEnglish(language)) {
     throw new VillaError("InvalidArgument", "--mine and --suggest find phrases in English alone; leave them out.");

@@ -39,7 +39,7 @@ export async function* frameRecords(
 
 const one: { readonly frames: number; readonly bytes?: Uint8Array | undefined } = { frames: 1 };
 
-/** One for what cannot be read, too: what is wrong with it is said when its row is. */
+/** 1 for a file that cannot be read, too: the error is reported with its row. */
 async function framesOf(value: unknown, folder: string): Promise<typeof one> {
   try {
     const { image, bytes } = imageOf(value, 0);

@@ -45,7 +45,7 @@ function voiTransform(dataSet: DataSet, measured: Float64Array, stored: Int32Arr
     if (kind === "LINEAR_EXACT") return (value) => (value - centre) / width + 0.5;
     return linear([centre, width]);
   }
-  // What pads the picture to its size would only darken the rest.
+  // Padding around the picture would only darken the rest.
   const padding = paddingOf(dataSet);
   let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const [i, value] of measured.entries()) {

@@ -46,7 +46,7 @@ export function metadataFormat(file: string): TableFormat | undefined {
   return posix.basename(file, extname(file)) === "metadata" ? formats[extname(file)] : undefined;
 }
 
-/** Paths of all files, with forward slashes, in a fixed order. Hidden files and folders are none. */
+/** Paths of all files, with forward slashes, in a fixed order. Hidden files and folders are left out. */
 export async function* filesIn(folder: string, under = ""): AsyncGenerator<string> {
   const entries = await readdir(join(folder, under), { withFileTypes: true }).catch((error: unknown) => {
     throw fileError(error, join(folder, under), "read");
@@ -84,14 +84,14 @@ function metadataRow(values: Readonly<Record<string, unknown>>, folder: string) 
     return { problem: new VillaError("InvalidFile", "it has no file_name") };
   }
   const image = posix.join(folder, name.replaceAll("\\", "/"));
-  // A label is a class: a word, not the number of one.
+  // A label is taken as a class where it is a word, not a number.
   const { attributes = typeof label === "string" && label !== "" ? [label] : undefined } = values;
   return {
     values: { split: splitOf(image), ...values, image, text, boxes, masks, label_map: labelMap, attributes },
   };
 }
 
-/** Paths from the file of metadata on; masks that are no paths as they are. */
+/** Paths from the file of metadata on; masks that are not paths stay as they are. */
 function pathsIn(folder: string, value: unknown): unknown {
   if (typeof value === "string" && value.trim().startsWith("[")) return pathsIn(folder, parsed(value) ?? value);
   if (Array.isArray(value))

@@ -8,7 +8,7 @@ export const jsonl: TableFormat = {
   open: (path, { encoding, lines }) => ({ expectedRows: lines, records: () => jsonlRecords(path, encoding) }),
 };
 
-/** Records of a file with one JSON object a line; a line that is none gives the error in its place. */
+/** Records of a file with one JSON object a line; a line that is not one gives an error in its place. */
 async function* jsonlRecords(path: string, encoding: string): AsyncGenerator<TableRecord> {
   let number = 0;
   for await (const line of linesOf(decodedText(path, encoding))) {

@@ -6,9 +6,9 @@ import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
 import { getMaxDefinitionLevel, getMaxRepetitionLevel } from "hyparquet/src/schema.js";
 import { pageDecompressors } from "./parquet-compression.ts";
 
-// hyparquet decodes pages on their word: counts that no bytes stand behind fill the memory, and some runs never end. So
-// everything that a page says about itself is compared with its bytes and with the chunk that it is in, before hyparquet
-// sees it. Its own functions read the headers and the levels, so that both see the same.
+// hyparquet trusts what pages say of themselves: counts without bytes behind them fill the memory, and some runs never
+// end. So everything that a page says about itself is compared with its bytes and with the chunk that it is in, before
+// hyparquet sees it. Its own functions read the headers and the levels, so that both see the same.
 
 /** What pages may cost, counted down over a row group. */
 export interface ParquetBudget {

@@ -47,7 +47,7 @@ async function* samplesOf(path: string): AsyncGenerator<Sample> {
     for await (const entry of extract) {
       const { name, type, size = 0 } = entry.header;
       const [, key, extension] = /^(.*?[^/.][^/.]*)\.([^/]+)$/s.exec(name) ?? [];
-      // Folders, and names that begin with a point, are no files of a sample.
+      // Folders, and names that begin with a point, do not belong to a sample.
       if (type !== "file" || key === undefined || extension === undefined || posix.basename(name).startsWith(".")) {
         entry.resume();
         continue;
