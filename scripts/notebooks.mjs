@@ -84,7 +84,7 @@ function kinds({ outputs = [] }) {
     .join(" ");
 }
 
-/** A cell with nothing in it that changes from run to run without need. */
+/** A cell without what changes from run to run for no reason. */
 function tidy(cell) {
   if (cell.cell_type !== "code") return cell;
   return { ...cell, metadata: {}, outputs: mergeStreams(cell.outputs) };

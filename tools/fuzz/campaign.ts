@@ -21,8 +21,8 @@ export interface WorkerTask {
 }
 
 /**
- * Which input is in work, and since when: in a file, since a process that dies of a reader can tell nothing any more, and
- * one that hangs neither.
+ * Which input is in work, and since when: in a file, since a process that a reader has crashed or hung cannot report
+ * it.
  */
 export class Clock {
   readonly #file: number;

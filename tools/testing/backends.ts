@@ -13,7 +13,7 @@ const reports = await Promise.all(
     const flag = onRequest[candidate.name];
     if (flag !== undefined && process.env[flag] !== "1") return { candidate, runs: false };
     const probe = await candidate.probe({ forced: flag !== undefined });
-    // Asked for and not there must not look like a pass.
+    // A backend that was asked for and is missing must not look like a pass.
     if (flag !== undefined && !probe.available) throw new Error(`${flag}=1, but ${candidate.name}: ${probe.reason}`);
     return { candidate, runs: probe.available };
   }),

@@ -109,7 +109,7 @@ function cocoInstances(photos: readonly Photo[]) {
         const [x0, y0, x1, y1] = thing.box;
         const polygon = outline(thing);
         return {
-          id: id + 1, // tools take an annotation 0 for none
+          id: id + 1, // tools read the annotation id 0 as "none"
           image_id: image,
           category_id: things.indexOf(thing.kind),
           bbox: [x0, y0, x1 - x0, y1 - y0],

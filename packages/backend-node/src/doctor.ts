@@ -139,7 +139,7 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
   return lines.join("\n");
 }
 
-/** Slow is not nothing, and nothing measured is no figure. */
+/** A slow backend must not be shown as 0; a dash stands for what was not measured. */
 function round(value: number): string {
   if (!(value > 0 && Number.isFinite(value))) return "–";
   return value < 1 ? value.toPrecision(2) : value.toFixed(value < 10 ? 1 : 0);

@@ -1,5 +1,5 @@
 /**
- * DocMNIST (paper, section 4.1): pictures with many digits and a text about them, of a chosen complexity.
+ * DocMNIST (paper, section 3.1): pictures with many digits and a text about them, of a chosen complexity.
  *
  * @example
  * import { encodePng, glyphDigits, montage, streamDocMnist } from "@villa/docmnist";

@@ -1,5 +1,5 @@
 /**
- * Stage 1, the mapping model (paper, section 3.1): which attribute of a text belongs to which region.
+ * Stage 1, the mapping model (paper, section 3.2): which attribute of a text belongs to which region.
  *
  * @example
  * import { mapRegions, trainMapping } from "@villa/mapping";

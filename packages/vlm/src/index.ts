@@ -1,5 +1,5 @@
 /**
- * Stage 2, the vision-language model (paper, section 3.2): contrastive training on region-text pairs, and its uses.
+ * Stage 2, the vision-language model (paper, section 3.3): contrastive training on region-text pairs, and its uses.
  *
  * @example
  * import { initModifiedResNet } from "@villa/encoders";

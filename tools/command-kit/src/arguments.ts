@@ -10,8 +10,8 @@ export function impliedCommand(command: Command, name: string): void {
 
 /**
  * Puts arguments into the one form that programs know: flags in kebab-case (the reference's snake_case means the same),
- * `help stage1` as `stage1 --help`, an implied subcommand by its name, and of a command that there is not, no more than
- * its name: `--help` after it would hide the mistake.
+ * `help stage1` as `stage1 --help`, an implied subcommand by its name, and of an unknown command, its name alone:
+ * `--help` after it would hide the mistake.
  */
 export function normalizeArguments(argv: readonly string[], program: Command): string[] {
   const end = argv.indexOf("--");

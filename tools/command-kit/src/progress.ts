@@ -35,7 +35,7 @@ export function terminalProgress(
   const isChanging = terminal.interactive && form !== "lines";
   let latest: ProgressUpdate | undefined;
   let started = performance.now();
-  /** Units that were done before the clock started: a run that goes on has its first ones for nothing. */
+  /** Units that were done before the clock started: a resumed run spends no time on its first ones. */
   let base = 0;
   let lastDrawn = Number.NEGATIVE_INFINITY;
 
@@ -95,7 +95,7 @@ interface Clock {
   readonly seconds: number;
 }
 
-/** Columns of a bar: fewer say nothing, more say no more. */
+/** Columns of a bar: a shorter one shows nothing, a longer one no more than this. */
 const smallestBar = 8;
 const largestBar = 24;
 

@@ -41,7 +41,7 @@ export function cudaBackend(options: CudaOptions = {}): BackendCandidate {
     if (!installation) return loadPackage(searchPaths, forced);
     setDefaults();
     const detail = describeInstallation(installation);
-    // A library of a gigabyte is not loaded only to hear that it knows no CUDA.
+    // A library of a gigabyte is not loaded only to find out that it was built without CUDA.
     if (!installation.cuda && !forced) return { available: false, reason: onlyForced(detail) };
     return loadInstallation(folder, detail, forced);
   };

@@ -11,7 +11,7 @@ import { checkArgument, VillaError } from "@villa/data";
  * @param options `temperature`: τ > 0, 0.07 in both stages; a scalar when it is learned
  * @returns scalar
  * @throws VillaError `Mismatch` when the shapes differ
- * @see ViLLA (ICCV 2023), section 3, Stage 2
+ * @see ViLLA paper, section 3.3 (Stage 2)
  */
 export function infoNCE(
   imageEmbeddings: tf.Tensor2D,

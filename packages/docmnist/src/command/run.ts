@@ -31,7 +31,7 @@ export const registerDocmnist: RegisterCommand = (program, context) => {
  *
  * @param argv arguments after the command's name; flags alone are those of `generate`
  * @returns exit code: 0 done, 1 failed, 2 called wrongly, 130 stopped by Ctrl-C
- * @throws VillaError `InvalidArgument` for arguments that are no texts; nothing else
+ * @throws VillaError `InvalidArgument` for arguments that are not texts; no other error
  */
 export async function runDocmnist(argv: readonly string[], terminal?: Terminal): Promise<ExitCode> {
   checkCall(argv, terminal);
