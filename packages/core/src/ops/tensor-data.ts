@@ -1,7 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { checkArgument, type TensorData, toFloat32 } from "@villa/data";
 
-/** Copies a tensor's values off the backend. float32, int32 and bool tensors keep their type. */
+/**
+ * Copies a tensor's values off the backend, row-major. float32, int32 and bool tensors of any shape keep shape and
+ * type.
+ */
 export async function readTensor(tensor: tf.Tensor): Promise<TensorData> {
   checkArgument("tensor", tensor, "tensor");
 
@@ -10,7 +13,10 @@ export async function readTensor(tensor: tf.Tensor): Promise<TensorData> {
   return { dtype, shape: [...tensor.shape], data: values.slice() }; // a backend may hand out its own memory
 }
 
-/** A float32 tensor with a file's values; int32 stays int32. */
+/**
+ * A tensor with a file's values, of its shape: int32 stays int32, every other type becomes float32. The caller disposes
+ * it.
+ */
 export function toTensor(data: TensorData): tf.Tensor {
   checkArgument("data", data, { dtype: "text", shape: "numbers", data: "numbers" });
 

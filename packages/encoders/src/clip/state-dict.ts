@@ -146,7 +146,10 @@ export function hwioToOihw(data: Float32Array, shape: readonly number[]): Float3
   return result;
 }
 
-/** Puts torch-layout weights into variables by the same names; running statistics are not trainable. */
+/**
+ * Puts torch-layout weights into variables by the same names; running statistics are not trainable. @throws VillaError
+ * `Mismatch` for a weight that is missing or of another shape
+ */
 export function visionVariables(
   tensors: ReadonlyMap<string, WeightArray>,
   config: ModifiedResNetConfig,

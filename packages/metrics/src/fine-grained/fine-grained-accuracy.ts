@@ -16,7 +16,7 @@ export interface FineGrainedAccuracy {
  *
  * Ties: of t descriptions that share the highest score the true one wins with probability 1 / t.
  *
- * @param choices each the scores of one image or region: the true description's first, then the negatives'
+ * @param choices each [1 + negatives] scores of one image or region: the true description's first, then the negatives'
  * @throws VillaError `InvalidArgument` for a choice without negatives, `NotFinite` for a score of NaN or infinity
  * @see Bianchi et al., The devil is in the fine-grained details (FG-OVD), CVPR 2024, section 3
  */

@@ -4,9 +4,9 @@ import type { Box } from "@villa/metrics";
 /**
  * Scores of boxes as a map: each cell has the highest score of the boxes over its centre, NaN where there is none.
  *
- * @param image its size in pixels, and the boxes in it with their scores
+ * @param image its size in pixels, the boxes in it as x0, y0, x1, y1 in pixels, and `scores` [boxes]
  * @param side cells of the longer side of the map; default 64
- * @returns the map, and how many cells a pixel is
+ * @returns `scores` [height, width] row-major, the size of the map in cells, and `scale`, cells for each pixel
  */
 export function boxScoreMap(
   image: {

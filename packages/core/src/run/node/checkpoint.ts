@@ -69,6 +69,8 @@ export async function readCheckpointExtra(path: string): Promise<Readonly<Record
 /**
  * Keeps a run's `last.safetensors` and `best.safetensors` in a folder. The best one is a second name of the file that was
  * the last at that time, so it costs no second write.
+ *
+ * @returns the store, whose `loadLast` throws as {@link loadCheckpoint}, and the paths of both files
  */
 export function folderCheckpoints(
   folder: string,

@@ -43,7 +43,10 @@ export function annotationsFingerprint(annotations: readonly ImageAnnotation[]):
   return hash.digest("hex");
 }
 
-/** The manifest of a dataset folder; undefined for embeddings of the original, which writes none. */
+/**
+ * The manifest of a dataset folder; undefined for embeddings of the original, which writes none. @throws VillaError
+ * `InvalidFile`
+ */
 export async function readEmbeddingManifest(dataDirectory: string): Promise<EmbeddingManifest | undefined> {
   checkText(dataDirectory, "A dataset folder");
   const path = join(dataDirectory, embeddingFiles.regions, embeddingFiles.manifest);

@@ -99,7 +99,7 @@ export function forEachRun(rle: Rle, visit: (column: number, top: number, bottom
   }
 }
 
-/** Pixels inside. */
+/** Number of pixels inside a mask. */
 export function rleArea(rle: { readonly counts: ArrayLike<number> }): number {
   checkCounts(rle);
   const { counts } = rle;
