@@ -18,8 +18,9 @@ export function float16ToFloat32(half: Uint16Array): Float32Array {
 }
 
 /**
- * Rounds to the nearest half-precision value, ties to even; values that are too large become infinity. @returns the
- * bits
+ * Rounds to the nearest half-precision value, ties to even; values that are too large become infinity.
+ *
+ * @returns the bits
  */
 export function float32ToFloat16(values: Float32Array): Uint16Array {
   checkArgument("values", values, "numbers");

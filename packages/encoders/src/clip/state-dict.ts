@@ -147,8 +147,9 @@ export function hwioToOihw(data: Float32Array, shape: readonly number[]): Float3
 }
 
 /**
- * Puts torch-layout weights into variables by the same names; running statistics are not trainable. @throws VillaError
- * `Mismatch` for a weight that is missing or of another shape
+ * Puts torch-layout weights into variables by the same names; running statistics are not trainable.
+ *
+ * @throws VillaError `Mismatch` for a weight that is missing or of another shape
  */
 export function visionVariables(
   tensors: ReadonlyMap<string, WeightArray>,

@@ -147,7 +147,9 @@ async function requireTrained(folder: string, total: number, config: Stage1Confi
 }
 
 /**
- * Heads that were trained to the end have no optimiser's state any more. @throws VillaError `Mismatch` before any work
+ * Heads that were trained to the end have no optimiser's state any more.
+ *
+ * @throws VillaError `Mismatch` before any work
  */
 async function requireTrainable(folder: string, heads: readonly number[], config: Stage1Config): Promise<void> {
   const {

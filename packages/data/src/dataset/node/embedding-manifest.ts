@@ -44,8 +44,9 @@ export function annotationsFingerprint(annotations: readonly ImageAnnotation[]):
 }
 
 /**
- * The manifest of a dataset folder; undefined for embeddings of the original, which writes none. @throws VillaError
- * `InvalidFile`
+ * The manifest of a dataset folder; undefined for embeddings of the original, which writes none.
+ *
+ * @throws VillaError `InvalidFile`
  */
 export async function readEmbeddingManifest(dataDirectory: string): Promise<EmbeddingManifest | undefined> {
   checkText(dataDirectory, "A dataset folder");
