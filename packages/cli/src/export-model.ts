@@ -154,7 +154,7 @@ interface Described {
 function readme({ textFamily, shape: [count, dimension], tower }: Described): string {
   const texts =
     textFamily === "hashed"
-      ? "Texts were hashed words, which this model knows only as far as its training texts had them."
+      ? "Texts were hashed words: this model knows only the words of the texts that it was trained on."
       : `Other texts need the model's frozen text side (${textFamily}): \`villa encode --text\` gives their vectors.`;
   return `# A model of ViLLA
 

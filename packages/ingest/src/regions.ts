@@ -24,7 +24,7 @@ export function parseRegionRule(text: string): RegionRule | undefined {
     if (first >= 1 && last >= first && last <= 20 && count <= mostRegions) return { kind: "pyramid", levels };
     throw new VillaError(
       "InvalidArgument",
-      `--regions ${text} is no pyramid of 1 to ${mostRegions} regions; name its levels from the smallest, as in pyramid:1-4.`,
+      `--regions ${text} is not a pyramid of 1 to ${mostRegions} regions; name its levels from the smallest, as in pyramid:1-4.`,
     );
   }
   const match = /^grid:(\d+)[x×](\d+)$/.exec(text);

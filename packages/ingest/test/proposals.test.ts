@@ -19,7 +19,7 @@ test("a pyramid has grids of several sizes", async () => {
   ]);
   expect(parseRegionRule("pyramid:4")).toEqual({ kind: "pyramid", levels: [4] });
   for (const bad of ["pyramid:0", "pyramid:3-2", "pyramid:1-20", "pyramid:99"]) {
-    expect(() => parseRegionRule(bad)).toThrow("is no pyramid of 1 to 400 regions");
+    expect(() => parseRegionRule(bad)).toThrow("is not a pyramid of 1 to 400 regions");
   }
 });
 

@@ -59,7 +59,7 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
       lines,
     )
     .option("--proposals <source>", "boxes: truth, pyramid:LEVEL[-LEVEL][:JITTER], or a file", "truth")
-    .option("--nms <overlap>", "detection: a box goes where it overlaps a better one by more", anyNumber, 0.5)
+    .option("--nms <overlap>", "detection: a box is dropped where it overlaps a better one by more", anyNumber, 0.5)
     .option("--temperature <t>", "detection: temperature of the softmax over classes; 0 for cosines", anyNumber, 0.07)
     .addOption(new Option("--of <what>", "classification: of what").choices(["boxes", "images"]).default("boxes"))
     .option("--samples <n>", "classification: draw n examples of each class, and no other", wholeNumber)

@@ -96,7 +96,7 @@ function guessing({ numbers, chance }: TaskOutcome, intervals: Readonly<Record<s
   );
   const isAbove = ([name, level]: [string, number]) => (intervals[name]?.low ?? numbers[name]!) > level;
   if (known.length === 0 || known.some(isAbove)) return undefined;
-  return "No number is above what guessing reaches: the model knows nothing about these images and words, as one that was trained on others.";
+  return "No number is above what guessing reaches: the model knows nothing about these images and words; it may have been trained on others.";
 }
 
 /** What `--json` prints: the numbers by their names, then all the rest. */

@@ -141,7 +141,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   Map: { words: "a Map", is: (value) => value instanceof Map },
   Set: { words: "a Set", is: (value) => value instanceof Set },
   iterable: {
-    words: "something to go through",
+    words: "an array or another iterable",
     is: (value) => isObjectOrList(value) && (Symbol.iterator in value || Symbol.asyncIterator in value),
   },
   tensor: { words: "a tensor", is: (value) => isTensor(value) },

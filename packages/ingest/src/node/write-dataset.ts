@@ -96,5 +96,5 @@ function tableOf(rows: AsyncIterable<DatasetRow> | Iterable<DatasetRow>, expecte
 
 function recordOf(row: unknown, number: number): TableRecord {
   if (typeof row === "object" && row !== null && !Array.isArray(row)) return { number, values: { ...row } };
-  return { number, problem: new VillaError("InvalidFile", "it is no object with an image and a text") };
+  return { number, problem: new VillaError("InvalidFile", "it is not an object with an image and a text") };
 }

@@ -88,7 +88,7 @@ function recordOf({ key, files }: Sample, number: number): TableRecord {
     const json = textOf(find("json"), key);
     const columns = json === undefined ? {} : parseJson(json, `the JSON of the sample "${key}"`);
     if (typeof columns !== "object" || columns === null || Array.isArray(columns)) {
-      throw new VillaError("InvalidFile", `the JSON of the sample "${key}" is no object`);
+      throw new VillaError("InvalidFile", `the JSON of the sample "${key}" is not an object`);
     }
     const { caption, ...others } = columns as Record<string, unknown>;
     const isWord = label !== undefined && !/^\s*-?\d+\s*$/.test(label);
