@@ -82,6 +82,7 @@ export { EarlyStopping, type EarlyStoppingState } from "./run/early-stopping.ts"
 export { type Fingerprint, fingerprintText } from "./run/fingerprint.ts";
 export type { MetricsLog, MetricsRecord } from "./run/metrics.ts";
 export { type BatchOptions, stepsPerEpoch } from "./train/batches.ts";
+export { formatCheckpoint } from "./train/checkpoint-file.ts";
 export { type LossAndGradients, lossAndGradients } from "./train/gradients.ts";
 export { trainLoop } from "./train/loop.ts";
 export { type ContrastiveMicroBatchOptions, contrastiveMicroBatch } from "./train/micro-batch.ts";

@@ -1,23 +1,11 @@
 import { copyFile, link, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import {
-  checkArgument,
-  checkFinite,
-  isVillaError,
-  openSafetensors,
-  readSafetensors,
-  VillaError,
-  writeSafetensors,
-} from "@villa/data";
+import { checkArgument, checkFinite, isVillaError, openSafetensors, readSafetensors, VillaError } from "@villa/data";
 import { atomicWriteFile, fileError, fileSource, readFileBytes, withPath } from "@villa/data/node";
+import { checkpointFormat, formatCheckpoint } from "../../train/checkpoint-file.ts";
 import type { CheckpointStore } from "../../train/options.ts";
 import { type Checkpoint, checkpointRule, type RunPosition } from "../../train/state.ts";
 import { removeLeftovers } from "./leftovers.ts";
-
-/**
- * Version of the metadata below; files of a later one are refused. In those of version 1 the best epoch is counted from 0.
- */
-const format = "2";
 
 /**
  * Writes a checkpoint as one safetensors file, whose metadata holds the run's position as JSON, and a readable copy of that
@@ -30,13 +18,8 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
   checkArgument("path", path, "text");
   checkArgument("checkpoint", checkpoint, checkpointRule);
 
-  const { tensors, position, extra = {} } = checkpoint;
-  const metadata = {
-    "villa.format": format,
-    "villa.position": JSON.stringify(position),
-    "villa.extra": JSON.stringify(extra),
-  };
-  await atomicWriteFile(path, writeSafetensors(tensors, metadata));
+  const { position, extra = {} } = checkpoint;
+  await atomicWriteFile(path, formatCheckpoint(checkpoint));
   await atomicWriteFile(sidecar(path), `${JSON.stringify(readable(position, extra), null, 2)}\n`);
 }
 
@@ -128,7 +111,7 @@ function parseMetadata(metadata: Readonly<Record<string, string>>): Required<Omi
   if (version === undefined || position === undefined) {
     throw new VillaError("InvalidFile", "It is a safetensors file but not a training checkpoint.");
   }
-  if (version !== "1" && version !== format)
+  if (version !== "1" && version !== checkpointFormat)
     throw new VillaError("Unsupported", `It is a checkpoint of format ${version}; update @villa.`);
   const read = parseJson(position) as RunPosition;
   return {
