@@ -11,9 +11,11 @@ import { MapPanel } from "./parts/map-panel.tsx";
 import { PictureStore } from "./parts/pictures.ts";
 import { problemOf } from "./parts/problem.ts";
 import { Story } from "./parts/story.tsx";
+import { TowersPanel } from "./parts/towers-panel.tsx";
 import { TrainPanel } from "./parts/train-panel.tsx";
 import { useEncoder } from "./parts/use-encoder.ts";
 import { useModelInUse } from "./parts/use-model-in-use.ts";
+import { useTowers } from "./parts/use-towers.ts";
 import { useTraining } from "./parts/use-training.ts";
 
 export const defaultDataset: DatasetSettings = {
@@ -36,12 +38,15 @@ export function App() {
   const [epsilon, setEpsilon] = useState(0.2);
   const training = useTraining(laboratory);
   const encoder = useEncoder(laboratory);
+  const towers = useTowers(laboratory, dataset);
   // A new dataset numbers its images anew.
   const pictures = useMemo(() => new PictureStore(laboratory, setProblem), [dataset, laboratory]);
 
   const isUsed = useModelInUse();
   useEffect(() => {
-    if (!isUsed || busy || training.state.kind !== "idle" || training.state.result || !dataset) return;
+    if (!isUsed || busy || towers.isRunning || training.state.kind !== "idle" || training.state.result || !dataset) {
+      return;
+    }
     // Sliders make many datasets, of which the last one counts.
     const timer = setTimeout(() => {
       laboratory.useShippedModel().then(
@@ -50,7 +55,7 @@ export function App() {
       );
     }, 300);
     return () => clearTimeout(timer);
-  }, [isUsed, busy, dataset, training.state.kind, training.state.result]);
+  }, [isUsed, busy, dataset, towers.isRunning, training.state.kind, training.state.result]);
   const [canUndo, setCanUndo] = useState(false);
   useEffect(() => void laboratory.canUndo().then(setCanUndo), [laboratory, dataset, training.state.kind]);
 
@@ -122,7 +127,7 @@ export function App() {
           digit. Make such data, and watch a mapping model find out. Everything runs in this page; nothing leaves it.
         </p>
         <nav aria-label="Sections">
-          {["story", "generate", "train", "map", "ask", "encoder", "files"].map((name) => (
+          {["story", "generate", "train", "map", "ask", "compare", "encoder", "files"].map((name) => (
             <a key={name} href={`#${name}`}>
               {name}
             </a>
@@ -143,14 +148,15 @@ export function App() {
         <Story {...{ laboratory, training, dataset, pictures, image, select }} />
         <DatasetPanel
           {...{ settings, dataset, busy, generated, pictures, image, select, change }}
-          locked={training.state.kind === "running"}
+          locked={training.state.kind === "running" || towers.isRunning}
           generate={() => generate(newest.current)}
           undo={canUndo ? () => openNext(() => laboratory.undo()) : undefined}
         />
-        <TrainPanel {...{ training, dataset, busy, pictures, image, epsilon }} />
+        <TrainPanel {...{ training, dataset, pictures, image, epsilon }} busy={busy || towers.isRunning} />
         <MapPanel {...{ laboratory, training, dataset, pictures, image, select, epsilon, setEpsilon }} />
         <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
-        <EncoderPanel encoder={encoder} running={training.state.kind === "running"} />
+        <TowersPanel {...{ laboratory, towers, setProblem }} busy={busy || training.state.kind === "running"} />
+        <EncoderPanel encoder={encoder} running={training.state.kind === "running" || towers.isRunning} />
         <FilesPanel
           {...{ laboratory, training, dataset, epsilon, setProblem }}
           takeEncoder={encoder.take}

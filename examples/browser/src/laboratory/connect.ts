@@ -1,5 +1,13 @@
 import { proxy, type Remote, wrap } from "comlink";
-import type { LaboratoryApi, TrainEvent, TrainingResult, TrainSettings } from "./protocol.ts";
+import type {
+  LaboratoryApi,
+  TowerEvent,
+  TowerSettings,
+  TowersState,
+  TrainEvent,
+  TrainingResult,
+  TrainSettings,
+} from "./protocol.ts";
 
 /** The worker, as the page calls it. */
 export type RemoteLaboratory = Remote<LaboratoryApi>;
@@ -20,4 +28,12 @@ export function trainIn(
   listen: (event: TrainEvent) => void,
 ): Promise<TrainingResult> {
   return laboratory.train(settings, proxy(listen));
+}
+
+export function trainTowersIn(
+  laboratory: RemoteLaboratory,
+  settings: TowerSettings,
+  listen: (event: TowerEvent) => void,
+): Promise<TowersState> {
+  return laboratory.trainTowers(settings, proxy(listen));
 }

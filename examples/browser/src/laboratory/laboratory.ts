@@ -1,4 +1,4 @@
-import { VillaError } from "@villa/data";
+import { isVillaError, VillaError } from "@villa/data";
 import { transfer } from "comlink";
 import { type Dataset, pictureOf, summarize } from "./dataset.ts";
 import { zipDataset } from "./export-dataset.ts";
@@ -20,11 +20,16 @@ import type {
   Picture,
   Pictures,
   Recalled,
+  TowerEvent,
+  TowerFileKind,
+  TowerSettings,
+  TowersState,
   TrainEvent,
   TrainingResult,
   TrainSettings,
 } from "./protocol.ts";
 import type { Session } from "./session.ts";
+import { type TowerSource, Towers } from "./towers.ts";
 
 /** A dataset, and what was made of it. */
 interface Bench {
@@ -48,6 +53,7 @@ export class Laboratory implements LaboratoryApi {
   /** The visitor's encoder, for the trainings to come. */
   #encoder: OwnEncoder | undefined;
   #restoring: Promise<unknown> | undefined;
+  readonly #towers = new Towers();
 
   loadedFiles(): string[] {
     return performance.getEntriesByType("resource").map(({ name }) => name);
@@ -208,6 +214,33 @@ export class Laboratory implements LaboratoryApi {
     return file("last.pkl", await this.#trained().modelFile());
   }
 
+  async towers(settings: TowerSettings): Promise<TowersState> {
+    return this.#towers.state(this.#source(), settings);
+  }
+
+  async trainTowers(settings: TowerSettings, listen: (event: TowerEvent) => void): Promise<TowersState> {
+    this.#refuseWhileTraining();
+    const training = new AbortController();
+    this.#training = training;
+    try {
+      const source = this.#source();
+      await this.#restoring?.catch(() => undefined);
+      await this.#towers.train(source, settings, { listen, signal: training.signal });
+    } catch (error) {
+      // What was reached before a stop is the result.
+      if (!isVillaError(error, "Aborted")) throw error;
+    } finally {
+      this.#training = undefined;
+    }
+    return this.towers(settings);
+  }
+
+  async exportTower(settings: TowerSettings, kind: TowerFileKind): Promise<OutputFile> {
+    const found = await this.#towers.file(this.#source(), settings, kind);
+    if (!found) throw new VillaError("NotFound", "There is no tower of these data and settings yet; train one.");
+    return file(found.name, found.bytes);
+  }
+
   #open(bench: Bench): DatasetSummary {
     this.#refuseWhileTraining();
     this.#remember();
@@ -236,6 +269,10 @@ export class Laboratory implements LaboratoryApi {
   #current(): Dataset {
     if (!this.#bench) throw new VillaError("NotFound", "There is no dataset yet; generate or open one.");
     return this.#bench.dataset;
+  }
+
+  #source(): TowerSource {
+    return { dataset: this.#current(), generated: this.#bench?.generated };
   }
 
   #trained(): Session {

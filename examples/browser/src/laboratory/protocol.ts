@@ -187,6 +187,67 @@ export interface OwnImage {
   readonly text: string;
 }
 
+/** Which pairs a tower of Stage 2 learns from: whole images with their whole texts, or mapped regions with their sentences. */
+export type TowerPairs = "image" | "mapping";
+
+export interface TowerSettings {
+  readonly backend: BackendName;
+  /** Steps of each tower. */
+  readonly steps: number;
+}
+
+/** A trained tower, judged by regions that it has not seen. */
+export interface TowerPoint {
+  readonly pairs: TowerPairs;
+  /** Pairs of an image that were asked for; undefined for data from files. */
+  readonly target?: number | undefined;
+  /** (region, attribute) pairs of a training image on average, where the truth is known. */
+  readonly complexity?: number | undefined;
+  /** Training images. */
+  readonly images: number;
+  /** R-Precision in 0 … 1: of the attributes that rank first for a region, as many as it truly has, how many are right. */
+  readonly regionToText: number;
+  /** The same of the regions that rank first for an attribute. */
+  readonly textToRegion: number;
+  /** Of training and judging. */
+  readonly seconds: number;
+}
+
+/** What happens while towers are trained. */
+export type TowerEvent =
+  | { readonly kind: "backend"; readonly backend: BackendInUse }
+  | {
+      readonly kind: "progress";
+      readonly task: string;
+      /** Of all the work, in 0 … 1. */
+      readonly share: number;
+      /** Undefined until it can be told. */
+      readonly secondsLeft?: number | undefined;
+    }
+  | { readonly kind: "tower"; readonly point: TowerPoint };
+
+/** The towers of the current data and settings. */
+export interface TowersState {
+  readonly points: readonly TowerPoint[];
+  /** How many there are when all are trained. */
+  readonly towers: number;
+  /** The data are drawn digits, of which several complexities are compared. */
+  readonly generated: boolean;
+  /** The split that judges. */
+  readonly judgedOn: string;
+  /** Why none can be trained on these data. */
+  readonly refusal?: string | undefined;
+  /** Towers of other data or settings are kept. */
+  readonly hasOthers: boolean;
+}
+
+/** A tower's files: for any ONNX runtime, and the checkpoint that `villa` reads. */
+export interface TowerFiles {
+  readonly onnx: Uint8Array;
+  readonly checkpoint: Uint8Array;
+}
+export type TowerFileKind = keyof TowerFiles;
+
 /** A file to be saved. */
 export interface OutputFile {
   readonly name: string;
@@ -227,4 +288,9 @@ export interface LaboratoryApi {
   exportDataset(): Promise<OutputFile>;
   exportMapping(split: string, epsilon: number): Promise<OutputFile>;
   exportModel(): Promise<OutputFile>;
+  /** The towers of Stage 2 that belong to the current data and these settings. */
+  towers(settings: TowerSettings): Promise<TowersState>;
+  /** Trains those that are missing; all anew when none is. {@link stop} ends it, and what was finished stays. */
+  trainTowers(settings: TowerSettings, listen: (event: TowerEvent) => void): Promise<TowersState>;
+  exportTower(settings: TowerSettings, kind: TowerFileKind): Promise<OutputFile>;
 }

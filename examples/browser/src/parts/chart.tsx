@@ -1,5 +1,6 @@
 import type { EpochSummary, EpsilonResult } from "@villa/mapping";
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { TowerPoint } from "../laboratory/protocol.ts";
 
 export interface LossChartData {
   readonly kind: "loss";
@@ -14,18 +15,25 @@ export interface SweepChartData {
   readonly baseline?: number | undefined;
 }
 
-type ChartProps = (LossChartData | SweepChartData) & {
+export interface TowersChartData {
+  readonly kind: "towers";
+  readonly points: readonly TowerPoint[];
+}
+
+export type ChartData = LossChartData | SweepChartData | TowersChartData;
+
+type ChartProps = ChartData & {
   /** What the chart shows, in words. */
   readonly label: string;
-  /** Said while there is nothing to draw. */
-  readonly empty: string;
+  /** Said where there is nothing to draw. */
+  readonly empty?: string | undefined;
 };
 
 /** A chart as wide as its container. The plotting library is loaded when the first one has something to show. */
 export function Chart(props: ChartProps) {
   const container = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
-  const data = props.kind === "loss" ? props.epochs : props.sweep;
+  const data = dataOf(props);
   const epsilon = props.kind === "sweep" ? props.epsilon : undefined;
   const isEmpty = data.length === 0;
 
@@ -54,7 +62,18 @@ export function Chart(props: ChartProps) {
     <figure class="chart" role="img" aria-label={props.label}>
       {/* The figure says it in words; Plot labels its groups in a way that is not for readers. */}
       <div ref={container} aria-hidden="true" />
-      {isEmpty && <p class="soft">{props.empty}</p>}
+      {isEmpty && props.empty && <p class="soft">{props.empty}</p>}
     </figure>
   );
+}
+
+function dataOf(chart: ChartData): readonly unknown[] {
+  switch (chart.kind) {
+    case "loss":
+      return chart.epochs;
+    case "sweep":
+      return chart.sweep;
+    case "towers":
+      return chart.points;
+  }
 }

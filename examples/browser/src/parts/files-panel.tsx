@@ -162,7 +162,8 @@ function KeepButton() {
   );
 }
 
-function offerDownload({ name, bytes }: OutputFile): void {
+/** Lets the browser save a file. */
+export function offerDownload({ name, bytes }: OutputFile): void {
   const url = URL.createObjectURL(new Blob([bytes]));
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
   link.click();

@@ -1,9 +1,16 @@
 import * as Plot from "@observablehq/plot";
-import type { LossChartData, SweepChartData } from "./chart.tsx";
+import type { ChartData, LossChartData, SweepChartData, TowersChartData } from "./chart.tsx";
 
 /** Draws a chart; colours come from the style sheet, so that they follow light and dark. */
-export function drawChart(data: LossChartData | SweepChartData, width: number): Element {
-  return data.kind === "loss" ? lossChart(data, width) : sweepChart(data, width);
+export function drawChart(data: ChartData, width: number): Element {
+  switch (data.kind) {
+    case "loss":
+      return lossChart(data, width);
+    case "sweep":
+      return sweepChart(data, width);
+    case "towers":
+      return towersChart(data, width);
+  }
 }
 
 interface Point {
@@ -54,6 +61,46 @@ function baselineMarks(f1: number): Plot.Markish[] {
     Plot.ruleY([f1], { stroke: "var(--third)", strokeDasharray: "2 4" }),
     Plot.text([text], { x: 1, y: f1, textAnchor: "end", dy: 9, fill: "var(--third)" }),
   ];
+}
+
+/** What each kind of tower learns from. */
+const towerNames = { image: "whole images", mapping: "mapped regions" } as const;
+const towerColors = { "whole images": "var(--second)", "mapped regions": "var(--accent)" } as const;
+
+/** Retrieval against complexity; bars where the data have one complexity only. */
+function towersChart({ points }: TowersChartData, width: number): Element {
+  const most = Math.max(...points.map(({ regionToText }) => regionToText));
+  const domain = [0, Math.min(100, Math.ceil(10 * most + 1) * 10)];
+  if (points.every(({ target }) => target === undefined)) return towerBars({ points }, { width, domain });
+  const places = points.map(({ complexity }) => complexity!);
+  return lines(
+    points.map(({ pairs, complexity, regionToText: y }) => ({ x: complexity!, y, series: towerNames[pairs] })),
+    {
+      width,
+      x: { label: "complexity: pairs of an image", domain: [0, Math.max(25, ...places)], ticks: 6 },
+      y: { label: "% of the attributes of a region found", percent: true, domain },
+      colors: towerColors,
+      marks: [],
+    },
+  );
+}
+
+function towerBars(
+  { points }: Pick<TowersChartData, "points">,
+  { width, domain }: { readonly width: number; readonly domain: readonly number[] },
+): Element {
+  const bars = points.map(({ pairs, regionToText }) => ({ name: towerNames[pairs], value: 100 * regionToText }));
+  return Plot.plot({
+    width,
+    height: 130,
+    marginLeft: 110,
+    marginBottom: 36,
+    style: { background: "none", fontSize: "12px", overflow: "visible" },
+    x: { label: "% of the attributes of a region found", labelArrow: "none", domain, grid: true },
+    y: { label: null, domain: Object.values(towerNames) },
+    color: { domain: Object.keys(towerColors), range: Object.values(towerColors) },
+    marks: [Plot.barX(bars, { x: "value", y: "name", fill: "name" }), Plot.ruleX([0])],
+  });
 }
 
 interface LinesOptions {

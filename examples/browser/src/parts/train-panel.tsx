@@ -88,21 +88,18 @@ export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }
       }
     >
       <div class="two">
-        <div>
-          <Chart
-            kind="loss"
-            empty="The loss appears here, epoch by epoch."
-            label={lossInWords(state)}
-            epochs={state.epochs}
-          />
-          {overfitSince(state) !== undefined && (
-            <p class="soft" role="status" data-test="overfit">
-              The validation loss rises since epoch {overfitSince(state)}: from there on the model learns the training
-              images by heart. Fewer epochs, or a larger budget, help.
-            </p>
-          )}
-          {state.epochs.length > 0 && <Figures epochs={state.epochs} />}
-        </div>
+        {state.epochs.length > 0 && (
+          <div>
+            <Chart kind="loss" label={lossInWords(state)} epochs={state.epochs} />
+            {overfitSince(state) !== undefined && (
+              <p class="soft" role="status" data-test="overfit">
+                The validation loss rises since epoch {overfitSince(state)}: from there on the model learns the training
+                images by heart. Fewer epochs, or a larger budget, help.
+              </p>
+            )}
+            <Figures epochs={state.epochs} />
+          </div>
+        )}
         <LivePicture {...{ state, pictures, image, epsilon }} />
       </div>
     </Panel>
@@ -221,7 +218,7 @@ function lossInWords({ epochs }: TrainingState): string {
   const [first, last] = [epochs[0], epochs.at(-1)];
   return first && last
     ? `Loss over ${epochs.length} epochs: from ${first.loss.toFixed(2)} to ${last.loss.toFixed(2)}`
-    : "No loss yet";
+    : "";
 }
 
 /** The selected image while the heads learn to score its regions. */

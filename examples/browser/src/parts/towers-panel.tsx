@@ -1,0 +1,272 @@
+import { useEffect, useRef } from "preact/hooks";
+import type { RemoteLaboratory } from "../laboratory/connect.ts";
+import { backendNames, type TowerFileKind, type TowerPoint } from "../laboratory/protocol.ts";
+import { Chart } from "./chart.tsx";
+import { Button, Select, Slider } from "./fields.tsx";
+import { offerDownload } from "./files-panel.tsx";
+import { percent } from "./numbers.ts";
+import { Panel } from "./panel.tsx";
+import { problemOf } from "./problem.ts";
+import type { Towers } from "./use-towers.ts";
+
+interface TowersPanelProps {
+  readonly laboratory: RemoteLaboratory;
+  readonly towers: Towers;
+  /** Something else is under way that towers have to wait for. */
+  readonly busy: boolean;
+  readonly setProblem: (problem: string) => void;
+}
+
+/** Both towers of one complexity, as far as they are trained. */
+interface Pair {
+  readonly complexity: number | undefined;
+  readonly image?: TowerPoint | undefined;
+  readonly mapping?: TowerPoint | undefined;
+}
+
+/** Stage 2: what a vision-language model learns from whole images, and from mapped regions. */
+export function TowersPanel({ laboratory, towers, busy, setProblem }: TowersPanelProps) {
+  const { settings, known, points, isRunning, change, start, stop } = towers;
+  const refusal = known?.refusal;
+  const train = useRef<HTMLDivElement>(null);
+  const held = useRef(false);
+  // "Stop" goes when there is nothing to stop: the keyboard's focus moves on to what starts the next training.
+  useEffect(() => {
+    if (!isRunning && held.current) train.current?.querySelector("button")?.focus();
+    held.current = false;
+  }, [isRunning]);
+  const save = async (kind: TowerFileKind): Promise<void> => {
+    try {
+      offerDownload(await laboratory.exportTower(settings, kind));
+    } catch (error) {
+      setProblem(problemOf(error));
+    }
+  };
+  const last = known?.points.at(-1);
+  return (
+    <Panel
+      id="compare"
+      title="What regions are good for"
+      controls={
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            start();
+          }}
+        >
+          <Select
+            label="Run on"
+            {...{ value: settings.backend, options: backendNames, disabled: isRunning }}
+            change={(backend) => change({ backend })}
+          />
+          <Slider
+            label="Length of each training"
+            hint="in steps, in each of which a tower sees 32 pairs of a picture and its text: more steps find more, and take longer"
+            {...{ value: settings.steps, min: 10, max: 300, step: 10, disabled: isRunning }}
+            change={(steps) => change({ steps })}
+          />
+          <div class="buttons" ref={train}>
+            <Button type="submit" class="primary" disabled={isRunning || busy || !known || refusal !== undefined}>
+              {startLabel(towers)}
+            </Button>
+            {isRunning && (
+              <button
+                type="button"
+                onClick={() => {
+                  held.current = true;
+                  stop();
+                }}
+              >
+                Stop and keep
+              </button>
+            )}
+          </div>
+          <Progress {...{ towers }} />
+          {last && !isRunning && (
+            <>
+              <h3>Take the last tower</h3>
+              <p class="soft">
+                {nameOf(last)}
+                {last.complexity !== undefined && `, ${last.complexity.toFixed(1)} pairs an image`}
+              </p>
+              <div class="buttons column">
+                <button type="button" onClick={() => save("onnx")}>
+                  Tower (.onnx)
+                </button>
+                <button type="button" onClick={() => save("checkpoint")}>
+                  Checkpoint (.safetensors)
+                </button>
+              </div>
+            </>
+          )}
+        </form>
+      }
+    >
+      <Explanation isGenerated={known?.generated ?? true} judgedOn={known?.judgedOn ?? "val"} />
+      {refusal !== undefined && <p data-test="towers-refusal">{refusal}</p>}
+      {points.length > 0 && (
+        <>
+          <p class="finding" data-test="finding">
+            {finding(points)}
+          </p>
+          <Chart kind="towers" points={points} label={inWords(points)} />
+          <Figures points={points} />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+function Explanation({ isGenerated, judgedOn }: { readonly isGenerated: boolean; readonly judgedOn: string }) {
+  return (
+    <div class="prose">
+      <p>
+        Above, sentences found their regions. This section shows why that matters: a <dfn>tower</dfn>, the part of a
+        vision-language model that turns a picture or a region into numbers, learns from pairs of a picture and its
+        text. The paper calls it <dfn>Stage 2</dfn>. Two towers start alike and see equally many pairs: one sees{" "}
+        <b class="whole">whole images</b> with their whole texts, as usual; the other sees{" "}
+        <b class="mapped">mapped regions</b>, each with the sentences that a mapping model has given it.
+      </p>
+      <p>
+        Both are then asked what is in each region of the {judgedOn} images, which neither has seen. Of a region that
+        truly has four attributes, the tower’s first four count: the share that is right is its <dfn>R-Precision</dfn>{" "}
+        (region → text).{" "}
+        {isGenerated
+          ? "That is done at three complexities, from few to many pairs of a region and an attribute in an image, with the same number of pairs in all. Each time a mapping model is trained first."
+          : "Data from files have one complexity, so there is one result of each tower; drawn digits, made above, show what complexity does."}
+      </p>
+    </div>
+  );
+}
+
+function startLabel({ known, isRunning, points }: Towers): string {
+  if (isRunning || !known || points.length === 0) return "Train towers";
+  return points.length < known.towers ? "Train the rest" : "Train them again";
+}
+
+function Progress({ towers }: { readonly towers: Towers }) {
+  const { isRunning, progress, backend, problem, points, known } = towers;
+  const kind = isRunning ? "running" : points.length > 0 && points.length === known?.towers ? "done" : "idle";
+  return (
+    <div class="progress">
+      {isRunning && (
+        <>
+          <progress aria-label="Training towers" max={1} {...(progress && { value: progress.share })} />
+          <p class="soft" data-test="towers-progress">
+            {progress ? progress.task : "loading what towers need"}
+            {progress && ` · ${timeLeft(progress.secondsLeft)}`}
+          </p>
+        </>
+      )}
+      <p role="status" data-test="towers" data-state={kind} data-points={points.length}>
+        {announce(towers)}
+      </p>
+      {problem && (
+        <p role="alert" class="problem">
+          {problem}
+        </p>
+      )}
+      {backend && <p class="soft">Computed on {backend.name}.</p>}
+    </div>
+  );
+}
+
+/** Said aloud by screen readers: few changes only. */
+function announce({ known, points, isRunning, wasStopped }: Towers): string {
+  if (!known) return "";
+  const { towers, hasOthers } = known;
+  const trained = `${points.length} of ${towers} towers trained.`;
+  if (isRunning) return trained;
+  if (wasStopped) return `Stopped. ${points.length === 0 ? "No tower was finished." : `${trained} They are kept.`}`;
+  if (points.length > 0) return points.length < towers ? trained : `All ${towers} towers are trained.`;
+  return hasOthers ? "The towers trained last belong to other data or another length; they return with these." : "";
+}
+
+/** Measured as it goes, so that it holds on slow machines too. */
+function timeLeft(seconds: number | undefined): string {
+  if (seconds === undefined) return "measuring the time it takes";
+  return seconds < 90
+    ? `about ${Math.max(5, 5 * Math.round(seconds / 5))} s left`
+    : `about ${Math.round(seconds / 60)} min left`;
+}
+
+const nameOf = ({ pairs }: TowerPoint): string => (pairs === "image" ? "Whole images" : "Mapped regions");
+
+/** One for each complexity, from low to high. */
+function pairsOf(points: readonly TowerPoint[]): Pair[] {
+  const targets = [...new Set(points.map(({ target }) => target))].sort((a = 0, b = 0) => a - b);
+  return targets.map((target) => {
+    const own = points.filter((point) => point.target === target);
+    const of = (pairs: TowerPoint["pairs"]) => own.find((point) => point.pairs === pairs);
+    return { complexity: own[0]?.complexity, image: of("image"), mapping: of("mapping") };
+  });
+}
+
+const lead = ({ image, mapping }: Pair): number => 100 * (mapping!.regionToText - image!.regionToText);
+
+/** What is seen, in one sentence. */
+function finding(points: readonly TowerPoint[]): string {
+  const complete = pairsOf(points).filter(({ image, mapping }) => image && mapping);
+  const [first, last] = [complete[0], complete.at(-1)];
+  if (!first || !last) return "The first tower is trained; what it is worth shows beside the second one.";
+  const at = (pair: Pair): string =>
+    pair.complexity === undefined ? "" : ` at ${pair.complexity.toFixed(1)} pairs an image`;
+  const found = (pair: Pair): string =>
+    `from mapped regions a tower finds ${percent(pair.mapping!.regionToText)} of what regions are, from whole images ${percent(pair.image!.regionToText)}`;
+  if (first === last) return capital(`${found(first)}${at(first)}.`);
+  const numbers = `mapped regions lead by ${inPoints(lead(first))}${at(first)} and by ${inPoints(lead(last))}${at(last)}`;
+  return lead(last) > lead(first)
+    ? `The two grow apart: ${numbers}.`
+    : `Here the two do not grow apart: ${numbers}. A longer training, or a larger budget, shows more.`;
+}
+
+const inPoints = (value: number): string => `${value.toFixed(1).replace("-", "−")}\u00a0points`;
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** The chart for those who do not see it. */
+function inWords(points: readonly TowerPoint[]): string {
+  const each = points.map(
+    (point) =>
+      `${nameOf(point)}${point.complexity === undefined ? "" : ` at ${point.complexity.toFixed(1)} pairs an image`}: ${percent(point.regionToText)}`,
+  );
+  return `R-Precision of the towers. ${each.join("; ")}.`;
+}
+
+/** The chart's numbers, and those of the other direction. */
+function Figures({ points }: { readonly points: readonly TowerPoint[] }) {
+  return (
+    <details class="soft">
+      <summary>Figures of every tower</summary>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard */}
+      <section class="scroll" tabIndex={0} aria-label="Figures of every tower">
+        <table data-test="tower-figures">
+          <thead>
+            <tr>
+              {["learned from", "pairs an image", "images", "region → text", "text → region", "seconds"].map((name) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {points.map((point) => (
+              <tr key={`${point.target} ${point.pairs}`}>
+                <th scope="row">{nameOf(point)}</th>
+                <td>{point.complexity?.toFixed(1) ?? "not known"}</td>
+                <td>{point.images.toLocaleString("en")}</td>
+                <td>
+                  <data value={point.regionToText}>{percent(point.regionToText)}</data>
+                </td>
+                <td>
+                  <data value={point.textToRegion}>{percent(point.textToRegion)}</data>
+                </td>
+                <td>{point.seconds.toFixed(1)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </details>
+  );
+}
