@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright";
+import { dirname, join } from "node:path";
+import { unzipSync } from "fflate";
+import { type Browser, chromium, type Download, type Page } from "playwright";
 import { build, type PreviewServer, preview } from "vite";
 
 export const executablePath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
@@ -68,4 +69,23 @@ export function watchPage(page: Page): PageLog {
   });
   page.on("pageerror", (error) => log.problems.push(error.message));
   return log;
+}
+
+/** Presses a button that offers a file. */
+export async function download(page: Page, button: string): Promise<Download> {
+  const [started] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: button }).click(),
+  ]);
+  return started;
+}
+
+/** Unpacks an archive of the page. @returns the dataset's folder */
+export async function unpack(archive: Download, folder: string): Promise<string> {
+  const members = Object.entries(unzipSync(readFileSync(await archive.path())));
+  for (const [name, contents] of members) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), contents);
+  }
+  return join(folder, archive.suggestedFilename().replace(/\.zip$/, ""));
 }

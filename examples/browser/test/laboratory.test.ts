@@ -1,6 +1,6 @@
 // Drives the built page in Chromium as a visitor would, and compares what it computes with Node.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { useNodeBackend } from "@villa/backend-node";
 import { attributeNames, decodeImage } from "@villa/data";
 import { openDataset } from "@villa/data/node";
@@ -17,10 +17,18 @@ import { attributeEmbeddings, pixelsEncoder } from "@villa/encoders";
 import { buildSplit, stage1Config, trainMapping } from "@villa/mapping";
 import { runMapping } from "@villa/mapping/node";
 import { preprocessDataset } from "@villa/preprocess";
-import { unzipSync } from "fflate";
-import type { Download, Page } from "playwright";
+import type { Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { executablePath, hasChromium, type Laboratory, openLaboratory, type PageLog, watchPage } from "./browser.ts";
+import {
+  download,
+  executablePath,
+  hasChromium,
+  type Laboratory,
+  openLaboratory,
+  type PageLog,
+  unpack,
+  watchPage,
+} from "./browser.ts";
 
 if (!hasChromium) console.warn(`No Chromium at ${executablePath}: the laboratory's tests are skipped (CHROMIUM_PATH).`);
 
@@ -311,14 +319,6 @@ const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
 const listed = (names: readonly string[], { files }: Laboratory): string =>
   names.map((name) => `${name.replace("assets/", "")} ${kilobytes(files[name]!)}`).join(", ");
 
-async function download(page: Page, button: string): Promise<Download> {
-  const [started] = await Promise.all([
-    page.waitForEvent("download"),
-    page.getByRole("button", { name: button }).click(),
-  ]);
-  return started;
-}
-
 /** Drops a file or a folder, somewhere on the page. */
 async function drop(page: Page, path: string): Promise<void> {
   const session = await page.context().newCDPSession(page);
@@ -327,16 +327,6 @@ async function drop(page: Page, path: string): Promise<void> {
     await session.send("Input.dispatchDragEvent", { type, x: 200, y: 300, data });
   }
   await session.detach();
-}
-
-/** @returns the dataset's folder */
-async function unpack(archive: Download, folder: string): Promise<string> {
-  const members = Object.entries(unzipSync(readFileSync(await archive.path())));
-  for (const [name, contents] of members) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    writeFileSync(join(folder, name), contents);
-  }
-  return join(folder, archive.suggestedFilename().replace(/\.zip$/, ""));
 }
 
 async function epochLosses(page: Page): Promise<number[]> {

@@ -88,13 +88,17 @@ function keyOf({ dataset, generated }: TowerSource, { steps }: TowerSettings): s
   return JSON.stringify({ steps, drawn: rest });
 }
 
-/** FNV-1a of everything that towers learn from, except for pixels. */
-function digestOf({ rows }: Dataset): number {
+/** FNV-1a of everything that towers learn from and are judged by, except for pixels. */
+function digestOf({ rows, vocabulary }: Dataset): number {
   let value = 0x811c9dc5;
-  for (const { split, text, regionCoord, imageFilepath } of rows) {
-    for (const character of `${imageFilepath} ${split} ${text} ${regionCoord}`) {
+  const add = (part: unknown): void => {
+    for (const character of JSON.stringify(part) ?? "") {
       value = Math.imul(value ^ character.codePointAt(0)!, 0x01000193) >>> 0;
     }
+  };
+  add(vocabulary);
+  for (const { imageFilepath, split, text, sentences, attributes, regionCoord, regToAttr } of rows) {
+    add([imageFilepath, split, text, sentences, attributes, regionCoord, regToAttr]);
   }
   return value;
 }

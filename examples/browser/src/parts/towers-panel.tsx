@@ -77,7 +77,7 @@ export function TowersPanel({ laboratory, towers, busy, setProblem }: TowersPane
                   stop();
                 }}
               >
-                Stop and keep
+                Stop
               </button>
             )}
           </div>
@@ -87,7 +87,7 @@ export function TowersPanel({ laboratory, towers, busy, setProblem }: TowersPane
               <h3>Take the last tower</h3>
               <p class="soft">
                 {nameOf(last)}
-                {last.complexity !== undefined && `, ${last.complexity.toFixed(1)} pairs an image`}
+                {last.complexity !== undefined && `, ${pairsEach(last.complexity)}`}
               </p>
               <div class="buttons column">
                 <button type="button" onClick={() => save("onnx")}>
@@ -121,19 +121,19 @@ function Explanation({ isGenerated, judgedOn }: { readonly isGenerated: boolean;
   return (
     <div class="prose">
       <p>
-        Above, sentences found their regions. This section shows why that matters: a <dfn>tower</dfn>, the part of a
-        vision-language model that turns a picture or a region into numbers, learns from pairs of a picture and its
-        text. The paper calls it <dfn>Stage 2</dfn>. Two towers start alike and see equally many pairs: one sees{" "}
-        <b class="whole">whole images</b> with their whole texts, as usual; the other sees{" "}
-        <b class="mapped">mapped regions</b>, each with the sentences that a mapping model has given it.
+        Now every region has sentences of its own. Do they help to find small things? A <dfn>tower</dfn> is the part of
+        a vision-language model that turns a picture, or a region of it, into numbers that can be compared with words;
+        training it is <dfn>Stage 2</dfn> of the paper. Two towers start alike and see equally many pairs of a picture
+        and a text: one sees <b class="whole">whole images</b> with all their sentences, as usual, the other{" "}
+        <b class="mapped">mapped regions</b>, each with those that a mapping model gave it.
       </p>
       <p>
-        Both are then asked what is in each region of the {judgedOn} images, which neither has seen. Of a region that
-        truly has four attributes, the tower’s first four count: the share that is right is its <dfn>R-Precision</dfn>{" "}
-        (region → text).{" "}
+        Then both say what is in regions that they have never seen, those of the {judgedOn} split. If a region truly has
+        four attributes, the first four of the tower’s ranking count; the share of them that is right is its{" "}
+        <dfn>R-Precision</dfn>.{" "}
         {isGenerated
-          ? "That is done at three complexities, from few to many pairs of a region and an attribute in an image, with the same number of pairs in all. Each time a mapping model is trained first."
-          : "Data from files have one complexity, so there is one result of each tower; drawn digits, made above, show what complexity does."}
+          ? "This is done for images of three complexities, with the same number of (region, attribute) pairs in all; a mapping model is trained for each."
+          : "Data from files have one complexity, so each tower has one result. Drawn digits, which Generate makes, show what complexity does."}
       </p>
     </div>
   );
@@ -202,32 +202,33 @@ function pairsOf(points: readonly TowerPoint[]): Pair[] {
   });
 }
 
-const lead = ({ image, mapping }: Pair): number => 100 * (mapping!.regionToText - image!.regionToText);
-
 /** What is seen, in one sentence. */
 function finding(points: readonly TowerPoint[]): string {
   const complete = pairsOf(points).filter(({ image, mapping }) => image && mapping);
   const [first, last] = [complete[0], complete.at(-1)];
   if (!first || !last) return "The first tower is trained; what it is worth shows beside the second one.";
-  const at = (pair: Pair): string =>
-    pair.complexity === undefined ? "" : ` at ${pair.complexity.toFixed(1)} pairs an image`;
-  const found = (pair: Pair): string =>
-    `from mapped regions a tower finds ${percent(pair.mapping!.regionToText)} of what regions are, from whole images ${percent(pair.image!.regionToText)}`;
-  if (first === last) return capital(`${found(first)}${at(first)}.`);
-  const numbers = `mapped regions lead by ${inPoints(lead(first))}${at(first)} and by ${inPoints(lead(last))}${at(last)}`;
-  return lead(last) > lead(first)
-    ? `The two grow apart: ${numbers}.`
-    : `Here the two do not grow apart: ${numbers}. A longer training, or a larger budget, shows more.`;
+  if (first === last) return `${capital(found(first))}.`;
+  const both = `${found(first)}; ${found(last)}`;
+  const isApart = lead(last) > 0 && lead(last) > lead(first);
+  return isApart
+    ? `The two grow apart: ${both}.`
+    : `Here the two do not grow apart: ${both}. A longer training, or a larger budget, shows more.`;
 }
 
-const inPoints = (value: number): string => `${value.toFixed(1).replace("-", "−")}\u00a0points`;
+function found({ complexity, image, mapping }: Pair): string {
+  const numbers = `mapped regions find ${percent(mapping!.regionToText)}, whole images ${percent(image!.regionToText)}`;
+  return complexity === undefined ? `Of what regions are, ${numbers}` : `at ${pairsEach(complexity)}, ${numbers}`;
+}
+
+const lead = ({ image, mapping }: Pair): number => mapping!.regionToText - image!.regionToText;
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const pairsEach = (complexity: number): string => `${complexity.toFixed(1)} pairs an image`;
 
 /** The chart for those who do not see it. */
 function inWords(points: readonly TowerPoint[]): string {
   const each = points.map(
     (point) =>
-      `${nameOf(point)}${point.complexity === undefined ? "" : ` at ${point.complexity.toFixed(1)} pairs an image`}: ${percent(point.regionToText)}`,
+      `${nameOf(point)}${point.complexity === undefined ? "" : ` at ${pairsEach(point.complexity)}`}: ${percent(point.regionToText)}`,
   );
   return `R-Precision of the towers. ${each.join("; ")}.`;
 }
