@@ -49,7 +49,7 @@ export interface TrainedTower {
 }
 
 /** Of the mapping model. The same number of steps for few complex images as for many simple ones. */
-const mapping = { dimension: 128, steps: 70, batchSize: 32, learningRate: 2e-3 } as const;
+const mapping = { dimension: 64, steps: 50, batchSize: 32, learningRate: 2e-3 } as const;
 /** Small enough for six towers in a page: crops of 32 pixels and no map of the whole image, see docs/small-data.md. */
 const form = { layers: [1, 1, 1, 1], width: 4, embedDim: 64, cropSide: 32 } as const;
 /** Region-text pairs of a step on average, whatever they are: equal work for both kinds of towers. */
@@ -117,7 +117,7 @@ export async function trainTower(
         epochs: 1,
         stepsPerEpoch: steps,
         microBatch: 0,
-        learningRate: 3e-3,
+        learningRate: 4e-3,
         weightDecay: 0,
         schedule: "cosine",
         warmupSteps: Math.round(steps / 20),

@@ -123,9 +123,9 @@ function Explanation({ isGenerated, judgedOn }: { readonly isGenerated: boolean;
       <p>
         Now every region has sentences of its own. Do they help to find small things? A <dfn>tower</dfn> is the part of
         a vision-language model that turns a picture, or a region of it, into numbers that can be compared with words;
-        training it is <dfn>Stage 2</dfn> of the paper. Two towers start alike and see equally many pairs of a picture
-        and a text: one sees <b class="whole">whole images</b> with all their sentences, as usual, the other{" "}
-        <b class="mapped">mapped regions</b>, each with those that a mapping model gave it.
+        training it is <dfn>Stage 2</dfn> of the paper. Two towers start alike and see equally many pairs of a picture,
+        scaled to 32 × 32 pixels, and a text: one sees <b class="whole">whole images</b> with all their sentences, as
+        usual, the other <b class="mapped">mapped regions</b>, each with those that a mapping model gave it.
       </p>
       <p>
         Then both say what is in regions that they have never seen, those of the {judgedOn} split. If a region truly has

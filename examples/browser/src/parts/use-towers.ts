@@ -45,7 +45,7 @@ interface Answer {
   readonly state: TowersState;
 }
 
-const initialSettings: TowerSettings = { backend: "auto", steps: 60 };
+const initialSettings: TowerSettings = { backend: "auto", steps: 50 };
 
 export function useTowers(laboratory: RemoteLaboratory, dataset: DatasetSummary | undefined): Towers {
   const [settings, setSettings] = useState(initialSettings);

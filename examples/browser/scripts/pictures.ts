@@ -1,0 +1,42 @@
+// Takes the documentation's pictures of every panel: node --import tsx --conditions=@villa/source scripts/pictures.ts
+// Takes minutes: it trains a mapping model and the towers with the page's own settings.
+import { join } from "node:path";
+import { openLaboratory } from "../test/browser.ts";
+
+const images = join(import.meta.dirname, "../../../docs/images");
+/** Panels by their ids, and what their picture is called. */
+const panels = {
+  story: "laboratory-story",
+  generate: "laboratory-generate",
+  train: "laboratory-train",
+  map: "laboratory",
+  ask: "laboratory-ask",
+  compare: "laboratory-compare",
+  files: "laboratory-files",
+} as const;
+
+const laboratory = await openLaboratory();
+try {
+  const page = await laboratory.browser.newPage({
+    viewport: { width: 1240, height: 900 },
+    colorScheme: "light",
+    reducedMotion: "reduce",
+  });
+  await page.goto(laboratory.url);
+  await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
+  for (const name of ["Compute on", "Run on"]) await page.getByLabel(name).selectOption("wasm");
+  await page.getByRole("button", { name: "Train", exact: true }).click();
+  await page.locator("[data-test=training][data-state=done]").waitFor({ timeout: 300_000 });
+  await page.getByRole("button", { name: "Train towers" }).click();
+  await page.locator("[data-test=towers][data-state=done]").waitFor({ timeout: 900_000 });
+  await page.getByRole("slider", { name: "Step of the story" }).fill("5");
+  await page.locator(".story .thread.found").first().waitFor({ state: "attached" });
+  for (const [id, name] of Object.entries(panels)) {
+    await page.locator(`#${id}`).scrollIntoViewIfNeeded();
+    await page.waitForTimeout(1000); // charts and pictures are drawn
+    await page.locator(`#${id}`).screenshot({ path: join(images, `${name}.png`) });
+    console.log(`${name}.png`);
+  }
+} finally {
+  await laboratory.close();
+}
