@@ -89,6 +89,10 @@ export function TowersPanel({ laboratory, towers, busy, setProblem }: TowersPane
                 {nameOf(last)}
                 {last.complexity !== undefined && `, ${pairsEach(last.complexity)}`}
               </p>
+              <p class="soft">
+                The ONNX file takes regions cut out and scaled to 32 × 32 pixels; <code>villa evaluate</code> opens the
+                checkpoint.
+              </p>
               <div class="buttons column">
                 <button type="button" onClick={() => save("onnx")}>
                   Tower (.onnx)
