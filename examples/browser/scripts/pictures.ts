@@ -1,5 +1,5 @@
 // Takes the documentation's pictures of every panel: node --import tsx --conditions=@villa/source scripts/pictures.ts
-// Takes minutes: it trains a mapping model and the towers with the page's own settings.
+// or, of some alone, with their ids: scripts/pictures.ts story compare. Takes minutes: it trains a mapping model and the towers with the page's own settings.
 import { join } from "node:path";
 import { openLaboratory } from "../test/browser.ts";
 
@@ -14,6 +14,8 @@ const panels = {
   compare: "laboratory-compare",
   files: "laboratory-files",
 } as const;
+
+const chosen = process.argv.slice(2);
 
 const laboratory = await openLaboratory();
 try {
@@ -32,6 +34,7 @@ try {
   await page.getByRole("slider", { name: "Step of the story" }).fill("5");
   await page.locator(".story .thread.found").first().waitFor({ state: "attached" });
   for (const [id, name] of Object.entries(panels)) {
+    if (chosen.length > 0 && !chosen.includes(id)) continue;
     await page.locator(`#${id}`).scrollIntoViewIfNeeded();
     await page.waitForTimeout(1000); // charts and pictures are drawn
     await page.locator(`#${id}`).screenshot({ path: join(images, `${name}.png`) });

@@ -70,7 +70,7 @@ const towerColors = { "whole images": "var(--second)", "mapped regions": "var(--
 /** Retrieval against complexity; bars where the data have one complexity only. */
 function towersChart({ points }: TowersChartData, width: number): Element {
   const most = Math.max(...points.map(({ regionToText }) => regionToText));
-  const domain = [0, Math.min(100, Math.ceil(10 * most + 1) * 10)];
+  const domain = [0, Math.min(100, Math.ceil(10 * most + 0.2) * 10)];
   if (points.every(({ target }) => target === undefined)) return towerBars({ points }, { width, domain });
   const places = points.map(({ complexity }) => complexity!);
   return lines(
