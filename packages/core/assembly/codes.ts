@@ -42,3 +42,10 @@ export enum CompareOp {
   Less,
   LessEqual,
 }
+
+/** The forms of GELU, by their names in checkpoints. */
+export enum GeluKind {
+  gelu,
+  gelu_tanh,
+  quick_gelu,
+}

@@ -308,15 +308,28 @@ export const conformanceCases: readonly ConformanceCase[] = [
       (v) => 4 * v,
     ),
   ),
+  ...(["gelu", "gelu_tanh", "quick_gelu"] as const).map((kind) =>
+    unary(
+      `gelu far from 0, ${kind}`,
+      (x) => gelu(x, kind),
+      (v) => 12 * v,
+    ),
+  ),
   {
     name: "layerNorm",
     inputs: { x: on([3, 5, 21], (v) => 3 + 2 * v), gamma: on([21], positive), beta: on([21]) },
     compute: ({ x, gamma, beta }) => layerNorm(x!, gamma!, beta!, 1e-6),
   },
+  {
+    name: "layerNorm of many rows",
+    inputs: { x: on([131, 22], (v) => v - 2), gamma: on([22], positive), beta: on([22]) },
+    compute: ({ x, gamma, beta }) => layerNorm(x!, gamma!, beta!),
+  },
   block("of one matrix", "quick_gelu", true, false),
   block("of three matrices", "gelu_tanh", false, false),
   block("with factors", "gelu", true, true),
   attending("plain", { count: 2, queries: 5, keys: 5 }),
+  attending("of many tokens", { count: 3, queries: 37, keys: 41 }),
   attending("of one query", { count: 2, queries: 1, keys: 6 }),
   attending("causal", { count: 2, queries: 4, keys: 4 }, causal),
   attending("padded", { count: 2, queries: 1, keys: 4 }, [0, 0, -1e9, -1e9, 0, 0, 0, 0]),

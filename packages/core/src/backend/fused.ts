@@ -22,9 +22,14 @@ export type FusedAttributes = Record<string, number | boolean | string | number[
  *   where no other tensor shares their data (reference count 1).
  * - `VillaSumRows`: input `x [N, C]`; output `[sum [C]]`.
  * - `VillaLayerNorm`: inputs `x [N, C]`, `gamma [C]`, `beta [C]`; attribute `epsilon`; output `[y [N, C]]`.
+ * - `VillaLayerNormGrad`: inputs `dy [N, C]`, `x [N, C]`, `gamma [C]`; attribute `epsilon`; outputs
+ *   `[dx [N, C], dgamma [C], dbeta [C]]`.
  * - `VillaGelu`: input `x`; attribute `kind` (see `GeluKind`); output `[y]` of x's shape.
+ * - `VillaGeluGrad`: inputs `dy`, `x` of one shape; attribute `kind`; output `[dx]`.
  * - `VillaAttention`: inputs `query [n·queries, W]`, `key [n·keys, W]`, `value [n·keys, W]` and optionally
  *   `mask [1 or n, 1, queries, keys]`; attributes `count` (n) and `heads`; output `[y [n·queries, W]]`, see `attention`.
+ * - `VillaAttentionGrad`: `VillaAttention`'s inputs, its output `y` and that one's gradient `dy`; its attributes; outputs
+ *   `[dquery, dkey, dvalue]` of the inputs' shapes.
  * - `VillaTransformerBlock`: inputs `x [n·tokens, W]` and `w0`, `w1`, … in the order of `TransformerBlockWeights`;
  *   attributes `count` (n), `heads`, `activation`, `epsilon`, `joint` (query, key and value are one matrix), `scaled` (the
  *   branches have factors); output `[y [n·tokens, W]]`, see `transformerBlock`.
@@ -37,8 +42,11 @@ export type FusedKernelName =
   | "VillaAdamStep"
   | "VillaSumRows"
   | "VillaLayerNorm"
+  | "VillaLayerNormGrad"
   | "VillaGelu"
+  | "VillaGeluGrad"
   | "VillaAttention"
+  | "VillaAttentionGrad"
   | "VillaTransformerBlock";
 
 /**

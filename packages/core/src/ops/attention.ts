@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { checkArgument } from "@villa/data";
-import { runFused } from "../backend/fused.ts";
+import { hasFused, runFused } from "../backend/fused.ts";
 
 /** How {@link attention} splits its rows. */
 export interface AttentionOptions {
@@ -37,13 +37,20 @@ export function attention(
   const { mask } = options;
   const attend = tf.customGrad((...args) => {
     const [query, key, value, save] = args as unknown as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D, tf.GradSaveFunc];
+    const y = forward(query, key, value, options);
+    const fused = hasFused("VillaAttentionGrad");
     // The mask too: whoever made it inside of the function being differentiated may not keep it until the backward pass.
-    save(mask ? [query, key, value, mask] : [query, key, value]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
-      const [query, key, value, mask] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D, tf.Tensor4D?];
-      return backward([query, key, value, dy as tf.Tensor2D], { ...options, mask });
+    save([query, key, value, ...(fused ? [y] : []), ...(mask ? [mask] : [])]);
+    const gradFunc = (gradient: tf.Tensor, saved: tf.Tensor[]) => {
+      const dy = gradient as tf.Tensor2D;
+      const [query, key, value, ...rest] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D, ...tf.Tensor[]];
+      const mask = rest[fused ? 1 : 0] as tf.Tensor4D | undefined;
+      if (!fused) return backward([query, key, value, dy], { ...options, mask });
+      const inputs = { query, key, value, y: rest[0]!, dy };
+      const { count, heads } = options;
+      return runFused("VillaAttentionGrad", mask ? { ...inputs, mask } : inputs, { count, heads })!;
     };
-    return { value: forward(query, key, value, options), gradFunc };
+    return { value: y, gradFunc };
   });
   return attend(query, key, value) as tf.Tensor2D;
 }

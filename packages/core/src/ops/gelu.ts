@@ -21,7 +21,10 @@ export function gelu<T extends tf.Tensor>(x: T, kind: GeluKind = "gelu"): T {
     const x = input as tf.Tensor;
     (save as tf.GradSaveFunc)([x]);
     const value = runFused("VillaGelu", { x }, { kind })?.[0] ?? tf.tidy(() => tf.mul(x, gate(x, kind)));
-    const gradFunc = (dy: tf.Tensor, [x]: tf.Tensor[]) => tf.tidy(() => tf.mul(dy, derivative(x!, kind)));
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
+      const x = saved[0]!;
+      return runFused("VillaGeluGrad", { dy, x }, { kind })?.[0] ?? tf.tidy(() => tf.mul(dy, derivative(x, kind)));
+    };
     return { value, gradFunc };
   });
   return activate(x) as T;

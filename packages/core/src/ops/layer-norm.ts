@@ -47,6 +47,8 @@ function standardize(x: tf.Tensor2D, epsilon: number): { normed: tf.Tensor2D; in
 
 /** With g = dy·gamma and x̂ the normalised x: dx = (g − mean(g) − x̂·mean(g·x̂)) · inverseStd, means over each row. */
 function backward(dy: tf.Tensor2D, x: tf.Tensor2D, gamma: tf.Tensor1D, epsilon: number): tf.Tensor[] {
+  const fused = runFused("VillaLayerNormGrad", { dy, x, gamma }, { epsilon });
+  if (fused) return fused;
   return tf.tidy(() => {
     const { normed, inverseStd } = standardize(x, epsilon);
     const g = tf.mul(dy, gamma);

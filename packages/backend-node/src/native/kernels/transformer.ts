@@ -1,6 +1,8 @@
 import type * as tf from "@tensorflow/tfjs-core";
+import type { GeluKind } from "@villa/core";
 import {
   type KernelCall as AnyKernelCall,
+  geluKind,
   input,
   type Operand,
   type Override,
@@ -8,6 +10,7 @@ import {
   sizeOf,
 } from "@villa/core/kernels";
 import type { NativeBackend } from "../backend.ts";
+import type { OnnxNode } from "../onnx/model.ts";
 import type { OnnxGraph, OnnxRuntime } from "../onnx/runtime.ts";
 
 type KernelCall = AnyKernelCall<NativeBackend>;
@@ -15,8 +18,11 @@ type KernelCall = AnyKernelCall<NativeBackend>;
 /** What transformer blocks are made of besides products, in ONNX Runtime's threaded kernels. */
 export function registerTransformer(override: Override<NativeBackend>): void {
   override("VillaLayerNorm", onFloats(["x", "gamma", "beta"], layerNorm));
+  override("VillaLayerNormGrad", onFloats(["dy", "x", "gamma"], layerNormGrad));
   override("VillaGelu", onFloats(["x"], gelu));
+  override("VillaGeluGrad", onFloats(["dy", "x"], geluGrad));
   override("VillaAttention", onFloats(["query", "key", "value"], attention));
+  override("VillaAttentionGrad", onFloats(["query", "key", "value", "y", "dy"], attentionGrad));
 }
 
 function layerNorm(call: KernelCall): tf.TensorInfo {
@@ -40,6 +46,23 @@ function layerNorm(call: KernelCall): tf.TensorInfo {
   return backend.tensor(x.shape, values);
 }
 
+function layerNormGrad({ inputs, attrs, space }: KernelCall): tf.TensorInfo[] {
+  const [dy, x, gamma] = ["dy", "x", "gamma"].map((name) => input(inputs, name)) as [
+    tf.TensorInfo,
+    tf.TensorInfo,
+    tf.TensorInfo,
+  ];
+  const [rows, channels] = x.shape as [number, number];
+  const dx = space.output(x.shape);
+  const dgamma = space.output([channels]);
+  const dbeta = space.output([channels]);
+  const [dyAt, xAt, gammaAt] = [space.pointer(dy), space.pointer(x), space.pointer(gamma)];
+  const scratch = space.scratch(2 * channels);
+  const epsilon = attrs.epsilon as number;
+  space.simd.layerNormGrad(dx.at, dgamma.at, dbeta.at, dyAt, xAt, gammaAt, 0, scratch, rows, channels, epsilon);
+  return [dx.info, dgamma.info, dbeta.info];
+}
+
 export const geluOperators: Readonly<Record<string, string>> = {
   gelu: "Gelu",
   gelu_tanh: "FastGelu",
@@ -57,6 +80,14 @@ function gelu({ backend, inputs, attrs, space }: KernelCall): tf.TensorInfo {
   const graph = (): OnnxGraph => ({ nodes: [node], inputRanks: [2], outputRank: 2 });
   backend.onnx.run(kind, graph, [{ data: backend.valuesOf(x) as Float32Array, dims }], { data: values, dims });
   return backend.tensor(x.shape, values);
+}
+
+function geluGrad({ inputs, attrs, space }: KernelCall): tf.TensorInfo {
+  const x = input(inputs, "x");
+  const dx = space.output(x.shape);
+  const dyAt = space.pointer(input(inputs, "dy"));
+  space.simd.geluGrad(dx.at, 0, dyAt, space.pointer(x), sizeOf(x), geluKind[attrs.kind as GeluKind]);
+  return dx.info;
 }
 
 /** ONNX Runtime's MultiHeadAttention reads the heads where they lie: nothing is transposed. */
@@ -89,6 +120,67 @@ function run(onnx: OnnxRuntime, heads: number, operands: readonly Operand[], out
   };
   const inputRanks = masked ? [3, 3, 3, 4] : [3, 3, 3];
   onnx.run(`attention${heads}${masked}`, () => ({ nodes: [node], inputRanks, outputRank: 3 }), operands, output);
+}
+
+function attentionGrad(call: KernelCall): tf.TensorInfo[] {
+  const { backend, inputs, attrs, space } = call;
+  const count = attrs.count as number;
+  const heads = attrs.heads as number;
+  const mask = inputs.mask as tf.TensorInfo | undefined;
+  const byHeads = (name: string): Operand => {
+    const { data, dims } = operand(call, name);
+    return { data, dims: [count, dims[0]! / count, heads, dims[1]! / heads] };
+  };
+  const operands = ["query", "key", "value", "y", "dy"].map(byHeads);
+  const outputs = operands.slice(0, 3).map(({ data, dims }) => ({ data: space.floats(data.length), dims }));
+  attentionGradients(backend.onnx, mask ? [...operands, operand(call, "mask")] : operands, outputs);
+  return ["query", "key", "value"].map((name, index) =>
+    backend.tensor(input(inputs, name).shape, outputs[index]!.data),
+  );
+}
+
+/**
+ * Gradients of query, key and value, each [count, its tokens, heads, d], from those three, the attention's result y, its
+ * gradient dy, and the mask if there is one.
+ */
+export function attentionGradients(onnx: OnnxRuntime, operands: readonly Operand[], outputs: readonly Operand[]): void {
+  const masked = operands.length > 5;
+  const size = operands[0]!.dims[3]!;
+  onnx.run(`attentionGrad${size}${masked}`, () => attentionGradGraph(size ** -0.5, masked), operands, ...outputs);
+}
+
+/** Inputs: query, key, value, y, dy, mask. Outputs: the gradients of the first three. */
+function attentionGradGraph(scale: number, masked: boolean): OnnxGraph {
+  const nodes: OnnxNode[] = [];
+  const add = (operator: string, inputs: string, output: string, attributes = {}, domain = "") =>
+    nodes.push({ operator, inputs: inputs.split(" ").filter(Boolean), outputs: [output], attributes, domain });
+  const turn = (input: string, output: string) => add("Transpose", input, output, { perm: [0, 2, 1, 3] });
+  const product = (inputs: string, output: string, attributes = {}) =>
+    add("FusedMatMul", inputs, output, attributes, "com.microsoft");
+  const alpha = { float: scale };
+
+  turn("a", "q"); // [count, heads, tokens, d], as the next three
+  turn("b", "k");
+  turn("c", "v");
+  turn("e", "g");
+  product("q k", "scores", { transB: 1, alpha });
+  if (masked) add("Add", "scores f", "maskedScores");
+  add("Softmax", masked ? "maskedScores" : "scores", "p", { axis: -1 });
+  product("g v", "dp", { transB: 1 });
+  // What the softmax's gradient subtracts from dp, Σ p·dp over the keys, is Σ y·dy over a head's channels: far fewer values.
+  add("Mul", "d e", "weighted");
+  add("Constant", "", "last", { value_ints: [3] });
+  add("ReduceSum", "weighted last", "sums", { keepdims: 1 });
+  turn("sums", "shift"); // [count, heads, queries, 1]
+  add("Sub", "dp shift", "centred");
+  add("Mul", "p centred", "ds");
+  product("ds k", "dq", { alpha });
+  product("ds q", "dk", { transA: 1, alpha });
+  product("p g", "dv", { transA: 1 });
+  turn("dq", "y");
+  turn("dk", "y1");
+  turn("dv", "y2");
+  return { nodes, inputRanks: masked ? [4, 4, 4, 4, 4, 4] : [4, 4, 4, 4, 4], outputRank: 4, furtherRanks: [4, 4] };
 }
 
 function operand({ backend, inputs }: KernelCall, name: string): Operand {

@@ -28,9 +28,9 @@ export interface OnnxRuntime {
   /**
    * Runs the graph called `key`, building it on first use.
    *
-   * The output must be a different array from every input, except where the graph's own kernel allows aliasing.
+   * An output must be a different array from every input, except where the graph's own kernel allows aliasing.
    */
-  run(key: string, graph: () => OnnxGraph, inputs: readonly Operand[], output: Operand): void;
+  run(key: string, graph: () => OnnxGraph, inputs: readonly Operand[], ...outputs: readonly Operand[]): void;
   /**
    * Prepares a whole model, from an ONNX file's bytes.
    *
@@ -46,14 +46,17 @@ export interface OnnxModel {
   dispose(): void;
 }
 
-/** Inputs are named a, b, c… in order, at most 24 of them; the output y. */
+/** Inputs are named a, b, c… in order, at most 24 of them; the output y, further ones y1, y2… */
 export interface OnnxGraph {
   readonly nodes: readonly OnnxNode[];
   readonly inputRanks: readonly number[];
   readonly outputRank: number;
+  /** Ranks of y1, y2…; none by default. */
+  readonly furtherRanks?: readonly number[] | undefined;
 }
 
 const inputNames = [..."abcdefghijklmnopqrstuvwx"];
+const outputName = (index: number): string => (index === 0 ? "y" : `y${index}`);
 
 /**
  * Loads onnxruntime-node's synchronous engine.
@@ -78,12 +81,14 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
   };
   const build = (graph: OnnxGraph): NativeSession => {
     const inputs = graph.inputRanks.map((rank, index): OnnxValue => ({ name: inputNames[index]!, rank }));
-    return openSession(onnxModel(graph.nodes, inputs, [{ name: "y", rank: graph.outputRank }]));
+    const ranks = [graph.outputRank, ...(graph.furtherRanks ?? [])];
+    const outputs = ranks.map((rank, index): OnnxValue => ({ name: outputName(index), rank }));
+    return openSession(onnxModel(graph.nodes, inputs, outputs));
   };
   return {
     threads,
     version,
-    run(key, graph, inputs, output) {
+    run(key, graph, inputs, ...outputs) {
       let session = sessions.get(key);
       if (!session) {
         session = build(graph());
@@ -91,7 +96,9 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
       }
       const feeds: Record<string, object> = {};
       for (let i = 0; i < inputs.length; i++) feeds[inputNames[i]!] = tensor(inputs[i]!);
-      session.run(feeds, { y: tensor(output) }, {});
+      const fetches: Record<string, object> = {};
+      for (let i = 0; i < outputs.length; i++) fetches[outputName(i)] = tensor(outputs[i]!);
+      session.run(feeds, fetches, {});
     },
     open(model, provider) {
       const session = openSession(model, provider);
