@@ -125,12 +125,37 @@ function rowSquares(x: usize, n: i32, mean: f32): f32 {
   return m.sumLanes(f32x4.add(s0, s1)) + tail;
 }
 
-/** σ(x); e^−x is held back from overflow, which only makes the smallest results 1e−38. */
+/** 1.5·2^23, see math.ts. */
+const ROUND: f32 = 12582912;
+
+/**
+ * e^x as in math.ts, but held between e^−87 and e^88, where one power of two suffices. NaN is lost: what is multiplied with
+ * this result keeps it.
+ */
+// @ts-ignore: decorator
+@inline
+function boundedExp(x: v128): v128 {
+  const clamped = f32x4.pmin(f32x4.splat(88), f32x4.pmax(f32x4.splat(-87), x));
+  const shifted = f32x4.add(f32x4.mul(clamped, f32x4.splat(1.44269504)), f32x4.splat(ROUND));
+  const n = f32x4.sub(shifted, f32x4.splat(ROUND));
+  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  let y = f32x4.splat(1.9875691500e-4);
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.3981999507e-3));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(8.3334519073e-3));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(4.1665795894e-2));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.6666665459e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(5.0000001201e-1));
+  y = f32x4.add(f32x4.add(f32x4.mul(y, f32x4.mul(r, r)), r), f32x4.splat(1));
+  return f32x4.mul(y, i32x4.shl(i32x4.add(shifted, i32x4.splat(0x7f - 0x4b400000)), 23));
+}
+
+/** σ(x) */
 // @ts-ignore: decorator
 @inline
 function logistic(x: v128): v128 {
   const one = f32x4.splat(1);
-  return f32x4.div(one, f32x4.add(one, m.exp(f32x4.neg(x))));
+  return f32x4.div(one, f32x4.add(one, boundedExp(f32x4.neg(x))));
 }
 
 /** What x is multiplied with: σ(1.702 x), σ(2u) with u = √(2/π)(x + 0.044715 x³), or Φ(x). density = e^(−x²/2). */
@@ -167,30 +192,30 @@ function slope(x: v128, open: v128, density: v128, kind: i32): v128 {
 
 // @ts-ignore: decorator
 @inline
-function geluLoop(dx: usize, y: usize, dy: usize, x: usize, n: i32, kind: i32): void {
-  for (let i = 0; i < n; i += 4) {
-    const left = n - i;
-    const full = left >= 4;
-    const v = full ? v128.load(x) : m.loadTail(x, left);
-    const density = kind == GeluKind.gelu ? m.exp(f32x4.mul(f32x4.mul(v, v), f32x4.splat(-0.5))) : v;
+function geluLoop(y: usize, dydx: usize, x: usize, n: i32, kind: i32): void {
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const v = v128.load(x);
+    const density = kind == GeluKind.gelu ? boundedExp(f32x4.mul(f32x4.mul(v, v), f32x4.splat(-0.5))) : v;
     const open = gate(v, density, kind);
-    const d = f32x4.mul(full ? v128.load(dy) : m.loadTail(dy, left), slope(v, open, density, kind));
-    if (full) v128.store(dx, d);
-    else m.storeTail(dx, d, left);
-    if (y) {
-      if (full) v128.store(y, f32x4.mul(v, open));
-      else m.storeTail(y, f32x4.mul(v, open), left);
-      y += 16;
-    }
-    dx += 16;
-    dy += 16;
+    v128.store(y, f32x4.mul(v, open));
+    v128.store(dydx, slope(v, open, density, kind));
+    y += 16;
+    dydx += 16;
     x += 16;
+  }
+  if (i < n) {
+    const v = m.loadTail(x, n - i);
+    const density = kind == GeluKind.gelu ? boundedExp(f32x4.mul(f32x4.mul(v, v), f32x4.splat(-0.5))) : v;
+    const open = gate(v, density, kind);
+    m.storeTail(y, f32x4.mul(v, open), n - i);
+    m.storeTail(dydx, slope(v, open, density, kind), n - i);
   }
 }
 
-/** dx[i] = dy[i]·gelu′(x[i]) and, unless y is 0, y[i] = gelu(x[i]). dx may be dy, y may be x. */
-export function geluGrad(dx: usize, y: usize, dy: usize, x: usize, n: i32, kind: i32): void {
-  if (kind == GeluKind.quick_gelu) geluLoop(dx, y, dy, x, n, GeluKind.quick_gelu);
-  else if (kind == GeluKind.gelu_tanh) geluLoop(dx, y, dy, x, n, GeluKind.gelu_tanh);
-  else geluLoop(dx, y, dy, x, n, GeluKind.gelu);
+/** y = gelu(x) and its derivative there, which share their exponential. Either may be x. */
+export function geluSlope(y: usize, dydx: usize, x: usize, n: i32, kind: i32): void {
+  if (kind == GeluKind.quick_gelu) geluLoop(y, dydx, x, n, GeluKind.quick_gelu);
+  else if (kind == GeluKind.gelu_tanh) geluLoop(y, dydx, x, n, GeluKind.gelu_tanh);
+  else geluLoop(y, dydx, x, n, GeluKind.gelu);
 }

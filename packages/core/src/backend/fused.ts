@@ -25,7 +25,7 @@ export type FusedAttributes = Record<string, number | boolean | string | number[
  * - `VillaLayerNormGrad`: inputs `dy [N, C]`, `x [N, C]`, `gamma [C]`; attribute `epsilon`; outputs
  *   `[dx [N, C], dgamma [C], dbeta [C]]`.
  * - `VillaGelu`: input `x`; attribute `kind` (see `GeluKind`); output `[y]` of x's shape.
- * - `VillaGeluGrad`: inputs `dy`, `x` of one shape; attribute `kind`; output `[dx]`.
+ * - `VillaGeluSlope`: `VillaGelu`'s input and attribute; outputs `[y, dy/dx]`.
  * - `VillaAttention`: inputs `query [n·queries, W]`, `key [n·keys, W]`, `value [n·keys, W]` and optionally
  *   `mask [1 or n, 1, queries, keys]`; attributes `count` (n) and `heads`; output `[y [n·queries, W]]`, see `attention`.
  * - `VillaAttentionGrad`: `VillaAttention`'s inputs, its output `y` and that one's gradient `dy`; its attributes; outputs
@@ -44,7 +44,7 @@ export type FusedKernelName =
   | "VillaLayerNorm"
   | "VillaLayerNormGrad"
   | "VillaGelu"
-  | "VillaGeluGrad"
+  | "VillaGeluSlope"
   | "VillaAttention"
   | "VillaAttentionGrad"
   | "VillaTransformerBlock";

@@ -9,7 +9,7 @@ import { runFused } from "../backend/fused.ts";
 export type GeluKind = "gelu" | "gelu_tanh" | "quick_gelu";
 
 /**
- * GELU, element by element. The gradient keeps x alone.
+ * GELU, element by element. The gradient keeps one tensor of x's size: x, or the derivative where a kernel computes both.
  *
  * @param x any shape, float32
  */
@@ -17,14 +17,14 @@ export function gelu<T extends tf.Tensor>(x: T, kind: GeluKind = "gelu"): T {
   checkArgument("x", x, "tensor");
   checkArgument("kind?", kind, "'gelu' | 'gelu_tanh' | 'quick_gelu'");
 
+  const differentiated = tf.engine().state.gradientDepth > 0;
   const activate = tf.customGrad((input, save) => {
     const x = input as tf.Tensor;
-    (save as tf.GradSaveFunc)([x]);
-    const value = runFused("VillaGelu", { x }, { kind })?.[0] ?? tf.tidy(() => tf.mul(x, gate(x, kind)));
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
-      const x = saved[0]!;
-      return runFused("VillaGeluGrad", { dy, x }, { kind })?.[0] ?? tf.tidy(() => tf.mul(dy, derivative(x, kind)));
-    };
+    const both = differentiated ? runFused("VillaGeluSlope", { x }, { kind }) : undefined;
+    const value = both?.[0] ?? runFused("VillaGelu", { x }, { kind })?.[0] ?? tf.tidy(() => tf.mul(x, gate(x, kind)));
+    (save as tf.GradSaveFunc)([both?.[1] ?? x]);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) =>
+      tf.tidy(() => tf.mul(dy, both ? saved[0]! : derivative(saved[0]!, kind)));
     return { value, gradFunc };
   });
   return activate(x) as T;

@@ -103,12 +103,9 @@ function composed(
 /** Query, key and value, cut from one matrix where they lie in one. */
 function separate(joint: TransformerBlockWeights["attention"]): TransformerBlockWeights["attention"] {
   if (joint.length > 1) return joint;
-  const [weight, bias] = joint[0]!;
-  const width = weight.shape[1]!;
-  return [0, 1, 2].map((index) => [
-    tf.slice(weight, [index * width, 0], [width, width]),
-    tf.slice(bias, [index * width], [width]),
-  ]);
+  // Splits, not slices: their gradient is one concatenation, while each slice's pads itself to the whole matrix.
+  const [weights, biases] = joint[0]!.map((whole) => tf.split(whole, 3, 0)) as [tf.Tensor[], tf.Tensor[]];
+  return weights.map((weight, index) => [weight, biases[index]!] as const);
 }
 
 function layer(x: tf.Tensor, [weight, bias]: readonly [tf.Tensor, tf.Tensor]): tf.Tensor2D {

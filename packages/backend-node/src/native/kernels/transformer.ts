@@ -20,7 +20,7 @@ export function registerTransformer(override: Override<NativeBackend>): void {
   override("VillaLayerNorm", onFloats(["x", "gamma", "beta"], layerNorm));
   override("VillaLayerNormGrad", onFloats(["dy", "x", "gamma"], layerNormGrad));
   override("VillaGelu", onFloats(["x"], gelu));
-  override("VillaGeluGrad", onFloats(["dy", "x"], geluGrad));
+  override("VillaGeluSlope", onFloats(["x"], geluSlope));
   override("VillaAttention", onFloats(["query", "key", "value"], attention));
   override("VillaAttentionGrad", onFloats(["query", "key", "value", "y", "dy"], attentionGrad));
 }
@@ -82,12 +82,12 @@ function gelu({ backend, inputs, attrs, space }: KernelCall): tf.TensorInfo {
   return backend.tensor(x.shape, values);
 }
 
-function geluGrad({ inputs, attrs, space }: KernelCall): tf.TensorInfo {
+function geluSlope({ inputs, attrs, space }: KernelCall): tf.TensorInfo[] {
   const x = input(inputs, "x");
-  const dx = space.output(x.shape);
-  const dyAt = space.pointer(input(inputs, "dy"));
-  space.simd.geluGrad(dx.at, 0, dyAt, space.pointer(x), sizeOf(x), geluKind[attrs.kind as GeluKind]);
-  return dx.info;
+  const y = space.output(x.shape);
+  const slope = space.output(x.shape);
+  space.simd.geluSlope(y.at, slope.at, space.pointer(x), sizeOf(x), geluKind[attrs.kind as GeluKind]);
+  return [y.info, slope.info];
 }
 
 /** ONNX Runtime's MultiHeadAttention reads the heads where they lie: nothing is transposed. */
