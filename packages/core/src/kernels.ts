@@ -23,7 +23,6 @@ export {
 } from "./backend/heap/kernels/register.ts";
 export type { Operand, ProductEngine, Transposes } from "./backend/heap/products.ts";
 export { registerHeapBackend } from "./backend/heap/register.ts";
-export { geluKind } from "./backend/heap/simd-module.ts";
 export type { StartThread } from "./backend/heap/team.ts";
 export { activateWasm, releaseWasm, type WasmBackendOptions } from "./backend/heap/wasm-backend.ts";
 export type { Workspace } from "./backend/heap/workspace.ts";

@@ -69,7 +69,7 @@ export async function mapTrainingImages(
     const attributes = attributeNames(dataset.vocabulary);
     const attributeRows = rowsOf(await attributeEmbeddings(encoder, dataset.vocabulary));
     let embedded = 0;
-    const split = await embedForMapping(dataset, encoder, "train", images, attributes, (count) => {
+    const split = await embedForMapping(dataset, { encoder }, "train", images, attributes, (count) => {
       throwIfAborted(signal);
       embedded += count;
       onShare((0.2 * embedded) / images.length);

@@ -3,9 +3,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { overridesOf, registerHeapBackend } from "@villa/core/kernels";
 import { checkArgument, VillaError } from "@villa/data";
 import { NativeBackend } from "./backend.ts";
-import { registerTransformer } from "./kernels/transformer.ts";
-import { registerTransformerBlock } from "./kernels/transformer-block.ts";
 import { loadOnnxRuntime } from "./onnx/runtime.ts";
+import { registerTransformer } from "./transformer.ts";
+import { registerTransformerBlock } from "./transformer-block.ts";
 
 const native = "native";
 

@@ -10,6 +10,7 @@ import { registerMatMul } from "./kernels/matmul.ts";
 import { registerPooling } from "./kernels/pool.ts";
 import { registerReductions } from "./kernels/reduce.ts";
 import { overridesOf } from "./kernels/register.ts";
+import { registerTransformerParts } from "./kernels/transformer.ts";
 
 /** Registers a heap backend under this name: the vector kernels, and TF.js's cpu kernels for what they do not cover. */
 export function registerHeapBackend(name: string, create: () => HeapBackend): void {
@@ -26,4 +27,5 @@ export function registerHeapBackend(name: string, create: () => HeapBackend): vo
   registerDepthwise(override);
   registerPooling(override);
   registerFused(override);
+  registerTransformerParts(override);
 }

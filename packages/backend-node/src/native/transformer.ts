@@ -1,26 +1,22 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import type { GeluKind } from "@villa/core";
 import {
   type KernelCall as AnyKernelCall,
-  geluKind,
   input,
   type Operand,
   type Override,
   onFloats,
   sizeOf,
 } from "@villa/core/kernels";
-import type { NativeBackend } from "../backend.ts";
-import type { OnnxNode } from "../onnx/model.ts";
-import type { OnnxGraph, OnnxRuntime } from "../onnx/runtime.ts";
+import type { NativeBackend } from "./backend.ts";
+import type { OnnxNode } from "./onnx/model.ts";
+import type { OnnxGraph, OnnxRuntime } from "./onnx/runtime.ts";
 
 type KernelCall = AnyKernelCall<NativeBackend>;
 
 /** What transformer blocks are made of besides products, in ONNX Runtime's threaded kernels. */
 export function registerTransformer(override: Override<NativeBackend>): void {
   override("VillaLayerNorm", onFloats(["x", "gamma", "beta"], layerNorm));
-  override("VillaLayerNormGrad", onFloats(["dy", "x", "gamma"], layerNormGrad));
   override("VillaGelu", onFloats(["x"], gelu));
-  override("VillaGeluSlope", onFloats(["x"], geluSlope));
   override("VillaAttention", onFloats(["query", "key", "value"], attention));
   override("VillaAttentionGrad", onFloats(["query", "key", "value", "y", "dy"], attentionGrad));
 }
@@ -46,23 +42,6 @@ function layerNorm(call: KernelCall): tf.TensorInfo {
   return backend.tensor(x.shape, values);
 }
 
-function layerNormGrad({ inputs, attrs, space }: KernelCall): tf.TensorInfo[] {
-  const [dy, x, gamma] = ["dy", "x", "gamma"].map((name) => input(inputs, name)) as [
-    tf.TensorInfo,
-    tf.TensorInfo,
-    tf.TensorInfo,
-  ];
-  const [rows, channels] = x.shape as [number, number];
-  const dx = space.output(x.shape);
-  const dgamma = space.output([channels]);
-  const dbeta = space.output([channels]);
-  const [dyAt, xAt, gammaAt] = [space.pointer(dy), space.pointer(x), space.pointer(gamma)];
-  const scratch = space.scratch(2 * channels);
-  const epsilon = attrs.epsilon as number;
-  space.simd.layerNormGrad(dx.at, dgamma.at, dbeta.at, dyAt, xAt, gammaAt, 0, scratch, rows, channels, epsilon);
-  return [dx.info, dgamma.info, dbeta.info];
-}
-
 export const geluOperators: Readonly<Record<string, string>> = {
   gelu: "Gelu",
   gelu_tanh: "FastGelu",
@@ -80,14 +59,6 @@ function gelu({ backend, inputs, attrs, space }: KernelCall): tf.TensorInfo {
   const graph = (): OnnxGraph => ({ nodes: [node], inputRanks: [2], outputRank: 2 });
   backend.onnx.run(kind, graph, [{ data: backend.valuesOf(x) as Float32Array, dims }], { data: values, dims });
   return backend.tensor(x.shape, values);
-}
-
-function geluSlope({ inputs, attrs, space }: KernelCall): tf.TensorInfo[] {
-  const x = input(inputs, "x");
-  const y = space.output(x.shape);
-  const slope = space.output(x.shape);
-  space.simd.geluSlope(y.at, slope.at, space.pointer(x), sizeOf(x), geluKind[attrs.kind as GeluKind]);
-  return [y.info, slope.info];
 }
 
 /** ONNX Runtime's MultiHeadAttention reads the heads where they lie: nothing is transposed. */

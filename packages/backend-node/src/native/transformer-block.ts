@@ -1,8 +1,8 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { type KernelCall as AnyKernelCall, input, type Operand, type Override, onFloats } from "@villa/core/kernels";
-import type { NativeBackend } from "../backend.ts";
-import type { OnnxNode } from "../onnx/model.ts";
-import type { OnnxGraph } from "../onnx/runtime.ts";
+import type { NativeBackend } from "./backend.ts";
+import type { OnnxNode } from "./onnx/model.ts";
+import type { OnnxGraph } from "./onnx/runtime.ts";
 import { geluOperators } from "./transformer.ts";
 
 type KernelCall = AnyKernelCall<NativeBackend>;
