@@ -19,7 +19,7 @@ for (const [job, { format, from, to }] of jobs.entries()) {
     else refused++;
     // Told at once: a later input may be the process's last.
     if (find) await post({ find: { format, index, ...find } });
-    // Readers that never wait leave no room for the news that whoever started this is gone.
+    // Readers that never wait let no message through, such as that the parent process is gone.
     if (index % 256 === 0) await new Promise(setImmediate);
     if (!process.connected) process.exit(1);
   }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-/** Never a valid argument: whoever takes it must refuse it. */
+/** Never a valid argument: every function must refuse it. */
 const never = Symbol("nonsense");
 
 /** What callers get wrong. Some of it is valid for some functions, whose values are then taken as they are. */

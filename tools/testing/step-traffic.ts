@@ -27,7 +27,7 @@ interface Engine extends Reader {
 export async function stepTraffic(engine: Engine, work: () => Promise<void>): Promise<StepTraffic> {
   const backend = engine.backend as Reader & { device?: Device | undefined };
   const traffic: StepTraffic = { reads: [], blockingReads: [], pipelines: 0 };
-  let isNested = false; // a backend may read one way by means of the other
+  let isNested = false; // one way of reading may call the other
   const counted =
     (counts: number[], read: (dataId: object) => unknown) =>
     (dataId: object): unknown => {

@@ -42,7 +42,7 @@ export function webglBackend(): BackendCandidate {
 
 function watchContext(backend: tf.KernelBackend): Promise<string> {
   const { gl } = (backend as WebGlBackend).gpgpu;
-  // TF.js polls for the end of its commands, which a lost context never reports: whoever reads a tensor would wait for ever.
+  // TF.js polls for the end of its commands, which a lost context never reports: reading a tensor would wait for ever.
   const wait = gl.clientWaitSync.bind(gl);
   gl.clientWaitSync = (...fence) => (gl.isContextLost() ? gl.ALREADY_SIGNALED : wait(...fence));
   return new Promise((resolve) => {

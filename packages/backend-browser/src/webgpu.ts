@@ -25,7 +25,7 @@ export function webgpuBackend(): BackendCandidate {
       if (!gpu) return { available: false, reason: "this browser has no WebGPU, or the page is not a secure context." };
       const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
       if (!adapter) return { available: false, reason: "WebGPU finds no graphics device here." };
-      // Browsers of before 2025 tell it on the adapter, or have no info at all.
+      // Browsers before 2025 say it on the adapter, or have no info at all.
       const { info, isFallbackAdapter } = adapter as { info?: GPUAdapterInfo; isFallbackAdapter?: boolean };
       const software = info?.isFallbackAdapter ?? isFallbackAdapter ?? false;
       const name = [info?.vendor, info?.architecture].filter(Boolean).join(" ") || "unnamed adapter";

@@ -23,7 +23,7 @@ export async function query(options: QueryOptions): Promise<QueryResult> {
     "signal?": "object",
   });
 
-  // Loaded when it is called: whoever imports `runVilla` alone waits for none of it.
+  // Loaded when it is called: an import of `runVilla` alone waits for none of it.
   return (await import("./retrieval/query.ts")).query(options);
 }
 

@@ -19,7 +19,7 @@ export interface RenderableRegion {
   readonly box: Box;
   /** Of the size of the image; null or undefined for a region that is its box. */
   readonly mask?: Rle | null | undefined;
-  /** True attributes; undefined where nobody knows them. */
+  /** True attributes; undefined where they are not known. */
   readonly attributes?: readonly string[] | undefined;
   /** Attributes assigned by a mapping, drawn instead of the true ones, right, wrong and unknown ones in colours of their own. */
   readonly assigned?: readonly string[] | undefined;

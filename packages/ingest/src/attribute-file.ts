@@ -15,7 +15,10 @@ export const defaultTemplates: readonly string[] = ["{}", "there is {}", "a pict
 
 /** How texts are read for attributes, whatever these are. */
 export interface TextRules {
-  /** Whether mentions such as "no lid" count as none. Default: true in English, the only language whose denials are known. */
+  /**
+   * Whether mentions such as "no lid" do not count. Default: true in English, the only language whose denials are
+   * known.
+   */
   readonly negation?: boolean | undefined;
   /** Of the texts, as a BCP 47 tag. Default "en". */
   readonly language?: string | undefined;

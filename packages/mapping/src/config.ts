@@ -166,7 +166,7 @@ export const stage1Experiments = {
 } as const satisfies Readonly<Record<string, Stage1Settings>>;
 
 /**
- * A checked configuration of Stage 1, with the defaults for what is not given.
+ * A checked configuration of Stage 1, with the defaults for settings that are not given.
  *
  * @example
  * stage1Config({ dataDir: "data/docmnist_30000_15.2", epochs: 10, loss: { temp: 0.05 } });

@@ -183,7 +183,7 @@ export const stage2Experiments = {
 } as const satisfies Readonly<Record<string, Stage2Settings>>;
 
 /**
- * A checked configuration of Stage 2, with the defaults for what is not given.
+ * A checked configuration of Stage 2, with the defaults for settings that are not given.
  *
  * @param options `experiment`: a built-in one whose settings hold where none are given, in place of the defaults
  * @example

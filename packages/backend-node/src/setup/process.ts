@@ -53,7 +53,7 @@ export function runProgram(
   });
 }
 
-/** The first of several programs that there is, with what it said; undefined when there is none. */
+/** The first of several programs that exists here, with its output; undefined where none does. */
 export async function runFirst(
   programs: readonly string[],
   args: readonly string[],

@@ -41,7 +41,7 @@ export function detectionOutcome(judged: JudgedDetections): TaskOutcome {
     numbers,
     measure,
     interval: "centred",
-    chance: {}, // nobody knows it: it depends on how boxes are guessed
+    chance: {}, // not known: it depends on how boxes are guessed
     evidence: { ...rules, ...paths },
     inputs: judged.inputs,
     settings: { ...rules, ...settings },

@@ -11,7 +11,7 @@ const pieceBytes = 2 ** 27;
  * JavaScript's own, so that whoever checks the numbers can say where they are.
  *
  * @param options `piece`: bytes read at a time of a longer file
- * @throws VillaError `NotFound`, `FileSystem`, `InvalidFile` for what is not JSON in UTF-8
+ * @throws VillaError `NotFound`, `FileSystem`, `InvalidFile` for a file that is not JSON in UTF-8
  */
 export async function readJsonFile(
   path: string,

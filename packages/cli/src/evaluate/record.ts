@@ -17,7 +17,7 @@ export interface RecordedNumber {
   /** Bounds of the interval; null without resamples. */
   readonly low: number | null;
   readonly high: number | null;
-  /** What guessing reaches; null where nobody knows. */
+  /** What guessing reaches; null where that is not known. */
   readonly chance: number | null;
 }
 

@@ -116,7 +116,7 @@ function cellStore(folder: string, cells: readonly ExperimentCell[], settings: P
     encode: (result) => `${JSON.stringify(result, null, 1)}\n`,
     decode: (bytes) => {
       const cell = JSON.parse(new TextDecoder().decode(bytes)) as CellResult;
-      // Cells of before 0.2 hold F1 in percent, which a fraction never exceeds.
+      // Cells from before version 0.2 hold F1 in percent, which a fraction never exceeds.
       return cell.mappingF1 > 1 ? { ...cell, mappingF1: cell.mappingF1 / 100 } : cell;
     },
     settings,

@@ -10,7 +10,7 @@ import { pngUrl, thumbnail } from "./thumbnail.ts";
 /** In the dataset's folder. */
 export const cardFile = "card.html";
 
-/** Attributes with a bar; a table of thousands helps nobody. */
+/** Attributes with a bar, at most; a table of thousands would not help. */
 const mostBars = 40;
 
 /** Writes a page about a dataset: counts, complexity, attributes, example pictures, what was left out. @returns its path */

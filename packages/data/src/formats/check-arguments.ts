@@ -153,7 +153,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   ),
 };
 
-/** A typed array, or a list of numbers; NaN is left to whoever computes with them. */
+/** A typed array, or a list of numbers; NaN is left to the functions that compute with them. */
 function isNumbers(value: unknown): boolean {
   if (ArrayBuffer.isView(value)) return !(value instanceof DataView);
   return Array.isArray(value) && value.every((item) => typeof item === "number");

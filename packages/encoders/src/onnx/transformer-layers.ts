@@ -53,7 +53,7 @@ export function startGraph(weights: GraphWeights, options: OnnxExportOptions) {
 export class TransformerLayers {
   readonly graph: OnnxGraph;
   readonly #weights: GraphWeights;
-  /** Constants and rounded inputs by what they are made of: each is in the file once, whoever uses it. */
+  /** Constants and rounded inputs by what they are made of: each is in the file once, however often it is used. */
   readonly #made = new Map<string, readonly string[]>();
 
   constructor(graph: OnnxGraph, weights: GraphWeights) {

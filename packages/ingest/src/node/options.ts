@@ -39,7 +39,10 @@ export interface IngestOptions {
   readonly suggest?: number | undefined;
   /** Only these sections of the texts, e.g. `["FINDINGS", "IMPRESSION"]`; see `reportSections` of `@villa/data`. */
   readonly sections?: readonly string[] | undefined;
-  /** Whether mentions such as "no lid" are none. Default: true in English, the only language whose denials are known. */
+  /**
+   * Whether mentions such as "no lid" do not count. Default: true in English, the only language whose denials are
+   * known.
+   */
   readonly negation?: boolean | undefined;
   /** Of the texts, as a BCP 47 tag such as "de": how sentences end. Default "en". */
   readonly language?: string | undefined;

@@ -5,7 +5,7 @@ import { checkScores } from "./top-k.ts";
 export interface LabelScores {
   /** [n, l] row-major, finite; the higher, the likelier. */
   readonly scores: ArrayLike<number>;
-  /** [n, l] row-major: 1 has the label, 0 has it not, -1 nobody knows and the pair is left out. */
+  /** [n, l] row-major: 1 has the label, 0 has it not, -1 not known: the pair is left out. */
   readonly labels: ArrayLike<number>;
   /** l, the number of labels. */
   readonly labelCount: number;

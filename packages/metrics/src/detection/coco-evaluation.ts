@@ -58,8 +58,8 @@ export type CocoEvaluation = DetectionEvaluation<CocoNumberName, CocoNumberName>
  *
  * Where `maxDetections` is not the default, AP is at the last of it; pycocotools then answers -1 for AP itself.
  *
- * @throws VillaError `InvalidFile` for what is not of the format, `Mismatch` for ids that are unknown or given twice,
- * `NotFinite` for a score of NaN or infinity, `InvalidArgument` for thresholds or limits that make no sense
+ * @throws VillaError `InvalidFile` for data that are not of the format, `Mismatch` for ids that are unknown or given
+ * twice, `NotFinite` for a score of NaN or infinity, `InvalidArgument` for thresholds or limits that make no sense
  * @see Lin et al., Microsoft COCO, ECCV 2014, and https://cocodataset.org/#detection-eval
  */
 export function cocoEvaluation(options: CocoOptions): CocoEvaluation {

@@ -38,7 +38,7 @@ export interface CocoAnnotation {
   readonly segmentation?: CocoSegmentation | undefined;
   /** In square pixels; decides whether the object is small, medium or large. Computed where it is missing. */
   readonly area?: number | undefined;
-  /** 1 for a crowd: a region of objects that nobody told apart. Detections in it are neither right nor wrong. */
+  /** 1 for a crowd: a region of objects that are not told apart. Detections in it are neither right nor wrong. */
   readonly iscrowd?: 0 | 1 | boolean | undefined;
   /** LVIS: 1 where the object does not count. COCO's evaluation overrides it with `iscrowd`, as pycocotools does. */
   readonly ignore?: 0 | 1 | boolean | undefined;

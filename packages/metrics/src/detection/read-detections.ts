@@ -27,8 +27,8 @@ export interface ReadDetectionsOptions {
  * has none, boxes and areas are those of the masks. Where masks are compared and a detection has only a box, its mask is
  * the box. All three are what `loadRes` of pycocotools does.
  *
- * @throws VillaError `InvalidFile` for what is not of the format, `Mismatch` for an image or category that the truth does
- * not list, `NotFinite` for a score of NaN or infinity
+ * @throws VillaError `InvalidFile` for data that are not of the format, `Mismatch` for an image or category that the
+ * truth does not list, `NotFinite` for a score of NaN or infinity
  */
 export function readDetections(list: readonly CocoDetection[], options: ReadDetectionsOptions): Detections {
   const { truth, iouType, unknownCategories } = options;

@@ -30,7 +30,8 @@ export interface Truth extends ObjectColumns {
 /**
  * Reads and checks an annotation file.
  *
- * @throws VillaError `InvalidFile` for what is not of the format, `Mismatch` for ids that are given twice or nowhere
+ * @throws VillaError `InvalidFile` for data that are not of the format, `Mismatch` for ids that are given twice or
+ *   nowhere
  */
 export function readTruth(dataset: CocoDataset, iouType: IouType): Truth {
   const { images, annotations, categories } = readRecord(dataset, "The truth");

@@ -38,7 +38,7 @@ export function splitJoined(text: string): string[] {
 
 /**
  * Words that occur in every sentence and tell nothing about it. Embeddings of hashed words give them less weight, and
- * nobody need be told that a question has them.
+ * no hint is needed where a question has them.
  */
 export const functionWords: ReadonlySet<string> = new Set(["the", "is", "a", "of", "to", "be", "there", "an"]);
 

@@ -12,7 +12,7 @@ const largestBlock = 2 ** 17;
  * Decompresses Zstandard frames into bytes whose number is known. Every step is bounded by that number and by the input's,
  * and checksums are compared.
  *
- * @throws VillaError `InvalidFile` for what is damaged, of another size, or needs a dictionary
+ * @throws VillaError `InvalidFile` for data that are damaged, of another size, or need a dictionary
  * @see RFC 8878
  */
 export function decompressZstd(input: Uint8Array, size: number): Uint8Array {
