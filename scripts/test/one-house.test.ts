@@ -40,9 +40,6 @@ test(`no two places share more than ${mostEqualLines} equal lines`, () => {
   expect(repeated).toEqual([]);
 });
 
-/** Smaller all the same: the counterpart of core's `backend/heap/kernels`, with what runs in ONNX Runtime alone. */
-const smallFolders: readonly string[] = ["packages/backend-node/src/native/kernels"];
-
 test("a folder has at least three files or folders", () => {
   const folders = (folder: string): string[] => {
     const entries = readdirSync(folder, { withFileTypes: true });
@@ -54,5 +51,5 @@ test("a folder has at least three files or folders", () => {
       .filter((entry) => entry.isDirectory())
       .flatMap(({ name }) => folders(join(source, name))),
   );
-  expect(small.filter((folder) => !smallFolders.includes(folder))).toEqual([]);
+  expect(small).toEqual([]);
 });

@@ -213,7 +213,8 @@ function finding(points: readonly TowerPoint[]): string {
   if (!first || !last) return "The first tower is trained; what it is worth shows beside the second one.";
   if (first === last) return `${capital(leader(first))}.`;
   const isApart = lead(last) > 0 && lead(last) > lead(first);
-  const both = `${leader(first)}, ${leader(last)}`;
+  const isSame = lead(first) < 0 === lead(last) < 0;
+  const both = `${leader(first)}${isSame ? ` and ${amount(last)}` : `, ${leader(last)}`}`;
   return isApart
     ? `The two grow apart: ${both}.`
     : `Here the two do not grow apart: ${both}. A longer training, or a larger budget, shows more.`;
@@ -223,11 +224,11 @@ function finding(points: readonly TowerPoint[]): string {
 const lead = ({ image, mapping }: Pair): number => 100 * (mapping!.regionToText - image!.regionToText);
 
 /** "mapped regions lead by 6.4 points at 3.5 pairs an image" */
-function leader(pair: Pair): string {
-  const points = lead(pair);
+const leader = (pair: Pair): string => `${lead(pair) < 0 ? "whole images" : "mapped regions"} lead ${amount(pair)}`;
+
+function amount(pair: Pair): string {
   const place = pair.complexity === undefined ? "" : ` at ${pairsEach(pair.complexity)}`;
-  const who = points < 0 ? "whole images lead" : "mapped regions lead";
-  return `${who} by ${Math.abs(points).toFixed(1)}\u00a0points${place}`;
+  return `by ${Math.abs(lead(pair)).toFixed(1)}\u00a0points${place}`;
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
