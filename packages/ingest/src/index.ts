@@ -10,6 +10,7 @@
  * @module
  */
 export { defaultTemplates, parseAttributeFile, type TextRules, tableVocabulary } from "./attribute-file.ts";
+export { type IngestedFiles, type IngestFilesOptions, ingestFiles } from "./ingest-files.ts";
 export {
   fitBox,
   type ProposalRecall,

@@ -15,23 +15,21 @@
  *
  * @module
  */
+
+export type { RowProblem, StoredImage } from "./ingested-row.ts";
 export { type IngestSummary, problemsFile, sourcesFile } from "./node/assemble.ts";
 export {
   type ImageFormat,
   type ImageOptions,
   pictureToPng,
   readPicture,
-  type StoredImage,
   storeImage,
 } from "./node/images.ts";
 export { type IngestResult, ingestTable } from "./node/ingest.ts";
-export type { RowProblem } from "./node/job.ts";
 export { type MinedAttribute, type MinedGroup, mineAttributes, proposeGroups } from "./node/mine.ts";
 export { minedFile, suggestedFile } from "./node/open-input.ts";
 export type { IngestOptions, Proposer } from "./node/options.ts";
-export { describeProblem } from "./node/row-problems.ts";
-export { hashSplit, parseSplitShares, type SplitShares } from "./node/split.ts";
-export type { DatasetFigures } from "./node/survey.ts";
+export { hashSplit, parseSplitShares } from "./node/split.ts";
 export { type TarSample, writeTarShard } from "./node/tar-shards.ts";
 export {
   type DatasetRow,
@@ -39,3 +37,6 @@ export {
   type WriteDatasetOptions,
   writeDataset,
 } from "./node/write-dataset.ts";
+export { describeProblem } from "./row-problems.ts";
+export type { SplitShares } from "./split-shares.ts";
+export type { DatasetFigures } from "./survey.ts";

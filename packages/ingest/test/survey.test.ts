@@ -1,7 +1,7 @@
 import type { ImageAnnotation } from "@villa/data";
 import { expect, test } from "vitest";
-import type { IngestedRow } from "../src/node/job.ts";
-import { DatasetSurvey } from "../src/node/survey.ts";
+import type { IngestedRow } from "../src/ingested-row.ts";
+import { DatasetSurvey } from "../src/survey.ts";
 
 function row(imageId: number, own: Partial<ImageAnnotation> = {}): IngestedRow {
   const regionCoord = own.regToAttr?.map(() => [0, 0, 5, 5] as const) ?? [[0, 0, 9, 9] as const];

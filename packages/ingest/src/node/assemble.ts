@@ -11,8 +11,9 @@ import {
 } from "@villa/data";
 import { atomicWriteFile, datasetFiles, type PartSettings } from "@villa/data/node";
 import { type AttributeFile, attributesWithoutTruth, type TextRules, tableAttributes } from "../attribute-file.ts";
-import { type IngestedPart, type IngestedRow, type IngestJob, manifestFile, manifestFormat, partCount } from "./job.ts";
-import { type DatasetFigures, DatasetSurvey } from "./survey.ts";
+import type { IngestedPart, IngestedRow } from "../ingested-row.ts";
+import { type DatasetFigures, DatasetSurvey } from "../survey.ts";
+import { type IngestJob, manifestFile, manifestFormat, partCount } from "./job.ts";
 
 /** What a dataset holds. */
 export interface IngestSummary extends DatasetFigures {

@@ -4,6 +4,7 @@ import { isAbsolute, join, normalize } from "node:path";
 import { checkArgument, isVillaError, otherKind, type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
 import { atomicWriteFile, readFileBytes } from "@villa/data/node";
 import type { Metadata, Sharp } from "sharp";
+import type { StoredImage } from "../ingested-row.ts";
 import { type DicomPicture, isDicom, readDicom } from "./dicom/read-dicom.ts";
 
 /** How images are stored; see {@link storeImage}. */
@@ -23,19 +24,6 @@ export interface ImageOptions {
 interface Size {
   readonly width: number;
   readonly height: number;
-}
-
-/** An image as the dataset holds it. */
-export interface StoredImage {
-  /** What boxes count in. */
-  readonly source: Size;
-  readonly stored: Size;
-  /** Relative to the dataset. */
-  readonly path: string;
-  /** Of DICOM: tells patients apart without naming them. */
-  readonly patient?: string | undefined;
-  /** Of DICOM: millimetres between rows and between columns of the picture before scaling. */
-  readonly spacing?: readonly [row: number, column: number] | undefined;
 }
 
 /** Larger images are refused, as they are when a dataset is read. */

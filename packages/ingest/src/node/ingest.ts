@@ -1,22 +1,15 @@
 import { join } from "node:path";
 import { type Box, checkArgument, decodeImage, isVillaError, ownsPart, throwIfAborted, VillaError } from "@villa/data";
 import { atomicWriteFile, itemsPerPart, readFileBytes } from "@villa/data/node";
+import { checkSize, convertRow } from "../convert-row.ts";
+import type { IngestedPart, IngestedRow, RowProblem, StoredImage } from "../ingested-row.ts";
+import { type MaskedRow, readMasks } from "../masks.ts";
 import { proposalRecall, type RegionRule, ruledRegions } from "../regions.ts";
 import { parseRow, type TableRow } from "../row.ts";
 import { assemble, type IngestSummary } from "./assemble.ts";
-import { checkSize, convertRow } from "./convert-row.ts";
 import { type FrameRecord, frameRecords } from "./dicom/frame-rows.ts";
-import { forwardSlashes, type StoredImage, storeImage } from "./images.ts";
-import {
-  type IngestedPart,
-  type IngestedRow,
-  IngestJob,
-  manifestFile,
-  manifestFormat,
-  partOf,
-  type RowProblem,
-} from "./job.ts";
-import { type MaskedRow, readMasks } from "./masks.ts";
+import { forwardSlashes, pathInside, storeImage } from "./images.ts";
+import { IngestJob, manifestFile, manifestFormat, partOf } from "./job.ts";
 import { type GivenInput, type IngestInput, imagesFolder, minedFile, openInput, suggestedFile } from "./open-input.ts";
 import type { IngestOptions, Proposer } from "./options.ts";
 import { checkId, refuse } from "./row-problems.ts";
@@ -234,7 +227,8 @@ async function ingestRow(
       { ...image, format: image?.format ?? "png" },
     );
     if (record.size) checkSize(record.size, stored, image?.autoOrient ?? false);
-    const masked = await readMasks(parsed, { size: stored.source, folder: imagesFolder(options), onBadBox });
+    const readFile = (path: string) => readFileBytes(pathInside(path, imagesFolder(options)));
+    const masked = await readMasks(parsed, { size: stored.source, readFile, onBadBox });
     const compared = masked.boxes !== undefined && compares(options.proposer, convert.regions);
     const proposed =
       masked.boxes === undefined || compared
@@ -243,7 +237,7 @@ async function ingestRow(
     const recall = compared ? proposalRecall(masked.boxes!, proposed) : undefined;
     const boxed = masked.boxes === undefined ? { ...masked, boxes: proposed } : masked;
     return {
-      row: { ...withFrame(convertRow(boxed, stored, convert, onBadBox), record.frame), recall },
+      row: { ...withFrame(await convertRow(boxed, stored, convert, onBadBox), record.frame), recall },
       problems: badBoxes.map((problem) => ({ row: record.row, image: parsed.image, problem, boxOnly: true })),
     };
   } catch (error) {

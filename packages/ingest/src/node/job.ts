@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type ImageAnnotation, type Shard, VillaError } from "@villa/data";
+import { type Shard, VillaError } from "@villa/data";
 import {
   atomicWriteFile,
   datasetFiles,
@@ -13,36 +13,7 @@ import {
   readFileBytes,
   replaceFolder,
 } from "@villa/data/node";
-import type { ProposalRecall } from "../regions.ts";
-
-/** A row that became an image of the dataset. */
-export interface IngestedRow {
-  readonly annotation: ImageAnnotation;
-  /** Path as the table has it. */
-  readonly source: string;
-  readonly id?: string | undefined;
-  readonly group?: string | undefined;
-  /** Millimetres between rows and between columns of the stored picture, where its file says so. */
-  readonly spacing?: readonly [row: number, column: number] | undefined;
-  /** Of proposals against the boxes that the row has. */
-  readonly recall?: ProposalRecall | undefined;
-}
-
-/** A row that cannot become an image of the dataset. */
-export interface RowProblem {
-  /** Counted from 0. */
-  readonly row: number;
-  readonly image?: string | undefined;
-  /** A clause such as "its text is empty". */
-  readonly problem: string;
-  /** Set where only a box is left out, and the row is an image all the same. */
-  readonly boxOnly?: true | undefined;
-}
-
-export interface IngestedPart {
-  readonly rows: readonly IngestedRow[];
-  readonly problems: readonly RowProblem[];
-}
+import type { IngestedPart } from "../ingested-row.ts";
 
 /**
  * A dataset's folder while it is being made: `ingest/` holds a file for each finished part of the table, and what shards

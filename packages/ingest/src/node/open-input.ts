@@ -12,16 +12,18 @@ import {
 } from "@villa/data";
 import { type PartSettings, readFileBytes, withPath } from "@villa/data/node";
 import { type AttributeFile, readAttributeFile, type TextRules } from "../attribute-file.ts";
+import { AttributeFinder, type ConvertOptions } from "../convert-row.ts";
 import { parseRegionRule, type RegionRule } from "../regions.ts";
 import { type ColumnName, columnNames, parseRow, sentencesOf } from "../row.ts";
 import type { BoxFormat } from "../row-regions.ts";
-import { AttributeFinder, type ConvertOptions } from "./convert-row.ts";
+import { defaultSeed, defaultShares } from "../split-shares.ts";
+import { checkColumns } from "../table-columns.ts";
+import type { TableRecord } from "../table-record.ts";
 import { type MinedAttribute, type MinedGroup, mineAttributes, mostMinedTexts, proposeGroups } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
-import type { SplitShares } from "./split.ts";
+import { hashSplit } from "./split.ts";
 import { decodeUtf8, parseJsonFile } from "./table/json-file.ts";
 import { isFolder, openTable, type Table } from "./table/open-table.ts";
-import type { TableRecord } from "./table/table-format.ts";
 
 /** Everything that rows are read and judged with. */
 export interface IngestInput {
@@ -45,12 +47,8 @@ export interface GivenInput {
 
 /** @throws VillaError for whatever is wrong with the table as a whole, or with the files beside it */
 export async function openInput(options: IngestOptions, given: GivenInput = {}): Promise<IngestInput> {
-  const { regions = "grid:3x3", language, seed = 23, clipBoxes = false, limit = null } = options;
-  const shares: SplitShares = options.split ?? [
-    ["train", 0.8],
-    ["val", 0.1],
-    ["test", 0.1],
-  ];
+  const { regions = "grid:3x3", language, seed = defaultSeed, clipBoxes = false, limit = null } = options;
+  const shares = options.split ?? defaultShares;
   const { columns = {} } = options;
   const table =
     given.table ??
@@ -60,7 +58,7 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
     }));
   await checkFolder(imagesFolder(options));
   // Rows of a program come once.
-  if (!given.table) await checkColumns(table, options);
+  if (!given.table) await checkTable(table, options);
   const rule = parseRegionRule(regions) ?? (await readProposals(regions, options.boxFormat));
   if (options.attributes !== undefined && options.mine !== undefined) {
     throw new VillaError("InvalidArgument", "Give either a file of attributes or --mine, not both.");
@@ -101,8 +99,7 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
     convert: {
       regions: rule,
       clipBoxes,
-      shares,
-      seed,
+      splitOf: (key) => hashSplit(key, shares, seed),
       attributes: finder,
     },
     settings: {
@@ -130,35 +127,19 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
   };
 }
 
-/**
- * A column that is not there at all is a wrong flag, not a bad row. Said before anything is written.
- *
- * @throws VillaError `InvalidFile`
- */
-async function checkColumns(source: Table, options: IngestOptions): Promise<void> {
-  const { columns = {}, table, attributes, mine } = options;
+/** Said before anything is written. @throws VillaError `InvalidFile` */
+async function checkTable(source: Table, { columns, table, attributes, mine }: IngestOptions): Promise<void> {
   const values = await firstValues(source.records());
   if (!values) return;
   const { isRectangular } = source.format;
-  const has = (name: ColumnName): boolean => Object.hasOwn(values, columns[name] ?? name);
-  const named = isRectangular
-    ? (Object.keys(columns) as ColumnName[]).filter((name) => columns[name] !== undefined)
-    : [];
-  const required: ColumnName[] = ["image", "text", ...named];
-  const missing = required.find((name) => !has(name));
-  if (missing !== undefined) {
-    throw new VillaError(
-      "InvalidFile",
-      `${table} has no column "${columns[missing] ?? missing}"; it has ${Object.keys(values).join(", ")}. Say which holds what: --columns ${missing}=NAME.`,
-    );
-  }
   const isTold = attributes !== undefined || mine !== undefined;
-  if (isTold || !isRectangular || has("attributes") || has("region_attributes") || has("boxes")) return;
-  throw new VillaError(
-    "InvalidFile",
-    `${table} has no column of attributes; give --attributes FILE to look for in the texts, or --mine N for frequent phrases.`,
-  );
+  checkColumns(values, { table, columns, isRectangular, isTold, remedies });
 }
+
+const remedies = {
+  column: (name: ColumnName) => `Say which holds what: --columns ${name}=NAME.`,
+  attributes: "give --attributes FILE to look for in the texts, or --mine N for frequent phrases.",
+};
 
 async function firstValues(records: AsyncIterable<TableRecord>): Promise<TableRecord["values"]> {
   for await (const { values } of records) return values;

@@ -1,8 +1,8 @@
 import type { Box, ProgressListener, RgbImage, Shard, UncertainChoice } from "@villa/data";
 import type { TableColumns } from "../row.ts";
 import type { BoxFormat } from "../row-regions.ts";
+import type { SplitShares } from "../split-shares.ts";
 import type { ImageOptions, storeImage } from "./images.ts";
-import type { SplitShares } from "./split.ts";
 
 /** Finds regions in pictures, such as a detector. */
 export interface Proposer {

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import { checkArgument, VillaError } from "@villa/data";
+import { type SplitShares, splitAt } from "../split-shares.ts";
 
 const usualSplits = ["train", "val", "test"];
-
-/** Share of each split, in order; sums to 1. */
-export type SplitShares = readonly (readonly [name: string, share: number])[];
 
 /**
  * Reads `train=0.8,val=0.1,test=0.1`. Other names are refused: nothing would ever look for them.
@@ -44,12 +42,5 @@ export function hashSplit(key: string, shares: SplitShares, seed: number): strin
   checkArgument("shares", shares, ["list"]);
   checkArgument("seed", seed, "number");
 
-  const bytes = createHash("sha256").update(`${seed}:${key}`).digest();
-  const place = bytes.readUIntBE(0, 6) / 2 ** 48;
-  let end = 0;
-  for (const [name, share] of shares) {
-    end += share;
-    if (place < end) return name;
-  }
-  return shares.at(-1)![0];
+  return splitAt(createHash("sha256").update(`${seed}:${key}`).digest(), shares);
 }

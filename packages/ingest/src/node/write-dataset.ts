@@ -3,11 +3,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Box, checkArgument, VillaError } from "@villa/data";
 import { datasetFiles } from "@villa/data/node";
+import type { TableRecord } from "../table-record.ts";
 import type { IngestSummary } from "./assemble.ts";
 import { ingest, ingestRule } from "./ingest.ts";
 import type { IngestOptions } from "./options.ts";
 import type { Table } from "./table/open-table.ts";
-import type { TableRecord } from "./table/table-format.ts";
 
 /** A mask: polygons in pixels (x, y, x, y, …), COCO's run lengths, or the path of a PNG whose pixels but 0 are inside. */
 export type RegionSegmentation =

@@ -1,7 +1,7 @@
 import { readFileBytes } from "@villa/data/node";
 import { imageOf } from "../../row.ts";
+import type { TableRecord } from "../../table-record.ts";
 import { fileStart, framePath, pathInside } from "../images.ts";
-import type { TableRecord } from "../table/table-format.ts";
 import { countFrames, isDicom } from "./read-dicom.ts";
 
 /** A row of a table, or of one frame of its file. */

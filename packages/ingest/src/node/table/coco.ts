@@ -1,8 +1,9 @@
 import { VillaError } from "@villa/data";
 import { readFileBytes } from "@villa/data/node";
 import { BadBox } from "../../row-regions.ts";
+import type { TableRecord } from "../../table-record.ts";
 import { parseJsonFile } from "./json-file.ts";
-import type { TableFormat, TableRecord } from "./table-format.ts";
+import type { TableFormat } from "./table-format.ts";
 
 export const coco: TableFormat = {
   extensions: [".json"],

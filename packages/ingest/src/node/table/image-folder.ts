@@ -3,10 +3,11 @@ import { extname, isAbsolute, join, posix } from "node:path";
 import { VillaError } from "@villa/data";
 import { fileError } from "@villa/data/node";
 import { splitAliases } from "../../row.ts";
+import type { TableRecord } from "../../table-record.ts";
 import { csv } from "./csv.ts";
 import { jsonl } from "./jsonl.ts";
 import { parquet } from "./parquet.ts";
-import type { TableFormat, TableReadOptions, TableRecord } from "./table-format.ts";
+import type { TableFormat, TableReadOptions } from "./table-format.ts";
 
 /**
  * A folder of images as Hugging Face's `imagefolder` has it. Where files metadata.jsonl, metadata.csv or metadata.parquet

@@ -1,5 +1,6 @@
 import { isVillaError, parseJson, VillaError } from "@villa/data";
-import type { TableFormat, TableRecord } from "./table-format.ts";
+import type { TableRecord } from "../../table-record.ts";
+import type { TableFormat } from "./table-format.ts";
 import { decodedText, linesOf } from "./text.ts";
 
 export const jsonl: TableFormat = {

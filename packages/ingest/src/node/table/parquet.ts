@@ -1,7 +1,8 @@
 import { VillaError } from "@villa/data";
 import type { ColumnChunk, FileMetaData, RowGroup } from "hyparquet";
+import type { TableRecord } from "../../table-record.ts";
 import type { ParquetBudget } from "./parquet-pages.ts";
-import type { TableFormat, TableRecord } from "./table-format.ts";
+import type { TableFormat } from "./table-format.ts";
 
 export const parquet: TableFormat = {
   extensions: [".parquet"],

@@ -2,7 +2,8 @@ import { createReadStream } from "node:fs";
 import { posix } from "node:path";
 import { isVillaError, parseJson, VillaError } from "@villa/data";
 import { fileError } from "@villa/data/node";
-import type { TableFormat, TableRecord } from "./table-format.ts";
+import type { TableRecord } from "../../table-record.ts";
+import type { TableFormat } from "./table-format.ts";
 
 /**
  * Tars as WebDataset writes them: files next to each other whose names agree up to the first point are a sample. A picture

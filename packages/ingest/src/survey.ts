@@ -1,6 +1,6 @@
 import { type ImageAnnotation, VillaError } from "@villa/data";
-import type { ProposalRecall } from "../regions.ts";
-import type { IngestedPart, IngestedRow, RowProblem } from "./job.ts";
+import type { IngestedPart, IngestedRow, RowProblem } from "./ingested-row.ts";
+import type { ProposalRecall } from "./regions.ts";
 
 /** What a dataset holds, counted row by row: the counts take no more memory for more rows. */
 export interface DatasetFigures {

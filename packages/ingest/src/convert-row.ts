@@ -12,19 +12,17 @@ import {
   rleArea,
   VillaError,
 } from "@villa/data";
-import { fitBox, type RegionRule } from "../regions.ts";
-import type { StoredImage } from "./images.ts";
-import type { IngestedRow } from "./job.ts";
+import type { IngestedRow, StoredImage } from "./ingested-row.ts";
 import type { MaskedRow } from "./masks.ts";
-import { hashSplit, type SplitShares } from "./split.ts";
+import { fitBox, type RegionRule } from "./regions.ts";
 
 export interface ConvertOptions {
   readonly regions: RegionRule;
   readonly clipBoxes: boolean;
   /** Absent: the table's own attributes are taken as they are. */
   readonly attributes: AttributeFinder | undefined;
-  readonly shares: SplitShares;
-  readonly seed: number;
+  /** The split of rows that name none, by what must stay together. */
+  readonly splitOf: (key: string) => string | Promise<string>;
 }
 
 /**
@@ -33,12 +31,12 @@ export interface ConvertOptions {
  * @param onBadBox hears what is wrong with a box, which is then left out unless it is the only one
  * @throws VillaError `InvalidFile`
  */
-export function convertRow(
+export async function convertRow(
   row: MaskedRow,
   image: StoredImage,
   options: ConvertOptions,
   onBadBox: (problem: string) => void,
-): IngestedRow {
+): Promise<IngestedRow> {
   const { source, stored } = image;
   const group = row.group ?? image.patient;
   const { boxes = [] } = row;
@@ -71,7 +69,7 @@ export function convertRow(
       regionCoord,
       regionMasks: masks?.some((mask) => mask !== null) ? masks : undefined,
       numRegions: regionCoord.length,
-      split: row.split ?? hashSplit(group ?? row.id ?? row.image, options.shares, options.seed),
+      split: row.split ?? (await options.splitOf(group ?? row.id ?? row.image)),
       text: row.text,
       sentences: row.sentences,
       regToAttr,

@@ -9,9 +9,7 @@ import {
   rleBox,
   VillaError,
 } from "@villa/data";
-import { readFileBytes } from "@villa/data/node";
-import type { TableRow } from "../row.ts";
-import { pathInside } from "./images.ts";
+import type { TableRow } from "./row.ts";
 
 /** A row whose masks are read: every region has a box. */
 export interface MaskedRow extends Omit<TableRow, "boxes" | "masks"> {
@@ -25,6 +23,8 @@ interface Size {
   readonly height: number;
 }
 
+type FileReader = (path: string) => Promise<Uint8Array>;
+
 /** A picture with more labels than this is not a label map but a photograph. */
 const mostLabels = 1000;
 
@@ -32,15 +32,15 @@ const mostLabels = 1000;
  * Reads a row's masks. A region without a box of its own gets that of its mask.
  *
  * @param size of the picture, in whose pixels masks count
- * @param folder that the paths of masks begin in
+ * @param readFile reads a file by its path in the table
  * @param onBadBox hears what is wrong with a mask, whose region is then left out unless it is the only one
  * @throws VillaError `InvalidFile`
  */
 export async function readMasks(
   row: TableRow,
-  { size, folder, onBadBox }: { size: Size; folder: string; onBadBox: (problem: string) => void },
+  { size, readFile, onBadBox }: { size: Size; readFile: FileReader; onBadBox: (problem: string) => void },
 ): Promise<MaskedRow> {
-  if (row.labelMap !== undefined) return labelledRow(row, row.labelMap, { size, folder });
+  if (row.labelMap !== undefined) return labelledRow(row, row.labelMap, { size, readFile });
   const { boxes, masks, ...rest } = row;
   if (!masks || !boxes) return { ...rest, boxes: boxes as readonly Box[] | undefined };
   const read: (Rle | undefined)[] = [];
@@ -48,7 +48,7 @@ export async function readMasks(
   const problems: string[] = [];
   for (const [i, mask] of masks.entries()) {
     try {
-      read.push(mask === undefined ? undefined : await readMask(mask, size, folder));
+      read.push(mask === undefined ? undefined : await readMask(mask, size, readFile));
       kept.push(i);
     } catch (error) {
       if (!isVillaError(error)) throw error;
@@ -73,9 +73,9 @@ export async function readMasks(
 async function labelledRow(
   { boxes: _, masks: __, ...row }: TableRow,
   path: string,
-  { size, folder }: { size: Size; folder: string },
+  { size, readFile }: { size: Size; readFile: FileReader },
 ): Promise<MaskedRow> {
-  const labels = await readLabels(path, size, folder).catch((error: unknown) => {
+  const labels = await readLabels(path, size, readFile).catch((error: unknown) => {
     if (!isVillaError(error)) throw error;
     throw new VillaError("InvalidFile", `its label map ${path} cannot be used: ${clause(error.message)}`);
   });
@@ -108,16 +108,16 @@ async function labelledRow(
 }
 
 /** @throws VillaError for a mask that cannot be read, or has no pixel */
-async function readMask(mask: unknown, size: Size, folder: string): Promise<Rle> {
+async function readMask(mask: unknown, size: Size, readFile: FileReader): Promise<Rle> {
   const rle =
-    typeof mask === "string" ? encodeRle(await readLabels(mask, size, folder), size) : parseSegmentation(mask, size);
+    typeof mask === "string" ? encodeRle(await readLabels(mask, size, readFile), size) : parseSegmentation(mask, size);
   if (rleArea(rle) === 0) throw new VillaError("InvalidFile", "It has no pixel in the picture.");
   return rle;
 }
 
 /** [height, width] labels of a PNG of the picture's size. */
-async function readLabels(path: string, size: Size, folder: string): Promise<Uint32Array> {
-  const { width, height, labels } = await decodeLabelMap(await readFileBytes(pathInside(path, folder)));
+async function readLabels(path: string, size: Size, readFile: FileReader): Promise<Uint32Array> {
+  const { width, height, labels } = await decodeLabelMap(await readFile(path));
   if (width === size.width && height === size.height) return labels;
   throw new VillaError(
     "Mismatch",
