@@ -17,7 +17,8 @@ const largestArchive = 2 ** 30;
 
 /**
  * Opens a dataset folder, or a ZIP archive of one: `annotations.feather`, images that it names (sparse `.npz`, PNG or
- * JPEG), and `attributes.json` unless the attributes are DocMNIST's. Images are decoded when they are needed.
+ * JPEG), and `attributes.json` unless the attributes are DocMNIST's. Images are decoded when they are needed. Without
+ * annotations, a table of pictures is read as `villa ingest` reads it.
  *
  * @throws VillaError `NotFound`, `InvalidFile`, `UnsafeFile`
  */
@@ -26,7 +27,10 @@ export async function importDataset(input: readonly InputFile[]): Promise<Datase
   const files = new Map((archive ? await unzip(archive) : input).map((file) => [file.path, file.contents]));
   const annotations = nearestTheTop([...files.keys()], "annotations.feather");
   if (annotations === undefined) {
-    throw new VillaError("NotFound", noDataset([...files.keys()]));
+    const table = tableOf([...files.keys()]);
+    if (table === undefined) throw new VillaError("NotFound", noDataset([...files.keys()]));
+    const { importTable } = await import("./import-table.ts");
+    return importTable(files, table);
   }
   const folder = annotations.slice(0, -"annotations.feather".length);
   const rows = await readAnnotations(await bytesOf(files.get(annotations)!));
@@ -43,12 +47,23 @@ export async function importDataset(input: readonly InputFile[]): Promise<Datase
   };
 }
 
+/** The table of a folder of pictures. @throws VillaError `InvalidFile` when several may be it */
+function tableOf(paths: readonly string[]): string | undefined {
+  const tables = paths.filter((path) => /\.(csv|tsv)$/i.test(path));
+  if (tables.length === 0 || paths.length === 1) return undefined;
+  if (tables.length === 1) return tables[0];
+  throw new VillaError(
+    "InvalidFile",
+    `The folder holds ${tables.length} tables, ${tables[0]} and ${tables[1]} among them; leave the one that describes the pictures.`,
+  );
+}
+
 /** What the files are instead of a dataset, as far as their names tell, and what to do. */
 function noDataset(paths: readonly string[]): string {
   const [path = "nothing"] = paths;
   const dataset = "Drop a dataset folder or its ZIP archive, or pictures.";
   if (paths.length > 1) {
-    return `No annotations.feather is among the ${paths.length} files. Choose a dataset folder or its ZIP archive; to add pictures without annotations, choose the pictures alone.`;
+    return `No annotations.feather is among the ${paths.length} files. Choose a dataset folder or its ZIP archive, or a folder of pictures with their table (.csv); to add pictures without annotations, choose the pictures alone.`;
   }
   if (/\.pkl$/i.test(path)) {
     return `${path} is a trained model, not a dataset. This page trains its own; "villa stage1" and "villa query" open that file. ${dataset}`;
@@ -56,7 +71,10 @@ function noDataset(paths: readonly string[]): string {
   if (/\.onnx$/i.test(path)) {
     return `${path} is an ONNX model, which this page does not run. Use its folder on the command line: villa preprocess --encoder FOLDER. ${dataset}`;
   }
-  if (/\.(csv|tsv|jsonl?|parquet|txt|md)$/i.test(path)) {
+  if (/\.(csv|tsv)$/i.test(path)) {
+    return `${path} is a table or a text, not a dataset. Drop the folder that holds it together with its pictures.`;
+  }
+  if (/\.(jsonl?|parquet|txt|md)$/i.test(path)) {
     return `${path} is a table or a text, not a dataset. "villa ingest" makes a dataset of a table and a folder of pictures. ${dataset}`;
   }
   return `${path} is not a dataset: there is no annotations.feather in it. ${dataset}`;

@@ -104,6 +104,18 @@ export function FilesPanel({
           <code>annotations.feather</code>, <code>images/</code> and, unless it is DocMNIST,{" "}
           <code>attributes.json</code>.
         </p>
+        <details class="soft">
+          <summary>A folder of pictures with a table works too</summary>
+          <p>
+            A <code>.csv</code> with the columns <code>image</code> (the picture’s path, from the table’s folder on) and{" "}
+            <code>text</code> (what is to be seen, in sentences), and either a column <code>attributes</code> (the words
+            that the picture’s regions have, with <code>;</code> between them) or a file <code>attributes.json</code>{" "}
+            beside it, a list of words to look for in the texts: <code>["red", "mug"]</code>. <code>boxes</code> are the
+            picture’s regions in pixels, left, top, right and bottom of each: <code>[[0, 0, 20, 30]]</code>. Without
+            them, a grid of 3 × 3 is taken. <code>split</code> says train, val or test. The rules are those of{" "}
+            <code>villa ingest</code>; nothing leaves this page.
+          </p>
+        </details>
         <div class="buttons">
           <FileButton label="Open a folder" directory disabled={running} take={take} />
           <FileButton label="Open a .zip" accept=".zip" disabled={running} take={take} />
