@@ -161,6 +161,8 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
   ])("dropping %s says what it is and what to do", async (name, sentence) => {
     const path = join(laboratory.folder, name);
     writeFileSync(path, "something");
+    // Weights scroll the page to their panel: what is held over a page that moves is over another element when it is dropped.
+    await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
     const session = await page.context().newCDPSession(page);
     const data = { items: [], files: [path], dragOperationsMask: 1 };
     await session.send("Input.dispatchDragEvent", { type: "dragEnter", x: 200, y: 300, data });
