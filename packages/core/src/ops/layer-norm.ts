@@ -31,6 +31,7 @@ export function layerNorm<T extends tf.Tensor>(x: T, gamma: tf.Tensor, beta: tf.
     };
     return { value, gradFunc };
   });
+  if (x.rank === 2) return normalize(x, gamma, beta) as T;
   const rows = tf.reshape(x, [-1, channels]); // [..., C] -> [N, C]
   return tf.reshape(normalize(rows, gamma, beta), x.shape) as T;
 }

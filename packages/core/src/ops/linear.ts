@@ -16,10 +16,12 @@ export function linear(x: tf.Tensor, weight: tf.Tensor2D | tf.Variable, bias?: t
   checkArgument("bias?", bias, "tensor");
 
   const [outputs, inputs] = weight.shape as [number, number];
-  const rows = tf.reshape(x, [-1, inputs]); // [..., in] -> [N, in]
+  // A reshape keeps its input until the backward pass, for its shape: none where nothing changes.
+  const flat = x.rank === 2;
+  const rows = flat ? x : tf.reshape(x, [-1, inputs]); // [..., in] -> [N, in]
   const matrix = weight as tf.Tensor2D;
   const product = bias ? biased(rows, matrix, bias as tf.Tensor1D) : tf.matMul(rows, matrix, false, true); // [N, out]
-  return tf.reshape(product, [...x.shape.slice(0, -1), outputs]);
+  return flat ? product : tf.reshape(product, [...x.shape.slice(0, -1), outputs]);
 }
 
 /** Product and bias in one pass over the result; TF.js's own gradient of that would keep the result alive. */
