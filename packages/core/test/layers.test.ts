@@ -8,6 +8,8 @@ import {
   conv2d,
   infoNCE,
   l2Normalize,
+  layerNorm,
+  linear,
   logSumExp,
   lossAndGradients,
   sumRows,
@@ -36,6 +38,24 @@ describe.each(testBackends())("layers on $name", ({ activate }) => {
       expectAllClose([(await runningVar.data())[c]!], [0.9 + 0.1 * unbiased], { rtol: 1e-4 });
     }
     tf.dispose([x, y, gamma, beta, runningMean, runningVar]);
+  });
+
+  it("a linear layer and a layer norm of a matrix keep their operands for the backward pass, not their results", () => {
+    const [x, weight, bias] = [tf.ones([600, 5]), tf.ones([4, 5]), tf.ones([4])] as [
+      tf.Tensor2D,
+      tf.Tensor2D,
+      tf.Tensor1D,
+    ];
+    const map = 600 * 4 * 4; // bytes
+    let kept = 0;
+    const gradient = tf.grad((x) => {
+      const before = tf.memory().numBytes;
+      const y = tf.tidy(() => tf.neg(layerNorm(linear(x, weight, bias), bias, bias)));
+      kept = tf.memory().numBytes - before;
+      return tf.sum(y);
+    })(x);
+    expect(kept / map).toBeCloseTo(1.25 + 2, 1); // x, the layer norm's operand, and y
+    tf.dispose([gradient, x, weight, bias]);
   });
 
   it("sumRows of many rows is as exact as of few", async () => {
