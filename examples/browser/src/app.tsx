@@ -159,6 +159,7 @@ export function App() {
         <EncoderPanel encoder={encoder} running={training.state.kind === "running" || towers.isRunning} />
         <FilesPanel
           {...{ laboratory, training, dataset, epsilon, setProblem }}
+          towersRunning={towers.isRunning}
           takeEncoder={encoder.take}
           open={(files) => openNext(async () => ({ dataset: await laboratory.importFiles(files) }))}
           added={(summary) => {

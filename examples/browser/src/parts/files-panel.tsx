@@ -13,6 +13,8 @@ import type { Training } from "./use-training.ts";
 interface FilesPanelProps {
   readonly laboratory: RemoteLaboratory;
   readonly training: Training;
+  /** Towers of Stage 2 are being trained. */
+  readonly towersRunning: boolean;
   readonly dataset: DatasetSummary | undefined;
   readonly epsilon: number;
   readonly setProblem: (problem: string) => void;
@@ -27,6 +29,7 @@ interface FilesPanelProps {
 export function FilesPanel({
   laboratory,
   training,
+  towersRunning,
   dataset,
   epsilon,
   setProblem,
@@ -35,7 +38,7 @@ export function FilesPanel({
   added,
 }: FilesPanelProps) {
   const [own, setOwn] = useState<readonly InputFile[]>([]);
-  const running = training.state.kind === "running";
+  const running = training.state.kind === "running" || towersRunning;
   const { result } = training.state;
 
   const take = (files: readonly InputFile[]): void => {

@@ -1,5 +1,5 @@
 import * as Plot from "@observablehq/plot";
-import type { ChartData, LossChartData, SweepChartData, TowersChartData } from "./chart.tsx";
+import type { ChartData, LossChartData, SweepChartData, TowersChartData } from "./chart-data.ts";
 
 /** Draws a chart; colours come from the style sheet, so that they follow light and dark. */
 export function drawChart(data: ChartData, width: number): Element {

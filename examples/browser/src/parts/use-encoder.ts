@@ -28,13 +28,19 @@ export function useEncoder(laboratory: RemoteLaboratory): OwnEncoder {
   }, []);
   const take = useCallback(
     async (files: readonly InputFile[]) => {
-      if (files.length === 0 || newest.current.busy) return;
+      if (files.length === 0) return;
+      if (newest.current.busy) {
+        show({ ...newest.current, problem: "The files before are still being read; bring these when that is done." });
+        return;
+      }
       const { summary: former, trial: formerTrial } = newest.current;
       show({ ...newest.current, busy: "reading", problem: undefined });
       try {
         const summary = await laboratory.useEncoder(files);
-        show({ summary, busy: "trying" });
-        show({ summary, trial: await laboratory.tryEncoder("wasm") });
+        const { problem } = newest.current;
+        show({ summary, busy: "trying", problem });
+        const trial = await laboratory.tryEncoder("wasm");
+        show({ summary, trial, problem: newest.current.problem });
       } catch (error) {
         const isRefused = newest.current.busy === "reading";
         // Weights that are recognised but do not load are no encoder either.
