@@ -35,6 +35,7 @@ export function webgpuBackend(): BackendCandidate {
     },
     async activate() {
       await import("@tensorflow/tfjs-backend-webgpu");
+      (await import("@villa/core/kernels")).useWebGpuProducts();
       await startOnDevice(webgpu);
     },
     lost: () => deviceLoss(webgpu),
