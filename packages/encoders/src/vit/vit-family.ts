@@ -21,7 +21,7 @@ export const vitFamily: ImageFamily = {
   },
   async load({ files, config, trainable = false, seed = 0, ...options }) {
     if (!config) throw new VillaError("InvalidArgument", "A vision transformer needs files, or a configuration.");
-    const sizes = { ...config, ...(options.dense && { dense: options.dense }) } as unknown as VitConfig;
+    const sizes = { ...config, dense: options.dense ?? config.dense } as unknown as VitConfig;
     const input = withImageSize(sizes, options);
     const read = files?.weights ? checkedReader(files.weights, sizes) : randomReader(sizes, seed);
     const tower = new VisionTransformer(sizes, await parametersOf(sizes, read, trainable), input);
