@@ -43,6 +43,7 @@ export function App() {
   const pictures = useMemo(() => new PictureStore(laboratory, setProblem), [dataset, laboratory]);
 
   const isUsed = useModelInUse();
+  const [shippedFits, setShippedFits] = useState(true);
   useEffect(() => {
     if (!isUsed || busy || towers.isRunning || training.state.kind !== "idle" || training.state.result || !dataset) {
       return;
@@ -50,12 +51,13 @@ export function App() {
     // Sliders make many datasets, of which the last one counts.
     const timer = setTimeout(() => {
       laboratory.useShippedModel().then(
-        (result) => result && training.restore(result, "shipped"),
-        () => undefined, // without a network: a model can be trained all the same
+        (result) => (result ? training.restore(result, "shipped") : setShippedFits(false)),
+        () => setShippedFits(false), // without a network: a model can be trained all the same
       );
     }, 300);
     return () => clearTimeout(timer);
   }, [isUsed, busy, dataset, towers.isRunning, training.state.kind, training.state.result]);
+  useEffect(() => setShippedFits(true), [dataset]);
   const [canUndo, setCanUndo] = useState(false);
   useEffect(() => void laboratory.canUndo().then(setCanUndo), [laboratory, dataset, training.state.kind]);
 
@@ -124,7 +126,9 @@ export function App() {
         <h1>DocMNIST laboratory</h1>
         <p class="lead">
           Each image comes with sentences about all of its digits, and nobody says which sentence belongs to which
-          digit. Make such data, and watch a mapping model find out. Everything runs in this page; nothing leaves it.
+          digit: as with scans and their reports, or photographs and their captions. Make such data, and watch a{" "}
+          <dfn>mapping model</dfn>, which gives each region its sentences, find out. Everything runs in this page;
+          nothing leaves it.
         </p>
         <nav aria-label="Sections">
           {["story", "generate", "train", "map", "ask", "compare", "encoder", "files"].map((name) => (
@@ -145,7 +149,7 @@ export function App() {
             </>
           )}
         </div>
-        <Story {...{ laboratory, training, dataset, pictures, image, select }} />
+        <Story {...{ laboratory, training, shippedFits, dataset, pictures, image, select }} />
         <DatasetPanel
           {...{ settings, dataset, busy, generated, pictures, image, select, change }}
           locked={training.state.kind === "running" || towers.isRunning}
@@ -153,7 +157,7 @@ export function App() {
           undo={canUndo ? () => openNext(() => laboratory.undo()) : undefined}
         />
         <TrainPanel {...{ training, dataset, pictures, image, epsilon }} busy={busy || towers.isRunning} />
-        <MapPanel {...{ laboratory, training, dataset, pictures, image, select, epsilon, setEpsilon }} />
+        <MapPanel {...{ laboratory, training, shippedFits, dataset, pictures, image, select, epsilon, setEpsilon }} />
         <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
         <TowersPanel {...{ laboratory, towers, setProblem }} busy={busy || training.state.kind === "running"} />
         <EncoderPanel encoder={encoder} running={training.state.kind === "running" || towers.isRunning} />

@@ -92,6 +92,9 @@ describe.skipIf(!hasChromium)("the story", () => {
     await expect.poll(() => page.locator("[data-test=hits] li").count()).toBe(0);
     await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
     expect(await page.locator("[data-test=hits] li").count()).toBe(0);
+    await page.locator("#map").getByText("No model knows these data yet: train one above.").waitFor();
+    await scrub(5);
+    await page.locator("[data-test=story-step]").getByText("No model knows these data yet").waitFor();
     await page.getByRole("group", { name: "Shapes" }).getByLabel("triangle").uncheck();
     await expect.poll(() => page.locator("[data-test=hits] li").count()).toBe(12);
   });

@@ -117,7 +117,7 @@ function inWords({ asked, hits, relevant }: QueryAnswer): string {
   const right = best.filter(({ correct }) => correct).length;
   return relevant === 0
     ? `No region is truly ${asked}; these come nearest.`
-    : `${asked}: ${right} of the best ${best.length} are right; ${relevant} regions truly are.`;
+    : `${asked}: ${relevant} ${relevant === 1 ? "region truly is" : "regions truly are"}; of the best ${best.length} found, ${right} ${right === 1 ? "is" : "are"} right.`;
 }
 
 function Hits({

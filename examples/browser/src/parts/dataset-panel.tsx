@@ -109,7 +109,7 @@ export function DatasetPanel(props: DatasetPanelProps) {
               <span key={split}>
                 <b>{images.length.toLocaleString("en")}</b> {split} {images.length === 1 ? "image" : "images"},{" "}
                 {regions.toLocaleString("en")} {regions === 1 ? "region" : "regions"}
-                {sampleComplexity !== undefined && `, ${sampleComplexity.toFixed(1)} pairs each`}
+                {sampleComplexity !== undefined && `, ${sampleComplexity.toFixed(1)} pairs an image`}
               </span>
             ))
           : "Generating…"}
@@ -212,7 +212,9 @@ function Details({ picture }: { readonly picture: Picture }) {
 /** Says that what is shown is not what the controls say. */
 function changedHint(settings: DatasetSettings, generated: DatasetSettings | undefined): string {
   if (!generated) return "The data shown come from your files. Generate replaces them by data of these settings.";
-  return JSON.stringify(settings) === JSON.stringify(generated) ? "" : "Settings changed: Generate makes data of them.";
+  return JSON.stringify(settings) === JSON.stringify(generated)
+    ? ""
+    : "Settings changed: press Generate to make data with them.";
 }
 
 function commandFor({

@@ -1,6 +1,7 @@
+import type { EpsilonResult } from "@villa/mapping";
 import { useEffect, useState } from "preact/hooks";
 import type { RemoteLaboratory } from "../laboratory/connect.ts";
-import { type DatasetSummary, epsilons, type ImageMapping, type Picture } from "../laboratory/protocol.ts";
+import type { DatasetSummary, ImageMapping, Picture, TrainingResult } from "../laboratory/protocol.ts";
 import { Chart } from "./chart.tsx";
 import { Button, Slider } from "./fields.tsx";
 import { percent } from "./numbers.ts";
@@ -12,6 +13,8 @@ import type { Training } from "./use-training.ts";
 export interface MapPanelProps {
   readonly laboratory: RemoteLaboratory;
   readonly training: Training;
+  /** The model that comes with the page knows all attributes of the data, as far as is known. */
+  readonly shippedFits: boolean;
   readonly dataset: DatasetSummary | undefined;
   readonly pictures: PictureStore;
   readonly image: number;
@@ -21,10 +24,11 @@ export interface MapPanelProps {
 }
 
 export function MapPanel(props: MapPanelProps) {
-  const { training, dataset, pictures, image, select, epsilon, setEpsilon } = props;
+  const { training, shippedFits, dataset, pictures, image, select, epsilon, setEpsilon } = props;
   const { result } = training.state;
   const [picture] = usePictures(pictures, [image]);
   const mapping = useMapping(props);
+  const best = result && bestEpsilon(result);
   const now = result?.sweep.find((each) => each.epsilon === epsilon);
   return (
     <Panel
@@ -47,9 +51,9 @@ export function MapPanel(props: MapPanelProps) {
               </div>
             ))}
           </dl>
-          {result?.best && (
-            <button type="button" onClick={() => setEpsilon(nearestStep(result.best!.epsilon))}>
-              Best ε: {result.best.epsilon.toFixed(2)}
+          {best !== undefined && (
+            <button type="button" disabled={best === epsilon} onClick={() => setEpsilon(best)}>
+              Use the best ε: {best.toFixed(2)}
             </button>
           )}
           <Neighbours {...{ dataset, image, select }} />
@@ -73,16 +77,19 @@ export function MapPanel(props: MapPanelProps) {
         <p class="soft">
           {training.state.kind === "running"
             ? "The model is being trained."
-            : "The model is loading; it fits the colours and shapes of the start."}
+            : shippedFits
+              ? "The model that comes with the page is loading."
+              : "No model knows these data yet: train one above."}
         </p>
       )}
     </Panel>
   );
 }
 
-/** The nearest value of the slider. */
-export const nearestStep = (epsilon: number): number =>
-  epsilons[Math.round(epsilon * 100) - 1] ?? (epsilon < 0.5 ? 0.01 : 1);
+/** The value of the slider with the highest F1 on the data that judge; undefined where the truth is not known. */
+export const bestEpsilon = ({ sweep }: TrainingResult): number | undefined =>
+  sweep.reduce<EpsilonResult | undefined>((best, each) => (best && best.f1 >= each.f1 ? best : each), undefined)
+    ?.epsilon;
 
 /** The mapping of the selected image at ε; the former one stays until the new one is there. */
 export function useMapping({
@@ -120,10 +127,10 @@ export function Neighbours({ dataset, image, select }: Pick<MapPanelProps, "data
   return (
     <div class="buttons">
       <Button disabled={at <= 0} onClick={() => step(-1)}>
-        ‹ Previous <span class="unseen">image</span>
+        ‹ Previous image
       </Button>
       <Button disabled={at < 0 || at >= images.length - 1} onClick={() => step(1)}>
-        Next <span class="unseen">image</span> ›
+        Next image ›
       </Button>
     </div>
   );

@@ -1,13 +1,15 @@
 import { useEffect, useState } from "preact/hooks";
 import { Drawing } from "../story/drawing.tsx";
 import { storySentences, tellingSentence } from "../story/sentences.ts";
-import { StepText, stepKinds, stepTitles } from "../story/steps.tsx";
-import { type MapPanelProps, Neighbours, nearestStep, useMapping } from "./map-panel.tsx";
+import { type StepKind, StepText, stepKinds, stepTitles } from "../story/steps.tsx";
+import { bestEpsilon, type MapPanelProps, Neighbours, useMapping } from "./map-panel.tsx";
 import { usePictures } from "./pictures.ts";
 import { askForModel } from "./use-model-in-use.ts";
 
 /** Where nothing tells a better one. */
 const defaultEpsilon = 0.2;
+/** Steps that show what a model has learned. */
+const needsModel: ReadonlySet<StepKind> = new Set(["scores", "band", "mapped"]);
 /** Time to read a step, in ms. */
 const pace = 9000;
 
@@ -15,16 +17,18 @@ const pace = 9000;
 export function Story({
   laboratory,
   training,
+  shippedFits,
   dataset,
   pictures,
   image,
   select,
 }: Omit<MapPanelProps, "epsilon" | "setEpsilon">) {
-  const [step, setStep] = useState(1);
+  const [step, setStep] = useState(0);
   const [isPlaying, setPlaying] = useState(false);
   const [picture] = usePictures(pictures, [image]);
   // The story shows the method at its best, wherever the slider of the section below stands.
-  const epsilon = nearestStep(training.state.result?.best?.epsilon ?? defaultEpsilon);
+  const { result } = training.state;
+  const epsilon = (result && bestEpsilon(result)) ?? defaultEpsilon;
   const mapping = useMapping({ laboratory, training, image, epsilon });
   const kind = stepKinds[step]!;
   const last = stepKinds.length - 1;
@@ -54,11 +58,10 @@ export function Story({
         <div aria-live={isPlaying ? "off" : "polite"} data-test="story-step" data-step={kind}>
           <h2 id="story-title">{stepTitles[kind]}</h2>
           <p>
-            <StepText
-              {...{ kind, picture, epsilon }}
-              attribute={sentences[chosen]?.attribute ?? ""}
-              result={training.state.result}
-            />
+            <StepText {...{ kind, picture, epsilon }} attribute={sentences[chosen]?.attribute ?? ""} {...{ result }} />
+            {needsModel.has(kind) && !result && !shippedFits && (
+              <b> No model knows these data yet: train one below to see it.</b>
+            )}
           </p>
         </div>
         <div class="story-controls">

@@ -207,11 +207,13 @@ function announce({ kind, result, backend, notice = "" }: TrainingState): string
   return `${how} ${result.history.length} epoch${result.history.length === 1 ? "" : "s"} in ${result.seconds.toFixed(1)} s${f1 === undefined ? "" : `: F1\u00a0${percent(f1)}`}.`;
 }
 
-/** The epoch of the lowest validation loss, where the loss has risen for two epochs since. */
+/** The epoch of the lowest validation loss, where the loss has risen for two epochs since, and F1 has not gained. */
 function overfitSince({ epochs }: TrainingState): number | undefined {
   const losses = epochs.flatMap(({ validation }) => (validation ? [validation.loss] : []));
   const best = losses.indexOf(Math.min(...losses));
-  return losses.length === epochs.length && best >= 0 && best < losses.length - 2 ? epochs[best]!.epoch : undefined;
+  if (losses.length !== epochs.length || best < 0 || best >= losses.length - 2) return undefined;
+  const [then, now] = [epochs[best]!.validation?.f1, epochs.at(-1)!.validation?.f1];
+  return then !== undefined && now !== undefined && now > then ? undefined : epochs[best]!.epoch;
 }
 
 function lossInWords({ epochs }: TrainingState): string {

@@ -13,7 +13,7 @@ export const stepTitles: Readonly<Record<StepKind, string>> = {
   everything: "The easy way: everything for everyone",
   scores: "Learn to score",
   band: "Keep the best, and what comes close",
-  mapped: "Every sentence finds its digits",
+  mapped: "Sentences find their digits",
 };
 
 interface StepTextProps {
@@ -54,8 +54,8 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
           Usual models match the whole picture with the whole text: every sentence counts for every digit.{" "}
           {result?.baseline !== undefined && (
             <>
-              Of all these pairs so few are right that the <dfn>F1</dfn>, which counts wrong and missed ones, is{" "}
-              <b>{percent(result.baseline)}</b>.
+              Of all these pairs so few are right that the <dfn>F1</dfn> over all held-out pictures, 100&nbsp;% where no
+              pair is wrong and none is missed, is <b>{percent(result.baseline)}</b>.
             </>
           )}
         </>
@@ -72,7 +72,7 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
       return (
         <>
           Several digits may be “{attribute}”. So the best region gets the sentence, and with it all regions whose score
-          is less than <dfn>ε</dfn> (epsilon, now {epsilon.toFixed(2)}) below the best.
+          is less than <dfn>ε</dfn> (epsilon, here {epsilon.toFixed(2)}) below the best.
         </>
       );
     case "mapped": {
@@ -82,10 +82,12 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
           Now each region has sentences of its own.{" "}
           {f1 !== undefined && (
             <>
-              Over all held-out pictures the F1 is <b>{percent(f1)}</b>, without one example of what belongs where.{" "}
+              Over all held-out pictures the F1 is <b>{percent(f1)}</b>, at the ε that suits them best; the training has
+              seen no example of what belongs where.{" "}
             </>
           )}
-          A vision-language model that learns from these pairs, instead of whole pictures, finds small things better.
+          A vision-language model that learns from these pairs, instead of whole pictures, should tell regions apart
+          better: “Compare” below tries it.
         </>
       );
     }
