@@ -39,8 +39,8 @@ export function EncoderPanel({ encoder, running }: EncoderPanelProps) {
         the sentences. A real one, such as CLIP, knows pictures and words already, photographs too.
       </p>
       <p class="soft">
-        It reads OpenAI’s <code>RN50.pt</code>, safetensors of CLIP, and folders of CLIP, SigLIP or DINOv2 as Hugging
-        Face or OpenCLIP lay them out (<code>config.json</code>, <code>model.safetensors</code>,{" "}
+        The page reads OpenAI’s <code>RN50.pt</code>, safetensors of CLIP, and folders of CLIP, SigLIP or DINOv2 as
+        Hugging Face or OpenCLIP lay them out (<code>config.json</code>, <code>model.safetensors</code>,{" "}
         <code>tokenizer.json</code>).
       </p>
       <div role="status" data-test="encoder">

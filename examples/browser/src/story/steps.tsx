@@ -79,7 +79,8 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
       const f1 = result?.sweep.find((each) => each.epsilon === epsilon)?.f1;
       return (
         <>
-          Now each region has sentences of its own.{" "}
+          Now each region has sentences of its own
+          {picture.truth ? ": green lines are right, red dashed ones wrong" : ""}.{" "}
           {f1 !== undefined && (
             <>
               Over all held-out pictures the F1 is <b>{percent(f1)}</b>, at the ε that suits them best; the training has
