@@ -47,7 +47,7 @@ export class Team {
   readonly #heap: Heap;
   readonly #threads: number;
   readonly #start: StartThread;
-  readonly #control = new Int32Array(new SharedArrayBuffer(64));
+  readonly #control: Int32Array;
   readonly #ends: (() => void)[] = [];
   #job = 0;
   #canWait = true;
@@ -59,6 +59,8 @@ export class Team {
   constructor(heap: Heap, { threads, start }: { readonly threads: number; readonly start: StartThread }) {
     this.#heap = heap;
     this.#threads = threads;
+    // A page that is not isolated has no shared memory, and one thread needs none.
+    this.#control = new Int32Array(threads > 1 ? new SharedArrayBuffer(64) : 16);
     this.#start = start;
   }
 
