@@ -60,7 +60,7 @@ export class Team {
     this.#heap = heap;
     this.#threads = threads;
     // A page that is not isolated has no shared memory, and one thread needs none.
-    this.#control = new Int32Array(threads > 1 ? new SharedArrayBuffer(64) : 16);
+    this.#control = threads > 1 ? new Int32Array(new SharedArrayBuffer(64)) : new Int32Array(16);
     this.#start = start;
   }
 
