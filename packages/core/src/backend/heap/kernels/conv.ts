@@ -1,10 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { type ConvInfo, convInfo } from "../../convolution.ts";
 import type { HeapBackend } from "../heap-backend.ts";
 import type { Workspace } from "../workspace.ts";
 import { input, type KernelCall, type Override, sizeOf } from "./register.ts";
 import { paysByWinograd, winogradFilterGradient, winogradForward } from "./winograd.ts";
-
-type ConvInfo = tf.backend_util.Conv2DInfo;
 
 /** Values of one chunk of patch rows: large enough to amortise packing the weights, small enough to stay in cache. */
 const chunk = 1 << 21;
@@ -16,18 +15,6 @@ export function registerConvolutions(override: Override): void {
   override("FusedConv2D", fusedForward);
   override("Conv2DBackpropInput", inputGradient);
   override("Conv2DBackpropFilter", filterGradient);
-}
-
-function convInfo(xShape: number[], filterShape: number[], attrs: tf.NamedAttrMap): ConvInfo | undefined {
-  if ((attrs.dataFormat ?? "NHWC") !== "NHWC") return undefined;
-  return tf.backend_util.computeConv2DInfo(
-    xShape as [number, number, number, number],
-    filterShape as [number, number, number, number],
-    attrs.strides as [number, number],
-    (attrs.dilations as [number, number] | undefined) ?? 1,
-    attrs.pad as number,
-    attrs.dimRoundingMode as "floor" | undefined,
-  );
 }
 
 /** A filter of one pixel at every pixel: the convolution is a product of [B·H·W, C] with [C, O]. */

@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { convInfo, shiftedViews } from "../../convolution.ts";
 import type { KernelCall, Override } from "./register.ts";
-
-type ConvInfo = tf.backend_util.Conv2DInfo;
 
 /**
  * Gradients of depthwise convolutions, composed of other operations: TF.js's cpu kernels give wrong values for dilated ones.
@@ -12,39 +11,19 @@ export function registerDepthwise(override: Override): void {
   override("DepthwiseConv2dNativeBackpropInput", (call) => tf.tidy(() => inputGradient(call)));
 }
 
-function convInfo(inputShape: number[], filterShape: number[], attrs: tf.NamedAttrMap): ConvInfo {
-  return tf.backend_util.computeConv2DInfo(
-    inputShape as [number, number, number, number],
-    filterShape as [number, number, number, number],
-    attrs.strides as [number, number],
-    (attrs.dilations as [number, number] | undefined) ?? 1,
-    attrs.pad as number,
-    attrs.dimRoundingMode as "floor" | undefined,
-    true,
-  );
-}
-
 /** dW[ky, kx] = the sum over all pixels of x, as that filter position sees it, times dy. */
 function filterGradient({ inputs, attrs }: KernelCall): tf.Tensor {
   const x = inputs.x as tf.Tensor4D;
   const filterShape = attrs.filterShape as [number, number, number, number];
-  const info = convInfo(x.shape, filterShape, attrs);
-  const [kernelHeight, kernelWidth, channels, multiplier] = filterShape;
-  const { padInfo, strideHeight, strideWidth, dilationHeight, dilationWidth } = info;
+  const info = convInfo(x.shape, filterShape, attrs, true)!;
+  const [, , channels, multiplier] = filterShape;
   const pixels = info.batchSize * info.outHeight * info.outWidth;
   const dy = tf.reshape(inputs.dy as tf.Tensor, [pixels, channels, multiplier]);
-  const padded = tf.pad(x, [[0, 0], [padInfo.top, padInfo.bottom], [padInfo.left, padInfo.right], [0, 0]]); // biome-ignore format: one line says it
-  const height = (info.outHeight - 1) * strideHeight + 1;
-  const width = (info.outWidth - 1) * strideWidth + 1;
-  const slices: tf.Tensor[] = [];
-  for (let ky = 0; ky < kernelHeight; ky++) {
-    for (let kx = 0; kx < kernelWidth; kx++) {
-      const begin = [0, ky * dilationHeight, kx * dilationWidth, 0];
-      const end = [info.batchSize, begin[1]! + height, begin[2]! + width, channels];
-      const seen = tf.stridedSlice(padded, begin, end, [1, strideHeight, strideWidth, 1]);
-      slices.push(tf.tidy(() => tf.sum(tf.mul(tf.reshape(seen, [pixels, channels, 1]), dy), 0))); // [C, M]
-    }
-  }
+  const slices = shiftedViews(
+    x,
+    info,
+    (seen) => tf.tidy(() => tf.sum(tf.mul(tf.reshape(seen, [pixels, channels, 1]), dy), 0)), // [C, M] for each filter position
+  );
   return tf.reshape(tf.stack(slices), filterShape);
 }
 
@@ -53,7 +32,7 @@ function inputGradient({ inputs, attrs }: KernelCall): tf.Tensor {
   const dy = inputs.dy as tf.Tensor4D;
   const filter = inputs.filter as tf.Tensor4D;
   const inputShape = attrs.inputShape as [number, number, number, number];
-  const info = convInfo(inputShape, filter.shape, attrs);
+  const info = convInfo(inputShape, filter.shape, attrs, true)!;
   const [kernelHeight, kernelWidth, channels, multiplier] = filter.shape;
   const { padInfo, dilationHeight, dilationWidth } = info;
   const spread = spreadOut(dy, info.strideHeight, info.strideWidth);
