@@ -38,6 +38,22 @@ export function unary(op: i32, x: v128, p: v128, q: v128): v128 {
 /** 1.5·2^23: adding it rounds a small float to an integer, which then sits in the low bits. */
 const ROUND: f32 = 12582912;
 
+/** e^(x − n·ln 2), where n is the whole number nearest to x / ln 2: a polynomial. */
+// @ts-ignore: decorator
+@inline
+export function expOfRest(x: v128, n: v128): v128 {
+  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  let y = f32x4.splat(1.9875691500e-4);
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.3981999507e-3));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(8.3334519073e-3));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(4.1665795894e-2));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.6666665459e-1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(5.0000001201e-1));
+  y = f32x4.add(f32x4.add(f32x4.mul(y, f32x4.mul(r, r)), r), f32x4.splat(1));
+  return y;
+}
+
 /**
  * e^x to about 1 ulp: x = n·ln2 + r with |r| ≤ ln2/2, a degree-6 polynomial for e^r (Cephes expf), times 2^n in two
  * factors, as 2^128 alone overflows. Results below the smallest normal float come out as 0.
@@ -48,15 +64,7 @@ export function exp(x: v128): v128 {
   const clamped = f32x4.pmin(f32x4.splat(89), f32x4.pmax(f32x4.splat(-88), x));
   const shifted = f32x4.add(f32x4.mul(clamped, f32x4.splat(1.44269504)), f32x4.splat(ROUND));
   const n = f32x4.sub(shifted, f32x4.splat(ROUND));
-  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
-  let y = f32x4.splat(1.9875691500e-4);
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.3981999507e-3));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(8.3334519073e-3));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(4.1665795894e-2));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.6666665459e-1));
-  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(5.0000001201e-1));
-  y = f32x4.add(f32x4.add(f32x4.mul(y, f32x4.mul(r, r)), r), f32x4.splat(1));
+  let y = expOfRest(clamped, n);
   // 2^(n-1)·2: the exponent field of the first factor holds 127 + n − 1 ≥ 0 for n ≥ −126.
   const power = i32x4.shl(i32x4.add(shifted, i32x4.splat(0x7e - 0x4b400000)), 23);
   y = f32x4.mul(f32x4.mul(y, power), f32x4.splat(2));
