@@ -1,5 +1,5 @@
 import { checkArgument } from "@villa/data";
-import { FloatSorter } from "./float-sorter.ts";
+import { RankedPlaces } from "./ranked-places.ts";
 
 /** Precision and recall of a ranking at one cut-off, as fractions in 0 … 1. */
 export interface CutOff {
@@ -27,8 +27,7 @@ export class RankingAverage {
   readonly #ks: readonly number[];
   readonly #hits: Float64Array;
   readonly #recalls: Float64Array;
-  readonly #sorter = new FloatSorter();
-  #answers = new Int32Array();
+  readonly #answers: RankedAnswers;
   #rPrecision = 0;
   #queries = 0;
 
@@ -37,6 +36,7 @@ export class RankingAverage {
     this.#ks = ks;
     this.#hits = new Float64Array(ks.length);
     this.#recalls = new Float64Array(ks.length);
+    this.#answers = new RankedAnswers(ks);
   }
 
   /**
@@ -47,20 +47,14 @@ export class RankingAverage {
    * @returns the number of right answers and the R-Precision, or null when there is none and the query does not count
    */
   add(scores: Float32Array, labels: Uint8Array, first = 0, step = 1): { answers: number; rPrecision: number } | null {
-    const length = scores.length;
-    if (this.#answers.length < length) this.#answers = new Int32Array(length);
-    let answers = 0;
-    for (let i = 0; i < length; i++) if (labels[first + i * step] !== 0) this.#answers[answers++] = i;
+    const answers = this.#answers.rank(scores, labels, first, step);
     if (answers === 0) return null;
-    const sorted = this.#sorter.sort(scores);
-    const hitsAmong = (k: number): number => expectedHits(scores, sorted, this.#answers.subarray(0, answers), k);
-    const hitsAmongR = hitsAmong(answers);
-    this.#ks.forEach((k, i) => {
-      const hits = hitsAmong(k);
-      this.#hits[i]! += hits / k;
+    for (let i = 0; i < this.#ks.length; i++) {
+      const hits = this.#answers.expectedAtCutOff(i);
+      this.#hits[i]! += hits / this.#ks[i]!;
       this.#recalls[i]! += hits / answers;
-    });
-    const rPrecision = hitsAmongR / answers;
+    }
+    const rPrecision = this.#answers.expectedAtR() / answers;
     this.#rPrecision += rPrecision;
     this.#queries++;
     return { answers, rPrecision };
@@ -73,6 +67,87 @@ export class RankingAverage {
       at: this.#ks.map((k, i) => ({ k, precision: mean(this.#hits[i]!), recall: mean(this.#recalls[i]!) })),
       queries: this.#queries,
     };
+  }
+}
+
+/** Up to so many right answers are compared with every score, and so are any number among so few scores. */
+const fewAnswers = 16;
+const fewScores = 64;
+
+/** Where the right answers of a query stand in its ranking, counted so that equal scores are seen. */
+class RankedAnswers {
+  /** The cut-offs, and as the last one R, the number of right answers. */
+  readonly #cutOffs: number[];
+  readonly #places: RankedPlaces;
+  #scores = new Float32Array(); // [n] of which the first are the answers'
+  #count = 0; // of answers
+  #length = 0; // of the ranking
+  #compared = false;
+  readonly #above = new Int32Array(Math.max(fewAnswers, fewScores)); // scores higher than each answer's
+  readonly #tied = new Int32Array(this.#above.length); // scores equal to each answer's, itself included
+
+  constructor(ks: readonly number[]) {
+    this.#cutOffs = [...ks, 0];
+    this.#places = new RankedPlaces(this.#cutOffs.length);
+  }
+
+  /** @returns the number of right answers */
+  rank(scores: Float32Array, labels: Uint8Array, first: number, step: number): number {
+    const length = scores.length;
+    if (this.#scores.length < length) this.#scores = new Float32Array(length);
+    const own = this.#scores;
+    let count = 0;
+    for (let i = 0, at = first; i < length; i++, at += step) if (labels[at] !== 0) own[count++] = scores[i]!;
+    this.#count = count;
+    this.#length = length;
+    this.#cutOffs[this.#cutOffs.length - 1] = count;
+    this.#compared = count <= fewAnswers || length <= fewScores;
+    if (this.#compared) this.#compare(scores);
+    else this.#places.find(scores, this.#cutOffs);
+    return count;
+  }
+
+  expectedAtR(): number {
+    return this.expectedAtCutOff(this.#cutOffs.length - 1);
+  }
+
+  /** Right answers to expect up to a cut-off: those above the score there, and their share of the ones equal to it. */
+  expectedAtCutOff(index: number): number {
+    const k = Math.min(this.#cutOffs[index]!, this.#length);
+    let hitsAbove = 0;
+    let hitsTied = 0;
+    let [above, tied] = [0, 1]; // of the score at the cut-off
+    if (this.#compared) {
+      for (let i = 0; i < this.#count; i++) {
+        if (this.#above[i]! + this.#tied[i]! <= k) hitsAbove++;
+        else if (this.#above[i]! < k) {
+          hitsTied++;
+          [above, tied] = [this.#above[i]!, this.#tied[i]!];
+        }
+      }
+    } else {
+      const threshold = this.#places.scores[index]!;
+      [above, tied] = [this.#places.above[index]!, this.#places.tied[index]!];
+      for (let i = 0; i < this.#count; i++) {
+        if (this.#scores[i]! > threshold) hitsAbove++;
+        else if (this.#scores[i] === threshold) hitsTied++;
+      }
+    }
+    return hitsAbove + ((k - above) * hitsTied) / tied;
+  }
+
+  #compare(scores: Float32Array): void {
+    for (let i = 0; i < this.#count; i++) {
+      const own = this.#scores[i]!;
+      let above = 0;
+      let tied = 0;
+      for (let j = 0; j < scores.length; j++) {
+        above += Number(scores[j]! > own);
+        tied += Number(scores[j] === own);
+      }
+      this.#above[i] = above;
+      this.#tied[i] = tied;
+    }
   }
 }
 
@@ -116,39 +191,4 @@ export function rankRows(options: {
     });
   }
   return { rPrecision, at };
-}
-
-/**
- * Right answers to expect among the first k: those above the score at place k, and their share of the ones equal to it.
- *
- * @param sorted the scores in ascending order
- * @param answers which scores are right answers'
- */
-function expectedHits(scores: Float32Array, sorted: Float32Array, answers: Int32Array, k: number): number {
-  const cut = Math.min(k, sorted.length);
-  const threshold = sorted[sorted.length - cut]!;
-  let hitsAbove = 0;
-  let hitsTied = 0;
-  for (let i = 0; i < answers.length; i++) {
-    const score = scores[answers[i]!]!;
-    if (score > threshold) hitsAbove++;
-    else if (score === threshold) hitsTied++;
-  }
-  const end = firstAbove(sorted, threshold);
-  const above = sorted.length - end;
-  let tied = cut - above;
-  while (tied < end && sorted[end - 1 - tied] === threshold) tied++;
-  return hitsAbove + ((cut - above) * hitsTied) / tied;
-}
-
-/** @returns how many of the ascending values are at most `value` */
-function firstAbove(sorted: Float32Array, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (sorted[middle]! > value) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
