@@ -32,6 +32,7 @@ export {
   type UseBackendOptions,
   useBackend,
 } from "./backend/registry.ts";
+export { type RowMultiplier, rowProducts } from "./backend/row-products.ts";
 export type { TaskContext, TaskPool, TaskReference } from "./backend/task-pool.ts";
 export { checkConfig, mergeSettings } from "./config/check.ts";
 export { describeSettings, type SettingDescription } from "./config/describe.ts";

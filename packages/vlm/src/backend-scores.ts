@@ -1,4 +1,4 @@
-import * as tf from "@tensorflow/tfjs-core";
+import { rowProducts } from "@villa/core";
 import { checkArgument } from "@villa/data";
 import type { RegionScores, RegionTextEmbeddings, Rows } from "@villa/metrics";
 
@@ -9,8 +9,8 @@ const tileValues = 2 ** 22;
  * Scores of attributes for regions as products on the active backend, for `retrievalMetrics`.
  *
  * Regions go to the backend in tiles of one size, the last of which overlaps the one before: products of one shape round
- * alike, so that equal embeddings get equal scores wherever they stand. Beyond its result a block needs a copy of its
- * attributes and 16 MB of regions. No tensor is left.
+ * alike, so that equal embeddings get equal scores wherever they stand. Beyond its result a block needs at most a copy of
+ * its attributes and 16 MB of regions. No tensor is left.
  *
  * @param embeddings L2-normalised rows of one space
  * @example
@@ -20,30 +20,21 @@ export function backendScores(embeddings: RegionTextEmbeddings): RegionScores {
   checkArgument("embeddings", embeddings, { regions: "numbers", attributes: "numbers", dimension: "count" });
   const { regions, attributes, dimension } = embeddings;
 
+  const rowsOf = (values: Float32Array, { start, count }: Rows) =>
+    values.subarray(start * dimension, (start + count) * dimension);
+
   return async (wanted, targets) => {
     const scores = new Float32Array(wanted.count * targets.count);
-    const queries = rowsTensor(attributes, wanted, dimension);
-    try {
-      const count = Math.min(targets.count, Math.max(1, Math.floor(tileValues / dimension)));
-      for (let tile = 0; tile < targets.count; tile += count) {
-        const start = Math.min(tile, targets.count - count);
-        const product = tf.tidy(() => {
-          const rows = rowsTensor(regions, { start: targets.start + start, count }, dimension);
-          return tf.matMul<tf.Tensor2D>(queries, rows, false, true);
-        });
-        const values = (await product.data()) as Float32Array; // [attributes, count]
-        product.dispose();
-        for (let a = 0; a < wanted.count; a++) {
-          scores.set(values.subarray(a * count, (a + 1) * count), a * targets.count + start);
-        }
+    const queries = rowsOf(attributes, wanted);
+    const count = Math.min(targets.count, Math.max(1, Math.floor(tileValues / dimension)));
+    for (let tile = 0; tile < targets.count; tile += count) {
+      const start = Math.min(tile, targets.count - count);
+      const rows = rowsOf(regions, { start: targets.start + start, count });
+      const values = await rowProducts(queries, rows, dimension); // [attributes, count]
+      for (let a = 0; a < wanted.count; a++) {
+        scores.set(values.subarray(a * count, (a + 1) * count), a * targets.count + start);
       }
-    } finally {
-      queries.dispose();
     }
     return scores;
   };
-}
-
-function rowsTensor(values: Float32Array, { start, count }: Rows, dimension: number): tf.Tensor2D {
-  return tf.tensor2d(values.subarray(start * dimension, (start + count) * dimension), [count, dimension]);
 }

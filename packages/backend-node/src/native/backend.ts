@@ -1,13 +1,14 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { CompiledGraph, GraphCompiler } from "@villa/core";
+import type { CompiledGraph, GraphCompiler, RowMultiplier } from "@villa/core";
 import { Heap, HeapBackend } from "@villa/core/kernels";
 import { openGraph } from "./onnx/graph-provider.ts";
 import { OnnxProducts } from "./onnx/products.ts";
 import type { OnnxRuntime } from "./onnx/runtime.ts";
 
 /** The heap backend with ONNX Runtime's products, which also runs whole graphs of frozen encoders. */
-export class NativeBackend extends HeapBackend implements GraphCompiler {
+export class NativeBackend extends HeapBackend implements GraphCompiler, RowMultiplier {
   readonly onnx: OnnxRuntime;
+  declare readonly products: OnnxProducts;
 
   constructor(onnx: OnnxRuntime, heap = new Heap()) {
     super(new OnnxProducts(onnx), heap);
@@ -26,5 +27,18 @@ export class NativeBackend extends HeapBackend implements GraphCompiler {
       },
       dispose: () => model.dispose(),
     };
+  }
+
+  rowProducts(a: Float32Array, b: Float32Array, dimension: number): Float32Array {
+    const rows = (array: Float32Array) => ({
+      // ONNX Runtime reads any memory in place but shared memory, which it refuses.
+      data: array.buffer instanceof ArrayBuffer ? array : array.slice(),
+      dims: [array.length / dimension, dimension],
+    });
+    const [left, right] = [rows(a), rows(b)];
+    const product = new Float32Array(left.dims[0]! * right.dims[0]!);
+    const y = { data: product, dims: [left.dims[0]!, right.dims[0]!] };
+    this.products.multiply(undefined, { a: left, b: right, y }, { transposeB: true });
+    return product;
   }
 }
