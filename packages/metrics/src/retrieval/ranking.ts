@@ -97,7 +97,11 @@ class RankedAnswers {
     if (this.#scores.length < length) this.#scores = new Float32Array(length);
     const own = this.#scores;
     let count = 0;
-    for (let i = 0, at = first; i < length; i++, at += step) if (labels[at] !== 0) own[count++] = scores[i]!;
+    // Without branches, here and below: which way they go cannot be foretold, and a wrong guess costs many comparisons.
+    for (let i = 0, at = first; i < length; i++, at += step) {
+      own[count] = scores[i]!;
+      count += Number(labels[at] !== 0);
+    }
     this.#count = count;
     this.#length = length;
     this.#cutOffs[this.#cutOffs.length - 1] = count;
@@ -129,8 +133,8 @@ class RankedAnswers {
       const threshold = this.#places.scores[index]!;
       [above, tied] = [this.#places.above[index]!, this.#places.tied[index]!];
       for (let i = 0; i < this.#count; i++) {
-        if (this.#scores[i]! > threshold) hitsAbove++;
-        else if (this.#scores[i] === threshold) hitsTied++;
+        hitsAbove += Number(this.#scores[i]! > threshold);
+        hitsTied += Number(this.#scores[i] === threshold);
       }
     }
     return hitsAbove + ((k - above) * hitsTied) / tied;
