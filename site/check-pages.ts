@@ -38,8 +38,14 @@ function addresses(): string[] {
 
 async function serve(): Promise<{ server: Server; origin: string }> {
   const types: Record<string, string> = {
-    ...{ ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json" },
-    ...{ ".svg": "image/svg+xml", ".png": "image/png", ".woff2": "font/woff2", ".wasm": "application/wasm" },
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".woff2": "font/woff2",
+    ".wasm": "application/wasm",
   };
   const server = createServer((request, response) => {
     const address = decodeURI(request.url!.split("?")[0]!);

@@ -1,7 +1,8 @@
 // The import directions of docs/decisions/0002-module-boundaries.md, enforced on package.json and on the sources.
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { sourceFiles } from "./source-files.ts";
 
 const packagesRoot = join(import.meta.dirname, "../../packages");
 
@@ -32,12 +33,6 @@ interface Manifest {
   readonly optionalDependencies?: Record<string, string> | undefined;
   readonly peerDependencies?: Record<string, string> | undefined;
 }
-
-const sourceFiles = (folder: string): string[] =>
-  readdirSync(folder).flatMap((name) => {
-    const path = join(folder, name);
-    return statSync(path).isDirectory() ? sourceFiles(path) : path.endsWith(".ts") ? [path] : [];
-  });
 
 /** Module specifiers of static and dynamic imports; type-only ones too, since they reach the published types. */
 const importsOf = (path: string): string[] => {

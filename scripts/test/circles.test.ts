@@ -1,16 +1,10 @@
 // Modules that import each other in a circle cannot be read, tested or moved one by one.
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { expect, test } from "vitest";
+import { sourceFiles } from "./source-files.ts";
 
 const root = join(import.meta.dirname, "../..");
-
-const sourceFiles = (folder: string): string[] =>
-  readdirSync(folder).flatMap((name) => {
-    if (name === "node_modules" || name === "dist") return [];
-    const path = join(folder, name);
-    return statSync(path).isDirectory() ? sourceFiles(path) : path.endsWith(".ts") ? [path] : [];
-  });
 
 /** Relative imports, those of types too. */
 function importsOf(path: string): string[] {
@@ -28,7 +22,7 @@ function circle(folder: string): string[] {
     if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
     if (finished.has(file)) return [];
     path.push(file);
-    for (const imported of importsOf(file).filter((each) => each.endsWith(".ts"))) {
+    for (const imported of importsOf(file).filter((each) => /\.tsx?$/.test(each))) {
       const found = visit(imported);
       if (found.length > 0) return found;
     }
@@ -43,6 +37,9 @@ function circle(folder: string): string[] {
   return [];
 }
 
-test.each(["packages", "tools", "benchmarks", "scripts", "site"])("%s has no circle of imports", (folder) => {
-  expect(circle(join(root, folder))).toEqual([]);
-});
+test.each(["packages", "tools", "benchmarks", "examples", "scripts", "site"])(
+  "%s has no circle of imports",
+  (folder) => {
+    expect(circle(join(root, folder))).toEqual([]);
+  },
+);

@@ -31,8 +31,14 @@ beforeAll(async () => {
   const write = (name: string, bytes: Uint8Array) => writeFileSync(join(folder, name), bytes);
   const annotations = await writeAnnotations([
     {
-      ...{ imageId: 0, imageSize: [2, 2], imageFilepath: "images/0.npz", regionCoord: [[0, 0, 1, 1]], numRegions: 1 },
-      ...{ split: "train", text: "a red mug", attributes: ["red"] },
+      imageId: 0,
+      imageSize: [2, 2],
+      imageFilepath: "images/0.npz",
+      regionCoord: [[0, 0, 1, 1]],
+      numRegions: 1,
+      split: "train",
+      text: "a red mug",
+      attributes: ["red"],
     },
   ]);
   write("annotations.feather", annotations);

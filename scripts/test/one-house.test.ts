@@ -1,17 +1,12 @@
 // What keeps the packages one house: an idea stands once, and a folder is more than one file with a longer path.
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import ts from "typescript";
 import { expect, test } from "vitest";
+import { sourceFiles } from "./source-files.ts";
 
 const root = join(import.meta.dirname, "../..");
 const sources = readdirSync(join(root, "packages")).map((name) => join(root, "packages", name, "src"));
-
-/** All files of a folder and of its folders. */
-const filesOf = (folder: string): string[] =>
-  readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    return entry.isDirectory() ? filesOf(path) : [path];
-  });
 
 const generated = "simd-module.ts";
 /** Lines that two places may share at most, blank ones not counted. */
@@ -20,7 +15,7 @@ const mostEqualLines = 12;
 test(`no two places share more than ${mostEqualLines} equal lines`, () => {
   const places = new Map<string, string>();
   const repeated: string[] = [];
-  for (const file of sources.flatMap(filesOf).filter((path) => path.endsWith(".ts") && !path.endsWith(generated))) {
+  for (const file of sources.flatMap(sourceFiles).filter((path) => !path.endsWith(generated))) {
     const lines = readFileSync(file, "utf8")
       .split("\n")
       .map((line, i) => ({ text: line.trim(), number: i + 1 }))
@@ -38,6 +33,39 @@ test(`no two places share more than ${mostEqualLines} equal lines`, () => {
   }
   expect(places.size).toBeGreaterThan(10_000);
   expect(repeated).toEqual([]);
+});
+
+/** The lines of a file that spread an object under a condition, or an object written out at its place. */
+function spreadNoise(path: string, text: string): string[] {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.ESNext, true);
+  const lines: string[] = [];
+  const isObject = (node: ts.Expression): boolean =>
+    ts.isParenthesizedExpression(node) ? isObject(node.expression) : ts.isObjectLiteralExpression(node);
+  const isNoise = (node: ts.Expression): boolean => {
+    if (ts.isParenthesizedExpression(node)) return isNoise(node.expression);
+    if (ts.isConditionalExpression(node)) return isObject(node.whenTrue) || isObject(node.whenFalse);
+    return (
+      isObject(node) || (ts.isBinaryExpression(node) && node.operatorToken.kind !== ts.SyntaxKind.QuestionQuestionToken)
+    );
+  };
+  const visit = (node: ts.Node): void => {
+    if ((ts.isSpreadAssignment(node) || ts.isJsxSpreadAttribute(node)) && isNoise(node.expression)) {
+      const { line } = source.getLineAndCharacterOfPosition(node.getStart());
+      lines.push(`${relative(root, path)}:${line + 1} ${node.getText()}`);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return lines;
+}
+
+test("an optional member is undefined, not spread under a condition", () => {
+  expect(spreadNoise("a.ts", "f({ ...(x ? { a } : {}) })")).toHaveLength(1);
+  expect(spreadNoise("a.ts", "f({ ...(x && y) })\ng({ ...{ a, b } })")).toHaveLength(2);
+  expect(spreadNoise("a.ts", "f({ ...a, ...(b ?? c), ...d() })\ng([...(x ? [{ a }] : [])])")).toEqual([]);
+  const folders = ["packages", "tools", "benchmarks", "scripts", "site"].map((name) => join(root, name));
+  const found = folders.flatMap(sourceFiles).flatMap((path) => spreadNoise(path, readFileSync(path, "utf8")));
+  expect(found).toEqual([]);
 });
 
 test("a folder has at least three files or folders", () => {

@@ -22,6 +22,8 @@ const { cases } = golden().json<{
 
 let folder = "";
 let dataDir = "";
+/** Settings of Stage 2 that end at once. */
+const quick = { pairs: "oracle", textEncoder: "hashed", batchSize: 1, epochs: 1 } as const;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "villa-masks-"));
   dataDir = join(folder, "data");
@@ -77,8 +79,11 @@ test("a model that is trained on masks is evaluated, queried and annotated with 
   const train = (taskName: string, regions: "roi-align" | "mask") =>
     runStage2(
       stage2Config({
-        ...{ dataDir, checkpointDir: join(folder, "checkpoints"), taskName, pairs: "oracle", textEncoder: "hashed" },
-        ...{ batchSize: 1, epochs: 1, model: { encoder, regions, trainable: "head" } },
+        ...quick,
+        dataDir,
+        checkpointDir: join(folder, "checkpoints"),
+        taskName,
+        model: { encoder, regions, trainable: "head" },
       }),
     );
   const [masked, boxed] = [await train("masked", "mask"), await train("boxed", "roi-align")];
@@ -229,8 +234,10 @@ test("evaluate --iou-type segm compares them", async () => {
   const backend = await useNodeBackend();
   const { lastCheckpoint } = await runStage2(
     stage2Config({
-      ...{ dataDir, checkpointDir: join(folder, "checkpoints"), taskName: "run", pairs: "oracle" },
-      ...{ batchSize: 1, epochs: 1, textEncoder: "hashed" },
+      ...quick,
+      dataDir,
+      checkpointDir: join(folder, "checkpoints"),
+      taskName: "run",
       model: { weights: null, width: 2, layers: [1, 1, 1, 1], embDim: 16 },
     }),
   );

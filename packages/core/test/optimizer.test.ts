@@ -22,7 +22,8 @@ describe.each(testBackends())("optimisers on $name", ({ activate }) => {
     const run = (optimizer: Adam, from: number, to: number) => {
       for (let step = from; step < to; step++) {
         // "b" gets a gradient in every other step only: its bias correction lags behind, as torch's does
-        const gradients = { a: gradient(step, "a"), ...(step % 2 ? { b: gradient(step, "b") } : {}) };
+        const gradients: Record<string, tf.Tensor> = { a: gradient(step, "a") };
+        if (step % 2) gradients.b = gradient(step, "b");
         optimizer.step(gradients);
         tf.dispose(gradients);
       }

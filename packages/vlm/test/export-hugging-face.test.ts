@@ -101,10 +101,9 @@ async function writeModel({ name, image, text }: Model): Promise<string> {
   const textShapes = Object.entries(words?.shapes ?? {}).filter(([tensor]) => !tensor.startsWith("vis"));
   const shapes = Object.fromEntries([...vitParameterShapes({ ...sizes, ...image }), ...textShapes]);
   // SigLIP's text head gives vectors as long as the image tower's.
-  const head = { "text_model.head.weight": [sizes.width, 24], "text_model.head.bias": [sizes.width] };
-  const tensors = new Map<string, TensorData>(
-    namedTransformer(`hf:${name}`, { ...shapes, ...(text === "siglip" && head) }),
-  );
+  const head: Record<string, number[]> =
+    text === "siglip" ? { "text_model.head.weight": [sizes.width, 24], "text_model.head.bias": [sizes.width] } : {};
+  const tensors = new Map<string, TensorData>(namedTransformer(`hf:${name}`, { ...shapes, ...head }));
   tensors.set("logit_scale", { dtype: "float32", shape: [], data: Float32Array.of(logitScale) });
   if (text === "siglip") tensors.set("logit_bias", { dtype: "float32", shape: [1], data: Float32Array.of(logitBias) });
   const vision = {
