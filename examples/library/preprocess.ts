@@ -17,7 +17,7 @@ const { directory } = await writeDataset({
 });
 
 const { images, regions } = await preprocessDataset({
-  dataDirectory: directory,
+  dataDir: directory,
   encoder: pixelsEncoder({ dimension: 256 }),
 });
 console.log(`${images} images, ${regions} regions`);

@@ -152,7 +152,7 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     await (await download(page, "Model (.pkl)")).saveAs(checkpoint);
     const mapped = await (await openDataset(dataset)).mappings("val");
     await visualizeDataset({
-      directory: dataset,
+      dataDir: dataset,
       mapping: path,
       out: join(laboratory.folder, "mapped.png"),
       count: 4,
@@ -161,7 +161,7 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
 
     await useNodeBackend({ name: "wasm" });
     const encoder = pixelsEncoder(training);
-    await preprocessDataset({ dataDirectory: dataset, encoder });
+    await preprocessDataset({ dataDir: dataset, encoder });
     encoder.dispose();
     const config = stage1Config({ dataDir: dataset, checkpointDir: join(laboratory.folder, "run") });
     const { mappings } = await runMapping(config, { checkpoint });

@@ -224,7 +224,7 @@ test("tars of training pairs hold them", async () => {
 });
 
 test("pages and pictures show them", async () => {
-  await visualizeDataset({ directory: dataDir, imageIds: [0], out: join(folder, "page.html") });
+  await visualizeDataset({ dataDir, imageIds: [0], out: join(folder, "page.html") });
   const page = await readFile(join(folder, "page.html"), "utf8");
   expect(page.match(/<path class="mask" transform="scale\(1 1\)" d="M/g)).toHaveLength(3);
   expect(await readFile(join(dataDir, "card.html"), "utf8")).toContain("data:image/png");

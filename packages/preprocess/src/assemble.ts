@@ -65,7 +65,7 @@ export async function assembleRegions(
  * the two, which would be of an earlier run.
  */
 export async function writeAttributes(
-  dataDirectory: string,
+  dataDir: string,
   embeddings: ReadonlyMap<string, Float32Array>,
   format: EmbeddingFormat,
 ): Promise<void> {
@@ -80,6 +80,6 @@ export async function writeAttributes(
     format === "original"
       ? [torch, safetensors, saveTorch(tensors, { archiveName: "attr_embs" })]
       : [safetensors, torch, writeSafetensors(tensors, { order: JSON.stringify([...embeddings.keys()]) })];
-  await atomicWriteFile(join(dataDirectory, file), bytes);
-  await rm(join(dataDirectory, other), { force: true });
+  await atomicWriteFile(join(dataDir, file), bytes);
+  await rm(join(dataDir, other), { force: true });
 }

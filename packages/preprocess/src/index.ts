@@ -6,7 +6,7 @@
  * import { preprocessDataset } from "@villa/preprocess";
  *
  * const encoder = pixelsEncoder({ dimension: 256 });
- * await preprocessDataset({ dataDirectory: "data/mine", encoder }); // resumes where it stopped
+ * await preprocessDataset({ dataDir: "data/mine", encoder }); // resumes where it stopped
  * encoder.dispose();
  *
  * @module

@@ -39,12 +39,12 @@ type EncoderOrigin = Pick<EmbeddingManifest["encoder"], "weights" | "revision">;
 export class EmbeddingJob {
   readonly manifest: EmbeddingManifest;
   readonly parts: readonly Part[];
-  readonly #dataDirectory: string;
+  readonly #dataDir: string;
   readonly #target: string;
   #folder: string;
 
   constructor(dataset: Dataset, encoder: Encoder, origin: EncoderOrigin) {
-    this.#dataDirectory = dataset.directory;
+    this.#dataDir = dataset.directory;
     this.#target = join(dataset.directory, embeddingFiles.regions);
     this.#folder = this.#target;
     this.manifest = makeManifest(dataset, encoder, origin);
@@ -83,7 +83,7 @@ export class EmbeddingJob {
       this.#folder = beside; // begun with `overwrite`, and not finished
     } else if (hasResult) {
       if (await this.#isInPlace()) return true;
-      const done = await readEmbeddingManifest(this.#dataDirectory);
+      const done = await readEmbeddingManifest(this.#dataDir);
       // A run that was killed while it joined its parts has written the index already.
       if (done || (await this.store.settings()) === undefined) throw conflict(this.#target, done);
     }
@@ -115,7 +115,7 @@ export class EmbeddingJob {
   }
 
   async #isInPlace(): Promise<boolean> {
-    const done = await readEmbeddingManifest(this.#dataDirectory);
+    const done = await readEmbeddingManifest(this.#dataDir);
     return done !== undefined && differingSettings(settingsOf(done), settingsOf(this.manifest)).length === 0;
   }
 

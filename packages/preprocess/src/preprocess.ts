@@ -18,7 +18,7 @@ import { EmbeddingJob, type Part } from "./job.ts";
 /** What {@link preprocessDataset} embeds, and how. */
 export interface PreprocessOptions {
   /** The dataset folder; results go into it. */
-  readonly dataDirectory: string;
+  readonly dataDir: string;
   readonly encoder: Encoder;
   /** sha256 of the encoder's weights file, for the manifest. */
   readonly weightsHash?: string | undefined;
@@ -65,7 +65,7 @@ export interface PreprocessResult {
  */
 export async function preprocessDataset(options: PreprocessOptions): Promise<PreprocessResult> {
   checkArgument("options", options, {
-    dataDirectory: "text",
+    dataDir: "text",
     encoder: {
       "encodeImages?": "function",
       encodeText: "function",
@@ -86,7 +86,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
     "signal?": "object",
   });
 
-  const { dataDirectory, encoder, weightsHash, revision, shard, overwrite = false, signal } = options;
+  const { dataDir, encoder, weightsHash, revision, shard, overwrite = false, signal } = options;
   const started = performance.now();
   if (shard) checkShard(shard);
   if ((shard || options.mergeOnly) && overwrite) {
@@ -96,9 +96,9 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
     );
   }
   throwIfAborted(signal, "Preprocessing was stopped; the same command goes on from here.");
-  const dataset = await openDataset(dataDirectory);
+  const dataset = await openDataset(dataDir);
   const { annotations } = dataset;
-  if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDirectory} has no images.`);
+  if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDir} has no images.`);
   const job = new EmbeddingJob(dataset, encoder, { weights: weightsHash, revision });
   let complete = await job.begin(overwrite);
   let encoded = 0;
@@ -129,7 +129,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
 
 /** @returns images encoded */
 async function work(dataset: Dataset, job: EmbeddingJob, options: PreprocessOptions): Promise<number> {
-  const { dataDirectory, encoder, shard, format = "original", onProgress, signal } = options;
+  const { dataDir, encoder, shard, format = "original", onProgress, signal } = options;
   const { annotations } = dataset;
   const parts = (await job.store.claim(job.parts.length, shard)).map((index) => job.parts[index]!);
   const todo = parts.flatMap((part) => annotations.slice(part.from, part.to));
@@ -141,7 +141,7 @@ async function work(dataset: Dataset, job: EmbeddingJob, options: PreprocessOpti
   if (!shard) {
     throwIfAborted(signal, "Preprocessing was stopped; the same command goes on from here.");
     await assembleRegions(job, annotations, format);
-    await writeAttributes(dataDirectory, attributes, format);
+    await writeAttributes(dataDir, attributes, format);
     await job.finish();
   }
   return encoded;

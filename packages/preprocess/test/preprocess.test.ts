@@ -50,7 +50,7 @@ describe("a whole run", () => {
     const folder = await dataset(150);
     const encoder = sumEncoder();
     const updates: number[] = [];
-    const result = await preprocessDataset({ dataDirectory: folder, encoder, onProgress: (u) => updates.push(u.done) });
+    const result = await preprocessDataset({ dataDir: folder, encoder, onProgress: (u) => updates.push(u.done) });
     expect(result).toMatchObject({ images: 150, attributes: 20, dimension: 3, encodedImages: 150, complete: true });
     expect(updates).toEqual([0, 64, 128, 150]);
     expect(Object.keys(await results(folder))).toEqual([
@@ -83,31 +83,31 @@ describe("a whole run", () => {
 
   test("is not repeated, refused for another encoder, replaced on request", async () => {
     const folder = await dataset(10);
-    await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    await preprocessDataset({ dataDir: folder, encoder: sumEncoder() });
     const again = sumEncoder();
-    expect(await preprocessDataset({ dataDirectory: folder, encoder: again })).toMatchObject({ encodedImages: 0 });
+    expect(await preprocessDataset({ dataDir: folder, encoder: again })).toMatchObject({ encodedImages: 0 });
     expect(again.calls).toBe(0);
     const other = sumEncoder({ scale: 2 });
-    await expect(preprocessDataset({ dataDirectory: folder, encoder: other })).rejects.toMatchObject({
+    await expect(preprocessDataset({ dataDir: folder, encoder: other })).rejects.toMatchObject({
       code: "AlreadyExists",
       message: expect.stringContaining("--overwrite"),
     });
-    await preprocessDataset({ dataDirectory: folder, encoder: other, overwrite: true });
+    await preprocessDataset({ dataDir: folder, encoder: other, overwrite: true });
     expect((await readEmbeddingManifest(folder))?.encoder.options).toEqual({ scale: 2 });
   });
 
   test("in another format leaves no attribute embeddings of the first", async () => {
     const folder = await dataset(4);
-    await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    await preprocessDataset({ dataDir: folder, encoder: sumEncoder() });
     const other = { encoder: sumEncoder({ dimension: 5 }), format: "safetensors", overwrite: true } as const;
-    await preprocessDataset({ dataDirectory: folder, ...other });
+    await preprocessDataset({ dataDir: folder, ...other });
     expect((await readAttributeEmbeddings(folder)).dimension).toBe(5);
   });
 
   test("as safetensors reads back the same", async () => {
     const [original, safe] = [await dataset(70), await dataset(70)];
-    await preprocessDataset({ dataDirectory: original, encoder: sumEncoder() });
-    await preprocessDataset({ dataDirectory: safe, encoder: sumEncoder(), format: "safetensors" });
+    await preprocessDataset({ dataDir: original, encoder: sumEncoder() });
+    await preprocessDataset({ dataDir: safe, encoder: sumEncoder(), format: "safetensors" });
     expect(await readRegionEmbeddings(safe)).toEqual(await readRegionEmbeddings(original));
     expect(await readAttributeEmbeddings(safe)).toEqual(await readAttributeEmbeddings(original));
   });
@@ -116,13 +116,11 @@ describe("a whole run", () => {
 describe("a run in pieces equals one in one go", () => {
   test("after a kill, without computing anything twice", async () => {
     const [whole, resumed] = [await dataset(200), await dataset(200)];
-    await preprocessDataset({ dataDirectory: whole, encoder: sumEncoder() });
-    await expect(preprocessDataset({ dataDirectory: resumed, encoder: failing(sumEncoder(), 2) })).rejects.toThrow(
-      "killed",
-    );
+    await preprocessDataset({ dataDir: whole, encoder: sumEncoder() });
+    await expect(preprocessDataset({ dataDir: resumed, encoder: failing(sumEncoder(), 2) })).rejects.toThrow("killed");
     await expect(readRegionEmbeddings(resumed)).rejects.toMatchObject({ code: "NotFound" });
     const rest = sumEncoder();
-    const result = await preprocessDataset({ dataDirectory: resumed, encoder: rest });
+    const result = await preprocessDataset({ dataDir: resumed, encoder: rest });
     expect(result.encodedImages).toBe(200 - 2 * 64);
     expect(rest.calls).toBe(2);
     expect(await results(resumed)).toEqual(await results(whole));
@@ -130,9 +128,9 @@ describe("a run in pieces equals one in one go", () => {
 
   test("after a kill between the index and the manifest", async () => {
     const [folder, other] = [await dataset(70), await dataset(70)];
-    const run = (dataDirectory: string) => preprocessDataset({ dataDirectory, encoder: sumEncoder() });
+    const run = (dataDir: string) => preprocessDataset({ dataDir, encoder: sumEncoder() });
     await run(other);
-    await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder(), shard: { index: 0, count: 1 } });
+    await preprocessDataset({ dataDir: folder, encoder: sumEncoder(), shard: { index: 0, count: 1 } });
     const index = "region_embs/region_emb_mapping.feather";
     await writeFile(join(folder, index), await readFile(join(other, index)));
     expect(await run(folder)).toMatchObject({ encodedImages: 0, complete: true });
@@ -141,7 +139,7 @@ describe("a run in pieces equals one in one go", () => {
 
   test("of two at the same work, the slower one takes the result of the faster", async () => {
     const [folder, other] = [await dataset(150), await dataset(150)];
-    await preprocessDataset({ dataDirectory: other, encoder: sumEncoder() });
+    await preprocessDataset({ dataDir: other, encoder: sumEncoder() });
     const encoder = sumEncoder();
     let first: Promise<unknown> | undefined;
     const slow: Encoder = {
@@ -151,8 +149,8 @@ describe("a run in pieces equals one in one go", () => {
         return encoder.encodeRegions(images, boxes);
       },
     };
-    const second = preprocessDataset({ dataDirectory: folder, encoder: slow });
-    first = preprocessDataset({ dataDirectory: folder, encoder });
+    const second = preprocessDataset({ dataDir: folder, encoder: slow });
+    first = preprocessDataset({ dataDir: folder, encoder });
     expect(await second).toMatchObject({ complete: true, images: 150 });
     expect(await results(folder)).toEqual(await results(other));
     expect(await readdir(join(folder, "region_embs"))).not.toContain("parts");
@@ -160,27 +158,27 @@ describe("a run in pieces equals one in one go", () => {
 
   test("with another encoder an unfinished run is not continued", async () => {
     const folder = await dataset(200);
-    await expect(preprocessDataset({ dataDirectory: folder, encoder: failing(sumEncoder(), 2) })).rejects.toThrow();
+    await expect(preprocessDataset({ dataDir: folder, encoder: failing(sumEncoder(), 2) })).rejects.toThrow();
     const other = sumEncoder({ scale: 3 });
-    await expect(preprocessDataset({ dataDirectory: folder, encoder: other })).rejects.toMatchObject({
+    await expect(preprocessDataset({ dataDir: folder, encoder: other })).rejects.toMatchObject({
       code: "AlreadyExists",
     });
   });
 
   test("in shards, whatever their order", async () => {
     const [whole, sharded] = [await dataset(300), await dataset(300)];
-    await preprocessDataset({ dataDirectory: whole, encoder: sumEncoder() });
+    await preprocessDataset({ dataDir: whole, encoder: sumEncoder() });
     for (const index of [2, 0]) {
       const shard = { index, count: 3 };
-      const result = await preprocessDataset({ dataDirectory: sharded, encoder: sumEncoder(), shard });
+      const result = await preprocessDataset({ dataDir: sharded, encoder: sumEncoder(), shard });
       expect(result.complete).toBe(false);
     }
-    const merge = { dataDirectory: sharded, encoder: sumEncoder(), mergeOnly: true };
+    const merge = { dataDir: sharded, encoder: sumEncoder(), mergeOnly: true };
     await expect(preprocessDataset(merge)).rejects.toMatchObject({
       code: "Mismatch",
       message: expect.stringContaining("Missing: shard 1/3 (2 of 5 parts"),
     });
-    await preprocessDataset({ dataDirectory: sharded, encoder: sumEncoder(), shard: { index: 1, count: 3 } });
+    await preprocessDataset({ dataDir: sharded, encoder: sumEncoder(), shard: { index: 1, count: 3 } });
     expect(await preprocessDataset(merge)).toMatchObject({ encodedImages: 0, complete: true });
     expect(await results(sharded)).toEqual(await results(whole));
   });
@@ -189,13 +187,13 @@ describe("a run in pieces equals one in one go", () => {
     const folder = await dataset(200);
     const controller = new AbortController();
     const stopped = preprocessDataset({
-      dataDirectory: folder,
+      dataDir: folder,
       encoder: sumEncoder(),
       signal: controller.signal,
       onProgress: ({ done }) => done >= 64 && controller.abort(),
     });
     await expect(stopped).rejects.toMatchObject({ code: "Aborted" });
-    const rest = await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    const rest = await preprocessDataset({ dataDir: folder, encoder: sumEncoder() });
     expect(rest.encodedImages).toBe(200 - 64);
   });
 
@@ -213,20 +211,20 @@ describe("embeddings that are to be replaced stay until all new ones are there",
 
   async function replaced() {
     const [folder, whole] = [await dataset(150), await dataset(150)];
-    await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    await preprocessDataset({ dataDir: folder, encoder: sumEncoder() });
     const before = await results(folder);
-    await preprocessDataset({ dataDirectory: whole, encoder: other() });
+    await preprocessDataset({ dataDir: whole, encoder: other() });
     return { folder, before, after: await results(whole) };
   }
 
   test("through a kill, after which the same call goes on, or the old encoder is not disturbed", async () => {
     const { folder, before, after } = await replaced();
-    const killed = { dataDirectory: folder, encoder: failing(other(), 2), overwrite: true };
+    const killed = { dataDir: folder, encoder: failing(other(), 2), overwrite: true };
     await expect(preprocessDataset(killed)).rejects.toThrow("killed");
     expect(await results(folder)).toEqual(before);
-    const old = await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    const old = await preprocessDataset({ dataDir: folder, encoder: sumEncoder() });
     expect(old).toMatchObject({ complete: true, encodedImages: 0 });
-    const rest = await preprocessDataset({ dataDirectory: folder, encoder: other() });
+    const rest = await preprocessDataset({ dataDir: folder, encoder: other() });
     expect(rest).toMatchObject({ complete: true, encodedImages: 150 - 2 * 64 });
     expect(await results(folder)).toEqual(after);
     expect((await readdir(folder)).filter((name) => name.startsWith("region_embs"))).toEqual(["region_embs"]);
@@ -236,23 +234,23 @@ describe("embeddings that are to be replaced stay until all new ones are there",
     const { folder, before } = await replaced();
     const zero: Encoder = { ...other(), encodeText: async (texts) => new Float32Array(texts.length * 4) };
     for (const encoder of [failing(other(), 0), zero]) {
-      await expect(preprocessDataset({ dataDirectory: folder, encoder, overwrite: true })).rejects.toThrow();
+      await expect(preprocessDataset({ dataDir: folder, encoder, overwrite: true })).rejects.toThrow();
       expect(await results(folder)).toEqual(before);
     }
   });
 
   test("while shards go on with what an interrupted run has begun", async () => {
     const { folder, before, after } = await replaced();
-    const killed = { dataDirectory: folder, encoder: failing(other(), 1), overwrite: true };
+    const killed = { dataDir: folder, encoder: failing(other(), 1), overwrite: true };
     await expect(preprocessDataset(killed)).rejects.toThrow("killed");
     for (const index of [0, 1]) {
       const shard = { index, count: 2 };
-      expect(await preprocessDataset({ dataDirectory: folder, encoder: other(), shard })).toMatchObject({
+      expect(await preprocessDataset({ dataDir: folder, encoder: other(), shard })).toMatchObject({
         complete: false,
       });
     }
     expect(await results(folder)).toEqual(before);
-    const merge = { dataDirectory: folder, encoder: other(), mergeOnly: true };
+    const merge = { dataDir: folder, encoder: other(), mergeOnly: true };
     expect(await preprocessDataset(merge)).toMatchObject({ encodedImages: 0, complete: true });
     expect(await results(folder)).toEqual(after);
   });
@@ -260,7 +258,7 @@ describe("embeddings that are to be replaced stay until all new ones are there",
   test("by two processes at once", async () => {
     const { folder, after } = await replaced();
     await expect(
-      preprocessDataset({ dataDirectory: folder, encoder: failing(other(), 0), overwrite: true }),
+      preprocessDataset({ dataDir: folder, encoder: failing(other(), 0), overwrite: true }),
     ).rejects.toThrow();
     const encoder = other();
     let first: Promise<unknown> | undefined;
@@ -271,8 +269,8 @@ describe("embeddings that are to be replaced stay until all new ones are there",
         return encoder.encodeRegions(images, boxes);
       },
     };
-    const second = preprocessDataset({ dataDirectory: folder, encoder: slow });
-    first = preprocessDataset({ dataDirectory: folder, encoder });
+    const second = preprocessDataset({ dataDir: folder, encoder: slow });
+    first = preprocessDataset({ dataDir: folder, encoder });
     expect(await second).toMatchObject({ complete: true, images: 150 });
     expect(await results(folder)).toEqual(after);
     expect((await readdir(folder)).filter((name) => name.startsWith("region_embs"))).toEqual(["region_embs"]);
@@ -280,21 +278,20 @@ describe("embeddings that are to be replaced stay until all new ones are there",
 
   test("in a folder of parts that an earlier version has begun", async () => {
     const [folder, whole] = [await dataset(150), await dataset(150)];
-    await preprocessDataset({ dataDirectory: whole, encoder: other() });
-    await expect(preprocessDataset({ dataDirectory: folder, encoder: failing(other(), 2) })).rejects.toThrow("killed");
+    await preprocessDataset({ dataDir: whole, encoder: other() });
+    await expect(preprocessDataset({ dataDir: folder, encoder: failing(other(), 2) })).rejects.toThrow("killed");
     // Its job.json was the manifest as a whole.
     await writeFile(
       join(folder, "region_embs/parts/job.json"),
       await readFile(join(whole, "region_embs/manifest.json")),
     );
-    expect(await preprocessDataset({ dataDirectory: folder, encoder: other() })).toMatchObject({ encodedImages: 22 });
+    expect(await preprocessDataset({ dataDir: folder, encoder: other() })).toMatchObject({ encodedImages: 22 });
     expect(await results(folder)).toEqual(await results(whole));
   });
 });
 
 describe("bad input", () => {
-  const run = (folder: string, encoder: Encoder = sumEncoder()) =>
-    preprocessDataset({ dataDirectory: folder, encoder });
+  const run = (folder: string, encoder: Encoder = sumEncoder()) => preprocessDataset({ dataDir: folder, encoder });
 
   test.each([
     ["empty", [5, 5, 5, 20], /Region 0 of image 101, \[5, 5, 5, 20\], is empty/],
@@ -367,7 +364,7 @@ describe("bad input", () => {
 
   test("a shard that does not exist, or wants to overwrite", async () => {
     const folder = await dataset(2);
-    const base = { dataDirectory: folder, encoder: sumEncoder() };
+    const base = { dataDir: folder, encoder: sumEncoder() };
     await expect(preprocessDataset({ ...base, shard: { index: 2, count: 2 } })).rejects.toMatchObject({
       code: "InvalidArgument",
     });
@@ -392,7 +389,7 @@ interface PythonView {
 describe.skipIf(!python)("the Python implementation", () => {
   test("reads our files", async () => {
     const folder = await dataset(40);
-    await preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() });
+    await preprocessDataset({ dataDir: folder, encoder: sumEncoder() });
     const script = `
 import json, sys, numpy as np, torch
 embs = np.load(sys.argv[1] + "/region_embs/embs_39.npz", allow_pickle=True)["arr_0"]
@@ -436,7 +433,7 @@ torch.save({"red": np.ones(3, np.float32), "blue": np.zeros(3, np.float32)}, sys
       expect(read.dimension).toBe(3);
       expect([...read.regions.subarray(0, 6)]).toEqual([0, 1, 2, 1, 2, 3]);
       expect((await readAttributeEmbeddings(folder)).attributes).toEqual(["red", "blue"]);
-      await expect(preprocessDataset({ dataDirectory: folder, encoder: sumEncoder() })).rejects.toMatchObject({
+      await expect(preprocessDataset({ dataDir: folder, encoder: sumEncoder() })).rejects.toMatchObject({
         code: "AlreadyExists",
         message: expect.stringContaining("unknown origin"),
       });

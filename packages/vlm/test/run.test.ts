@@ -82,7 +82,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const config = (changed: Partial<Stage2Settings> = {}): Stage2Config =>
   stage2Config({
-    dataDir: dataDir,
+    dataDir,
     checkpointDir: join(folder, "checkpoints"),
     taskName: "run",
     pairs: "oracle",

@@ -75,7 +75,7 @@ Examples:
           const { encoder, weightsHash, revision } = await makeEncoder(flags, progress, context.signal);
           try {
             const result = await preprocessDataset({
-              dataDirectory: flags.dataDir,
+              dataDir: flags.dataDir,
               encoder,
               format: flags.format,
               onProgress: progress,

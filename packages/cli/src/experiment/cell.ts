@@ -52,7 +52,7 @@ export async function cellTask(task: CellTask, { signal }: TaskContext): Promise
   const { stage1 } = protocol;
   const encoder = pixelsEncoder({ dimension: stage1.dimension, seed });
   try {
-    await preprocessDataset({ dataDirectory: dataDir, encoder, ...running });
+    await preprocessDataset({ dataDir, encoder, ...running });
   } finally {
     encoder.dispose();
   }

@@ -71,7 +71,7 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
   const encoder = pixelsEncoder({ dimension: sizes.dimension, seed });
   try {
     await timeline.time("Embed regions and attributes", where, () =>
-      preprocessDataset({ dataDirectory: dataDir, encoder, ...running }),
+      preprocessDataset({ dataDir, encoder, ...running }),
     );
   } finally {
     encoder.dispose();

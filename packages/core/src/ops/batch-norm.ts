@@ -9,7 +9,7 @@ export interface BatchNormParameters {
   readonly gamma: tf.Tensor;
   /** [C] shift (`bias` in torch). */
   readonly beta: tf.Tensor;
-  readonly eps?: number | undefined;
+  readonly epsilon?: number | undefined;
   /** Applies ReLU to the result, in the same pass. */
   readonly relu?: boolean | undefined;
 }
@@ -38,11 +38,11 @@ export function batchNormTrain<T extends tf.Tensor>(x: T, options: BatchNormTrai
     "momentum?": "number",
     gamma: "tensor",
     beta: "tensor",
-    "eps?": "number",
+    "epsilon?": "number",
     "relu?": "boolean",
   });
 
-  const { gamma, beta, runningMean, runningVar, momentum = 0.1, eps = 1e-5, relu = false } = options;
+  const { gamma, beta, runningMean, runningVar, momentum = 0.1, epsilon = 1e-5, relu = false } = options;
   const channels = gamma.size;
   const rows = x.size / channels;
   if (rows < 2) {
@@ -54,7 +54,7 @@ export function batchNormTrain<T extends tf.Tensor>(x: T, options: BatchNormTrai
   const normalize = tf.customGrad((...args) => {
     const [input, scale, shift, save] = args as unknown as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
     const x2d = tf.reshape(input, [rows, channels]) as tf.Tensor2D; // [..., C] -> [N, C]
-    const { y, mean, variance, inverseStd } = forward(x2d, scale, shift, eps, relu);
+    const { y, mean, variance, inverseStd } = forward(x2d, scale, shift, epsilon, relu);
     updateRunning(runningMean, mean, momentum);
     updateRunning(runningVar, tf.mul(variance, rows / (rows - 1)), momentum);
     save(relu ? [x2d, scale, mean, inverseStd, y] : [x2d, scale, mean, inverseStd]);
@@ -83,13 +83,13 @@ export function batchNormInference<T extends tf.Tensor>(
   checkArgument("options", options, {
     gamma: "tensor",
     beta: "tensor",
-    "eps?": "number",
+    "epsilon?": "number",
     "relu?": "boolean",
     runningMean: "tensor",
     runningVar: "tensor",
   });
 
-  const { gamma, beta, runningMean, runningVar, eps = 1e-5, relu = false } = options;
+  const { gamma, beta, runningMean, runningVar, epsilon = 1e-5, relu = false } = options;
   const channels = gamma.size;
   const apply = tf.customGrad((...args) => {
     const [input, scale, shift, save] = args as unknown as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
@@ -107,7 +107,7 @@ export function batchNormInference<T extends tf.Tensor>(
       },
     };
   });
-  const scale = tf.mul(gamma, tf.rsqrt(tf.add(runningVar, eps)));
+  const scale = tf.mul(gamma, tf.rsqrt(tf.add(runningVar, epsilon)));
   return apply(x, scale, tf.sub(beta, tf.mul(runningMean, scale))) as T;
 }
 

@@ -2,21 +2,21 @@ import * as tf from "@tensorflow/tfjs-core";
 import { checkArgument } from "@villa/data";
 
 /**
- * x / max(‖x‖₂, eps) along an axis, as torch's `F.normalize`.
+ * x / max(‖x‖₂, epsilon) along an axis, as torch's `F.normalize`.
  *
  * The gradient is written out: the one TF.js would compose is NaN for a zero vector.
  *
  * @param x any shape, float32
  */
-export function l2Normalize<T extends tf.Tensor>(x: T, axis = -1, eps = 1e-12): T {
+export function l2Normalize<T extends tf.Tensor>(x: T, axis = -1, epsilon = 1e-12): T {
   checkArgument("x", x, "tensor");
   checkArgument("axis?", axis, "number");
-  checkArgument("eps?", eps, "number");
+  checkArgument("epsilon?", epsilon, "number");
 
   const along = axis < 0 ? x.rank + axis : axis;
   const normalize = tf.customGrad((input, save) => {
     const x = input as tf.Tensor;
-    const norm = tf.maximum(tf.sqrt(tf.sum(tf.square(x), along, true)), eps);
+    const norm = tf.maximum(tf.sqrt(tf.sum(tf.square(x), along, true)), epsilon);
     const value = tf.div(x, norm);
     (save as tf.GradSaveFunc)([value, norm]);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) =>

@@ -51,13 +51,13 @@ export const registerVisualize: RegisterCommand = (program, context) => {
     .option("--mapping <file>", "mapping_*.feather whose assignments are drawn")
     .option("--scale <n>", "screen pixels per image pixel, of a PNG (default: an image is about 480 wide)", wholeNumber)
     .addHelpText("after", exampleCalls("visualize data/docmnist_30000_15.2 --image-id 0,1,2 --out samples.png"));
-  withCommonFlags(command).action((directory: string, flags: VisualizeFlags) =>
+  withCommonFlags(command).action((dataDir: string, flags: VisualizeFlags) =>
     present(
       context,
       flags,
       async () => {
         const { imageId, count, mapping, scale, out } = flags;
-        const drawn = await visualizeDataset({ directory, imageIds: imageId, count, mapping, scale, out });
+        const drawn = await visualizeDataset({ dataDir, imageIds: imageId, count, mapping, scale, out });
         return { out, imageIds: drawn };
       },
       ({ out, imageIds: drawn }) => `${out}: ${drawn.length === 1 ? `image ${drawn[0]}` : `${drawn.length} images`}`,

@@ -17,7 +17,7 @@ import { visualizationPage } from "./visualization-page.ts";
 /** What to draw. */
 export interface VisualizeOptions {
   /** Dataset folder. */
-  readonly directory: string;
+  readonly dataDir: string;
   /** Images to draw; default the first `count`. */
   readonly imageIds?: readonly number[] | undefined;
   /** How many images to draw when none is named; default 9. */
@@ -38,7 +38,7 @@ export interface VisualizeOptions {
  */
 export async function visualizeDataset(options: VisualizeOptions): Promise<number[]> {
   checkArgument("options", options, {
-    directory: "text",
+    dataDir: "text",
     "imageIds?": "numbers",
     "count?": "count",
     "mapping?": "text",
@@ -50,13 +50,13 @@ export async function visualizeDataset(options: VisualizeOptions): Promise<numbe
   if (type !== ".png" && type !== ".html") {
     throw new VillaError("InvalidArgument", `The output file must end in .png or .html, not "${options.out}".`);
   }
-  const dataset = await openDataset(options.directory);
+  const dataset = await openDataset(options.dataDir);
   const mappings = options.mapping === undefined ? undefined : await readMappingFile(options.mapping);
   const rows = chooseRows(dataset, mappings, options);
   const samples: RenderableSample[] = [];
   for (const row of rows) samples.push(await renderable(dataset, row, mappings?.get(row.imageId)));
   if (type === ".png") await atomicWriteFile(options.out, encodePng(drawn(samples, options.scale)));
-  else await atomicWriteFile(options.out, visualizationPage(options.directory, samples));
+  else await atomicWriteFile(options.out, visualizationPage(options.dataDir, samples));
   return rows.map((row) => row.imageId);
 }
 
@@ -94,7 +94,7 @@ async function readMappingFile(path: string): Promise<Map<number, MappingAnnotat
 function chooseRows(
   dataset: Dataset,
   mappings: ReadonlyMap<number, MappingAnnotation> | undefined,
-  { imageIds, count = 9, directory, mapping }: VisualizeOptions,
+  { imageIds, count = 9, dataDir, mapping }: VisualizeOptions,
 ): ImageAnnotation[] {
   if (!Number.isInteger(count) || count < 1) {
     throw new VillaError("InvalidArgument", `The number of images must be a whole number above 0, not ${count}.`);
@@ -102,12 +102,12 @@ function chooseRows(
   if (!imageIds || imageIds.length === 0) {
     const rows = dataset.annotations.filter((row) => !mappings || mappings.has(row.imageId)).slice(0, count);
     if (rows.length > 0) return rows;
-    throw new VillaError("Mismatch", mapping ? `${mapping} has no image of ${directory}.` : `${directory} is empty.`);
+    throw new VillaError("Mismatch", mapping ? `${mapping} has no image of ${dataDir}.` : `${dataDir} is empty.`);
   }
   const byId = new Map(dataset.annotations.map((row) => [row.imageId, row]));
   return imageIds.map((id) => {
     const row = byId.get(id);
-    if (!row) throw new VillaError("InvalidArgument", `${directory} has no image ${id}.`);
+    if (!row) throw new VillaError("InvalidArgument", `${dataDir} has no image ${id}.`);
     if (mappings && !mappings.has(id)) throw new VillaError("InvalidArgument", `${mapping} has no image ${id}.`);
     return row;
   });

@@ -88,7 +88,7 @@ export class TrainingLayers implements VisionLayers {
       runningMean: statistic("running_mean"),
       runningVar: statistic("running_var"),
       momentum,
-      eps: epsilon,
+      epsilon,
       relu: relu && !residual,
     }) as tf.Tensor4D;
     if (!residual) return normalised;

@@ -142,8 +142,8 @@ function trainable(image: ImageEncoder, text: TextTower, side: TextSide | undefi
 }
 
 /** Weights are looked up as given, then in the dataset folder, where the original keeps clip.pth. */
-function resolveWeights(path: string, dataDirectory: string): string {
-  for (const candidate of [path, join(dataDirectory, path)]) if (existsSync(candidate)) return candidate;
+function resolveWeights(path: string, dataDir: string): string {
+  for (const candidate of [path, join(dataDir, path)]) if (existsSync(candidate)) return candidate;
   throw new VillaError(
     "NotFound",
     `There are no CLIP weights at ${path}; give model.weights=FILE (RN50.pt, clip.pth or safetensors), or train from random weights with experiment=docmnist_stage2_small.`,

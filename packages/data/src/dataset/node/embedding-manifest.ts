@@ -48,9 +48,9 @@ export function annotationsFingerprint(annotations: readonly ImageAnnotation[]):
  *
  * @throws VillaError `InvalidFile`
  */
-export async function readEmbeddingManifest(dataDirectory: string): Promise<EmbeddingManifest | undefined> {
-  checkText(dataDirectory, "A dataset folder");
-  const path = join(dataDirectory, embeddingFiles.regions, embeddingFiles.manifest);
+export async function readEmbeddingManifest(dataDir: string): Promise<EmbeddingManifest | undefined> {
+  checkText(dataDir, "A dataset folder");
+  const path = join(dataDir, embeddingFiles.regions, embeddingFiles.manifest);
   if (!existsSync(path)) return undefined;
   try {
     const manifest: unknown = JSON.parse(new TextDecoder().decode(await readFileBytes(path)));
@@ -71,14 +71,14 @@ export async function readEmbeddingManifest(dataDirectory: string): Promise<Embe
  * @throws VillaError `Mismatch`
  */
 export async function checkEmbeddingManifest(
-  dataDirectory: string,
+  dataDir: string,
   annotations: readonly ImageAnnotation[],
 ): Promise<EmbeddingManifest | undefined> {
-  const manifest = await readEmbeddingManifest(dataDirectory);
+  const manifest = await readEmbeddingManifest(dataDir);
   if (manifest && manifest.dataset.fingerprint !== annotationsFingerprint(annotations)) {
     throw new VillaError(
       "Mismatch",
-      `The region embeddings in ${dataDirectory} belong to another dataset (${manifest.dataset.images} images, ${manifest.dataset.regions} regions); make them again: villa preprocess --data-dir ${dataDirectory} --overwrite.`,
+      `The region embeddings in ${dataDir} belong to another dataset (${manifest.dataset.images} images, ${manifest.dataset.regions} regions); make them again: villa preprocess --data-dir ${dataDir} --overwrite.`,
     );
   }
   return manifest;

@@ -35,12 +35,12 @@ export interface AttributeEmbeddings {
  *
  * @throws VillaError `NotFound` with the cure, `Mismatch` when the vectors differ in length
  */
-export async function readAttributeEmbeddings(dataDirectory: string): Promise<AttributeEmbeddings> {
-  checkText(dataDirectory, "A dataset folder");
-  const torch = join(dataDirectory, embeddingFiles.attributes);
-  const safetensors = join(dataDirectory, embeddingFiles.attributesSafetensors);
+export async function readAttributeEmbeddings(dataDir: string): Promise<AttributeEmbeddings> {
+  checkText(dataDir, "A dataset folder");
+  const torch = join(dataDir, embeddingFiles.attributes);
+  const safetensors = join(dataDir, embeddingFiles.attributesSafetensors);
   const path = !existsSync(torch) && existsSync(safetensors) ? safetensors : torch;
-  const bytes = await readEmbeddingFile(path, dataDirectory);
+  const bytes = await readEmbeddingFile(path, dataDir);
   const tensors = await withPath(path, () => (path === torch ? loadStateDict(bytes) : orderedTensors(bytes)));
   const attributes = [...tensors.keys()];
   const vectors = [...tensors.values()].map(toFloat32);
@@ -66,15 +66,15 @@ export async function readAttributeEmbeddings(dataDirectory: string): Promise<At
  * @throws VillaError `NotFound` with the cure, `InvalidFile`
  */
 export async function visitRegionEmbeddings(
-  dataDirectory: string,
+  dataDir: string,
   wanted: ReadonlySet<number> | undefined,
   visit: (imageId: number, embeddings: Float32Array) => void,
 ): Promise<void> {
-  checkText(dataDirectory, "A dataset folder");
+  checkText(dataDir, "A dataset folder");
   checkFunction(visit, "The visitor of embeddings");
-  const folder = join(dataDirectory, embeddingFiles.regions);
+  const folder = join(dataDir, embeddingFiles.regions);
   const indexPath = join(folder, embeddingFiles.index);
-  const index = await readEmbeddingFile(indexPath, dataDirectory);
+  const index = await readEmbeddingFile(indexPath, dataDir);
   const table = await withPath(indexPath, () => readFeather(index));
   const seen = new Set<number>();
   const files = new Map<string, { imageId: number; position: number }[]>();
@@ -98,7 +98,7 @@ export async function visitRegionEmbeddings(
     else files.set(path, [entry]);
   });
   for (const [path, entries] of files) {
-    const bytes = await readEmbeddingFile(path, dataDirectory);
+    const bytes = await readEmbeddingFile(path, dataDir);
     const vectors = await withPath(path, () =>
       path.endsWith(".safetensors") ? decodeRegionSafetensors(bytes).vectors : decodeRegionNpz(bytes),
     );
@@ -149,14 +149,14 @@ function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
 
-async function readEmbeddingFile(path: string, dataDirectory: string): Promise<Uint8Array> {
+async function readEmbeddingFile(path: string, dataDir: string): Promise<Uint8Array> {
   try {
     return await readFileBytes(path);
   } catch (error) {
     if (!isVillaError(error, "NotFound")) throw error;
     throw new VillaError(
       "NotFound",
-      `There is no ${path}; make the embeddings first: villa preprocess --data-dir ${dataDirectory}.`,
+      `There is no ${path}; make the embeddings first: villa preprocess --data-dir ${dataDir}.`,
     );
   }
 }
