@@ -87,7 +87,7 @@ const wordVectors = pixelsEncoder({ dimension: 64 });
 const texts = new SentenceEmbeddings((sentences) => wordVectors.encodeText(sentences), 64);
 const pairs = train.map((sample, i) => {
   const row = sampleAnnotation(sample);
-  const assignedText = regionTexts(row.text, row.attributes, assignedNames[i]!, random);
+  const assignedText = regionTexts(row, assignedNames[i]!, { random });
   return imagePairs({ ...row, assignedText }, "mapping");
 });
 await texts.prepare(pairs.flatMap(({ sentences }) => sentences.flat()));

@@ -42,7 +42,7 @@ let reports = 0;
 const options = {
   images: folder,
   out: join(folder, "data"),
-  store: async (_: unknown, __: unknown, id: number) => {
+  store: async (_: unknown, { id }: { readonly id: number }) => {
     const size = way === "masks" ? { width: 640, height: 480 } : { width: 100, height: 100 };
     return { source: size, stored: size, path: `images/${id}.png` };
   },

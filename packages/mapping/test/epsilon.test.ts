@@ -113,7 +113,7 @@ test("where no image mentions an attribute, the usual epsilon is kept", () => {
 test("the report adds up", () => {
   const known = split("report");
   const assigned = assignRegions(known.scores, known.counts, 0.2);
-  const report = mappingReport(known, assigned, ["a", "b", "c", "d"], { epsilon: 0.2, sweep: [0.2] });
+  const report = mappingReport(known, assigned, { attributes: ["a", "b", "c", "d"], epsilon: 0.2, sweep: [0.2] });
   const { precision, recall, f1 } = measured(known, 0.2);
   expect(report).toMatchObject({ precision, recall, f1, sweep: [{ epsilon: 0.2, f1 }] });
   expect(report.attributes.map(({ correct }) => correct)).toEqual(report.confusion!.map((row, a) => row[a]));

@@ -33,7 +33,7 @@ test.each(cases)("$salt, epsilon $epsilon: assignment, sentences and metrics equ
     }
     expect(regions).toEqual(row.assigned_attributes);
 
-    const texts = regionTexts(row.text, row.attributes, regions, random);
+    const texts = regionTexts({ text: row.text, attributes: row.attributes }, regions, { random });
     texts.forEach((text, region) => {
       const own = text === "" ? [] : text.split(" . ");
       expect(own.length).toBe(regions[region]!.length);

@@ -17,9 +17,9 @@ const text = "Effusion on the left . no effusion on the right . there is an enla
 
 test("a dataset's own vocabulary: synonyms count, negated sentences do not, the first word does", () => {
   const texts = regionTexts(
-    ...([text, ["effusion", "cardiomegaly"], [["effusion"], ["cardiomegaly", "effusion"]]] as const),
-    new RandomState(1),
-    datasetTexts(vocabulary),
+    { text, attributes: ["effusion", "cardiomegaly"] },
+    [["effusion"], ["cardiomegaly", "effusion"]],
+    { random: new RandomState(1), texts: datasetTexts(vocabulary) },
   );
   expect(texts).toEqual(["Effusion on the left", "there is an enlarged heart . Effusion on the left"]);
 });

@@ -39,6 +39,7 @@ const mostPixels = 100_000_000;
  *
  * @param source path or the bytes of a file, in any format that libvips reads: JPEG, PNG, WebP, TIFF, AVIF, GIF; or DICOM,
  *   of which `#3` behind the path, or `frame`, takes frame 3, counted from 0, instead of the middle one
+ * @param target the dataset's folder, and the number that the image has there
  * @throws VillaError `InvalidFile` when it is missing or cannot be decoded completely
  */
 export async function storeImage(
@@ -48,13 +49,11 @@ export async function storeImage(
     readonly folder: string;
     readonly frame?: number | undefined;
   },
-  dataset: string,
-  id: number,
+  target: { readonly dataDir: string; readonly id: number },
   options: ImageOptions,
 ): Promise<StoredImage> {
   checkArgument("source", source, { image: "text", "bytes?": "bytes", folder: "text", "frame?": "number" });
-  checkArgument("dataset", dataset, "text");
-  checkArgument("id", id, "number");
+  checkArgument("target", target, { dataDir: "text", id: "number" });
   checkArgument("options", options, {
     format: "'png' | 'npz' | 'keep'",
     "maxSide?": "number",
@@ -68,8 +67,8 @@ export async function storeImage(
   const picture = dicom ? await dicomPicture(dicom, options) : await decodePicture(input, options);
   const { width, height } = picture;
   const write = async (extension: string, contents: Uint8Array): Promise<StoredImage> => {
-    const path = `images/${id}.${extension}`;
-    await atomicWriteFile(join(dataset, path), contents);
+    const path = `images/${target.id}.${extension}`;
+    await atomicWriteFile(join(target.dataDir, path), contents);
     const { patient, spacing } = dicom ?? {};
     return { source: picture.source, stored: { width, height }, path, patient, spacing };
   };

@@ -222,8 +222,7 @@ async function ingestRow(
     row = parsed;
     const stored: StoredImage = await store(
       { ...parsed, bytes: parsed.bytes ?? record.file, folder: imagesFolder(options), frame: record.frame },
-      directory,
-      parsed.number,
+      { dataDir: directory, id: parsed.number },
       { ...image, format: image?.format ?? "png" },
     );
     if (record.size) checkSize(record.size, stored, image?.autoOrient ?? false);

@@ -39,7 +39,7 @@ export function mappingRows(
     const assignedAttributes = assigned[image]!.map((region) =>
       region.map((a) => attributes[a]!).sort((a, b) => order.get(a)! - order.get(b)!),
     );
-    const assignedText = regionTexts(annotation, annotation.attributes, assignedAttributes, random, texts);
+    const assignedText = regionTexts(annotation, assignedAttributes, { random, texts });
     return { ...annotation, assignedAttributes, assignedText };
   });
 }

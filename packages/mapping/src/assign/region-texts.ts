@@ -13,27 +13,27 @@ import {
  * Each attribute gets one sentence per image, drawn at random from the admissible ones, so all regions of an image that
  * share an attribute share its sentence. An attribute that no sentence mentions adds nothing.
  *
- * @param text a text, or a row with its sentences
+ * @param image its text, or that and its sentences, and its attributes, in the order of its annotation
  * @param assigned region → attribute names
- * @param attributes the image's attributes, in the order of its annotation
- * @param texts which sentences may stand for an attribute; `datasetTexts` of `@villa/data` gives the rule of a dataset
+ * @param options `random`: draws the sentences; `texts`: which sentences may stand for an attribute, by the rule of a
+ *   dataset that `datasetTexts` of `@villa/data` gives; default the original's
  */
 export function regionTexts(
-  text: string | SentencedText,
-  attributes: readonly string[],
+  image: SentencedText & { readonly attributes: readonly string[] },
   assigned: readonly (readonly string[])[],
-  random: RandomState,
-  texts: DatasetTexts = originalTexts,
+  options: { readonly random: RandomState; readonly texts?: DatasetTexts | undefined },
 ): string[] {
-  checkArgument("text", text, typeof text === "string" ? "text" : { text: "text", "sentences?": ["text"] });
-  checkArgument("attributes", attributes, ["text"]);
+  checkArgument("image", image, { text: "text", "sentences?": ["text"], attributes: ["text"] });
   checkArgument("assigned", assigned, ["list"]);
-  checkArgument("random", random, { choice: "function" });
-  checkArgument("texts?", texts, { sentences: "function", about: "function" });
+  checkArgument("options", options, {
+    random: { choice: "function" },
+    "texts?": { sentences: "function", about: "function" },
+  });
 
+  const { random, texts = originalTexts } = options;
   const chosen = new Map<string, string>();
-  for (const attribute of attributes) {
-    const admissible = texts.about(text, attribute);
+  for (const attribute of image.attributes) {
+    const admissible = texts.about(image, attribute);
     if (admissible.length > 0) chosen.set(attribute, admissible[random.choice(admissible.length)]!);
   }
   return assigned.map((names) => joinSentences(names.flatMap((name) => chosen.get(name) ?? [])));

@@ -26,18 +26,22 @@ export interface MappingReport extends MappingMetrics {
 
 const mostAttributesOfConfusion = 200;
 
-/** Judges an assignment. @param assigned image → region → attribute indices, made with `epsilon` */
+/**
+ * Judges an assignment.
+ *
+ * @param assigned image → region → attribute indices, made with `epsilon`
+ * @param options `attributes`: their names; `sweep`: values of ε whose measures are told too
+ */
 export function mappingReport(
   split: ScoredSplit,
   assigned: readonly (readonly (readonly number[])[])[],
-  attributes: readonly string[],
-  options: { readonly epsilon: Epsilon; readonly sweep: readonly number[] },
+  options: { readonly attributes: readonly string[]; readonly epsilon: Epsilon; readonly sweep: readonly number[] },
 ): MappingReport {
   checkArgument("split", split, { scores: ["object"], counts: "numbers", truth: "bytes" });
   checkArgument("assigned", assigned, [["numbers"]]);
-  checkArgument("attributes", attributes, ["text"]);
-  checkArgument("options", options, { epsilon: "number | numbers", sweep: "numbers" });
+  checkArgument("options", options, { attributes: ["text"], epsilon: "number | numbers", sweep: "numbers" });
 
+  const { attributes } = options;
   const counts = countAtEpsilon(split, options.epsilon);
   const uncovered = new Set(split.withoutTruth);
   const judged = attributes.flatMap((_, a) => (uncovered.has(a) ? [] : [a]));

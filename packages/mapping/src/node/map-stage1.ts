@@ -152,5 +152,5 @@ async function writeMapping(
   const bytes = await writeAnnotations(rows);
   for (const path of options.paths) await atomicWriteFile(path, bytes);
   const known = judgeable(split);
-  return known && mappingReport(known, assigned, attributes, options);
+  return known && mappingReport(known, assigned, { attributes, ...options });
 }

@@ -143,7 +143,7 @@ async function requireTrained(folder: string, total: number, config: Stage1Confi
     const progress = await loadHeadProgress(folder, head);
     if (!progress || progress.epoch < epochs) missing.push(head);
   }
-  requireParts(folder, missing, total, (head, count) => shardOwning(head, total, count));
+  requireParts(folder, { missing, total, owner: (head, count) => shardOwning(head, total, count) });
 }
 
 /**

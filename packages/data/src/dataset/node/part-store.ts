@@ -162,7 +162,7 @@ export class PartStore<T> {
 
   /** @throws VillaError `Mismatch` naming the shards whose parts are missing */
   requireAll(total: number, flaws: FlawOptions = {}): void {
-    requireParts(this.folder, this.missing(total, flaws), total);
+    requireParts(this.folder, { missing: this.missing(total, flaws), total });
   }
 
   /** All parts in order, one in memory at a time. @throws VillaError `Mismatch` naming the shards that are missing */

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { VillaError } from "../../errors.ts";
-import { checkList, checkText } from "../../formats/check-arguments.ts";
+import { checkArgument, checkText } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
 import { atomicWriteFile } from "./files.ts";
 
@@ -17,18 +17,21 @@ export async function noteShards(folder: string, count: number): Promise<void> {
 /**
  * Makes sure that every part is there before they are joined.
  *
- * @param missing numbers of the parts that are not
- * @param owner the shard of a part; default its number modulo the number of shards
+ * @param parts `missing`: numbers of those that are not, of `total`; `owner`: the shard of a part, by default its number
+ *   modulo the number of shards
  * @throws VillaError `Mismatch` naming the shards that have to run again
  */
 export function requireParts(
   folder: string,
-  missing: readonly number[],
-  total: number,
-  owner: (part: number, shards: number) => number = (part, shards) => part % shards,
+  parts: {
+    readonly missing: readonly number[];
+    readonly total: number;
+    readonly owner?: ((part: number, shards: number) => number) | undefined;
+  },
 ): void {
   checkText(folder, "A folder of parts");
-  checkList(missing, "The missing parts", (part): part is number => Number.isInteger(part));
+  checkArgument("parts", parts, { missing: "numbers", total: "count", "owner?": "function" });
+  const { missing, total, owner = (part, shards) => part % shards } = parts;
   if (missing.length === 0) return;
   const names = existsSync(folder) ? readdirSync(folder) : [];
   const counts = names.flatMap((name) => /^shards-(\d+)$/.exec(name)?.[1] ?? []).map(Number);
