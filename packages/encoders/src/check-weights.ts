@@ -8,9 +8,7 @@ const inner = /(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrappe
 const averaged = /(?:^|\.)(?:ema|model_ema|ema_model)\./;
 
 /** A tensor's name without what wrapped the model when it was saved. */
-export function withoutWrapper(name: string): string {
-  checkArgument("name", name, "text");
-
+function withoutWrapper(name: string): string {
   return name.replace(inner, "").replace(wrappers, "");
 }
 

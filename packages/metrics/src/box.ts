@@ -3,7 +3,7 @@ import { type Box, checkArgument, VillaError } from "@villa/data";
 export type { Box };
 
 /** Area in square pixels; 0 for a box without width or height. */
-export function boxArea([x0, y0, x1, y1]: Box): number {
+function boxArea([x0, y0, x1, y1]: Box): number {
   return Math.max(0, x1 - x0) * Math.max(0, y1 - y0);
 }
 

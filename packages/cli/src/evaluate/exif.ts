@@ -2,7 +2,7 @@ import type { RgbImage } from "@villa/data";
 import type { Box } from "@villa/metrics";
 
 /** How a photo is turned to stand upright, as EXIF counts: 1 as it is, 2 mirrored, 3 by 180°, … 6 a quarter to the right. */
-export type ExifOrientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+type ExifOrientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 /**
  * The orientation that a JPEG file says; 1 where it says none.

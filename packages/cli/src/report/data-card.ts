@@ -8,7 +8,7 @@ import { asProse, dataTable, html, type Markup, selfContainedPage, trusted } fro
 import { pngUrl, thumbnail } from "./thumbnail.ts";
 
 /** In the dataset's folder. */
-export const cardFile = "card.html";
+const cardFile = "card.html";
 
 /** Attributes with a bar, at most; a table of thousands would not help. */
 const mostBars = 40;

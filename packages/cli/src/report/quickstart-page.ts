@@ -17,7 +17,7 @@ export function renderReport(data: ReportData, pictures: ReportPictures): string
   ]);
 }
 
-export function headSection({ stage1, models, seconds }: ReportData): Markup {
+function headSection({ stage1, models, seconds }: ReportData): Markup {
   const test = stage1.splits.find(({ split }) => split === "test")?.report;
   const retrieval = (pairs: "mapping" | "image") =>
     `${percent(models.find((model) => model.pairs === pairs)?.evaluation.textToRegion.rPrecision ?? 0)} %`;
@@ -34,10 +34,7 @@ export function headSection({ stage1, models, seconds }: ReportData): Markup {
 </header>`;
 }
 
-export function dataSection(
-  { splits, digits, attributeGroups, seed }: ReportData,
-  { samples }: ReportPictures,
-): Markup {
+function dataSection({ splits, digits, attributeGroups, seed }: ReportData, { samples }: ReportPictures): Markup {
   return html`<section id="data"><h2>The data: DocMNIST</h2>
 <p>Every image holds up to nine regions. Each region has a digit and a colour, and may have a shape of a small, medium or large size; the text names all attributes in any order. This set was built from ${digits}, seed ${seed}.</p>
 ${dataTable(
@@ -55,7 +52,7 @@ ${dataTable(
 /** A full stop stays on the line of its sentence. */
 const sentences = (text: string): string => text.replaceAll(" . ", "\u00a0. ");
 
-export function ranSection({ steps, seconds, machine, parameters, dimension }: ReportData): Markup {
+function ranSection({ steps, seconds, machine, parameters, dimension }: ReportData): Markup {
   return html`<section id="ran"><h2>What ran where, and for how long</h2>
 <div class="wide">${dataTable(
     ["step", "on", "seconds"],
@@ -69,7 +66,7 @@ export function ranSection({ steps, seconds, machine, parameters, dimension }: R
 </section>`;
 }
 
-export function goingOnSection({ dataset }: ReportData): Markup {
+function goingOnSection({ dataset }: ReportData): Markup {
   return html`<section id="going-on"><h2>Next steps</h2>
 <p>The quickstart stands in for CLIP with a fixed random projection of pixels, and trains a tiny tower from random weights. With real digits and CLIP's weights, at the size of the paper (<code>npm i -g @villa/cli</code> installs <code>villa</code>; in a clone, write <code>npm run -s villa --</code> for it):</p>
 <pre tabindex="0"><code># MNIST is downloaded once and kept in the cache

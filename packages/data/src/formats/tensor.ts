@@ -95,7 +95,7 @@ export function isNarrowFloat(dtype: DataType): boolean {
 }
 
 /** True for a name of {@link DataType}. */
-export function isDataType(name: string): name is DataType {
+function isDataType(name: string): name is DataType {
   return Object.hasOwn(itemSizes, name);
 }
 

@@ -130,9 +130,7 @@ export function oihwToHwio(data: Float32Array, shape: readonly number[]): Float3
 }
 
 /** HWIO (TF.js) → OIHW (torch). */
-export function hwioToOihw(data: Float32Array, shape: readonly number[]): Float32Array {
-  checkArgument("data", data, "numbers");
-  checkArgument("shape", shape, "numbers");
+function hwioToOihw(data: Float32Array, shape: readonly number[]): Float32Array {
   const [height, width, inputs, outputs] = shape;
 
   const positions = height! * width!;

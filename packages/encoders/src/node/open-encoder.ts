@@ -241,9 +241,7 @@ async function openCheckpoint(path: string, options: OpenEncoderOptions): Promis
  *
  * @throws VillaError `InvalidFile` when it is not a checkpoint of Stage 2
  */
-export function modelDescription(model: unknown, path: string): ModelDescription {
-  checkArgument("path", path, "text");
-
+function modelDescription(model: unknown, path: string): ModelDescription {
   const known = (model ?? {}) as Partial<ModelDescription> & { vision?: Record<string, unknown> | undefined };
   if (known.image?.family !== undefined && known.text?.family !== undefined) return known as ModelDescription;
   const text = known.text as unknown as { kind?: string; weights?: string; seed?: number } | undefined;

@@ -4,10 +4,10 @@ import { cacheDirectory, downloadFile, hashFile, readFileBytes, withPath } from 
 import { type ClipModel, type LoadClipOptions, loadClip } from "../clip/clip-encoder.ts";
 
 /** sha256 of OpenAI's RN50.pt, which is also part of its address. */
-export const rn50Sha256 = "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762";
+const rn50Sha256 = "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762";
 
 /** Where OpenAI publishes RN50.pt (244 MB). */
-export const rn50Url = `https://openaipublic.azureedge.net/clip/models/${rn50Sha256}/RN50.pt`;
+const rn50Url = `https://openaipublic.azureedge.net/clip/models/${rn50Sha256}/RN50.pt`;
 
 /** Where CLIP weights come from and go. */
 export interface DownloadClipOptions {

@@ -39,7 +39,7 @@ export interface OnnxExportOptions {
   readonly precision?: OnnxPrecision | undefined;
 }
 
-export const exportRule: ArgumentRule = { "precision?": "'float32' | 'float16' | 'int8'" };
+const exportRule: ArgumentRule = { "precision?": "'float32' | 'float16' | 'int8'" };
 
 /** A graph to be filled, and the layers that fill it. */
 export function startGraph(weights: GraphWeights, options: OnnxExportOptions) {

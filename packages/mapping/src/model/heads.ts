@@ -26,7 +26,7 @@ export function parameterShape(parameter: HeadParameter, dimension: number): num
   return parameter.endsWith("weight") ? [dimension, dimension] : [dimension];
 }
 
-export function parameterSize(parameter: HeadParameter, dimension: number): number {
+function parameterSize(parameter: HeadParameter, dimension: number): number {
   return parameter.endsWith("weight") ? dimension * dimension : dimension;
 }
 

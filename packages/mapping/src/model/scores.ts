@@ -24,7 +24,7 @@ export interface HeadSource extends HeadsOptions {
 const rowsPerProduct = 512;
 
 /** Images that mention the attribute, ascending. */
-export function imagesWith(labels: Uint8Array, attributes: number, attribute: number): Int32Array {
+function imagesWith(labels: Uint8Array, attributes: number, attribute: number): Int32Array {
   const images: number[] = [];
   for (let i = 0; i * attributes < labels.length; i++) if (labels[i * attributes + attribute] === 1) images.push(i);
   return Int32Array.from(images);
@@ -79,7 +79,7 @@ export async function scoreRegions(options: {
 }
 
 /** Scores of attributes that share a head (one attribute, unless the model has a single head). */
-export async function scoreAttributes(
+async function scoreAttributes(
   options: HeadsOptions & {
     readonly head: HeadWeights;
     readonly attributes: readonly number[];

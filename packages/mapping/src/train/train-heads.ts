@@ -62,7 +62,7 @@ export interface HeadResult {
 }
 
 /** GPUs want one large batched product; on a CPU a head at a time keeps its weights in cache. */
-export function defaultHeadsPerProduct(): number {
+function defaultHeadsPerProduct(): number {
   return ["cpu", "wasm", "native"].includes(tf.getBackend()) ? 1 : 16;
 }
 

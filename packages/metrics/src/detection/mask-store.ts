@@ -29,11 +29,6 @@ export class MaskStore {
     this.#areas.push(rleArea(mask));
   }
 
-  /** Pixels inside mask `i`. */
-  area(i: number): number {
-    return this.#areas[i]!;
-  }
-
   /**
    * Intersection of mask `i` and mask `j` of another store over their union; over the area of `i` alone where `crowd`, so
    * that a detection within a crowd counts in full.

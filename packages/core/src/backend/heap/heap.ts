@@ -114,11 +114,6 @@ export class Heap {
     this.#release(merged);
   }
 
-  /** True when the offset starts a block in use. */
-  owns(offset: number): boolean {
-    return this.#blocks.has(offset);
-  }
-
   #find(size: number): Block | undefined {
     const own = classOf(size);
     // Within the request's own class blocks differ in size; every block of a higher class is large enough.

@@ -111,7 +111,7 @@ function decodeSurrogates(bytes: Uint8Array, cause: unknown): string {
 }
 
 /** One character per byte, U+0000 … U+00FF. (TextDecoder's "latin1" is windows-1252, which differs.) */
-export function bytesToLatin1(bytes: Uint8Array): string {
+function bytesToLatin1(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return text;

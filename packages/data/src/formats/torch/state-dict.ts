@@ -53,7 +53,7 @@ export function loadStateDict(bytes: Uint8Array, options: TorchReadOptions = {})
 /**
  * Names without the parts that wrappers put into them, wherever they stand; all as they are if two would become equal.
  */
-export function withoutWrappers<T>(named: ReadonlyMap<string, T>): Map<string, T> {
+function withoutWrappers<T>(named: ReadonlyMap<string, T>): Map<string, T> {
   const clean = new Map<string, T>();
   for (const [name, value] of named) {
     const parts = name.split(".");
