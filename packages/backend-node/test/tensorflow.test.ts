@@ -3,6 +3,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { plainCpuBackend } from "@villa/core";
 import { expectAllClose, tensorValues } from "@villa/testing";
+import { stepTraffic } from "@villa/testing/step-traffic";
 import { describe, expect, test } from "vitest";
 import { createTaskPool, cudaBackend } from "../src/index.ts";
 
@@ -66,6 +67,42 @@ describe.runIf(process.env.VILLA_TEST_CUDA === "1")("TensorFlow", () => {
     expect([...gradient.dataSync()]).toEqual([0, 0, 0, 2, 2, 2, 0, 0, 0, 0, 0, 0, 1, 1, 1]);
     const { values, indices } = tf.topk(tf.tensor1d([3, 1, 2]), 2); // goes through util.isNullOrUndefined
     expect([...values.dataSync(), ...indices.dataSync()]).toEqual([3, 2, 0, 2]);
+  });
+
+  test("gathers along any axis and in batches, as the plain CPU backend does", async () => {
+    const gathered: Float32Array[][] = [];
+    for (const candidate of [cudaBackend(), plainCpuBackend()]) {
+      await candidate.activate();
+      const x = tensor("x", [2, 4, 3]);
+      const results = [
+        tf.gather(x, tf.tensor2d([[1, 0]], [1, 2], "int32")),
+        tf.gather(x, tf.tensor1d([2, 2, 0], "int32"), 1),
+        tf.gather(x, tf.tensor1d([2, 0], "int32"), -1),
+        tf.gather(x, tf.tensor2d([0, 3, 1, 1], [2, 2], "int32"), 1, 1),
+      ];
+      expect(results.map(({ shape }) => shape)).toEqual([[1, 2, 4, 3], [2, 3, 3], [2, 4, 2], [2, 2, 3]]); // biome-ignore format: one thought
+      gathered.push(results.map((result) => result.dataSync<"float32">()));
+      tf.dispose([x, ...results]);
+    }
+    expect(gathered[0]).toEqual(gathered[1]);
+  });
+
+  test("a gather reads no index back, and refuses one that does not exist", async () => {
+    await cudaBackend().activate();
+    const table = tensor("table", [5, 3]);
+    const computed = tf.add(tf.tensor1d([0, 3], "int32"), tf.scalar(1, "int32"));
+    const { reads, blockingReads } = await stepTraffic(tf.engine(), async () => {
+      for (const indices of [tf.tensor1d([4, 0, 4], "int32"), computed]) tf.dispose([tf.gather(table, indices)]);
+    });
+    expect([reads, blockingReads]).toEqual([[], []]);
+    for (const wrong of [-1, 5]) {
+      const indices = tf.tensor1d([0, wrong], "int32");
+      expect(() => tf.gather(table, indices)).toThrow(`the index ${wrong} is not in 0 … 4.`);
+      const { isUsingGpuDevice } = tf.backend() as unknown as { isUsingGpuDevice: boolean };
+      const onDevice = tf.add(indices, tf.scalar(0, "int32"));
+      if (isUsingGpuDevice) expect([...tf.gather(table, onDevice).dataSync()].slice(3)).toEqual([0, 0, 0]);
+      else expect(() => tf.gather(table, onDevice)).toThrow(/is not in \[0, 5\)/);
+    }
   });
 
   test("workers have one each, and end", async () => {

@@ -7,6 +7,10 @@ export const tensorFlowBackend = "tensorflow";
 export interface NodeKernelBackend extends tf.KernelBackend {
   readonly isUsingGpuDevice: boolean;
   readonly binding: TensorFlowBinding;
+  /** Values stay in this process's memory until the first operation needs them; after that they are null. */
+  readonly tensorMap: { get(dataId: tf.DataId): { readonly values: ArrayLike<number> | null } | undefined };
+  /** TensorFlow's code for the type of a tensor's values. */
+  typeAttributeFromTensor(tensor: tf.TensorInfo): number;
   executeSingleOutput(name: string, attributes: readonly OpAttribute[], inputs: readonly tf.TensorInfo[]): tf.Tensor;
   applyActivation(input: tf.Tensor, activation: string, prelu?: tf.TensorInfo, leakyAlpha?: number): tf.Tensor;
 }

@@ -1,14 +1,16 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type NodeKernelBackend, type TensorFlowKernel, tensorFlowBackend } from "./backend.ts";
 import { convolutionKernels } from "./conv.ts";
+import { gatherKernel } from "./gather.ts";
 
 let repaired = false;
 
-/** Replaces the kernels of tfjs-node that refuse what the models need. Does nothing the second time. */
+/** Replaces the kernels of tfjs-node that refuse what the models need, or wait for the card without need. Does nothing the second time. */
 export function repairTensorFlow(): void {
   if (repaired) return;
   repaired = true;
   for (const [name, kernel] of Object.entries(convolutionKernels)) override(name, kernel);
+  override("GatherV2", gatherKernel);
 }
 
 function override(kernelName: string, kernel: TensorFlowKernel): void {
