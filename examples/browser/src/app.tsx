@@ -89,7 +89,7 @@ export function App() {
         setDataset(summary);
         setGenerated(made);
         if (made) setSettingsAndAddress(made);
-        select(firstShown(summary));
+        select(summary.telling);
       } catch (error) {
         setProblem(problemOf(error));
       }
@@ -125,10 +125,9 @@ export function App() {
         <p class="eyebrow">ViLLA · ICCV 2023</p>
         <h1>DocMNIST laboratory</h1>
         <p class="lead">
-          Each image comes with sentences about all of its digits, and nobody says which sentence belongs to which
-          digit: as with scans and their reports, or photographs and their captions. Make such data, and watch a{" "}
-          <dfn>mapping model</dfn>, which gives each region its sentences, find out. Everything runs in this page;
-          nothing leaves it.
+          Scans come with reports, photographs with captions, and nobody says which sentence is about which part of the
+          picture. <dfn>ViLLA</dfn> finds out by itself. Watch it work on <dfn>DocMNIST</dfn>: pictures of digits, with
+          sentences about them. Everything runs in this page; nothing leaves it.
         </p>
         <nav aria-label="Sections">
           {["story", "generate", "train", "map", "ask", "compare", "encoder", "files"].map((name) => (
@@ -159,7 +158,10 @@ export function App() {
         <TrainPanel {...{ training, dataset, pictures, image, epsilon }} busy={busy || towers.isRunning} />
         <MapPanel {...{ laboratory, training, shippedFits, dataset, pictures, image, select, epsilon, setEpsilon }} />
         <AskPanel {...{ laboratory, training, dataset, pictures, select }} />
-        <TowersPanel {...{ laboratory, towers, setProblem }} busy={busy || training.state.kind === "running"} />
+        <TowersPanel
+          {...{ laboratory, towers, training, pictures, image, epsilon, setProblem }}
+          busy={busy || training.state.kind === "running"}
+        />
         <EncoderPanel encoder={encoder} running={training.state.kind === "running" || towers.isRunning} />
         <FilesPanel
           {...{ laboratory, training, dataset, epsilon, setProblem }}
@@ -181,11 +183,6 @@ export function App() {
       </footer>
     </>
   );
-}
-
-/** Held-out images show best what a model has learned. */
-function firstShown({ splits }: DatasetSummary): number {
-  return (splits.find(({ split }) => split === "val") ?? splits[0])?.images[0] ?? 0;
 }
 
 /** Calls `run` for the newest argument only: while one call is under way, later ones replace each other. */

@@ -30,7 +30,7 @@ describe.skipIf(!hasChromium)("the story", () => {
     expect(sentences).toBeGreaterThan(3);
 
     await scrub(2);
-    const regions = await page.locator(".story .region").count();
+    const regions = await page.locator(".story .cut").count();
     expect(await page.locator(".story .thread").count()).toBe(sentences * regions);
     // What is right of all that is told from the truth, so it does not depend on the model.
     await page
@@ -39,8 +39,15 @@ describe.skipIf(!hasChromium)("the story", () => {
       .waitFor();
 
     await scrub(5);
-    await expect.poll(() => page.locator(".story .thread.found").count()).toBeGreaterThan(sentences / 2);
-    expect(await page.locator(".story .thread").count()).toBeLessThan(sentences * regions);
+    const found = () => page.locator(".story path.thread.found").count();
+    await expect.poll(found).toBeGreaterThan(sentences / 2);
+    const wrong = await page.locator(".story path.thread.wrong").count();
+    expect((await found()) + wrong).toBeLessThan(sentences * regions);
+    expect(await page.locator(".story .fact").allTextContents()).toEqual([
+      `${await found()}right`,
+      `${wrong}wrong`,
+      expect.stringMatching(/^\d+missed$/),
+    ]);
     await page
       .locator("[data-test=story-step]")
       .getByText(/7\d\.\d\u00a0%/)
@@ -51,7 +58,7 @@ describe.skipIf(!hasChromium)("the story", () => {
     await scrub(4);
     const places = await page.locator(".story .stop").evaluateAll((stops) =>
       stops.map((stop) => ({
-        x: Number.parseFloat((stop as SVGElement).style.transform.slice("translateX(".length)),
+        x: Number.parseFloat((stop as SVGElement).style.transform.slice("translate(".length)),
         isIn: stop.classList.contains("in"),
       })),
     );
@@ -64,11 +71,33 @@ describe.skipIf(!hasChromium)("the story", () => {
     expect(places.some(({ isIn }) => !isIn)).toBe(true);
   });
 
+  test("on a phone sentences can be read to their end, and no line lies on a picture or a sentence", async () => {
+    await page.emulateMedia({ reducedMotion: "reduce" }); // nothing is on its way
+    for (const width of [390, 360]) {
+      await page.setViewportSize({ width, height: 844 });
+      await scrub(5);
+      await page.locator(".story path.thread.found").first().waitFor();
+      const sentences = await page.locator(".story .sentence text").allTextContents();
+      expect(sentences.filter((sentence) => sentence.includes("…"))).toEqual([]);
+      const edges = (selector: string) =>
+        page.locator(selector).evaluateAll((all) => all.map((element) => element.getBoundingClientRect().toJSON()));
+      const [right] = (await edges(".story .cut .frame")).map((cut) => cut.right);
+      const [left, end] = (await edges(".story .sentence rect")).map((each) => [each.left, each.right])[0]!;
+      for (const line of await edges(".story path.thread")) {
+        expect(line.left).toBeGreaterThanOrEqual(right - 1);
+        expect(line.right).toBeLessThanOrEqual(left + 1);
+      }
+      for (const text of await edges(".story .sentence text")) expect(text.right).toBeLessThanOrEqual(end);
+    }
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.emulateMedia({ reducedMotion: "no-preference" });
+  });
+
   test("plays by itself and pauses", async () => {
     await scrub(0);
     await page.clock.install();
     await page.getByRole("button", { name: "Play" }).click();
-    await page.clock.runFor(10_000);
+    await page.clock.runFor(12_000);
     await expect.poll(step).toBe("sentences");
     await page.getByRole("button", { name: "Pause" }).click();
     await page.clock.runFor(20_000);

@@ -62,6 +62,16 @@ describe.skipIf(!hasChromium)("towers of Stage 2", () => {
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Train towers");
   }, 180_000);
 
+  test("where software stands in for a graphics card, it says that this is slow, and what is faster", async () => {
+    await page.getByLabel("Run on").selectOption("webgl");
+    await trainButton(page).click();
+    await page.locator("#compare [data-test=software]").getByText("“auto” takes wasm").waitFor(long);
+    await page.locator("#compare").getByRole("button", { name: "Stop" }).click();
+    await page.getByText("Stopped. No tower was finished.").waitFor(long);
+    await page.getByLabel("Run on").selectOption("auto");
+    expect(await alerts(page)).toEqual([]);
+  }, 180_000);
+
   test("stopped later, it keeps the towers that are finished, and trains the rest when asked", async () => {
     await trainButton(page).click();
     await page.locator("[data-test=towers][data-points='1']").waitFor(long);

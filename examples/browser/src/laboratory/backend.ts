@@ -18,5 +18,8 @@ export async function chooseBackend(name: BackendName): Promise<ChosenBackend> {
       reports.findIndex((report) => report.name === active.name),
     )
     .flatMap(({ name: other, probe }) => (probe.available ? [] : [`${other}: ${probe.reason}`]));
-  return { backend: { name: active.name, detail: active.detail ?? "", passedOver }, lost: active.lost };
+  const own = browserBackends().find((candidate) => candidate.name === active.name);
+  // What "auto" would not take is slow: software in place of a graphics card.
+  const software = name !== "auto" && own !== undefined && !(await own.probe()).available;
+  return { backend: { name: active.name, detail: active.detail ?? "", passedOver, software }, lost: active.lost };
 }

@@ -1,5 +1,6 @@
 import { type AttributeVocabulary, attributeNames, type ImageAnnotation, type RgbImage } from "@villa/data";
 import type { DatasetSummary, Picture, SplitSummary } from "./protocol.ts";
+import { tellingImage } from "./telling-image.ts";
 
 /** A dataset in the worker's memory. */
 export interface Dataset {
@@ -39,7 +40,10 @@ export function summarize(dataset: Dataset): DatasetSummary {
     (sum, row) => sum + (row.regionMasks?.filter((mask) => mask !== null).length ?? 0),
     0,
   );
-  return { name: dataset.name, splits, groups: dataset.vocabulary.groups, masks };
+  // Held-out images show best what a model has learned.
+  const shown = (splits.find(({ split }) => split === "val") ?? splits[0])?.images ?? [];
+  const telling = tellingImage(dataset.rows, shown, dataset.vocabulary);
+  return { name: dataset.name, splits, groups: dataset.vocabulary.groups, masks, telling };
 }
 
 export async function pictureOf(dataset: Dataset, image: number): Promise<Picture> {

@@ -30,6 +30,8 @@ export interface DatasetSummary {
   readonly groups: readonly AttributeGroup[];
   /** Regions that have a mask. */
   readonly masks: number;
+  /** The image that explains the method best. */
+  readonly telling: number;
 }
 
 /** An image of the dataset, ready to be drawn. */
@@ -77,6 +79,8 @@ export interface BackendInUse {
   readonly detail: string;
   /** Why others that would have come first do not run here. */
   readonly passedOver: readonly string[];
+  /** It was asked for by name, although the processor does the work of a graphics card there. */
+  readonly software: boolean;
 }
 
 /** What happens while the worker trains. */

@@ -58,6 +58,11 @@ export function AskPanel({ laboratory, training, dataset, pictures, select }: As
               Free text, compared by your encoder alone
             </label>
           )}
+          <p class="soft">
+            {way === "encoder"
+              ? "Regions are ranked by how near their embedding is to that of the text."
+              : "Regions are ranked by their score; of two words, such as “red” and “seven”, the lower score counts."}
+          </p>
           <p role="status" class="soft" data-test="answer">
             {answer?.hint} {answer && inWords(answer)}
           </p>
@@ -137,7 +142,7 @@ function Hits({
           <li key={`${image} ${region}`} class={correct === undefined ? "" : correct ? "right" : "wrong"}>
             <button type="button" onClick={() => select(image)}>
               <PictureView
-                {...{ picture, crop: box, boxes: false }}
+                {...{ picture, crop: box, boxes: "none" }}
                 label={`Region ${region + 1} of image ${image}${truth ? `: ${truth.join(" ")}` : ""}`}
               />
               <span>

@@ -39,7 +39,7 @@ export function DatasetPanel(props: DatasetPanelProps) {
   return (
     <Panel
       id="generate"
-      title="Generate"
+      title="Generate data"
       folded="Settings of the data"
       controls={
         <form
@@ -50,7 +50,7 @@ export function DatasetPanel(props: DatasetPanelProps) {
         >
           <Slider
             label="Attribute budget, train"
-            hint="(region, attribute) pairs of all images together"
+            hint="how many (region, attribute) pairs all images have together: a larger budget makes more images"
             {...{ value: settings.attributeBudget, min: 500, max: 20_000, step: 100, disabled: locked }}
             format={(value) => value.toLocaleString("en")}
             change={(attributeBudget) => change({ attributeBudget })}
@@ -63,7 +63,7 @@ export function DatasetPanel(props: DatasetPanelProps) {
           />
           <Slider
             label="Sample complexity"
-            hint="pairs of one image at most: more make the puzzle harder"
+            hint="how many pairs one image has at most: more make the puzzle harder"
             {...{ value: settings.targetSampleComplexity, min: 4, max: 36, step: 1, disabled: locked }}
             change={(targetSampleComplexity) => change({ targetSampleComplexity })}
           />
@@ -85,6 +85,7 @@ export function DatasetPanel(props: DatasetPanelProps) {
           <NumberField
             label="Seed"
             {...{ value: settings.seed, min: 0, max: 4_294_967_295, disabled: locked }}
+            hint="another number draws other images"
             change={(seed) => change({ seed })}
           />
           <p class="changed" role="status" data-test="changed">
@@ -145,6 +146,15 @@ function Gallery({ dataset, pictures, image, select }: DatasetPanelProps & { rea
   const [selected] = usePictures(pictures, [image]);
   return (
     <>
+      <p class="soft">
+        The model learns from the images of <dfn>train</dfn>. Those of <dfn>val</dfn>, for validation
+        {names.includes("test") && (
+          <>
+            , and of <dfn>test</dfn>
+          </>
+        )}
+        , are kept out of the training, to judge what it has learned.
+      </p>
       <div class="bar">
         <RadioChips legend="Split" options={names} chosen={split?.split ?? ""} change={setChosen} />
         <div class="pager">
@@ -178,13 +188,7 @@ function Details({ picture }: { readonly picture: Picture }) {
   const parts = storedSentences(picture);
   return (
     <div class="details" data-test="details">
-      <PictureView picture={picture} label={describePicture(picture)}>
-        {picture.boxes.map(([x0, y0], region) => (
-          <text key={`${x0} ${y0}`} x={x0} y={y0} dx="0.4em" dy="1.1em">
-            {region + 1}
-          </text>
-        ))}
-      </PictureView>
+      <PictureView picture={picture} label={describePicture(picture)} boxes="numbers" />
       <div>
         <h3>
           Image {picture.image}, {picture.split}

@@ -59,11 +59,12 @@ interface NumberFieldProps {
   readonly max: number;
   readonly step?: number | undefined;
   readonly disabled?: boolean | undefined;
+  readonly hint?: string | undefined;
   readonly change: (value: number) => void;
 }
 
 /** A whole number. What does not fit stays in the field, with a sentence about it, and is not used. */
-export function NumberField({ label, value, min, max, step = 1, disabled, change }: NumberFieldProps) {
+export function NumberField({ label, value, min, max, step = 1, disabled, hint, change }: NumberFieldProps) {
   const id = useId();
   // What is being typed survives a new drawing of the page.
   const [draft, setDraft] = useState<string>();
@@ -77,7 +78,7 @@ export function NumberField({ label, value, min, max, step = 1, disabled, change
         type="number"
         inputMode="numeric"
         aria-invalid={isInvalid}
-        aria-describedby={`${id}-invalid`}
+        aria-describedby={hint ? `${id}-hint ${id}-invalid` : `${id}-invalid`}
         onInput={({ currentTarget }) => setDraft(currentTarget.value)}
         onChange={({ currentTarget }) => {
           const given = currentTarget.valueAsNumber;
@@ -88,6 +89,11 @@ export function NumberField({ label, value, min, max, step = 1, disabled, change
           change(given);
         }}
       />
+      {hint && (
+        <small id={`${id}-hint`} class="soft">
+          {hint}
+        </small>
+      )}
       <small id={`${id}-invalid`} class="invalid" role="status">
         {isInvalid && `${label}: a whole number from ${min} to ${max.toLocaleString("en")}.`}
       </small>

@@ -38,7 +38,7 @@ export function MapPanel(props: MapPanelProps) {
         <>
           <Slider
             label="ε"
-            hint="a region gets an attribute when its score is less than ε below the image's best: a small ε picks one region, a large one shares the sentence among many"
+            hint="a region gets an attribute when its score is less than ε below the image’s best: a small ε picks one region, a large one shares the sentence among many"
             {...{ value: epsilon, min: 0.01, max: 1, step: 0.01, disabled: !result }}
             format={(value) => value.toFixed(2)}
             change={setEpsilon}
@@ -51,6 +51,10 @@ export function MapPanel(props: MapPanelProps) {
               </div>
             ))}
           </dl>
+          <p class="soft">
+            <b>Precision</b>: how much of what was given is right. <b>Recall</b>: how much of what is right was given.{" "}
+            <b>F1</b> is high when both are.
+          </p>
           {best !== undefined && (
             <button type="button" disabled={best === epsilon} onClick={() => setEpsilon(best)}>
               Use the best ε: {best.toFixed(2)}
@@ -126,8 +130,8 @@ export function Neighbours({ dataset, image, select }: Pick<MapPanelProps, "data
   };
   return (
     <div class="buttons">
-      <Button disabled={at <= 0} onClick={() => step(-1)}>
-        ‹ Previous image
+      <Button disabled={at <= 0} onClick={() => step(-1)} aria-label="Previous image">
+        ‹ Previous
       </Button>
       <Button disabled={at < 0 || at >= images.length - 1} onClick={() => step(1)}>
         Next image ›

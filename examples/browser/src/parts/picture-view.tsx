@@ -9,13 +9,14 @@ interface PictureViewProps {
   readonly label: string;
   /** Show this region only. */
   readonly crop?: Box | undefined;
-  readonly boxes?: boolean | undefined;
+  /** How regions are drawn. */
+  readonly boxes?: "none" | "outlines" | "numbers" | undefined;
   /** SVG in pixels of the image, drawn over it. */
   readonly children?: ComponentChildren | undefined;
 }
 
 /** An image with its regions, as large as its container. */
-export function PictureView({ picture, label, crop, boxes = true, children }: PictureViewProps) {
+export function PictureView({ picture, label, crop, boxes = "outlines", children }: PictureViewProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { reduction } = picture;
   const [x0, y0, x1, y1] = crop ?? [0, 0, picture.width, picture.height];
@@ -34,8 +35,12 @@ export function PictureView({ picture, label, crop, boxes = true, children }: Pi
         class={width <= 256 ? "pixels" : ""}
       />
       {/* Letters are as large on every image, whatever its pixels. */}
-      <svg viewBox={`${x0} ${y0} ${width} ${height}`} aria-hidden="true" style={{ fontSize: `${width * 0.06}px` }}>
-        {boxes && picture.boxes.map((box) => <BoxOutline key={box.join()} box={box} />)}
+      <svg viewBox={`${x0} ${y0} ${width} ${height}`} aria-hidden="true" style={{ fontSize: `${width * 0.045}px` }}>
+        {boxes === "outlines" && picture.boxes.map((box) => <BoxOutline key={box.join()} box={box} />)}
+        {boxes === "numbers" &&
+          picture.boxes.map((box, region) => (
+            <RegionMark key={box.join()} {...{ box, region }} side={Math.max(picture.width, picture.height)} />
+          ))}
         {children}
       </svg>
     </div>
@@ -58,6 +63,36 @@ export function BoxOutline({
       height={Math.max(0, y1 - y0 - 1)}
       {...rest}
     />
+  );
+}
+
+/** Colours of regions in the style sheet, as in the reports: `.region0` … */
+const regionColors = 6;
+
+/** A region's box with its number, small enough for the margin that digits have. Drawn in pixels of the image. */
+export function RegionMark({
+  box: [x0, y0, x1, y1],
+  region,
+  side,
+  hasBox = true,
+}: {
+  readonly box: Box;
+  readonly region: number;
+  /** Of the picture: numbers are as large on every image, whatever its pixels. */
+  readonly side: number;
+  readonly hasBox?: boolean | undefined;
+}) {
+  const size = side / 22;
+  const label = String(region + 1);
+  const width = size * (0.45 + 0.62 * label.length);
+  return (
+    <g class={`mark region${region % regionColors}`}>
+      {hasBox && <rect class="edge" x={x0} y={y0} width={x1 - x0} height={y1 - y0} />}
+      <rect class="label" x={x0} y={y0} {...{ width }} height={1.15 * size} />
+      <text x={x0 + width / 2} y={y0 + 0.93 * size} font-size={size}>
+        {label}
+      </text>
+    </g>
   );
 }
 

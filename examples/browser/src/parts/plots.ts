@@ -49,18 +49,14 @@ function sweepChart({ sweep, epsilon, baseline }: SweepChartData, width: number)
     colors: { precision: "var(--accent)", recall: "var(--second)", F1: "var(--third)" },
     marks: [
       Plot.ruleX([epsilon], { stroke: "currentColor", strokeDasharray: "3 3" }),
-      ...(baseline === undefined ? [] : baselineMarks(baseline)),
+      // What is reached without learning anything.
+      ...(baseline === undefined ? [] : [Plot.ruleY([baseline], { stroke: "var(--third)", strokeDasharray: "4 4" })]),
     ],
+    dashed:
+      baseline === undefined
+        ? {}
+        : { [`F1 of giving everything to every region: ${(100 * baseline).toFixed(0)} %`]: "var(--third)" },
   });
-}
-
-/** What is reached without learning anything. */
-function baselineMarks(f1: number): Plot.Markish[] {
-  const text = `F1 of giving everything to every region: ${(100 * f1).toFixed(0)} %`;
-  return [
-    Plot.ruleY([f1], { stroke: "var(--third)", strokeDasharray: "2 4" }),
-    Plot.text([text], { x: 1, y: f1, textAnchor: "end", dy: 9, fill: "var(--third)" }),
-  ];
 }
 
 /** What each kind of tower learns from. */
@@ -109,11 +105,13 @@ interface LinesOptions {
   readonly y: Plot.ScaleOptions;
   readonly colors: Readonly<Record<string, string>>;
   readonly marks: Plot.Markish[];
+  /** Names and colours of the dashed lines among the marks. */
+  readonly dashed?: Readonly<Record<string, string>> | undefined;
 }
 
-function lines(points: readonly Point[], { width, x, y, colors, marks }: LinesOptions): Element {
+function lines(points: readonly Point[], { width, x, y, colors, marks, dashed = {} }: LinesOptions): Element {
   const names = Object.keys(colors).filter((name) => points.some(({ series }) => series === name));
-  return Plot.plot({
+  const chart = Plot.plot({
     width,
     height: 240,
     marginLeft: 40,
@@ -121,11 +119,37 @@ function lines(points: readonly Point[], { width, x, y, colors, marks }: LinesOp
     style: { background: "none", fontSize: "12px", overflow: "visible" },
     x: { labelAnchor: "right", labelArrow: "none", ...x },
     y: { labelArrow: "none", grid: true, ticks: 5, ...y },
-    color: { domain: names, range: names.map((name) => colors[name]!), legend: true },
+    color: { domain: names, range: names.map((name) => colors[name]!) },
     marks: [
       ...marks,
       Plot.line(points, { x: "x", y: "y", z: "series", stroke: "series", strokeWidth: 2 }),
       ...(points.length <= 30 ? [Plot.dot(points, { x: "x", y: "y", fill: "series", r: 3 })] : []),
     ],
   });
+  const whole = document.createElement("div");
+  whole.append(
+    legendOf([
+      ...names.map((name) => ({ name, color: colors[name]! })),
+      ...Object.entries(dashed).map(([name, color]) => ({ name, color, isDashed: true })),
+    ]),
+    chart,
+  );
+  return whole;
+}
+
+/** Above the chart, as in the reports: within it, words would cover lines. */
+function legendOf(
+  entries: readonly { readonly name: string; readonly color: string; readonly isDashed?: boolean }[],
+): Element {
+  const legend = document.createElement("p");
+  legend.className = "legend";
+  for (const { name, color, isDashed } of entries) {
+    const line = document.createElement("i");
+    line.className = isDashed ? "dashed" : "";
+    line.style.color = color;
+    const entry = document.createElement("span");
+    entry.append(line, name);
+    legend.append(entry);
+  }
+  return legend;
 }

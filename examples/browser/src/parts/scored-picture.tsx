@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import type { Picture } from "../laboratory/protocol.ts";
 import { RadioChips } from "./fields.tsx";
 import { cosine } from "./numbers.ts";
-import { BoxOutline, PictureView } from "./picture-view.tsx";
+import { BoxOutline, PictureView, RegionMark } from "./picture-view.tsx";
 
 interface ScoredPictureProps {
   readonly picture: Picture;
@@ -36,7 +36,8 @@ export function ScoredPicture({ picture, scores, epsilon, empty }: ScoredPicture
               {chosen.includes(region) && (
                 <BoxOutline box={box} class={isRight === false ? "chosen wrong" : "chosen"} />
               )}
-              <text class="score" x={(x0 + x1) / 2} y={y1} dy="-0.4em">
+              <RegionMark {...{ box, region }} side={Math.max(picture.width, picture.height)} hasBox={false} />
+              <text class="score" x={x1} y={y1} dx="-0.3em" dy="-0.3em">
                 {cosine(score)}
               </text>
             </g>
@@ -52,7 +53,9 @@ export function ScoredPicture({ picture, scores, epsilon, empty }: ScoredPicture
             change={setWanted}
           />
         )}
-        <p class="soft">{own ? `Image ${picture.image}: cosine of each region with “${attribute}”.` : empty}</p>
+        <p class="soft">
+          {own ? `Image ${picture.image}: the score of each region for “${attribute}”. Framed regions get it.` : empty}
+        </p>
       </figcaption>
     </figure>
   );

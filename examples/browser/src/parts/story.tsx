@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Drawing } from "../story/drawing.tsx";
 import { storySentences, tellingSentence } from "../story/sentences.ts";
 import { type StepKind, StepText, stepKinds, stepTitles } from "../story/steps.tsx";
@@ -10,8 +10,8 @@ import { askForModel } from "./use-model-in-use.ts";
 const defaultEpsilon = 0.2;
 /** Steps that show what a model has learned. */
 const needsModel: ReadonlySet<StepKind> = new Set(["scores", "band", "mapped"]);
-/** Time to read a step, in ms. */
-const pace = 9000;
+/** Time to look at a step, and to read a word of it, in ms. */
+const [lookTime, wordTime] = [2500, 220];
 
 /** The method on one picture, in steps that a reader plays, pauses and scrubs. */
 export function Story({
@@ -25,6 +25,7 @@ export function Story({
 }: Omit<MapPanelProps, "epsilon" | "setEpsilon">) {
   const [step, setStep] = useState(0);
   const [isPlaying, setPlaying] = useState(false);
+  const text = useRef<HTMLDivElement>(null);
   const [picture] = usePictures(pictures, [image]);
   // The story shows the method at its best, wherever the slider of the section below stands.
   const { result } = training.state;
@@ -42,9 +43,11 @@ export function Story({
       setPlaying(false);
       return;
     }
-    const timer = setTimeout(() => setStep(step + 1), pace);
+    const words = text.current?.textContent?.split(/\s+/).length ?? 0;
+    const timer = setTimeout(() => setStep(step + 1), lookTime + wordTime * words);
     return () => clearTimeout(timer);
-  }, [isPlaying, step]);
+    // A step's text grows when the model is there.
+  }, [isPlaying, step, result]);
   if (!picture) return <section id="story" class="story" aria-label="The method in six steps" />;
 
   const sentences = storySentences(picture);
@@ -55,7 +58,7 @@ export function Story({
         <p class="eyebrow">
           How it works · {step + 1} of {stepKinds.length}
         </p>
-        <div aria-live={isPlaying ? "off" : "polite"} data-test="story-step" data-step={kind}>
+        <div ref={text} aria-live={isPlaying ? "off" : "polite"} data-test="story-step" data-step={kind}>
           <h2 id="story-title">{stepTitles[kind]}</h2>
           <p>
             <StepText {...{ kind, picture, epsilon }} attribute={sentences[chosen]?.attribute ?? ""} {...{ result }} />

@@ -1,19 +1,27 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { RemoteLaboratory } from "../laboratory/connect.ts";
 import { backendNames, type TowerFileKind, type TowerPoint } from "../laboratory/protocol.ts";
+import { BackendNote } from "./backend-note.tsx";
 import { Chart } from "./chart.tsx";
 import { Button, Select, Slider } from "./fields.tsx";
 import { offerDownload } from "./files-panel.tsx";
 import { percent } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
+import type { PictureStore } from "./pictures.ts";
 import { problemOf } from "./problem.ts";
+import { TowerInputs } from "./tower-inputs.tsx";
 import type { Towers } from "./use-towers.ts";
+import type { Training } from "./use-training.ts";
 
 interface TowersPanelProps {
   readonly laboratory: RemoteLaboratory;
   readonly towers: Towers;
   /** Something else is under way that towers have to wait for. */
   readonly busy: boolean;
+  readonly training: Training;
+  readonly pictures: PictureStore;
+  readonly image: number;
+  readonly epsilon: number;
   readonly setProblem: (problem: string) => void;
 }
 
@@ -25,7 +33,8 @@ interface Pair {
 }
 
 /** Stage 2: what a vision-language model learns from whole images, and from mapped regions. */
-export function TowersPanel({ laboratory, towers, busy, setProblem }: TowersPanelProps) {
+export function TowersPanel(props: TowersPanelProps) {
+  const { laboratory, towers, busy, setProblem } = props;
   const { settings, known, points, isRunning, change, start, stop } = towers;
   const refusal = known?.refusal;
   const train = useRef<HTMLDivElement>(null);
@@ -107,6 +116,7 @@ export function TowersPanel({ laboratory, towers, busy, setProblem }: TowersPane
       }
     >
       <Explanation isGenerated={known?.generated ?? true} judgedOn={known?.judgedOn ?? "val"} />
+      <TowerInputs {...props} />
       {refusal !== undefined && <p data-test="towers-refusal">{refusal}</p>}
       {points.length > 0 && (
         <>
@@ -170,7 +180,7 @@ function Progress({ towers }: { readonly towers: Towers }) {
           {problem}
         </p>
       )}
-      {backend && <p class="soft">Computed on {backend.name}.</p>}
+      {backend && <BackendNote backend={backend} />}
     </div>
   );
 }

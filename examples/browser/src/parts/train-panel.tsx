@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { backendNames, type DatasetSummary, type TrainSettings } from "../laboratory/protocol.ts";
+import { BackendNote } from "./backend-note.tsx";
 import { Chart } from "./chart.tsx";
 import { Button, Select, Slider } from "./fields.tsx";
 import { duration, percent } from "./numbers.ts";
@@ -88,13 +89,15 @@ export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }
       }
     >
       <div class="two">
-        {state.epochs.length > 0 && (
+        {state.epochs.length === 0 ? (
+          <Explanation />
+        ) : (
           <div>
             <Chart kind="loss" label={lossInWords(state)} epochs={state.epochs} />
             {overfitSince(state) !== undefined && (
               <p class="soft" role="status" data-test="overfit">
-                The validation loss rises since epoch {overfitSince(state)}: from there on the model learns the training
-                images by heart. Fewer epochs, or a larger budget, help.
+                The loss on val rises since epoch {overfitSince(state)}: from there on the model learns the train images
+                by heart. Fewer epochs, or a larger budget, help.
               </p>
             )}
             <Figures epochs={state.epochs} />
@@ -103,6 +106,23 @@ export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }
         <LivePicture {...{ state, pictures, image, epsilon }} />
       </div>
     </Panel>
+  );
+}
+
+/** What stands where the chart will be. */
+function Explanation() {
+  return (
+    <div class="prose">
+      <p>
+        First, every region is turned into a list of numbers, its <dfn>embedding</dfn>. Then the networks, one for each
+        attribute, go through the train images several times; each time is an <dfn>epoch</dfn>.
+      </p>
+      <p>
+        The <dfn>loss</dfn> says how far they are from what they are taught: in an image whose text names an attribute,
+        one region that scores higher than those of other images. A chart will show here how it falls, for train and for
+        val.
+      </p>
+    </div>
   );
 }
 
@@ -174,18 +194,7 @@ function TrainingProgress({ state }: { readonly state: TrainingState }) {
           {embedded.seconds.toFixed(1)} s
         </p>
       )}
-      {backend && (
-        <details class="soft">
-          <summary>
-            Computed on <b data-test="backend">{backend.name}</b>
-          </summary>
-          <p>{backend.detail}</p>
-          {backend.passedOver.map((reason) => (
-            <p key={reason}>{reason}</p>
-          ))}
-          {result && <p>{result.seconds.toFixed(1)} s in all</p>}
-        </details>
-      )}
+      {backend && <BackendNote backend={backend} seconds={result?.seconds} />}
     </div>
   );
 }

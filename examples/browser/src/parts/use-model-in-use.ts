@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 /** Sections that show what a model says. */
-const sections = ["map", "ask"];
+const sections = ["map", "ask", "compare"];
 const wanted = "villa-model-wanted";
 
 /** Whether a model is needed: its sections come into sight, or the story asks for it. It is a download until then. */

@@ -1,11 +1,14 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ImageMapping, Picture } from "../laboratory/protocol.ts";
-import { regionCentre, type StoryLayout, storyLayout } from "./layout.ts";
-import { NumberLine } from "./number-line.tsx";
+import { RegionMark } from "../parts/picture-view.tsx";
+import { Facts } from "./facts.tsx";
+import { type StoryLayout, storyLayout } from "./layout.ts";
+import { NumberLine, stopsOf } from "./number-line.tsx";
+import { placesOf } from "./order.ts";
 import type { StorySentence } from "./sentences.ts";
 import type { StepKind } from "./steps.tsx";
 
-interface DrawingProps {
+export interface DrawingProps {
   readonly kind: StepKind;
   readonly picture: Picture;
   readonly sentences: readonly StorySentence[];
@@ -15,7 +18,7 @@ interface DrawingProps {
   readonly epsilon: number;
 }
 
-/** The picture, its sentences, the lines between them and the number line: what a step of the story shows. */
+/** The picture, its regions and sentences, the lines between them and the number line: what a step of the story shows. */
 export function Drawing({ kind, picture, sentences, chosen, mapping, epsilon }: DrawingProps) {
   const container = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
@@ -25,71 +28,126 @@ export function Drawing({ kind, picture, sentences, chosen, mapping, epsilon }: 
     return () => observer.disconnect();
   }, []);
   const href = useImageAddress(picture);
-  const layout = storyLayout(Math.max(280, width), sentences.length);
+  const counts = { sentences: sentences.length, regions: picture.boxes.length };
+  const layout = storyLayout(Math.max(280, width), counts);
   const { x, y, size } = layout.picture;
   const attribute = sentences[chosen]?.attribute ?? "";
-  const scores = mapping?.scores[attribute];
   const isScored = kind === "scores" || kind === "band";
+  const scores = isScored ? mapping?.scores[attribute] : undefined;
+  const stops = scores && stopsOf(scores, layout);
+  const threads = threadsOf({ kind, picture, sentences, mapping });
+  // Sentences that found their regions move to where their lines do not cross.
+  const places = kind === "mapped" ? placesOf(sentences.length, threads) : sentences.map((_, index) => index);
   return (
     <div ref={container} class="story-drawing" role="img" aria-label={inWords({ kind, picture, attribute, mapping })}>
       <svg viewBox={`0 0 ${layout.width} ${layout.height}`} aria-hidden="true">
-        <image {...{ x, y, href }} width={size} height={size} class="pixels" preserveAspectRatio="xMinYMin" />
-        {picture.boxes.map((box) => (
-          <RegionFrame key={box.join()} {...{ box, layout, picture }} />
+        <svg {...{ x, y }} width={size} height={size} viewBox={viewOf(picture)} aria-hidden="true">
+          <rect width="100%" height="100%" />
+          <image {...{ href }} width={picture.width} height={picture.height} />
+          {picture.boxes.map((box, region) => (
+            <RegionMark key={box.join()} {...{ box, region }} side={Math.max(picture.width, picture.height)} />
+          ))}
+        </svg>
+        {threads.map((thread) => (
+          <path
+            key={`${kind} ${thread.sentence} ${thread.region}`}
+            class={threadClass(kind, thread)}
+            d={curve(layout, thread.region, places[thread.sentence]!)}
+          />
         ))}
-        {lines({ kind, picture, sentences, mapping }).map(({ sentence, region, isRight }) => {
-          const [x1, y1] = regionCentre(picture.boxes[region]!, layout, picture);
-          const [x2, y2] = [layout.sentences.x, layout.sentences.at(sentence)];
-          const name = kind === "everything" ? "thread" : isRight === false ? "thread wrong" : "thread found";
-          const d = `M${x1},${y1} C${(x1 + x2) / 2},${y1} ${(x1 + x2) / 2},${y2} ${x2},${y2}`;
-          return <path key={`${kind} ${sentence} ${region}`} {...{ d }} class={name} />;
-        })}
+        {stops && (
+          <NumberLine {...{ layout, attribute, epsilon }} best={Math.max(...scores!)} showBand={kind === "band"} />
+        )}
+        {picture.boxes.map((box, region) => (
+          <RegionPicture
+            key={box.join()}
+            {...{ picture, href, region, layout }}
+            stop={stops?.[region]}
+            isIn={kind === "band" && scores !== undefined && scores[region]! > Math.max(...scores) - epsilon}
+          />
+        ))}
         {kind !== "image" &&
           sentences.map(({ sentence }, index) => (
-            <g key={sentence} class={isScored && index === chosen ? "sentence picked" : "sentence"}>
-              <rect
-                x={layout.sentences.x}
-                y={layout.sentences.at(index) - 12}
-                width={layout.sentences.width}
-                height={24}
-                rx={6}
-              />
-              <text x={layout.sentences.x + 10} y={layout.sentences.at(index) + 5}>
-                {sentence}
-              </text>
-            </g>
+            <Sentence
+              key={sentence}
+              {...{ sentence, layout }}
+              place={places[index]!}
+              isPicked={isScored && index === chosen}
+            />
           ))}
-        {isScored && scores && (
-          <NumberLine {...{ layout, picture, href, scores, epsilon }} showBand={kind === "band"} />
-        )}
+        {!isScored && <Facts {...{ kind, picture, sentences, layout, threads }} />}
       </svg>
     </div>
   );
 }
 
-function RegionFrame({
-  box,
-  layout: { picture: place },
-  picture: { width, height },
+function Sentence({
+  sentence,
+  layout: { sentences },
+  place,
+  isPicked,
 }: {
-  readonly box: Picture["boxes"][number];
+  readonly sentence: string;
   readonly layout: StoryLayout;
-  readonly picture: Picture;
+  readonly place: number;
+  readonly isPicked: boolean;
 }) {
-  const scale = place.size / Math.max(width, height);
-  const [x0, y0, x1, y1] = box;
+  // Letters are about half as wide as they are high; what does not fit would be cut without a sign.
+  const fitting = Math.floor((sentences.width - 14) / (0.53 * sentences.fontSize));
   return (
-    <rect
-      class="region"
-      x={place.x + x0 * scale + 1}
-      y={place.y + y0 * scale + 1}
-      width={Math.max(0, (x1 - x0) * scale - 2)}
-      height={Math.max(0, (y1 - y0) * scale - 2)}
-    />
+    <g class={isPicked ? "sentence picked" : "sentence"} style={{ transform: `translateY(${sentences.at(place)}px)` }}>
+      <rect x={sentences.x} y={-12} width={sentences.width} height={24} rx={6} />
+      <text x={sentences.x + 7} y={5} font-size={sentences.fontSize}>
+        {sentence.length > fitting ? `${sentence.slice(0, fitting - 1).trimEnd()}…` : sentence}
+      </text>
+    </g>
   );
 }
 
-interface Thread {
+/** A region, cut out: in its column, or at its score on the number line. */
+function RegionPicture({
+  picture,
+  href,
+  region,
+  layout: { regions },
+  stop,
+  isIn,
+}: {
+  readonly picture: Picture;
+  readonly href: string;
+  readonly region: number;
+  readonly layout: StoryLayout;
+  /** On the number line. */
+  readonly stop: { readonly x: number; readonly y: number; readonly size: number } | undefined;
+  /** It scores well enough for the sentence. */
+  readonly isIn: boolean;
+}) {
+  const box = picture.boxes[region]!;
+  const [x0, y0, x1, y1] = box;
+  const { size } = regions;
+  const at = stop ?? { x: regions.x + size / 2, y: regions.at(region), size };
+  const transform = `translate(${at.x}px, ${at.y}px) scale(${at.size / size})`;
+  return (
+    <g class={stop ? (isIn ? "cut stop in" : "cut stop") : "cut"} style={{ transform }}>
+      <svg
+        aria-hidden="true"
+        x={-size / 2}
+        y={-size / 2}
+        width={size}
+        height={size}
+        viewBox={`${x0} ${y0} ${x1 - x0} ${y1 - y0}`}
+      >
+        <rect x={x0} y={y0} width="100%" height="100%" />
+        <image {...{ href }} width={picture.width} height={picture.height} />
+        <RegionMark {...{ box, region }} side={3 * Math.max(x1 - x0, y1 - y0)} />
+      </svg>
+      <rect class="frame" x={-size / 2} y={-size / 2} width={size} height={size} />
+    </g>
+  );
+}
+
+/** A line from a sentence to a region. */
+export interface Thread {
   readonly sentence: number;
   readonly region: number;
   /** Unknown without the truth. */
@@ -97,7 +155,7 @@ interface Thread {
 }
 
 /** From sentences to regions: all of them, or those that the model found. */
-function lines({
+function threadsOf({
   kind,
   picture,
   sentences,
@@ -110,6 +168,21 @@ function lines({
       return isDrawn ? [{ sentence, region, isRight: picture.truth?.[region]?.includes(attribute ?? "") }] : [];
     }),
   );
+}
+
+const threadClass = (kind: StepKind, { isRight }: Thread): string =>
+  kind === "everything" ? "thread" : isRight === false ? "thread wrong" : "thread found";
+
+function curve({ regions, sentences }: StoryLayout, region: number, place: number): string {
+  const [x1, y1] = [regions.x + regions.size + 1, regions.at(region)];
+  const [x2, y2] = [sentences.x, sentences.at(place)];
+  return `M${x1},${y1} C${(x1 + x2) / 2},${y1} ${(x1 + x2) / 2},${y2} ${x2},${y2}`;
+}
+
+/** The whole picture in a square, from its upper left corner on. */
+function viewOf({ width, height }: Picture): string {
+  const side = Math.max(width, height);
+  return `0 0 ${side} ${side}`;
 }
 
 /** The picture as the address of an image. */

@@ -1,50 +1,52 @@
-import type { Box } from "@villa/data";
-
 /** Where the parts of the story are drawn, in units of its drawing. */
 export interface StoryLayout {
   readonly width: number;
   readonly height: number;
   /** The picture's square. */
   readonly picture: { readonly x: number; readonly y: number; readonly size: number };
-  /** Column of sentences: left edge, and the middle of each line. */
-  readonly sentences: { readonly x: number; readonly width: number; readonly at: (index: number) => number };
-  /** The number line. */
-  readonly line: { readonly left: number; readonly right: number; readonly y: number };
+  /** Column of regions, cut out: left edge, side, and the middle of each. */
+  readonly regions: { readonly x: number; readonly size: number; readonly at: (index: number) => number };
+  /** Column of sentences: left edge, size of the letters, and the middle of each line. */
+  readonly sentences: {
+    readonly x: number;
+    readonly width: number;
+    readonly fontSize: number;
+    readonly at: (place: number) => number;
+  };
+  /** Below all of it: the number line, or the picture in numbers. */
+  readonly strip: { readonly top: number; readonly left: number; readonly right: number; readonly axis: number };
 }
 
-/** Beside each other on a wide page, below each other on a phone. */
-export function storyLayout(width: number, sentences: number): StoryLayout {
-  const step = 27;
-  const list = Math.max(1, sentences) * step;
-  if (width >= 620) {
-    const size = Math.min(360, Math.round(width * 0.42));
-    const top = Math.max(0, (size - list) / 2);
-    const x = size + Math.round(width * 0.14);
-    return {
-      width,
-      height: Math.max(size, list) + 118,
-      picture: { x: 0, y: 0, size },
-      sentences: { x, width: width - x, at: (index) => top + (index + 0.5) * step },
-      line: { left: 34, right: width - 34, y: Math.max(size, list) + 84 },
-    };
-  }
-  const size = Math.min(width, 250);
-  const top = size + 44;
+/** Height of a sentence's line. */
+const step = 27;
+/** Height of what stands below picture and sentences. */
+const stripHeight = 134;
+
+/** Picture, regions and sentences beside each other on a wide page; the picture above the others on a phone. */
+export function storyLayout(
+  width: number,
+  counts: { readonly sentences: number; readonly regions: number },
+): StoryLayout {
+  const isWide = width >= 620;
+  const regions = Math.max(1, counts.regions);
+  const list = Math.max(1, counts.sentences) * step;
+  const size = isWide ? Math.min(340, Math.round(width * 0.43)) : Math.min(180, width);
+  const top = isWide ? Math.max(0, (size - list) / 2) : size + 20;
+  const column = isWide ? size + 24 : 0;
+  const side = Math.min(isWide ? 46 : 40, Math.floor(list / regions) - 4);
+  const text = column + side + (isWide ? Math.max(64, Math.round(width * 0.11)) : 44);
+  const bottom = isWide ? Math.max(size, list) : top + list;
   return {
     width,
-    height: top + list + 118,
-    picture: { x: (width - size) / 2, y: 0, size },
-    sentences: { x: Math.max(0, width / 2 - 125), width: 250, at: (index) => top + (index + 0.5) * step },
-    line: { left: 30, right: width - 30, y: top + list + 84 },
+    height: bottom + stripHeight,
+    picture: { x: isWide ? 0 : (width - size) / 2, y: 0, size },
+    regions: { x: column, size: side, at: (index) => top + ((index + 0.5) * list) / regions },
+    sentences: {
+      x: text,
+      width: width - text,
+      fontSize: isWide ? 14 : 12.5,
+      at: (place) => top + (place + 0.5) * step,
+    },
+    strip: { top: bottom + 16, left: isWide ? 34 : 26, right: width - (isWide ? 34 : 26), axis: bottom + 108 },
   };
-}
-
-/** Middle of a region, in units of the drawing. */
-export function regionCentre(
-  [x0, y0, x1, y1]: Box,
-  { picture }: StoryLayout,
-  image: { readonly width: number; readonly height: number },
-): [number, number] {
-  const scale = picture.size / Math.max(image.width, image.height);
-  return [picture.x + ((x0 + x1) / 2) * scale, picture.y + ((y0 + y1) / 2) * scale];
 }

@@ -8,12 +8,12 @@ export type StepKind = "image" | "sentences" | "everything" | "scores" | "band" 
 export const stepKinds: readonly StepKind[] = ["image", "sentences", "everything", "scores", "band", "mapped"];
 
 export const stepTitles: Readonly<Record<StepKind, string>> = {
-  image: "A picture with several things in it",
-  sentences: "Sentences about all of them at once",
-  everything: "The easy way: everything for everyone",
+  image: "A picture of several things",
+  sentences: "Sentences about all of them",
+  everything: "The easy way: all for all",
   scores: "Learn to score",
   band: "Keep the best, and what comes close",
-  mapped: "Sentences find their digits",
+  mapped: "Sentences find their regions",
 };
 
 interface StepTextProps {
@@ -28,22 +28,24 @@ interface StepTextProps {
 export function StepText({ kind, picture, attribute, epsilon, result }: StepTextProps): ComponentChildren {
   const regions = picture.boxes.length;
   const pairs = picture.truth?.flat().length;
+  const baseline = result?.baseline;
   switch (kind) {
     case "image":
       return (
         <>
-          Here are {regions} digits, each in a box: a <dfn>region</dfn>. The boxes are known. What is in them is not.
+          This picture has {regions} parts of interest, each in a box: a <dfn>region</dfn>. Where the boxes are is
+          known. What is in them is not.
         </>
       );
     case "sentences":
       return (
         <>
-          The picture comes with sentences, shuffled. Each names an <dfn>attribute</dfn>, such as “{attribute}”.{" "}
-          <b>Nobody says which digit a sentence is about.</b>{" "}
+          The picture comes with sentences, in no order. Each says one thing, such as “{attribute}”, that a region has:
+          an <dfn>attribute</dfn>. <b>Nobody says which region a sentence is about.</b>{" "}
           {pairs !== undefined && (
             <>
-              In truth there are {pairs} pairs of a region and an attribute: this picture’s <dfn>complexity</dfn>. All
-              pictures’ pairs together are the <dfn>budget</dfn>.
+              In truth, {pairs} pairs of a region and an attribute belong together. The more pairs, the harder the
+              puzzle: their number is the picture’s <dfn>complexity</dfn>.
             </>
           )}
         </>
@@ -51,11 +53,12 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
     case "everything":
       return (
         <>
-          Usual models match the whole picture with the whole text: every sentence counts for every digit.{" "}
-          {result?.baseline !== undefined && (
+          Usual models match the whole picture with the whole text, as if every sentence were about every region. Most
+          of these pairs are wrong.{" "}
+          {baseline !== undefined && (
             <>
-              Of all these pairs so few are right that the <dfn>F1</dfn> over all held-out pictures, 100&nbsp;% where no
-              pair is wrong and none is missed, is <b>{percent(result.baseline)}</b>.
+              <dfn>F1</dfn> says how good pairs are: 100&nbsp;% where none is wrong and none is missing. Here it is{" "}
+              <b>{percent(baseline)}</b>, over all pictures that were kept out of the training.
             </>
           )}
         </>
@@ -63,32 +66,33 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
     case "scores":
       return (
         <>
-          ViLLA trains a small network for each attribute that gives every region a <dfn>score</dfn> from −1 to 1. It is
-          taught only this: in a picture whose text says “{attribute}”, the best region must score higher than regions
-          of other pictures. Over hundreds of pictures, only what truly is “{attribute}” does.
+          ViLLA trains a small network for each attribute, which gives every region a <dfn>score</dfn> from −1 to 1. It
+          is taught one thing: in a picture whose text says “{attribute}”, the best region must score higher than the
+          regions of other pictures. (Learning by such comparisons is called <dfn>contrastive</dfn>.) Over hundreds of
+          pictures, only what truly is “{attribute}” can do that every time.
         </>
       );
     case "band":
       return (
         <>
-          Several digits may be “{attribute}”. So the best region gets the sentence, and with it all regions whose score
-          is less than <dfn>ε</dfn> (epsilon, here {epsilon.toFixed(2)}) below the best.
+          Several regions may be “{attribute}”, so the best one alone is not enough. It gets the sentence, and with it
+          every region that scores less than <dfn>ε</dfn> (epsilon, here {epsilon.toFixed(2)}) below it.
         </>
       );
     case "mapped": {
       const f1 = result?.sweep.find((each) => each.epsilon === epsilon)?.f1;
       return (
         <>
-          Now each region has sentences of its own
-          {picture.truth ? ": green lines are right, red dashed ones wrong" : ""}.{" "}
+          Now each region has sentences of its own: it is <dfn>mapped</dfn>.{" "}
           {f1 !== undefined && (
             <>
-              Over all held-out pictures the F1 is <b>{percent(f1)}</b>, at the ε that suits them best; the training has
-              seen no example of what belongs where.{" "}
+              Over all pictures kept out of the training, F1 is <b>{percent(f1)}</b>
+              {baseline !== undefined && `, instead of ${percent(baseline)}`}. And nobody ever told the model what
+              belongs where.{" "}
             </>
           )}
-          A vision-language model that learns from these pairs, instead of whole pictures, should tell regions apart
-          better: “Compare” below tries it.
+          A model of pictures and words that learns from these pairs should know small things better: “Compare” below
+          tries it.
         </>
       );
     }
