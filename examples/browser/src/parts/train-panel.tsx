@@ -114,12 +114,13 @@ function Explanation() {
   return (
     <div class="prose">
       <p>
-        First, every region is turned into a list of numbers, its <dfn>embedding</dfn>. Then the networks, one for each
-        attribute, go through the train images several times; each time is an <dfn>epoch</dfn>.
+        The <dfn>mapping model</dfn> gives regions their sentences. First, every region is turned into a list of
+        numbers, its <dfn>embedding</dfn>. Then the model, one network for each attribute, goes through the train images
+        several times; each time is an <dfn>epoch</dfn>.
       </p>
       <p>
-        The <dfn>loss</dfn> says how far they are from what they are taught: in an image whose text names an attribute,
-        one region that scores higher than those of other images. A chart will show here how it falls, for train and for
+        The <dfn>loss</dfn> says how far it is from what it is taught: in an image whose text names an attribute, one
+        region that scores higher than those of other images. A chart will show here how it falls, for train and for
         val.
       </p>
     </div>
