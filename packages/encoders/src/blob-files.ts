@@ -8,7 +8,8 @@ import { type FileFolder, readJson, weightFiles, weightsIn } from "./weight-fold
  * OpenCLIP lays it out, or a single file of weights. Tensors are read when they are needed.
  *
  * @param blobs by their paths; folders above the model's own do not count
- * @param options `onnx`: what runs ONNX models, such as onnxruntime-web; without it they are not looked for
+ * @param options `onnx`: what runs ONNX models, such as onnxruntime-web, or what loads it when the first is opened; without
+ *   it they are not looked for
  * @example
  * const files = await blobFiles(new Map([["RN50.pt", file]]));
  * const image = await loadImageEncoder({ files });
@@ -16,12 +17,12 @@ import { type FileFolder, readJson, weightFiles, weightsIn } from "./weight-fold
  */
 export async function blobFiles(
   blobs: ReadonlyMap<string, Blob>,
-  options: { readonly onnx?: OnnxRuntime | undefined } = {},
+  options: { readonly onnx?: OnnxRuntime | (() => Promise<OnnxRuntime>) | undefined } = {},
 ): Promise<EncoderFiles> {
   checkArgument("blobs", blobs, "Map");
-  checkArgument("options?", options, { "onnx?": "object" });
+  checkArgument("options?", options, { "onnx?": "object | function" });
 
-  const inFolder = modelFolder(blobs);
+  const { name: folderName, files: inFolder } = modelFolder(blobs);
   const [first] = inFolder.keys();
   if (first === undefined) throw new VillaError("NotFound", "There are no files to take an encoder from.");
   const folder: FileFolder = {
@@ -36,7 +37,7 @@ export async function blobFiles(
     throw new VillaError("NotFound", `No weights are among the files; one of them should be ${weightFiles[0]}.`);
   }
   return {
-    label: weights ?? first,
+    label: weights ?? (folderName || (onnx?.names[0] ?? first)),
     weights: weights === undefined ? undefined : await weightsIn(folder, weights),
     onnx,
     path: () => undefined,
@@ -44,8 +45,8 @@ export async function blobFiles(
   };
 }
 
-/** The files by their names in the folder that holds the weights. */
-function modelFolder(blobs: ReadonlyMap<string, Blob>): Map<string, Blob> {
+/** The folder that holds the weights, and its files by their names in it. */
+function modelFolder(blobs: ReadonlyMap<string, Blob>): { name: string; files: Map<string, Blob> } {
   const paths = [...blobs.keys()];
   const depth = (path: string) => path.split("/").length;
   const isWeights = (path: string) => weightFiles.includes(path.split("/").at(-1)!);
@@ -54,19 +55,32 @@ function modelFolder(blobs: ReadonlyMap<string, Blob>): Map<string, Blob> {
   const at = found ?? paths[0] ?? "";
   const own = at.slice(0, at.lastIndexOf("/") + 1);
   const folder = isOnnx(at) && own.endsWith("onnx/") ? own.slice(0, -"onnx/".length) : own;
-  return new Map(
-    [...blobs].flatMap(([path, blob]) => (path.startsWith(folder) ? [[path.slice(folder.length), blob] as const] : [])),
+  const files = [...blobs].flatMap(([path, blob]) =>
+    path.startsWith(folder) ? [[path.slice(folder.length), blob] as const] : [],
   );
+  return { name: folder.split("/").at(-2) ?? "", files: new Map(files) };
 }
 
-function onnxFiles(blobs: ReadonlyMap<string, Blob>, runtime: OnnxRuntime): OnnxFiles | undefined {
+function onnxFiles(
+  blobs: ReadonlyMap<string, Blob>,
+  runtime: OnnxRuntime | (() => Promise<OnnxRuntime>),
+): OnnxFiles | undefined {
   const names = [...blobs.keys()].filter((name) => /^(?:onnx\/)?[^/]+\.onnx$/.test(name));
   if (names.length === 0) return undefined;
   return {
     names,
-    open: async (name) => openOnnxModel(runtime, new Uint8Array(await blobs.get(name)!.arrayBuffer()), name),
+    async open(name) {
+      const data = `${name}_data`;
+      const external = blobs.has(data)
+        ? [{ path: data.slice(data.lastIndexOf("/") + 1), data: await bytesOf(blobs.get(data)!) }]
+        : [];
+      const loaded = typeof runtime === "function" ? await runtime() : runtime;
+      return openOnnxModel(loaded, await bytesOf(blobs.get(name)!), name, external);
+    },
   };
 }
+
+const bytesOf = async (blob: Blob): Promise<Uint8Array> => new Uint8Array(await blob.arrayBuffer());
 
 function blobSource(blob: Blob): RangeSource {
   return {

@@ -110,9 +110,11 @@ async function unknown(
   const found = [
     ...(architectures ? [`architecture ${[architectures].flat().join(", ")}`] : type ? [`model type ${type}`] : []),
     ...(names.length > 0 ? [`tensors ${names.join(", ")}, …`] : []),
+    ...(files.onnx?.names.length ? [`ONNX models ${files.onnx.names.slice(0, 4).join(", ")}`] : []),
   ];
+  const naming = ` An ONNX model of ${side === "image" ? "images is called vision_model" : "texts is called text_model"}, or model where it is the only one.`;
   return new VillaError(
     "Unsupported",
-    `${files.label} holds no ${side} encoder that is known here (found ${found.join("; ") || "no weights"}). ${supported}.`,
+    `${files.label} holds no ${side} encoder that is known here (found ${found.join("; ") || "no weights"}). ${supported}.${files.onnx?.names.length ? naming : ""}`,
   );
 }

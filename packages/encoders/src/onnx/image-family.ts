@@ -7,7 +7,7 @@ import type { PictureInput } from "../regions/picture-input.ts";
 import type { ImageFamily } from "../tower.ts";
 import { type FrozenTower, towerEncoder } from "../tower-encoder.ts";
 import { type PictureFamily, readPictureConfig, readPictureInput } from "../vit/picture-config.ts";
-import { findOnnxFile, type OnnxModel, type OnnxOutput } from "./runtime.ts";
+import { findOnnxFile, type OnnxModel, type OnnxOutput, onnxLabel } from "./runtime.ts";
 
 /** What a folder says about its ONNX image model. */
 interface OnnxImageConfig {
@@ -37,7 +37,7 @@ export const onnxImageFamily: ImageFamily = {
       );
     }
     const { file, type } = config as unknown as OnnxImageConfig;
-    const label = `${files.label}/${file}`;
+    const label = onnxLabel(files, file);
     const model = await files.onnx.open(file);
     try {
       const input = await readInput(files, model, type, options.imageSize);

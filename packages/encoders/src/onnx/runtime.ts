@@ -5,13 +5,20 @@ export interface OnnxRuntime {
   readonly InferenceSession: {
     /** Loads a model from a file, or an address in browsers. */
     create(path: string): Promise<OnnxSession>;
-    /** Loads a model from the bytes of its file. */
-    create(bytes: Uint8Array): Promise<OnnxSession>;
+    /** Loads a model from the bytes of its file, and of the files beside it that large models keep their weights in. */
+    create(bytes: Uint8Array, options?: { readonly externalData?: readonly OnnxDataFile[] }): Promise<OnnxSession>;
   };
   readonly Tensor: {
     new (type: "float32", data: Float32Array, dims: readonly number[]): OnnxTensor;
     new (type: "int64", data: BigInt64Array, dims: readonly number[]): OnnxTensor;
   };
+}
+
+/** Weights that a model keeps in a file of their own. */
+export interface OnnxDataFile {
+  /** Its name, as the model has it. */
+  readonly path: string;
+  readonly data: Uint8Array;
 }
 
 /** A tensor of ONNX Runtime. */
@@ -72,21 +79,24 @@ export interface OnnxFiles {
  * @example const model = await openOnnxModel(await import("onnxruntime-web"), bytes, "vision_model.onnx");
  * @param model its path (Node, or an address in browsers) or its bytes
  * @param label what messages call it
+ * @param externalData of a model given by its bytes: the files of weights that it names. A path finds them by itself
  * @throws VillaError `InvalidFile` when ONNX Runtime cannot load it
  */
 export async function openOnnxModel(
   runtime: OnnxRuntime,
   model: string | Uint8Array,
   label: string,
+  externalData: readonly OnnxDataFile[] = [],
 ): Promise<OnnxModel> {
   checkArgument("runtime", runtime, { InferenceSession: "object | function", Tensor: "object | function" });
   checkArgument("model", model, "text | bytes");
   checkArgument("label", label, "text");
+  checkArgument("externalData?", externalData, [{ path: "text", data: "bytes" }]);
   const { InferenceSession, Tensor } = runtime;
 
   const session = await (typeof model === "string"
     ? InferenceSession.create(model)
-    : InferenceSession.create(model)
+    : InferenceSession.create(model, externalData.length > 0 ? { externalData } : {})
   ).catch((cause: unknown): never => {
     throw new VillaError("InvalidFile", `ONNX Runtime cannot load ${label}: ${reason(cause)}`, { cause });
   });
@@ -115,6 +125,11 @@ export async function openOnnxModel(
 
 function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** What messages call a model of a folder. Files without a folder go by the model's own name. */
+export function onnxLabel(files: { readonly label: string }, file: string): string {
+  return files.label === file ? file : `${files.label}/${file}`;
 }
 
 /** Endings of transformers.js's variants, the most exact first. */

@@ -9,7 +9,7 @@ import { openTokenizer } from "../tokenizer/open-tokenizer.ts";
 import type { TextTokenizer } from "../tokenizer/text-tokenizer.ts";
 import type { TextFamily } from "../tower.ts";
 import { readPictureConfig } from "../vit/picture-config.ts";
-import { findOnnxFile, type OnnxInput, type OnnxModel, type OnnxOutput } from "./runtime.ts";
+import { findOnnxFile, type OnnxInput, type OnnxModel, type OnnxOutput, onnxLabel } from "./runtime.ts";
 
 /** What a folder says about its ONNX text model. */
 interface OnnxTextConfig {
@@ -54,7 +54,7 @@ export const onnxTextFamily: TextFamily = {
       const tokenizer = await openTokenizer(files, { vocabularySize, contextLength, ownBpe });
       // SigLIP was trained on rows that are filled up; a fixed length demands it.
       const filledTo = contextLength === fixed || type.startsWith("siglip") ? contextLength : undefined;
-      const text = new OnnxText(model, tokenizer, { ...own, filledTo, label: `${files.label}/${own.file}` });
+      const text = new OnnxText(model, tokenizer, { ...own, filledTo, label: onnxLabel(files, own.file) });
       const embedDim = await text.measure();
       return {
         description: { family: "onnx-text", config: { ...own } },
