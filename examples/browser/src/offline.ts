@@ -3,9 +3,12 @@ import type { RemoteLaboratory } from "./laboratory/connect.ts";
 /** What the service worker is asked to keep. */
 export interface KeepFiles {
   readonly keep: readonly string[];
-  /** These are all files of the page: others are of an older version and may go. */
-  readonly all: boolean;
+  /** All files of the page, where they are known: others are of an older version and may go. */
+  readonly all?: readonly string[] | undefined;
 }
+
+/** Megabytes that few visitors need: kept when the first ONNX model loads them. */
+const onnxRuntime = /^assets\/ort[.-]/;
 
 /** Lets the page start without a network: what it and its worker have loaded is kept. In development nothing is. */
 export async function registerServiceWorker(laboratory: RemoteLaboratory): Promise<void> {
@@ -15,7 +18,7 @@ export async function registerServiceWorker(laboratory: RemoteLaboratory): Promi
     // The first visit loads the page before there is a service worker to see it. Once the worker answers, it is loaded too.
     const byWorker = await laboratory.loadedFiles();
     const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
-    await keep({ keep: [document.baseURI, ...loaded, ...byWorker], all: false });
+    await keep({ keep: [document.baseURI, ...loaded, ...byWorker] });
     reloadIsolated();
   } catch (error) {
     console.warn(`This page will not work offline: ${error}`);
@@ -33,12 +36,14 @@ function reloadIsolated(): void {
   location.reload();
 }
 
-/** Keeps the training's files too. @returns how many files there are now */
+/** Keeps the training's files too, all but ONNX Runtime's. @returns how many files they are */
 export async function keepEverything(): Promise<number> {
   const response = await fetch(new URL("./files.json", document.baseURI));
   const files = Object.keys((await response.json()) as Record<string, number>);
-  await keep({ keep: ["", "files.json", ...files].map((file) => new URL(file, document.baseURI).href), all: true });
-  return files.length;
+  const urls = (names: readonly string[]) => names.map((name) => new URL(name, document.baseURI).href);
+  const wanted = files.filter((file) => !onnxRuntime.test(file));
+  await keep({ keep: urls(["", "files.json", ...wanted]), all: urls(["", "files.json", ...files]) });
+  return wanted.length;
 }
 
 export const canKeepFiles = (): boolean => import.meta.env.PROD && "serviceWorker" in navigator;

@@ -34,7 +34,7 @@ async function keepFiles({ keep: urls, all }: KeepFiles): Promise<void> {
   );
   await cache.addAll([...new Set(missing.flat())]);
   if (!all) return;
-  for (const { url } of await cache.keys()) if (!urls.includes(url)) await cache.delete(url);
+  for (const { url } of await cache.keys()) if (!all.includes(url)) await cache.delete(url);
 }
 
 /** The files are the same for everyone, whatever a server's `Vary` says. */

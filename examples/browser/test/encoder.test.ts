@@ -2,7 +2,16 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TensorData, writeSafetensors } from "@villa/data";
-import { blobFiles, loadImageEncoder, loadTextTower, type VitConfig, vitParameterShapes } from "@villa/encoders";
+import {
+  blobFiles,
+  type ImageEncoder,
+  loadImageEncoder,
+  loadTextTower,
+  type TextTower,
+  type VitConfig,
+  vitParameterShapes,
+} from "@villa/encoders";
+import { openEncoder } from "@villa/encoders/node";
 import { golden, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import { clipConfig, type GoldenClipConfig, namedStateDict } from "@villa/testing/clip-weights";
@@ -17,8 +26,8 @@ const [{ salt, config }] = golden().json<[{ salt: string; config: GoldenClipConf
 const clip = writeSafetensors(namedStateDict(salt, clipConfig(config)));
 const settings = {
   seed: 23,
-  attributeBudget: 300,
-  valAttributeBudget: 100,
+  attributeBudget: 500,
+  valAttributeBudget: 200,
   targetSampleComplexity: 12,
   colors: ["red", "yellow", "green", "blue", "purple"],
   shapes: ["circle", "rectangle", "none"],
@@ -28,6 +37,7 @@ describe.skipIf(!hasChromium)("the visitor's encoder", () => {
   let laboratory: Laboratory;
   let page: Page;
   let problems: readonly string[];
+  let requests: readonly string[];
   const alert = () => page.locator("#encoder [role=alert]").textContent();
   const status = () => page.locator("[data-test=encoder]");
   const weights = (name: string, contents: Uint8Array) => ({
@@ -38,11 +48,8 @@ describe.skipIf(!hasChromium)("the visitor's encoder", () => {
   beforeAll(async () => {
     laboratory = await openLaboratory();
     page = await laboratory.browser.newPage({ viewport: { width: 1280, height: 900 } });
-    ({ problems } = watchPage(page));
-    await page.goto(`${laboratory.url}?train=300&val=100`);
-    await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
-    await page.getByLabel("Attribute budget, train").fill("300");
-    await page.getByLabel("Attribute budget, val").fill("100");
+    ({ problems, requests } = watchPage(page));
+    await page.goto(`${laboratory.url}?train=500&val=200`);
     await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
   });
   afterAll(() => laboratory?.close());
@@ -55,6 +62,18 @@ describe.skipIf(!hasChromium)("the visitor's encoder", () => {
     await expect
       .poll(() => page.locator("[data-test=training]").getAttribute("data-state"), { timeout: 120_000 })
       .toBe("done");
+  }
+
+  /** Asks the page in free text, and Node. */
+  async function expectCosines(query: string, open: () => Promise<Sides>): Promise<void> {
+    await page.getByLabel("What to look for").fill(query);
+    await page.getByLabel("Free text, compared by your encoder alone").check();
+    await page.getByText(`The best regions for “${query}”.`).waitFor();
+    await page.locator("[data-test=hits] li").first().waitFor();
+    const shown = await page.locator("[data-test=hits] li span").allTextContents();
+    const best = await bestCosines(query, shown.length, open);
+    expect(shown.map((text) => text.trim().replace("−", "-"))).toEqual(best.map((score) => score.toFixed(2)));
+    await page.getByLabel("Free text, compared by your encoder alone").uncheck();
   }
 
   test("is recognised by its contents, and says what it takes", async () => {
@@ -73,13 +92,10 @@ describe.skipIf(!hasChromium)("the visitor's encoder", () => {
   });
 
   test("answers free text with the cosines that the packages give", async () => {
-    await page.getByLabel("What to look for").fill("a shiny red car");
-    await page.getByLabel("Free text, compared by your encoder alone").check();
-    await page.getByText("The best regions for “a shiny red car”.").waitFor();
-    const shown = await page.locator("[data-test=hits] li span").allTextContents();
-    const best = await bestCosines("a shiny red car", shown.length);
-    expect(shown.map((text) => text.trim().replace("−", "-"))).toEqual(best.map((score) => score.toFixed(2)));
-    await page.getByLabel("Free text, compared by your encoder alone").uncheck();
+    await expectCosines("a shiny red car", async () => {
+      const files = await blobFiles(new Map([["model.safetensors", new Blob([clip as Uint8Array<ArrayBuffer>])]]));
+      return { image: await loadImageEncoder({ files }), text: await loadTextTower({ files }) };
+    });
   });
 
   test("needs no computing on the next visit", async () => {
@@ -114,28 +130,80 @@ describe.skipIf(!hasChromium)("the visitor's encoder", () => {
     await expect.poll(async () => (await status().textContent())?.trim()).toBe("");
   });
 
+  test("may be a folder of ONNX models, for which the page loads ONNX Runtime", async () => {
+    expect(requests.filter((url) => /\bort[.-]/.test(url))).toEqual([]);
+    await page.getByLabel("Choose a model’s folder").setInputFiles(golden().path("onnx/siglip"));
+    await page.getByText("Vectors of 16 numbers.").waitFor();
+    const text = await status().textContent();
+    expect(text).toContain("ONNX model (siglip), siglip,");
+    expect(text).toContain("its own text encoder");
+    expect(text).not.toContain("cut out");
+    const loaded = requests.filter((url) => /\bort[.-]/.test(url));
+    expect(loaded.some((url) => url.endsWith(".wasm"))).toBe(true);
+    expect(requests.filter((url) => !url.startsWith(laboratory.url) && !url.startsWith("blob:"))).toEqual([]);
+    await train();
+    await expectCosines("a small boat", () => openEncoder(golden().path("onnx/siglip")));
+  });
+
+  test("is kept with ONNX Runtime for use without a network", async () => {
+    const kept = await page.evaluate(async () => {
+      const cache = await caches.open("laboratory");
+      return (await cache.keys()).map(({ url }) => url);
+    });
+    expect(kept.filter((url) => /ort-wasm.*\.wasm$/.test(url))).toHaveLength(1);
+  });
+
+  test("that gives no vectors of a picture’s places embeds regions as pictures of their own", async () => {
+    await page.getByLabel("Choose a model’s folder").setInputFiles(golden().path("onnx/clip"));
+    await page.getByText("embedded as a picture of its own").waitFor();
+    await train();
+    await expectCosines("a tall tree", () => openEncoder(golden().path("onnx/clip"), { regions: "crop" }));
+  });
+
+  test("as ONNX stays in use when what comes next cannot be used", async () => {
+    const folder = golden().path("onnx/clip");
+    const files = ["text_model.onnx", "vision_model.onnx"].map((name) => join(folder, "onnx", name));
+    await page.getByLabel("Choose weights").setInputFiles(files[0]!);
+    await expect.poll(alert).toMatch(/found ONNX models text_model.onnx.*of images is called vision_model/);
+    await page.getByLabel("Choose weights").setInputFiles(weights("tower.onnx", clip.subarray(0, 99)));
+    await expect.poll(alert).toMatch(/^tower.onnx holds no image encoder.*of images is called vision_model/);
+    expect(await status().textContent()).toContain("ONNX model (clip)");
+    await page.getByLabel("Choose weights").setInputFiles(weights("vision_model.onnx", clip.subarray(0, 99)));
+    await expect.poll(alert).toMatch(/^ONNX Runtime cannot load vision_model.onnx/);
+    await page.getByLabel("Choose weights").setInputFiles([...files, join(folder, "config.json")]);
+    await expect.poll(alert).toMatch(/tokenizer/);
+    await page.getByLabel("Choose weights").setInputFiles(files[1]!);
+    await page.getByText("Vectors of 12 numbers.").waitFor();
+    expect(await status().textContent()).toContain("hashed words");
+    await page.getByRole("button", { name: "Forget it" }).click();
+  });
+
   test("leaves nothing to complain of", () => expect(problems).toEqual([]));
 });
 
+interface Sides {
+  readonly image: ImageEncoder;
+  readonly text: TextTower | undefined;
+}
+
 /** Cosines of all regions of the validation split with a text, the best first, by the packages in Node. */
-async function bestCosines(text: string, count: number): Promise<number[]> {
+async function bestCosines(query: string, count: number, open: () => Promise<Sides>): Promise<number[]> {
   await testBackends()[0]!.activate();
-  const files = await blobFiles(new Map([["model.safetensors", new Blob([clip as Uint8Array<ArrayBuffer>])]]));
-  const [image, tower] = [await loadImageEncoder({ files }), await loadTextTower({ files })];
+  const { image, text } = await open();
   const dataset = generateDataset(settings);
   const rows = [...dataset.rows.keys()].filter((row) => dataset.rows[row]!.split === "val");
   const regions = await image.encodeRegions(
     await Promise.all(rows.map(dataset.readImage)),
     rows.map((row) => dataset.rows[row]!.regionCoord),
   );
-  const query = await tower.encodeText([text]);
+  const words = await text!.encodeText([query]);
   const norm = (values: Float32Array) => Math.hypot(...values);
-  const cosines = Array.from({ length: regions.length / query.length }, (_, row) => {
-    const region = regions.subarray(row * query.length, (row + 1) * query.length);
-    return region.reduce((sum, value, i) => sum + value * query[i]!, 0) / (norm(region) * norm(query));
+  const cosines = Array.from({ length: regions.length / words.length }, (_, row) => {
+    const region = regions.subarray(row * words.length, (row + 1) * words.length);
+    return region.reduce((sum, value, i) => sum + value * words[i]!, 0) / (norm(region) * norm(words));
   });
   image.dispose();
-  tower.dispose();
+  text!.dispose();
   return cosines.sort((a, b) => b - a).slice(0, count);
 }
 

@@ -155,7 +155,7 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
     ["last.pkl", "is a trained model"],
     ["RN50.pt", "RN50.pt: This is not a torch file"],
     ["model.safetensors", "model.safetensors: This is not"],
-    ["model.onnx", "is an ONNX model"],
+    ["model.onnx", "holds no image encoder"],
     ["notes.txt", "is a table or a text"],
     ["mugs.csv", "Drop the folder that holds it"],
     ["thing.xyz", "is not a dataset"],

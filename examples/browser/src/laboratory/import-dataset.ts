@@ -68,9 +68,6 @@ function noDataset(paths: readonly string[]): string {
   if (/\.pkl$/i.test(path)) {
     return `${path} is a trained model, not a dataset. This page trains its own; "villa stage1" and "villa query" open that file. ${dataset}`;
   }
-  if (/\.onnx$/i.test(path)) {
-    return `${path} is an ONNX model, which this page does not run. Use its folder on the command line: villa preprocess --encoder FOLDER. ${dataset}`;
-  }
   if (/\.(csv|tsv)$/i.test(path)) {
     return `${path} is a table or a text, not a dataset. Drop the folder that holds it together with its pictures.`;
   }

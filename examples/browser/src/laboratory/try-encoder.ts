@@ -24,7 +24,8 @@ export async function tryEncoder(own: OwnEncoder, dataset: Dataset, backend: Bac
       }
       const { dimension } = encoder;
       const kept = await isKept(dataset, own.key, dimension);
-      return { dimension, loadSeconds, secondsPerImage, images: dataset.rows.length, kept };
+      const crops = encoder.options.regions === "crop";
+      return { dimension, loadSeconds, secondsPerImage, images: dataset.rows.length, crops, kept };
     } finally {
       encoder.dispose();
     }

@@ -21,7 +21,12 @@ export function EncoderPanel({ encoder, running }: EncoderPanelProps) {
       controls={
         <>
           <div class="buttons column">
-            <FileButton label="Choose weights" accept=".pt,.pth,.bin,.safetensors" {...{ disabled, take }} />
+            <FileButton
+              label="Choose weights"
+              accept=".pt,.pth,.bin,.safetensors,.onnx,.onnx_data,.json,.txt"
+              multiple
+              {...{ disabled, take }}
+            />
             <FileButton label="Choose a model’s folder" directory {...{ disabled, take }} />
             {state.summary && (
               <button type="button" disabled={disabled} onClick={forget}>
@@ -41,7 +46,8 @@ export function EncoderPanel({ encoder, running }: EncoderPanelProps) {
       <p class="soft">
         The page reads OpenAI’s <code>RN50.pt</code>, safetensors of CLIP, and folders of CLIP, SigLIP or DINOv2 as
         Hugging Face or OpenCLIP lay them out (<code>config.json</code>, <code>model.safetensors</code>,{" "}
-        <code>tokenizer.json</code>).
+        <code>tokenizer.json</code>), or transformers.js with ONNX models (<code>onnx/vision_model.onnx</code>,{" "}
+        <code>onnx/text_model.onnx</code>), which ONNX Runtime computes in this page.
       </p>
       <div role="status" data-test="encoder">
         {state.busy === "reading" && <p>Reading the files.</p>}
@@ -67,8 +73,11 @@ function size(megabytes: number): string {
   return megabytes < 1 ? `${(1000 * megabytes).toFixed(0)} kB` : `${megabytes.toFixed(0)} MB`;
 }
 
-function timeFor({ dimension, loadSeconds, secondsPerImage, images, kept }: EncoderTrial): string {
-  const vectors = `Vectors of ${dimension} numbers.`;
+function timeFor({ dimension, loadSeconds, secondsPerImage, images, crops, kept }: EncoderTrial): string {
+  const cut = crops
+    ? " It gives one vector of a picture and none of its parts, so each region is cut out and embedded as a picture of its own, which takes longer."
+    : "";
+  const vectors = `Vectors of ${dimension} numbers.${cut}`;
   if (kept) return `${vectors} The embeddings of these data are kept from before: nothing has to be computed.`;
   const all = `${images} image${images === 1 ? "" : "s"}`;
   return `${vectors} It loads in ${duration(loadSeconds)}; the ${all} of these data take about ${duration(images * secondsPerImage)}, once: their embeddings are kept in this browser.`;

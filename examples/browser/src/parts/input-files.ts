@@ -8,7 +8,7 @@ export const isPicture = (path: string): boolean =>
 
 /** Weights, or a folder with some; a dataset that has weights beside it is a dataset. */
 export function isEncoder(files: readonly InputFile[]): boolean {
-  const isWeights = ({ path }: InputFile) => /\.(pt|pth|bin|safetensors)$/i.test(path);
+  const isWeights = ({ path }: InputFile) => /\.(pt|pth|bin|safetensors|onnx)$/i.test(path);
   return files.some(isWeights) && !files.some(({ path }) => path.endsWith("annotations.feather"));
 }
 
