@@ -71,11 +71,11 @@ function onnxFiles(
     names,
     async open(name) {
       const data = `${name}_data`;
-      const external = blobs.has(data)
+      const externalData = blobs.has(data)
         ? [{ path: data.slice(data.lastIndexOf("/") + 1), data: await bytesOf(blobs.get(data)!) }]
         : [];
       const loaded = typeof runtime === "function" ? await runtime() : runtime;
-      return openOnnxModel(loaded, await bytesOf(blobs.get(name)!), name, external);
+      return openOnnxModel(loaded, await bytesOf(blobs.get(name)!), { label: name, externalData });
     },
   };
 }

@@ -7,8 +7,8 @@ import type { Box, RgbImage } from "@villa/data";
 import { bytes, expectAllClose, golden } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
 import * as onnxruntime from "onnxruntime-node";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadImageEncoder, openOnnxModel } from "../src/index.ts";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { blobFiles, loadImageEncoder, openOnnxModel } from "../src/index.ts";
 import { openEncoder, openEncoderFiles, openTextTower } from "../src/node.ts";
 
 interface OnnxCase {
@@ -102,7 +102,7 @@ test("a runtime and bytes are enough, as in a browser", async () => {
     path: () => undefined,
     onnx: {
       names: ["onnx/model.onnx"],
-      open: async (name: string) => openOnnxModel(onnxruntime, await readFile(files.path(name)!), name),
+      open: async (name: string) => openOnnxModel(onnxruntime, await readFile(files.path(name)!), { label: name }),
     },
   };
   const image = await loadImageEncoder({ files: inMemory });
@@ -150,7 +150,7 @@ test("a model that gives vectors alone has pictures and crops, and no regions to
   const pixels = graph.input("pixel_values", "float32", ["batch", 3, 8, 8]);
   graph.node("ReduceMean", [pixels], { axes: [2, 3], keepdims: 0 }, "image_embeds");
   graph.output("image_embeds", "float32", ["batch", 3]);
-  const model = await openOnnxModel(onnxruntime, graph.finish("means"), "means.onnx");
+  const model = await openOnnxModel(onnxruntime, graph.finish("means"), { label: "means.onnx" });
   const files = {
     label: "means",
     json: async () => undefined,
@@ -165,4 +165,65 @@ test("a model that gives vectors alone has pictures and crops, and no regions to
     message: expect.stringMatching(/gives no patch tokens.*only image_embeds \[1, 3\]; use crop/),
   });
   image.dispose();
+});
+
+describe("a backend whose graphs run on a provider", () => {
+  const open = onnxruntime.InferenceSession.create.bind(onnxruntime.InferenceSession) as (
+    path: string,
+    options?: onnxruntime.InferenceSession.SessionOptions,
+  ) => Promise<onnxruntime.InferenceSession>;
+  const providers: unknown[] = [];
+  afterEach(() => {
+    vi.restoreAllMocks();
+    for (const member of ["compileGraph", "graphProvider"]) Reflect.deleteProperty(tf.backend(), member);
+  });
+
+  /** Opens DINOv2's folder while the backend says "cuda", which `load` stands for. */
+  async function featuresOn(load: (path: string) => Promise<onnxruntime.InferenceSession>): Promise<Float32Array> {
+    const backend = Object.assign(tf.backend(), { compileGraph: () => {} });
+    Object.defineProperty(backend, "graphProvider", { value: "cuda", configurable: true });
+    const create = vi.spyOn(onnxruntime.InferenceSession, "create");
+    providers.length = 0;
+    create.mockImplementation(((path: string, options?: onnxruntime.InferenceSession.SessionOptions) => {
+      providers.push(options?.executionProviders);
+      return options?.executionProviders ? load(path) : open(path);
+    }) as never);
+    const { image } = await openEncoder(path("onnx/dinov2"), { textEncoder: "none" });
+    const features = await image.encodeImages([pictureOf(cases.dinov2!.images![0]!)]);
+    image.dispose();
+    return features;
+  }
+
+  test("has it open the models of a folder too", async () => {
+    expectAllClose(await featuresOn(open), cases.dinov2!.images![0]!.image, close);
+    expect(providers).toEqual([["cuda", "cpu"]]);
+  });
+
+  test("which does not load one gives way to the CPU, with a warning", async () => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    const features = featuresOn(() => Promise.reject(new Error("CUDA failure 2: out of memory\n  at somewhere")));
+    expectAllClose(await features, cases.dinov2!.images![0]!.image, close);
+    expect(providers).toEqual([["cuda", "cpu"], undefined]);
+    expect(warn.mock.calls[0]![0]).toMatch(
+      /model\.onnx runs on the CPU, not on ONNX Runtime's provider "cuda": .*out of memory/,
+    );
+  });
+});
+
+test("weights beside a model in memory are handed to the runtime, which is loaded when the first is opened", async () => {
+  const create = vi.fn(async () => ({ inputMetadata: [], outputMetadata: [] }));
+  const runtime = { InferenceSession: { create }, Tensor: onnxruntime.Tensor };
+  const load = vi.fn(async () => runtime as never);
+  const blob = (...values: number[]) => new Blob([Uint8Array.from(values)]);
+  const blobs = new Map([
+    ["big/onnx/vision_model.onnx", blob(1, 2)],
+    ["big/onnx/vision_model.onnx_data", blob(3, 4, 5)],
+  ]);
+  const { onnx } = await blobFiles(blobs, { onnx: load });
+  expect(onnx!.names).toEqual(["onnx/vision_model.onnx"]);
+  expect(load).not.toHaveBeenCalled();
+  await onnx!.open("onnx/vision_model.onnx");
+  expect(create.mock.calls).toEqual([
+    [Uint8Array.of(1, 2), { externalData: [{ path: "vision_model.onnx_data", data: Uint8Array.of(3, 4, 5) }] }],
+  ]);
 });

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { CompiledGraph, GraphCompiler, RowMultiplier } from "@villa/core";
 import { Heap, HeapBackend } from "@villa/core/kernels";
-import { openGraph } from "./onnx/graph-provider.ts";
+import { graphProvider, openGraph } from "./onnx/graph-provider.ts";
 import { OnnxProducts } from "./onnx/products.ts";
 import type { OnnxRuntime } from "./onnx/runtime.ts";
 
@@ -13,6 +13,10 @@ export class NativeBackend extends HeapBackend implements GraphCompiler, RowMult
   constructor(onnx: OnnxRuntime, heap = new Heap()) {
     super(new OnnxProducts(onnx), heap);
     this.onnx = onnx;
+  }
+
+  get graphProvider(): string {
+    return graphProvider().name;
   }
 
   compileGraph(file: Uint8Array): CompiledGraph {

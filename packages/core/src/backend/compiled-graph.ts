@@ -15,6 +15,8 @@ export interface CompiledGraph {
 export interface GraphCompiler {
   /** Prepares a model to run as a whole. @param model an ONNX file with one float32 input and one float32 output */
   compileGraph(model: Uint8Array): CompiledGraph;
+  /** What of ONNX Runtime such graphs run on, "cpu" or a provider's name: also for models that are opened without it. */
+  readonly graphProvider: string;
 }
 
 /** The current backend, if it runs ONNX graphs as a whole; models then run faster than as one operation after another. */

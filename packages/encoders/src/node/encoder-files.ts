@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { graphCompiler } from "@villa/core";
 import { checkArgument, VillaError } from "@villa/data";
 import type { EncoderFiles } from "../files.ts";
 import { type OnnxFiles, type OnnxModel, type OnnxRuntime, openOnnxModel } from "../onnx/runtime.ts";
@@ -72,13 +73,31 @@ function onnxFiles(folder: string): OnnxFiles {
     existsSync(inside) ? readdirSync(inside).flatMap((name) => (name.endsWith(".onnx") ? [prefix + name] : [])) : [];
   return {
     names: [...list(join(folder, "onnx"), "onnx/"), ...list(folder, "")],
-    open: async (name) => openOnnxModel(await onnxRuntime(name), join(folder, name), join(folder, name)),
+    open: async (name) => openOnnxFile(join(folder, name)),
   };
 }
 
-/** Opens an ONNX file by `onnxruntime-node`. @throws VillaError `Unsupported` where that is not installed; `InvalidFile` */
+/**
+ * Opens an ONNX file by `onnxruntime-node`, on the provider that the current backend runs whole graphs on; on the CPU, with
+ * a warning, where that does not load it.
+ *
+ * @throws VillaError `Unsupported` where ONNX Runtime is not installed; `InvalidFile`
+ */
 export async function openOnnxFile(path: string): Promise<OnnxModel> {
-  return openOnnxModel(await onnxRuntime(path), path, path);
+  const runtime = await onnxRuntime(path);
+  const onCpu = () => openOnnxModel(runtime, path, { label: path });
+  const provider = graphCompiler()?.graphProvider ?? "cpu";
+  if (provider === "cpu") return onCpu();
+  try {
+    // That the provider leaves some operators to the CPU is no news to the user: errors alone are printed.
+    const options = { label: path, executionProviders: [provider, "cpu"], logSeverityLevel: 3 } as const;
+    return await openOnnxModel(runtime, path, options);
+  } catch (error) {
+    const model = await onCpu(); // a file that no provider loads is the file's fault, and said so
+    const [line] = (error instanceof Error ? error.message : String(error)).split("\n");
+    process.emitWarning(`${path} runs on the CPU, not on ONNX Runtime's provider "${provider}": ${line}`);
+    return model;
+  }
 }
 
 /** @throws VillaError `Unsupported` where it is not installed */

@@ -4,14 +4,24 @@ import { checkArgument, VillaError } from "@villa/data";
 export interface OnnxRuntime {
   readonly InferenceSession: {
     /** Loads a model from a file, or an address in browsers. */
-    create(path: string): Promise<OnnxSession>;
-    /** Loads a model from the bytes of its file, and of the files beside it that large models keep their weights in. */
-    create(bytes: Uint8Array, options?: { readonly externalData?: readonly OnnxDataFile[] }): Promise<OnnxSession>;
+    create(path: string, options?: OnnxSessionOptions): Promise<OnnxSession>;
+    /** Loads a model from the bytes of its file. */
+    create(bytes: Uint8Array, options?: OnnxSessionOptions): Promise<OnnxSession>;
   };
   readonly Tensor: {
     new (type: "float32", data: Float32Array, dims: readonly number[]): OnnxTensor;
     new (type: "int64", data: BigInt64Array, dims: readonly number[]): OnnxTensor;
   };
+}
+
+/** How ONNX Runtime loads a model. */
+export interface OnnxSessionOptions {
+  /** What runs it, the first that can. */
+  readonly executionProviders?: readonly string[];
+  /** What it prints: 2, its own choice, is warnings and above; 3 errors. */
+  readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;
+  /** Of a model given by its bytes: the files of weights that it names. A path finds them by itself. */
+  readonly externalData?: readonly OnnxDataFile[];
 }
 
 /** Weights that a model keeps in a file of their own. */
@@ -76,27 +86,27 @@ export interface OnnxFiles {
 /**
  * Opens an ONNX model.
  *
- * @example const model = await openOnnxModel(await import("onnxruntime-web"), bytes, "vision_model.onnx");
+ * @example const model = await openOnnxModel(await import("onnxruntime-web"), bytes, { label: "vision_model.onnx" });
  * @param model its path (Node, or an address in browsers) or its bytes
- * @param label what messages call it
- * @param externalData of a model given by its bytes: the files of weights that it names. A path finds them by itself
+ * @param options `label`: what messages call it; the others go to ONNX Runtime
  * @throws VillaError `InvalidFile` when ONNX Runtime cannot load it
  */
 export async function openOnnxModel(
   runtime: OnnxRuntime,
   model: string | Uint8Array,
-  label: string,
-  externalData: readonly OnnxDataFile[] = [],
+  { label, ...options }: OnnxSessionOptions & { readonly label: string },
 ): Promise<OnnxModel> {
   checkArgument("runtime", runtime, { InferenceSession: "object | function", Tensor: "object | function" });
   checkArgument("model", model, "text | bytes");
   checkArgument("label", label, "text");
+  const { externalData, executionProviders } = options;
   checkArgument("externalData?", externalData, [{ path: "text", data: "bytes" }]);
+  checkArgument("executionProviders?", executionProviders, ["text"]);
   const { InferenceSession, Tensor } = runtime;
 
   const session = await (typeof model === "string"
-    ? InferenceSession.create(model)
-    : InferenceSession.create(model, externalData.length > 0 ? { externalData } : {})
+    ? InferenceSession.create(model, options)
+    : InferenceSession.create(model, options)
   ).catch((cause: unknown): never => {
     throw new VillaError("InvalidFile", `ONNX Runtime cannot load ${label}: ${reason(cause)}`, { cause });
   });

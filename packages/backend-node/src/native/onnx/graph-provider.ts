@@ -61,9 +61,24 @@ export function frozenEncoderProvider(source: ProviderSource = installed): Parti
   }
 }
 
+const emitWarning = (sentence: string): void => process.emitWarning(sentence);
+
+/**
+ * The provider for frozen encoders, with one sentence to `warn` where it is not the one that was asked for. What was found
+ * out is kept: the sentence comes once.
+ *
+ * @throws VillaError as {@link chooseGraphProvider}
+ */
+export function graphProvider(source: ProviderSource = installed, warn = emitWarning): GraphProvider {
+  const asked = askedProvider();
+  const provider = latest?.asked === asked ? latest.provider : chooseGraphProvider(asked, source);
+  if (provider.complaint && provider !== latest?.provider) warn(provider.complaint);
+  latest = { asked, provider };
+  return provider;
+}
+
 /**
  * Opens a frozen encoder's graph on the provider for them; on the CPU, with one sentence to `warn`, where that cannot be.
- * What was found out is kept: the sentence comes once, not with every graph.
  *
  * @throws VillaError as {@link chooseGraphProvider}
  */
@@ -71,19 +86,16 @@ export function openGraph(
   onnx: Pick<OnnxRuntime, "open">,
   file: Uint8Array,
   source: ProviderSource = installed,
-  warn: (sentence: string) => void = (sentence) => process.emitWarning(sentence),
+  warn = emitWarning,
 ): OnnxModel {
-  const asked = askedProvider();
-  const provider = latest?.asked === asked ? latest.provider : chooseGraphProvider(asked, source);
-  if (provider.complaint && provider !== latest?.provider) warn(provider.complaint);
-  latest = { asked, provider };
+  const provider = graphProvider(source, warn);
   if (provider.name === "cpu") return onnx.open(file);
   try {
     return onnx.open(file, provider.name);
   } catch (error) {
     const [line] = (error instanceof Error ? error.message : String(error)).split("\n");
     const complaint = fallback(provider.name, `it does not load the graph (${line}).`);
-    latest = { asked, provider: { name: "cpu", complaint } };
+    latest = { asked: askedProvider(), provider: { name: "cpu", complaint } };
     warn(complaint);
     return onnx.open(file);
   }
