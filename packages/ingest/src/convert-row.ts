@@ -15,10 +15,13 @@ import {
 import type { IngestedRow, StoredImage } from "./ingested-row.ts";
 import type { MaskedRow } from "./masks.ts";
 import { fitBox, type RegionRule } from "./regions.ts";
+import type { Remedies } from "./table-columns.ts";
 
 export interface ConvertOptions {
   readonly regions: RegionRule;
   readonly clipBoxes: boolean;
+  /** What errors advise. */
+  readonly remedies: Remedies;
   /** Absent: the table's own attributes are taken as they are. */
   readonly attributes: AttributeFinder | undefined;
   /** The split of rows that name none, by what must stay together. */
@@ -46,7 +49,7 @@ export async function convertRow(
   for (const [region, box] of boxes.entries()) {
     const name = row.boxNames?.[region] ?? `box ${region}, [${box.join(", ")}],`;
     try {
-      regionCoord.push(fitBox(box, name, { source, stored, clip: options.clipBoxes }));
+      regionCoord.push(fitBox(box, name, { source, stored, clip: options.clipBoxes, remedy: options.remedies.box }));
       kept.push(region);
     } catch (error) {
       if (!isVillaError(error)) throw error;
@@ -73,7 +76,7 @@ export async function convertRow(
       text: row.text,
       sentences: row.sentences,
       regToAttr,
-      attributes: attributesOf(row, { finder, states, regToAttr }),
+      attributes: attributesOf(row, { finder, states, regToAttr, remedy: options.remedies.attributes }),
       uncertainAttributes: states && [...states].flatMap(([name, state]) => (state === "uncertain" ? [name] : [])),
     },
     source: row.image,
@@ -128,19 +131,18 @@ function attributesOf(
     finder,
     states,
     regToAttr,
+    remedy,
   }: {
     readonly finder: AttributeFinder | undefined;
     readonly states: ReadonlyMap<string, MentionState> | undefined;
     readonly regToAttr: readonly (readonly string[])[] | undefined;
+    readonly remedy: string;
   },
 ): readonly string[] {
   if (attributes) return finder?.canonical(attributes) ?? attributes;
   if (finder && states) return finder.counted(states);
   if (regToAttr) return [...new Set(regToAttr.flat())];
-  throw new VillaError(
-    "InvalidFile",
-    "it has no attributes; give --attributes FILE to look for in the texts, or --mine N for frequent phrases",
-  );
+  throw new VillaError("InvalidFile", `it has no attributes; ${remedy}`);
 }
 
 /** Finds a vocabulary's attributes in texts, and knows them by their synonyms. */

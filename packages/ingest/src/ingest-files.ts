@@ -20,7 +20,7 @@ import { parseRow } from "./row.ts";
 import { countProblems, listProblems, repeatedId } from "./row-problems.ts";
 import { defaultSeed, defaultShares, splitAt } from "./split-shares.ts";
 import { DatasetSurvey } from "./survey.ts";
-import { checkColumns } from "./table-columns.ts";
+import { checkColumns, type Remedies } from "./table-columns.ts";
 import type { TableRecord } from "./table-record.ts";
 
 /** What {@link ingestFiles} reads. */
@@ -72,6 +72,7 @@ export async function ingestFiles(options: IngestFilesOptions): Promise<Ingested
   const convert: ConvertOptions = {
     regions: { kind: "grid", columns: 3, rows: 3 },
     clipBoxes: false,
+    remedies,
     attributes: attributes && new AttributeFinder(attributes.vocabulary),
     splitOf: async (key) => splitAt(await sha256(`${defaultSeed}:${key}`), defaultShares),
   };
@@ -106,9 +107,10 @@ export async function ingestFiles(options: IngestFilesOptions): Promise<Ingested
   };
 }
 
-const remedies = {
+const remedies: Remedies = {
   column: (name: string) => `Name the column that holds it "${name}".`,
-  attributes: "add one, or put a file attributes.json beside the table, with the words to look for in the texts.",
+  attributes: "give some, or put a file attributes.json beside the table, with the words to look for in the texts",
+  box: "make it end there",
 };
 
 async function csvRecords(text: string, table: string): Promise<TableRecord[]> {

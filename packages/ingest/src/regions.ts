@@ -86,27 +86,28 @@ const tolerance = 1;
  * A box in whole pixels inside of its image: rounded outwards, and scaled with the image.
  *
  * @param name what errors call the box, e.g. "box 0, [0, 0, 50, 20],"
- * @param options `clip`: cuts off what reaches over the edge instead of refusing
+ * @param options `clip`: cuts off what reaches over the edge instead of refusing; `remedy`: what the refusal advises
  * @throws VillaError `InvalidFile` when the box is outside of the image
  */
-export function fitBox(box: Box, name: string, options: { source: Size; stored: Size; clip: boolean }): Box {
+export function fitBox(box: Box, name: string, options: FitBoxOptions): Box {
   checkArgument("box", box, "numbers");
   checkArgument("name", name, "text");
   checkArgument("options", options, {
     source: { width: "count", height: "count" },
     stored: { width: "count", height: "count" },
     clip: "boolean",
+    "remedy?": "text",
   });
-  const { source, stored, clip } = options;
+  const { source, stored, clip, remedy } = options;
 
   const [x0, y0, x1, y1] = box;
   const reaches = Math.max(-x0, -y0, x1 - source.width, y1 - source.height);
   const isOutside = Math.min(x1, y1, source.width - x0, source.height - y0) <= 0;
   if (isOutside || (reaches > tolerance && !clip)) {
-    const remedy = isOutside ? "" : " (--clip-boxes cuts it off)";
+    const advice = isOutside || remedy === undefined ? "" : ` (${remedy})`;
     throw new VillaError(
       "InvalidFile",
-      `${name} reaches outside of its ${source.width} × ${source.height} pixels${remedy}`,
+      `${name} reaches outside of its ${source.width} × ${source.height} pixels${advice}`,
     );
   }
   const [sx, sy] = [stored.width / source.width, stored.height / source.height];
@@ -115,6 +116,13 @@ export function fitBox(box: Box, name: string, options: { source: Size; stored: 
   const high = (value: number, most: number) => Math.min(most, Math.ceil(value - 1e-6));
   const [left, top] = [low(x0 * sx), low(y0 * sy)];
   return [left, top, Math.max(left + 1, high(x1 * sx, stored.width)), Math.max(top + 1, high(y1 * sy, stored.height))];
+}
+
+interface FitBoxOptions {
+  readonly source: Size;
+  readonly stored: Size;
+  readonly clip: boolean;
+  readonly remedy?: string | undefined;
 }
 
 interface Size {

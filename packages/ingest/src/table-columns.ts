@@ -1,6 +1,16 @@
 import { VillaError } from "@villa/data";
 import type { ColumnName, TableColumns } from "./row.ts";
 
+/** What to do about a table that cannot be used, in the words of who asked: options of a command, or files of a page. */
+export interface Remedies {
+  /** About a missing column: a sentence. */
+  readonly column: (name: ColumnName) => string;
+  /** About missing attributes: the end of a sentence. */
+  readonly attributes: string;
+  /** About a box that reaches over its picture's edge: the inside of brackets. */
+  readonly box: string;
+}
+
 /**
  * A column that is not there at all is a fault of the table, not of a row.
  *
@@ -23,7 +33,7 @@ export function checkColumns(
     readonly columns?: TableColumns | undefined;
     readonly isRectangular: boolean;
     readonly isTold: boolean;
-    readonly remedies: { readonly column: (name: ColumnName) => string; readonly attributes: string };
+    readonly remedies: Remedies;
   },
 ): void {
   const has = (name: ColumnName): boolean => Object.hasOwn(values, columns[name] ?? name);
@@ -39,5 +49,5 @@ export function checkColumns(
     );
   }
   if (isTold || !isRectangular || has("attributes") || has("region_attributes") || has("boxes")) return;
-  throw new VillaError("InvalidFile", `${table} has no column of attributes; ${remedies.attributes}`);
+  throw new VillaError("InvalidFile", `${table} has no column of attributes; ${remedies.attributes}.`);
 }

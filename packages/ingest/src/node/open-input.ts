@@ -17,7 +17,7 @@ import { parseRegionRule, type RegionRule } from "../regions.ts";
 import { type ColumnName, columnNames, parseRow, sentencesOf } from "../row.ts";
 import type { BoxFormat } from "../row-regions.ts";
 import { defaultSeed, defaultShares } from "../split-shares.ts";
-import { checkColumns } from "../table-columns.ts";
+import { checkColumns, type Remedies } from "../table-columns.ts";
 import type { TableRecord } from "../table-record.ts";
 import { type MinedAttribute, type MinedGroup, mineAttributes, mostMinedTexts, proposeGroups } from "./mine.ts";
 import type { IngestOptions } from "./options.ts";
@@ -99,6 +99,7 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
     convert: {
       regions: rule,
       clipBoxes,
+      remedies,
       splitOf: (key) => hashSplit(key, shares, seed),
       attributes: finder,
     },
@@ -136,9 +137,10 @@ async function checkTable(source: Table, { columns, table, attributes, mine }: I
   checkColumns(values, { table, columns, isRectangular, isTold, remedies });
 }
 
-const remedies = {
+const remedies: Remedies = {
   column: (name: ColumnName) => `Say which holds what: --columns ${name}=NAME.`,
-  attributes: "give --attributes FILE to look for in the texts, or --mine N for frequent phrases.",
+  attributes: "give --attributes FILE to look for in the texts, or --mine N for frequent phrases",
+  box: "--clip-boxes cuts it off",
 };
 
 async function firstValues(records: AsyncIterable<TableRecord>): Promise<TableRecord["values"]> {
