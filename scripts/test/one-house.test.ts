@@ -49,7 +49,9 @@ function spreadNoise(path: string, text: string): string[] {
     );
   };
   const visit = (node: ts.Node): void => {
-    if ((ts.isSpreadAssignment(node) || ts.isJsxSpreadAttribute(node)) && isNoise(node.expression)) {
+    // JSX has no shorthand: {...{ a, b }} stands for a={a} b={b}.
+    const isShorthand = ts.isJsxSpreadAttribute(node) && ts.isObjectLiteralExpression(node.expression);
+    if ((ts.isSpreadAssignment(node) || ts.isJsxSpreadAttribute(node)) && !isShorthand && isNoise(node.expression)) {
       const { line } = source.getLineAndCharacterOfPosition(node.getStart());
       lines.push(`${relative(root, path)}:${line + 1} ${node.getText()}`);
     }
@@ -63,7 +65,7 @@ test("an optional member is undefined, not spread under a condition", () => {
   expect(spreadNoise("a.ts", "f({ ...(x ? { a } : {}) })")).toHaveLength(1);
   expect(spreadNoise("a.ts", "f({ ...(x && y) })\ng({ ...{ a, b } })")).toHaveLength(2);
   expect(spreadNoise("a.ts", "f({ ...a, ...(b ?? c), ...d() })\ng([...(x ? [{ a }] : [])])")).toEqual([]);
-  const folders = ["packages", "tools", "benchmarks", "scripts", "site"].map((name) => join(root, name));
+  const folders = ["packages", "tools", "benchmarks", "scripts", "site", "examples"].map((name) => join(root, name));
   const found = folders.flatMap(sourceFiles).flatMap((path) => spreadNoise(path, readFileSync(path, "utf8")));
   expect(found).toEqual([]);
 });

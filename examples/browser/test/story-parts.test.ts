@@ -38,7 +38,10 @@ describe("places of sentences", () => {
 describe("the image that explains the method", () => {
   test.each([23, 7, 1])("shows different digits, two of which share one attribute (seed %i)", (seed) => {
     const { rows, vocabulary } = generateDataset({
-      ...{ seed, attributeBudget: 500, valAttributeBudget: 1000, targetSampleComplexity: 12 },
+      seed,
+      attributeBudget: 500,
+      valAttributeBudget: 1000,
+      targetSampleComplexity: 12,
       colors: ["red", "yellow", "green", "blue", "purple"],
       shapes: ["circle", "rectangle", "none"],
     });

@@ -54,7 +54,11 @@ export class Towers {
     const key = keyOf(source, settings);
     let known = points.length < towers ? points : [];
     await trainTowers(towerData(source), {
-      ...{ settings, seed, known, listen, signal },
+      settings,
+      seed,
+      known,
+      listen,
+      signal,
       finished: async (point, files) => {
         known = [...known, point];
         this.#towers = { key, points: known, files };

@@ -61,7 +61,10 @@ export async function trainTowers(data: readonly TowerData[], options: TrainTowe
         try {
           const metrics = await judgeTower(trained.tower, judge, running(`judging the tower of ${name}`, shares.judge));
           const point: TowerPoint = {
-            ...{ pairs, target, complexity, images: mapped.images.length },
+            pairs,
+            target,
+            complexity,
+            images: mapped.images.length,
             regionToText: metrics.regionToText.rPrecision,
             textToRegion: metrics.textToRegion.rPrecision,
             seconds: (performance.now() - started) / 1000,

@@ -15,8 +15,10 @@ export function FileButton({ label, accept, multiple, directory, disabled, take 
     <label class={disabled ? "button disabled" : "button"}>
       {label}
       <input
-        {...{ accept, multiple, disabled }}
-        {...(directory && { webkitdirectory: true })}
+        accept={accept}
+        multiple={multiple}
+        disabled={disabled}
+        {...{ webkitdirectory: directory }}
         class="unseen"
         type="file"
         onChange={({ currentTarget }) => {

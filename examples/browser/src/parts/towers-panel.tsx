@@ -165,7 +165,7 @@ function Progress({ towers }: { readonly towers: Towers }) {
     <div class="progress">
       {isRunning && (
         <>
-          <progress aria-label="Training towers" max={1} {...(progress && { value: progress.share })} />
+          <progress aria-label="Training towers" max={1} value={progress?.share} />
           <p class="soft" data-test="towers-progress">
             {progress ? progress.task : "loading what towers need"}
             {progress && ` · ${timeLeft(progress.secondsLeft)}`}

@@ -173,7 +173,7 @@ function TrainingProgress({ state }: { readonly state: TrainingState }) {
           <progress
             aria-label="Training"
             max={1}
-            {...(progress && progress.total > 0 && { value: progress.done / progress.total })}
+            value={progress && progress.total > 0 ? progress.done / progress.total : undefined}
           />
           <p class="soft">
             {progress ? `${progress.task}${timeLeft(progress)}` : "loading TensorFlow.js"}

@@ -45,7 +45,8 @@ export function useEncoder(laboratory: RemoteLaboratory): OwnEncoder {
         const isRefused = newest.current.busy === "reading";
         // Weights that are recognised but do not load are no encoder either.
         if (!isRefused) await laboratory.forgetEncoder();
-        show({ ...(isRefused && { summary: former, trial: formerTrial }), problem: problemOf(error) });
+        const [summary, trial] = isRefused ? [former, formerTrial] : [];
+        show({ summary, trial, problem: problemOf(error) });
       }
     },
     [laboratory, show],

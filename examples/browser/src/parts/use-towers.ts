@@ -94,7 +94,12 @@ export function useTowers(laboratory: RemoteLaboratory, dataset: DatasetSummary 
 
   return useMemo(
     () => ({
-      ...{ settings, known, isRunning, change, start, stop },
+      settings,
+      known,
+      isRunning,
+      change,
+      start,
+      stop,
       points: (isRunning ? run?.points : known?.points) ?? [],
       backend: run?.backend,
       progress: isRunning ? run?.progress : undefined,

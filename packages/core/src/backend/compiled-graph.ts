@@ -21,6 +21,7 @@ export interface GraphCompiler {
 
 /** The current backend, if it runs ONNX graphs as a whole; models then run faster than as one operation after another. */
 export function graphCompiler(): GraphCompiler | undefined {
+  if (!tf.getBackend()) return undefined; // asked before any is chosen
   const backend = tf.backend() as Partial<GraphCompiler>;
   return backend.compileGraph ? (backend as GraphCompiler) : undefined;
 }

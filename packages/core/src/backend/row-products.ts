@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkArgument } from "@villa/data";
 
 /** What a TF.js backend implements beside its kernels when it multiplies ordinary arrays where they lie. */
 export interface RowMultiplier {
@@ -15,6 +16,10 @@ export interface RowMultiplier {
  * @returns [m, n] row-major
  */
 export async function rowProducts(a: Float32Array, b: Float32Array, dimension: number): Promise<Float32Array> {
+  checkArgument("a", a, "numbers");
+  checkArgument("b", b, "numbers");
+  checkArgument("dimension", dimension, "count");
+
   const backend = tf.backend() as Partial<RowMultiplier>;
   if (backend.rowProducts) return backend.rowProducts(a, b, dimension);
   const product = tf.tidy(() => {

@@ -84,6 +84,8 @@ function onnxFiles(folder: string): OnnxFiles {
  * @throws VillaError `Unsupported` where ONNX Runtime is not installed; `InvalidFile`
  */
 export async function openOnnxFile(path: string): Promise<OnnxModel> {
+  checkArgument("path", path, "text");
+
   const runtime = await onnxRuntime(path);
   const onCpu = () => openOnnxModel(runtime, path, { label: path });
   const provider = graphCompiler()?.graphProvider ?? "cpu";

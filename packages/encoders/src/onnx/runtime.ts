@@ -94,19 +94,22 @@ export interface OnnxFiles {
 export async function openOnnxModel(
   runtime: OnnxRuntime,
   model: string | Uint8Array,
-  { label, ...options }: OnnxSessionOptions & { readonly label: string },
+  options: OnnxSessionOptions & { readonly label: string },
 ): Promise<OnnxModel> {
   checkArgument("runtime", runtime, { InferenceSession: "object | function", Tensor: "object | function" });
   checkArgument("model", model, "text | bytes");
-  checkArgument("label", label, "text");
-  const { externalData, executionProviders } = options;
-  checkArgument("externalData?", externalData, [{ path: "text", data: "bytes" }]);
-  checkArgument("executionProviders?", executionProviders, ["text"]);
+  checkArgument("options", options, {
+    label: "text",
+    "executionProviders?": ["text"],
+    "logSeverityLevel?": "number",
+    "externalData?": [{ path: "text", data: "bytes" }],
+  });
+  const { label, ...sessionOptions } = options;
   const { InferenceSession, Tensor } = runtime;
 
   const session = await (typeof model === "string"
-    ? InferenceSession.create(model, options)
-    : InferenceSession.create(model, options)
+    ? InferenceSession.create(model, sessionOptions)
+    : InferenceSession.create(model, sessionOptions)
   ).catch((cause: unknown): never => {
     throw new VillaError("InvalidFile", `ONNX Runtime cannot load ${label}: ${reason(cause)}`, { cause });
   });
