@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { startLaboratory } from "./laboratory/connect.ts";
-import type { DatasetSettings, DatasetSummary, Recalled } from "./laboratory/protocol.ts";
+import { importIn, startLaboratory } from "./laboratory/connect.ts";
+import type { DatasetSettings, DatasetSummary, InputFile, ReadingProgress, Recalled } from "./laboratory/protocol.ts";
 import { registerServiceWorker } from "./offline.ts";
 import { addressOf, settingsFromAddress } from "./parts/address.ts";
 import { AskPanel } from "./parts/ask-panel.tsx";
@@ -34,6 +34,7 @@ export function App() {
   const [problem, setProblem] = useState("");
   const [laboratory] = useState(() => startLaboratory(setProblem));
   const [busy, setBusy] = useState(true);
+  const [reading, setReading] = useState<ReadingProgress>();
   const [image, setImage] = useState(0);
   const [epsilon, setEpsilon] = useState(0.2);
   const training = useTraining(laboratory);
@@ -103,6 +104,15 @@ export function App() {
     [laboratory, openNext],
   );
 
+  const importNext = (files: readonly InputFile[]): void =>
+    openNext(async () => {
+      try {
+        return { dataset: await importIn(laboratory, files, setReading) };
+      } finally {
+        setReading(undefined);
+      }
+    });
+
   useEffect(() => {
     const wanted = newest.current;
     openNext(
@@ -167,7 +177,8 @@ export function App() {
           {...{ laboratory, training, dataset, epsilon, setProblem }}
           towersRunning={towers.isRunning}
           takeEncoder={encoder.take}
-          open={(files) => openNext(async () => ({ dataset: await laboratory.importFiles(files) }))}
+          reading={reading}
+          open={importNext}
           added={(summary) => {
             setDataset(summary);
             select(summary.splits.at(-1)!.images.at(-1)!);

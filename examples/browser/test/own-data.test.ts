@@ -37,7 +37,7 @@ describe.skipIf(!hasChromium)("own data", () => {
     laboratory = await openLaboratory();
     page = await laboratory.browser.newPage({ viewport: { width: 1280, height: 900 } });
     ({ problems } = watchPage(page));
-    await page.goto(`${laboratory.url}?train=300&val=100`);
+    await page.goto(`${laboratory.url}?train=500&val=200`);
     await page.locator("[data-test=dataset][aria-busy=false]").waitFor();
     folder = join(laboratory.folder, "kitchen");
     mkdirSync(join(folder, "photos"), { recursive: true });
@@ -70,6 +70,27 @@ describe.skipIf(!hasChromium)("own data", () => {
     expect(text).toContain("row 0: its text is empty");
     expect(text).toContain("row 1 (a.png): box 0, [0, 0, 99, 9], reaches outside of its 60 × 40");
     expect(text).toContain("row 2: it has 1 field, but the head 4");
+    expect(await summary()).toBe(before);
+    await page.getByLabel("Dismiss").click();
+  });
+
+  test("a large folder says how far it is, and can be stopped: the data before stay", async () => {
+    const before = await summary();
+    const large = join(laboratory.folder, "large");
+    mkdirSync(large);
+    writeFileSync(join(large, "attributes.json"), '["red"]');
+    const size = 1500;
+    writeFileSync(
+      join(large, "a.png"),
+      encodePng({ width: size, height: size, data: new Uint8Array(4 * size * size) }),
+    );
+    const lines = Array.from({ length: 2000 }, () => "a.png,A red mug.,,train");
+    writeFileSync(join(large, "large.csv"), [head, ...lines].join("\n"));
+    await page.getByLabel("Open a folder").setInputFiles(large);
+    await expect.poll(() => page.locator("[data-test=reading]").textContent(), soon).toMatch(/^\d+ of 2000 rows/);
+    await page.getByRole("button", { name: "Stop reading" }).click();
+    await page.getByRole("alert").filter({ hasText: "Reading the table was stopped." }).waitFor();
+    expect(await page.locator("[data-test=reading]").count()).toBe(0);
     expect(await summary()).toBe(before);
     await page.getByLabel("Dismiss").click();
   });

@@ -1,6 +1,9 @@
 import { proxy, type Remote, wrap } from "comlink";
 import type {
+  DatasetSummary,
+  InputFile,
   LaboratoryApi,
+  ReadingProgress,
   TowerEvent,
   TowerSettings,
   TowersState,
@@ -20,6 +23,14 @@ export function startLaboratory(onFailure: (problem: string) => void): RemoteLab
     if (!message) onFailure("The part of this page that computes could not be loaded; check the network and reload.");
   });
   return wrap<LaboratoryApi>(worker);
+}
+
+export function importIn(
+  laboratory: RemoteLaboratory,
+  files: readonly InputFile[],
+  listen: (progress: ReadingProgress) => void,
+): Promise<DatasetSummary> {
+  return laboratory.importFiles(files, proxy(listen));
 }
 
 export function trainIn(

@@ -10,6 +10,7 @@ import {
 } from "@villa/data";
 import { unzipSync } from "fflate";
 import type { Dataset } from "./dataset.ts";
+import type { TableReading } from "./import-table.ts";
 import type { InputFile } from "./protocol.ts";
 
 /** An archive that expands to more than this is refused before it is expanded. */
@@ -18,11 +19,11 @@ const largestArchive = 2 ** 30;
 /**
  * Opens a dataset folder, or a ZIP archive of one: `annotations.feather`, images that it names (sparse `.npz`, PNG or
  * JPEG), and `attributes.json` unless the attributes are DocMNIST's. Images are decoded when they are needed. Without
- * annotations, a table of pictures is read as `villa ingest` reads it.
+ * annotations, a table of pictures is read as `villa ingest` reads it; this alone takes long.
  *
- * @throws VillaError `NotFound`, `InvalidFile`, `UnsafeFile`
+ * @throws VillaError `NotFound`, `InvalidFile`, `UnsafeFile`, `Aborted`
  */
-export async function importDataset(input: readonly InputFile[]): Promise<Dataset> {
+export async function importDataset(input: readonly InputFile[], options: TableReading = {}): Promise<Dataset> {
   const archive = input.length === 1 && /\.zip$/i.test(input[0]!.path) ? input[0]! : undefined;
   const files = new Map((archive ? await unzip(archive) : input).map((file) => [file.path, file.contents]));
   const annotations = nearestTheTop([...files.keys()], "annotations.feather");
@@ -30,7 +31,7 @@ export async function importDataset(input: readonly InputFile[]): Promise<Datase
     const table = tableOf([...files.keys()]);
     if (table === undefined) throw new VillaError("NotFound", noDataset([...files.keys()]));
     const { importTable } = await import("./import-table.ts");
-    return importTable(files, table);
+    return importTable(files, table, options);
   }
   const folder = annotations.slice(0, -"annotations.feather".length);
   const rows = await readAnnotations(await bytesOf(files.get(annotations)!));

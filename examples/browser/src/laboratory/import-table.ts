@@ -2,6 +2,16 @@ import { decodeImage, type RgbImage } from "@villa/data";
 import { encodePng } from "@villa/docmnist";
 import { ingestFiles } from "@villa/ingest";
 import type { Dataset } from "./dataset.ts";
+import type { ReadingProgress } from "./protocol.ts";
+
+/** Least milliseconds between two words about the progress. */
+const reportEvery = 100;
+
+/** How a table is read: every picture is looked at, which takes long where there are many. */
+export interface TableReading {
+  readonly listen?: ((progress: ReadingProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * A folder of pictures with a table of them, by the rules of `villa ingest`. A file `attributes.json` beside the table has
@@ -10,7 +20,12 @@ import type { Dataset } from "./dataset.ts";
  * @param table path in `files`
  * @throws VillaError as `ingestFiles`
  */
-export async function importTable(files: ReadonlyMap<string, Blob>, table: string): Promise<Dataset> {
+export async function importTable(
+  files: ReadonlyMap<string, Blob>,
+  table: string,
+  { listen, signal }: TableReading = {},
+): Promise<Dataset> {
+  let reported = performance.now();
   const folder = table.slice(0, table.lastIndexOf("/") + 1);
   const attributes = `${folder}attributes.json`;
   const { annotations, vocabulary } = await ingestFiles({
@@ -18,6 +33,12 @@ export async function importTable(files: ReadonlyMap<string, Blob>, table: strin
     files,
     attributes: files.has(attributes) ? attributes : undefined,
     decode,
+    signal,
+    onProgress({ done, total }) {
+      if (total === undefined || performance.now() < reported + reportEvery) return;
+      reported = performance.now();
+      listen?.({ done, total });
+    },
   });
   const pictures = annotations.map(({ imageFilepath }) => files.get(imageFilepath)!);
   const kinds = await Promise.all(pictures.map(kindOf));

@@ -19,6 +19,7 @@ import type {
   OwnImage,
   Picture,
   Pictures,
+  ReadingProgress,
   Recalled,
   TowerEvent,
   TowerFileKind,
@@ -50,6 +51,7 @@ export class Laboratory implements LaboratoryApi {
   #seed = 23;
   #watched = 0;
   #training: AbortController | undefined;
+  #reading: AbortController | undefined;
   /** The visitor's encoder, for the trainings to come. */
   #encoder: OwnEncoder | undefined;
   #restoring: Promise<unknown> | undefined;
@@ -81,8 +83,17 @@ export class Laboratory implements LaboratoryApi {
     return this.#open({ dataset: generateDataset(settings), generated: settings });
   }
 
-  async importFiles(files: readonly InputFile[]): Promise<DatasetSummary> {
-    return this.#open({ dataset: await importDataset(files) });
+  async importFiles(
+    files: readonly InputFile[],
+    listen?: (progress: ReadingProgress) => void,
+  ): Promise<DatasetSummary> {
+    const reading = new AbortController();
+    this.#reading = reading;
+    return this.#open({ dataset: await importDataset(files, { listen, signal: reading.signal }) });
+  }
+
+  stopReading(): void {
+    this.#reading?.abort();
   }
 
   async useShippedModel(): Promise<TrainingResult | undefined> {

@@ -260,6 +260,12 @@ export interface OutputFile {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Rows of a table that have been read, with their pictures. */
+export interface ReadingProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
 /** The worker's side. Every call rejects with a sentence for people. */
 export interface LaboratoryApi {
   /** Addresses of the files that the worker has loaded. */
@@ -273,7 +279,10 @@ export interface LaboratoryApi {
   canUndo(): boolean;
   /** Exchanges dataset and model for those that were replaced last. */
   undo(): Promise<Recalled>;
-  importFiles(files: readonly InputFile[]): Promise<DatasetSummary>;
+  /** @param listen hears how far it is, where it takes long: a table whose pictures are all looked at */
+  importFiles(files: readonly InputFile[], listen?: (progress: ReadingProgress) => void): Promise<DatasetSummary>;
+  /** Gives up the files that are being read; the data before stay. */
+  stopReading(): void;
   addImage(image: OwnImage): Promise<DatasetSummary>;
   /** Recognises an encoder by its files, and has the next trainings use it. */
   useEncoder(files: readonly InputFile[]): Promise<EncoderSummary>;

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import type { RemoteLaboratory } from "../laboratory/connect.ts";
-import type { DatasetSummary, InputFile, OutputFile } from "../laboratory/protocol.ts";
+import type { DatasetSummary, InputFile, OutputFile, ReadingProgress } from "../laboratory/protocol.ts";
 import { canKeepFiles, keepEverything } from "../offline.ts";
 import { FileButton } from "./file-button.tsx";
 import { isEncoder, isPicture, pictureTypes } from "./input-files.ts";
@@ -18,6 +18,8 @@ interface FilesPanelProps {
   readonly dataset: DatasetSummary | undefined;
   readonly epsilon: number;
   readonly setProblem: (problem: string) => void;
+  /** How far a dataset is that is being read, where that takes long. */
+  readonly reading: ReadingProgress | undefined;
   /** Opens files as a new dataset. */
   readonly open: (files: readonly InputFile[]) => void;
   /** Takes files for the visitor's encoder. */
@@ -33,6 +35,7 @@ export function FilesPanel({
   dataset,
   epsilon,
   setProblem,
+  reading,
   open,
   takeEncoder,
   added,
@@ -131,6 +134,17 @@ export function FilesPanel({
           />
         </div>
       </fieldset>
+      {reading && (
+        <div class="progress">
+          <progress aria-label="Reading pictures" max={reading.total} value={reading.done} />
+          <p class="soft" data-test="reading">
+            {reading.done} of {reading.total} rows of the table are read, with their pictures.
+          </p>
+          <button type="button" onClick={() => laboratory.stopReading()}>
+            Stop reading
+          </button>
+        </div>
+      )}
       <p class="soft">
         The command line reads what you take: unpack the dataset, put the mappings beside its{" "}
         <code>annotations.feather</code>, then for example{" "}
