@@ -169,6 +169,8 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
     await session.send("Input.dispatchDragEvent", { type: "dragEnter", x: 200, y: 300, data });
     await session.send("Input.dispatchDragEvent", { type: "dragOver", x: 200, y: 300, data });
     await page.getByText("Drop to open").waitFor();
+    // A hand that holds still sends this over and over: now it is over what has just appeared.
+    await session.send("Input.dispatchDragEvent", { type: "dragOver", x: 200, y: 300, data });
     await session.send("Input.dispatchDragEvent", { type: "drop", x: 200, y: 300, data });
     await session.detach();
     await page.getByRole("alert").filter({ hasText: name }).filter({ hasText: sentence }).waitFor();
