@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { ImageMapping, Picture } from "../laboratory/protocol.ts";
 import { RegionMark } from "../parts/picture-view.tsx";
 import { Facts } from "./facts.tsx";
-import { type StoryLayout, storyLayout } from "./layout.ts";
+import { type StoryLayout, storyLayout, type Thread } from "./layout.ts";
 import { NumberLine, stopsOf } from "./number-line.tsx";
 import { placesOf } from "./order.ts";
 import type { StorySentence } from "./sentences.ts";
@@ -144,14 +144,6 @@ function RegionPicture({
       <rect class="frame" x={-size / 2} y={-size / 2} width={size} height={size} />
     </g>
   );
-}
-
-/** A line from a sentence to a region. */
-export interface Thread {
-  readonly sentence: number;
-  readonly region: number;
-  /** Unknown without the truth. */
-  readonly isRight?: boolean | undefined;
 }
 
 /** From sentences to regions: all of them, or those that the model found. */

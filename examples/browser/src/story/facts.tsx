@@ -1,6 +1,5 @@
 import type { Picture } from "../laboratory/protocol.ts";
-import type { Thread } from "./drawing.tsx";
-import type { StoryLayout } from "./layout.ts";
+import type { StoryLayout, Thread } from "./layout.ts";
 import type { StorySentence } from "./sentences.ts";
 import type { StepKind } from "./steps.tsx";
 

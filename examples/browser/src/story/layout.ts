@@ -50,3 +50,11 @@ export function storyLayout(
     strip: { top: bottom + 16, left: isWide ? 34 : 26, right: width - (isWide ? 34 : 26), axis: bottom + 108 },
   };
 }
+
+/** A line from a sentence to a region. */
+export interface Thread {
+  readonly sentence: number;
+  readonly region: number;
+  /** Unknown without the truth. */
+  readonly isRight?: boolean | undefined;
+}
