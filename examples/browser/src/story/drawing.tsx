@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { ImageMapping, Picture } from "../laboratory/protocol.ts";
 import { RegionMark } from "../parts/picture-view.tsx";
 import { Facts } from "./facts.tsx";
-import { type StoryLayout, storyLayout, type Thread } from "./layout.ts";
+import { letterWidth, type StoryLayout, sentencePadding, storyLayout, type Thread } from "./layout.ts";
 import { NumberLine, stopsOf } from "./number-line.tsx";
 import { placesOf } from "./order.ts";
 import type { StorySentence } from "./sentences.ts";
@@ -93,11 +93,11 @@ function Sentence({
   readonly isPicked: boolean;
 }) {
   // Letters are about half as wide as they are high; what does not fit would be cut without a sign.
-  const fitting = Math.floor((sentences.width - 14) / (0.53 * sentences.fontSize));
+  const fitting = Math.floor((sentences.width - 2 * sentencePadding) / (letterWidth * sentences.fontSize));
   return (
     <g class={isPicked ? "sentence picked" : "sentence"} style={{ transform: `translateY(${sentences.at(place)}px)` }}>
       <rect x={sentences.x} y={-12} width={sentences.width} height={24} rx={6} />
-      <text x={sentences.x + 7} y={5} font-size={sentences.fontSize}>
+      <text x={sentences.x + sentencePadding} y={5} font-size={sentences.fontSize}>
         {sentence.length > fitting ? `${sentence.slice(0, fitting - 1).trimEnd()}…` : sentence}
       </text>
     </g>

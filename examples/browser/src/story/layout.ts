@@ -19,6 +19,12 @@ export interface StoryLayout {
 
 /** Height of a sentence's line. */
 const step = 27;
+/** Between a sentence and its frame. */
+export const sentencePadding = 7;
+/** Width of a letter, on the average, of a font of size 1. */
+export const letterWidth = 0.53;
+/** DocMNIST's longest sentence, "the shape appears to be a rectangle", in a font of size 1. */
+const widestSentence = 35 * letterWidth;
 /** Height of what stands below picture and sentences. */
 const stripHeight = 134;
 
@@ -34,7 +40,7 @@ export function storyLayout(
   const top = isWide ? Math.max(0, (size - list) / 2) : size + 20;
   const column = isWide ? size + 24 : 0;
   const side = Math.min(isWide ? 46 : 40, Math.floor(list / regions) - 4);
-  const text = column + side + (isWide ? Math.max(64, Math.round(width * 0.11)) : 44);
+  const text = column + side + (isWide ? Math.max(64, Math.round(width * 0.11)) : 36);
   const bottom = isWide ? Math.max(size, list) : top + list;
   return {
     width,
@@ -44,7 +50,7 @@ export function storyLayout(
     sentences: {
       x: text,
       width: width - text,
-      fontSize: isWide ? 14 : 12.5,
+      fontSize: isWide ? 14 : Math.min(12.5, Math.max(10, (width - text - 2 * sentencePadding) / widestSentence)),
       at: (place) => top + (place + 0.5) * step,
     },
     strip: { top: bottom + 16, left: isWide ? 34 : 26, right: width - (isWide ? 34 : 26), axis: bottom + 108 },
