@@ -183,16 +183,17 @@ export function rankRows(options: {
   const empty = () => new Float64Array(rows).fill(Number.NaN);
   const rPrecision = empty();
   const at = ks.map((k) => ({ k, precision: empty(), recall: empty() }));
+  const ranked = new RankedAnswers(ks);
   for (let row = 0; row < rows; row++) {
-    const ranking = new RankingAverage(ks);
     const own = scores.subarray(row * columns, (row + 1) * columns);
-    const added = ranking.add(own, labels, row * columns);
-    if (!added) continue;
-    rPrecision[row] = added.rPrecision;
-    ranking.result().at.forEach(({ precision, recall }, j) => {
-      at[j]!.precision[row] = precision;
-      at[j]!.recall[row] = recall;
-    });
+    const answers = ranked.rank(own, labels, row * columns, 1);
+    if (answers === 0) continue;
+    rPrecision[row] = ranked.expectedAtR() / answers;
+    for (const [j, { k, precision, recall }] of at.entries()) {
+      const hits = ranked.expectedAtCutOff(j);
+      precision[row] = hits / k;
+      recall[row] = hits / answers;
+    }
   }
   return { rPrecision, at };
 }
