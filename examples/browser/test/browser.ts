@@ -71,6 +71,19 @@ export function watchPage(page: Page): PageLog {
   return log;
 }
 
+/** Drops a file or a folder, somewhere on the page. */
+export async function drop(page: Page, path: string): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  const drag = (type: "dragEnter" | "dragOver" | "drop") =>
+    session.send("Input.dispatchDragEvent", { type, x: 200, y: 300, data });
+  await drag("dragEnter");
+  await drag("dragOver");
+  await page.getByText("Drop to open").waitFor();
+  await drag("drop");
+  await session.detach();
+}
+
 /** Presses a button that offers a file. */
 export async function download(page: Page, button: string): Promise<Download> {
   const [started] = await Promise.all([

@@ -21,6 +21,7 @@ import type { Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   download,
+  drop,
   executablePath,
   hasChromium,
   type Laboratory,
@@ -320,16 +321,6 @@ function builtFiles({ requests }: PageLog, { url, files }: Laboratory): string[]
 const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
 const listed = (names: readonly string[], { files }: Laboratory): string =>
   names.map((name) => `${name.replace("assets/", "")} ${kilobytes(files[name]!)}`).join(", ");
-
-/** Drops a file or a folder, somewhere on the page. */
-async function drop(page: Page, path: string): Promise<void> {
-  const session = await page.context().newCDPSession(page);
-  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
-    const data = { items: [], files: [path], dragOperationsMask: 1 };
-    await session.send("Input.dispatchDragEvent", { type, x: 200, y: 300, data });
-  }
-  await session.detach();
-}
 
 async function epochLosses(page: Page): Promise<number[]> {
   const cells = page.locator("[data-test=epochs] tbody tr td:nth-of-type(1) data");

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { executablePath, hasChromium, type Laboratory, openLaboratory } from "./browser.ts";
+import { drop, executablePath, hasChromium, type Laboratory, openLaboratory } from "./browser.ts";
 
 const isolation = "cross-origin-embedder-policy";
 
@@ -162,17 +162,7 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
   ])("dropping %s says what it is and what to do", async (name, sentence) => {
     const path = join(laboratory.folder, name);
     writeFileSync(path, "something");
-    // Weights scroll the page to their panel: what is held over a page that moves is over another element when it is dropped.
-    await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
-    const session = await page.context().newCDPSession(page);
-    const data = { items: [], files: [path], dragOperationsMask: 1 };
-    await session.send("Input.dispatchDragEvent", { type: "dragEnter", x: 200, y: 300, data });
-    await session.send("Input.dispatchDragEvent", { type: "dragOver", x: 200, y: 300, data });
-    await page.getByText("Drop to open").waitFor();
-    // A hand that holds still sends this over and over: now it is over what has just appeared.
-    await session.send("Input.dispatchDragEvent", { type: "dragOver", x: 200, y: 300, data });
-    await session.send("Input.dispatchDragEvent", { type: "drop", x: 200, y: 300, data });
-    await session.detach();
+    await drop(page, path);
     await page.getByRole("alert").filter({ hasText: name }).filter({ hasText: sentence }).waitFor();
   });
 });

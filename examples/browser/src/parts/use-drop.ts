@@ -27,10 +27,13 @@ export function useDrop(take: (files: Promise<InputFile[]>) => void): boolean {
       event.preventDefault();
       newest.current(droppedFiles(event.dataTransfer));
     };
+    // Moving onto another element enters it, and that event comes instead of "dragover": not taken, a drop right after it would be lost.
+    addEventListener("dragenter", over);
     addEventListener("dragover", over);
     addEventListener("dragleave", leave);
     addEventListener("drop", drop);
     return () => {
+      removeEventListener("dragenter", over);
       removeEventListener("dragover", over);
       removeEventListener("dragleave", leave);
       removeEventListener("drop", drop);
