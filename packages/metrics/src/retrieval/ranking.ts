@@ -118,36 +118,34 @@ class RankedAnswers {
   /** Right answers to expect up to a cut-off: those above the score there, and their share of the ones equal to it. */
   expectedAtCutOff(index: number): number {
     const k = Math.min(this.#cutOffs[index]!, this.#length);
+    const count = this.#count;
+    if (this.#compared) {
+      const [above, tied] = [this.#above, this.#tied];
+      let hits = 0;
+      for (let i = 0; i < count; i++) hits += Math.max(0, Math.min(1, (k - above[i]!) / tied[i]!));
+      return hits;
+    }
+    const scores = this.#scores;
+    const threshold = this.#places.scores[index]!;
     let hitsAbove = 0;
     let hitsTied = 0;
-    let [above, tied] = [0, 1]; // of the score at the cut-off
-    if (this.#compared) {
-      for (let i = 0; i < this.#count; i++) {
-        if (this.#above[i]! + this.#tied[i]! <= k) hitsAbove++;
-        else if (this.#above[i]! < k) {
-          hitsTied++;
-          [above, tied] = [this.#above[i]!, this.#tied[i]!];
-        }
-      }
-    } else {
-      const threshold = this.#places.scores[index]!;
-      [above, tied] = [this.#places.above[index]!, this.#places.tied[index]!];
-      for (let i = 0; i < this.#count; i++) {
-        hitsAbove += Number(this.#scores[i]! > threshold);
-        hitsTied += Number(this.#scores[i] === threshold);
-      }
+    for (let i = 0; i < count; i++) {
+      hitsAbove += Number(scores[i]! > threshold);
+      hitsTied += Number(scores[i]! === threshold);
     }
-    return hitsAbove + ((k - above) * hitsTied) / tied;
+    return hitsAbove + ((k - this.#places.above[index]!) * hitsTied) / this.#places.tied[index]!;
   }
 
   #compare(scores: Float32Array): void {
+    const length = scores.length;
     for (let i = 0; i < this.#count; i++) {
       const own = this.#scores[i]!;
       let above = 0;
       let tied = 0;
-      for (let j = 0; j < scores.length; j++) {
-        above += Number(scores[j]! > own);
-        tied += Number(scores[j] === own);
+      for (let j = 0; j < length; j++) {
+        const score = scores[j]!;
+        above += Number(score > own);
+        tied += Number(score === own);
       }
       this.#above[i] = above;
       this.#tied[i] = tied;
