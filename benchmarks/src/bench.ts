@@ -1,12 +1,19 @@
 // Benchmarks side by side with PyTorch: `npm run bench`, `npm run bench -- stage1Step mapping`, `npm run bench -- scaling`.
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
-import { findPythons, measure, runProgram, thisMachine } from "./measure.ts";
-import type { Limits } from "./ours/limits.ts";
+import { findPythons, measure, measureLimits, runProgram, thisMachine } from "./measure.ts";
 import type { ScalingPoint } from "./ours/scaling.ts";
-import { comparisonRows, jsonLine, type Report, type Scaling, scalingFigure, speedPage } from "./report.ts";
+import {
+  comparisonRows,
+  joinReports,
+  jsonLine,
+  type Report,
+  type Scaling,
+  scalingFigure,
+  speedPage,
+} from "./report.ts";
 import { suite } from "./suite.ts";
 
 interface Flags {
@@ -49,9 +56,7 @@ for (const benchmark of suite.filter(({ name }) => chosen.includes(name))) {
   }
   results.push(await measure(benchmark, { ...flags, pytorchDevice: flags.device, pythons, say }));
 }
-const limits = chosen.includes("limits")
-  ? await runProgram<Limits>(["ours/limits.ts", "--backend", flags.backend, "--threads", `${flags.threads}`])
-  : null;
+const limits = chosen.includes("limits") ? await measureLimits(flags) : null;
 const scaling = chosen.includes("scaling") ? await measureScaling() : [];
 
 const report: Report = {
@@ -89,14 +94,20 @@ async function measureScaling(): Promise<Scaling[]> {
   return all;
 }
 
-async function write(report: Report): Promise<void> {
+/** Results, page and figure; what this run did not measure stays as the newest one on this machine found it. */
+async function write(run: Report): Promise<void> {
   const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
   await mkdir(root("benchmarks/results"), { recursive: true });
-  const processor = report.machine.processor.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
-  const name = `${report.date.slice(0, 10)}-${processor}-${report.machine.cores}.json`;
-  await writeFile(root(`benchmarks/results/${name}`), `${JSON.stringify(report, null, 1)}\n`);
+  const processor = run.machine.processor.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  const machine = `-${processor}-${run.machine.cores}.json`;
+  const folder = root("benchmarks/results");
+  const earlier = (await readdir(folder)).filter((name) => name.endsWith(machine)).sort();
+  const newest = earlier.at(-1);
+  const before = newest ? (JSON.parse(await readFile(`${folder}/${newest}`, "utf8")) as Report) : run;
+  const report = joinReports(before, run, names);
+  await writeFile(`${folder}/${report.date.slice(0, 10)}${machine}`, `${JSON.stringify(report, null, 1)}\n`);
   await writeFile(root("docs/speed.md"), speedPage(report));
-  if (report.scaling.length > 0) await writeFile(root("docs/images/scaling.svg"), scalingFigure(report.scaling));
+  if (run.scaling.length > 0) await writeFile(root("docs/images/scaling.svg"), scalingFigure(run.scaling));
 }
 
 function plainTable(rows: readonly (readonly string[])[]): string {

@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { type Measurement, median } from "./ours/common.ts";
+import type { KernelTime } from "./ours/kernels.ts";
+import type { Limits, RivalLimits } from "./ours/limits.ts";
 import type { Benchmark } from "./suite.ts";
 
 const run = promisify(execFile);
@@ -30,6 +32,8 @@ export interface Result {
   readonly name: string;
   readonly title: string;
   readonly unit: string;
+  /** ISO date, where it is not the report's. */
+  readonly date?: string | undefined;
   readonly target: number | null;
   readonly ours: Side;
   readonly wasm: Side | null;
@@ -49,6 +53,8 @@ export interface Side {
   readonly peakMemoryMiB: number | null;
   /** Billions of operations a second, where the number of operations is known. */
   readonly gflops: number | null;
+  /** Where the time of a unit of work goes, of the last round. */
+  readonly kernels?: readonly KernelTime[] | undefined;
 }
 
 /**
@@ -103,7 +109,10 @@ interface Rival {
  * Pythons that have the modules of a benchmark's script, one for each version of the first module. `VILLA_PYTHON` names
  * more of them, separated as in PATH; CI and Debian call theirs python3.
  */
-export async function findPythons({ pytorch, modules = ["torch", "torchvision"] }: Benchmark): Promise<string[]> {
+export async function findPythons({
+  pytorch,
+  modules = ["torch", "torchvision"],
+}: Pick<Benchmark, "pytorch" | "modules">): Promise<string[]> {
   if (!pytorch) return [];
   const named = (process.env.VILLA_PYTHON ?? "").split(delimiter).filter((python) => python !== "");
   const versions = new Map<string, string>();
@@ -170,6 +179,24 @@ function compilePrograms(): Promise<unknown> {
   });
 }
 
+/** What this machine can do at most, in our engines and in every PyTorch that is found. */
+export async function measureLimits({ backend, threads, device }: LimitOptions): Promise<Limits> {
+  const common = ["--threads", `${threads}`];
+  const ours = await runProgram<Limits>(["ours/limits.ts", "--backend", backend, ...common]);
+  const rivals = [];
+  for (const python of await findPythons({ pytorch: ["limits.py"], modules: ["torch"] })) {
+    rivals.push(await runPython<RivalLimits>(python, ["limits.py", ...common, "--device", device], threads));
+  }
+  return { ...ours, rivals };
+}
+
+interface LimitOptions {
+  readonly backend: string;
+  readonly threads: number;
+  /** PyTorch's: "cpu" or "cuda" */
+  readonly device: string;
+}
+
 function runOurs(benchmark: Benchmark, backend: string, threads: number): Promise<Measurement> {
   const [script, ...rest] = benchmark.ours;
   return runProgram([`ours/${script}`, ...rest, "--backend", benchmark.backend ?? backend, "--threads", `${threads}`]);
@@ -189,10 +216,14 @@ async function runPyTorch(
   flags: readonly string[],
   options: RunOptions,
 ): Promise<Measurement> {
-  const args = [here(`../pytorch/${script}`), ...rest, ...flags, "--threads", `${options.threads}`];
-  const env = { ...process.env, OMP_NUM_THREADS: `${options.threads}`, OPENBLAS_NUM_THREADS: `${options.threads}` };
-  const { stdout } = await run(python, [...args, "--device", options.pytorchDevice], { env });
-  return lastLine<Measurement>(stdout);
+  const args = [script!, ...rest, ...flags, "--threads", `${options.threads}`, "--device", options.pytorchDevice];
+  return runPython<Measurement>(python, args, options.threads);
+}
+
+async function runPython<T>(python: string, [script, ...args]: readonly string[], threads: number): Promise<T> {
+  const env = { ...process.env, OMP_NUM_THREADS: `${threads}`, OPENBLAS_NUM_THREADS: `${threads}` };
+  const { stdout } = await run(python, [here(`../pytorch/${script}`), ...args], { env });
+  return lastLine<T>(stdout);
 }
 
 function lastLine<T>(text: string): T {
@@ -212,6 +243,7 @@ function summarize(runs: readonly Measurement[]): Side | null {
     all,
     peakMemoryMiB: Math.max(...runs.map(({ peakMemoryMiB }) => peakMemoryMiB)),
     gflops: first.flops === undefined ? null : first.flops / seconds / 1e9,
+    kernels: runs.at(-1)!.kernels,
   };
 }
 

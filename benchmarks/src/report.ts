@@ -15,6 +15,22 @@ export interface Report {
   readonly scaling: readonly Scaling[];
 }
 
+/**
+ * A run, and what it did not measure as an earlier run on the same machine found it.
+ *
+ * @param names of the benchmarks that there are, in order
+ */
+export function joinReports(earlier: Report, run: Report, names: readonly string[]): Report {
+  const before = earlier.results.map((result) => ({ date: earlier.date, ...result }));
+  const find = (name: string) => [...run.results, ...before].find((result) => result.name === name);
+  return {
+    ...run,
+    results: names.flatMap((name) => find(name) ?? []),
+    limits: run.limits ?? earlier.limits,
+    scaling: run.scaling.length > 0 ? run.scaling : earlier.scaling,
+  };
+}
+
 export interface Scaling {
   readonly what: "images" | "attributes" | "regions" | "dimension";
   readonly title: string;
@@ -22,11 +38,12 @@ export interface Scaling {
 }
 
 /** The comparison as rows of cells, heading first. */
-export function comparisonRows({ results }: Pick<Report, "results">): string[][] {
+export function comparisonRows({ results, date }: Pick<Report, "results" | "date">): string[][] {
+  const day = date.slice(0, 10);
   return [
     ["", "ViLLA", "PyTorch", "ratio", "asked", "peak MiB", "PyTorch's", "GFLOP/s", "wasm"],
-    ...results.map(({ title, unit, ours, pytorch, ratio, target, wasm }) => [
-      title,
+    ...results.map(({ title, unit, ours, pytorch, ratio, target, wasm, date: own = date }) => [
+      own.slice(0, 10) === day ? title : `${title} (${own.slice(0, 10)})`,
       `${figure(ours.seconds)} ${unit}`,
       pytorch ? `${figure(pytorch.seconds)}${pytorch.program.startsWith("the original") ? " ¹" : ""}` : "–",
       ratio === null ? "–" : `${ratio.toFixed(ratio < 10 ? 2 : 0)}×`,
@@ -88,6 +105,18 @@ export function speedPage(report: Report): string {
     lines.push("", `**More memory than PyTorch:** ${list.join("; ")}.`);
   }
   if (limits) lines.push("", "## Distance from the limit", "", ...limitLines(limits, report.results));
+  const profiled = missed.filter(({ ours }) => ours.kernels);
+  if (profiled.length > 0) {
+    lines.push(
+      "",
+      "## Where the time goes",
+      "",
+      "Of what misses its target, in one profiled run after those that were timed. Stage 1 trains its heads in workers; its kernels",
+      "are those of the same steps in one thread after the other, so that they do not add up to its time.",
+      "",
+      ...profiled.flatMap((result) => profileLines(result, limits)),
+    );
+  }
   if (scaling.length > 0) {
     lines.push("", "## Cost against size", "", "![Time and memory against size](images/scaling.svg)", "");
     lines.push(...scaling.flatMap(({ title, points }) => [`**${title}**`, "", markdownTable(scalingRows(points)), ""]));
@@ -96,23 +125,25 @@ export function speedPage(report: Report): string {
 }
 
 function limitLines(limits: Limits, results: readonly Result[]): string[] {
-  const { matmulGflops, batchedMatmulGflops, copyGBs, adamwGBs } = limits;
-  const share = (value: number, of: number): string => `${((100 * value) / of).toFixed(0)} %`;
+  const { batchedMatmulGflops, copyGBs, adamwGBs } = limits;
+  const [fastest, ...others] = engineLimits(limits);
   const rows = results.flatMap(({ title, ours }) =>
     ours.gflops !== null && ours.device === limits.device
-      ? [[title, ours.gflops.toFixed(0), share(ours.gflops, matmulGflops)]]
+      ? [[title, ours.gflops.toFixed(0), share(ours.gflops, fastest!.gflops)]]
       : [],
   );
+  const speed = ({ what, gflops }: EngineLimit): string => `${what} ${gflops.toFixed(0)}`;
   return [
-    `One large product (2048³, ONNX Runtime) runs at ${matmulGflops.toFixed(0)} GFLOP/s here, a copy of memory at ${copyGBs.toFixed(1)} GB/s.`,
+    `The limit is what the fastest engine here reaches, in GFLOP/s: ${speed(fastest!)} (${others.map(speed).join(", ")}). A copy of`,
+    `memory runs at ${copyGBs.toFixed(1)} GB/s.`,
     "",
     markdownTable([
-      ["", "GFLOP/s", "of the product"],
+      ["", "GFLOP/s", "of the limit"],
       ...rows,
       [
         "20 products [240 × 1024] · [1024 × 1024] as one batch",
         batchedMatmulGflops.toFixed(0),
-        share(batchedMatmulGflops, matmulGflops),
+        share(batchedMatmulGflops, fastest!.gflops),
       ],
     ]),
     "",
@@ -120,6 +151,65 @@ function limitLines(limits: Limits, results: readonly Result[]): string[] {
       ["", "GB/s", "of the copy"],
       ["AdamW on 42 M weights", adamwGBs.toFixed(1), share(adamwGBs, copyGBs)],
     ]),
+  ];
+}
+
+const share = (value: number, of: number): string => `${((100 * value) / of).toFixed(0)} %`;
+
+interface EngineLimit {
+  readonly what: string;
+  readonly gflops: number;
+}
+
+/** Products and convolutions of every engine, fastest first. */
+function engineLimits({ matmulGflops, rivals }: Limits): EngineLimit[] {
+  return [
+    { what: "2048³ product of ONNX Runtime", gflops: matmulGflops },
+    ...rivals.flatMap(({ program, productGflops, convolutionGflops }) => [
+      { what: `2048³ product of ${program}`, gflops: productGflops },
+      { what: `3 × 3 convolution of ${program}`, gflops: convolutionGflops },
+    ]),
+  ].sort((a, b) => b.gflops - a.gflops);
+}
+
+/** Kernels below this share of the time stand in one row. */
+const smallShare = 0.02;
+
+/** Why a target is missed: time by kernel, its arithmetic a second, and how far that is from the limit. */
+function profileLines({ title, ours, unit }: Result, limits: Limits | null): string[] {
+  const kernels = ours.kernels ?? [];
+  const isLarge = ({ seconds }: { readonly seconds: number }) => seconds >= smallShare * ours.seconds;
+  const sum = (some: typeof kernels) => some.reduce((total, { seconds }) => total + seconds, 0);
+  const rest = [
+    { kernel: "smaller kernels", seconds: sum(kernels.filter((each) => !isLarge(each))) },
+    { kernel: "compiled graphs and JavaScript", seconds: Math.max(0, ours.seconds - sum(kernels)) },
+  ];
+  const limit = limits && engineLimits(limits)[0]!.gflops;
+  const rows = kernels.filter(isLarge).map(({ kernel, calls, seconds, flops }) => {
+    const gflops = flops / seconds / 1e9;
+    const works = flops > 1e9; // others move memory
+    return [
+      kernel,
+      calls.toFixed(0),
+      figure(1000 * seconds),
+      share(seconds, ours.seconds),
+      works ? gflops.toFixed(0) : "",
+      works && limit ? share(gflops, limit) : "",
+    ];
+  });
+  const others = rest.map(({ kernel, seconds }) => [
+    kernel,
+    "",
+    figure(1000 * seconds),
+    share(seconds, ours.seconds),
+    "",
+    "",
+  ]);
+  return [
+    `**${title}**, ${figure(ours.seconds)} ${unit}`,
+    "",
+    markdownTable([["kernel", "calls", "ms", "of the time", "GFLOP/s", "of the limit"], ...rows, ...others]),
+    "",
   ];
 }
 

@@ -5,8 +5,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { plainCpuBackend, useBackend } from "@villa/core";
 import { expect, test } from "vitest";
 import type { Result } from "../src/measure.ts";
-import { countFlops } from "../src/ours/flops.ts";
-import { comparisonRows, jsonLine, type Report, scalingFigure, speedPage } from "../src/report.ts";
+import { countFlops } from "../src/ours/kernels.ts";
+import { comparisonRows, joinReports, jsonLine, type Report, scalingFigure, speedPage } from "../src/report.ts";
 import { suite } from "../src/suite.ts";
 
 const folder = fileURLToPath(new URL("..", import.meta.url));
@@ -49,7 +49,15 @@ test("the report names ratios, missed targets and larger memory", () => {
     target,
     wasm: null,
     ratio: 2 / ours,
-    ours: { ...side, seconds: ours, peakMemoryMiB: 900 },
+    ours: {
+      ...side,
+      seconds: ours,
+      peakMemoryMiB: 900,
+      kernels: [
+        { kernel: "matrix products", calls: 3, seconds: ours / 2, flops: 4e10 },
+        { kernel: "Add", calls: 9, seconds: ours / 100, flops: 1e6 },
+      ],
+    },
     pytorch: { ...side, program: "PyTorch 1.13", seconds: 2, peakMemoryMiB: 800, gflops: null },
   });
   const report: Report = {
@@ -57,7 +65,14 @@ test("the report names ratios, missed targets and larger memory", () => {
     machine: { processor: "P", cores: 2, memoryGiB: 8, versions: { "Node.js": "20" }, platform: "linux x64" },
     rounds: 3,
     results: [result("fast", 3, 0.5), result("slow", 3, 1)],
-    limits: { device: "native", matmulGflops: 160, batchedMatmulGflops: 80, copyGBs: 10, adamwGBs: 5 },
+    limits: {
+      device: "native",
+      matmulGflops: 150,
+      batchedMatmulGflops: 80,
+      copyGBs: 10,
+      adamwGBs: 5,
+      rivals: [{ program: "PyTorch 2.13", productGflops: 140, convolutionGflops: 160 }],
+    },
     scaling: [
       { what: "images", title: "Images", points: [1, 10].map((size) => ({ size, seconds: size, peakMemoryMiB: 5 })) },
     ],
@@ -76,7 +91,25 @@ test("the report names ratios, missed targets and larger memory", () => {
   const page = speedPage(report);
   expect(page).toContain("**Missed targets:** Title of slow (2.00× of 3×).");
   expect(page).toContain("Title of fast (900 against 800 MiB)");
+  expect(page).toContain("3 × 3 convolution of PyTorch 2.13 160 (2048³ product of ONNX Runtime 150, ");
   expect(page).toContain("| Title of fast | 80 | 50 % |");
+  expect(page).toContain("**Title of slow**, 1.00 s");
+  expect(page).not.toContain("**Title of fast**, ");
+  expect(page).toContain("| matrix products | 3 | 500 | 50 % | 80 | 50 % |");
+  expect(page).toContain("| smaller kernels |  | 10.0 | 1 % |  |  |");
+  expect(page).toContain("| compiled graphs and JavaScript |  | 490 | 49 % |  |  |");
+  const again = { ...result("slow", 3, 0.4), date: "2026-01-03T00:00:00Z" };
+  const joined = joinReports(report, { ...report, date: again.date, results: [again], limits: null, scaling: [] }, [
+    "fast",
+    "slow",
+    "new",
+  ]);
+  expect(joined).toMatchObject({ date: again.date, limits: report.limits, scaling: report.scaling });
+  expect(joined.results.map(({ name, ratio }) => [name, ratio])).toEqual([
+    ["fast", 4],
+    ["slow", 5],
+  ]);
+  expect(comparisonRows(joined).map(([title]) => title)).toEqual(["", "Title of fast (2026-01-02)", "Title of slow"]);
   expect(JSON.parse(jsonLine(report)).ratios).toEqual({ fast: 4, slow: 2 });
   expect(scalingFigure(report.scaling)).not.toMatch(/NaN|undefined/);
 });

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { useNodeBackend } from "@villa/backend-node";
 import { type ActiveBackend, useBackend } from "@villa/core";
 import { RandomState } from "@villa/data";
+import type { KernelTime } from "./kernels.ts";
 import { stockWasm, tfjsWasm } from "./stock-wasm.ts";
 
 /** What a benchmark program prints, as one line of JSON; the PyTorch scripts print the same. */
@@ -17,6 +18,8 @@ export interface Measurement {
   readonly peakMemoryMiB: number;
   /** Floating point operations of one unit of work, where they are known. */
   readonly flops?: number | undefined;
+  /** Where the time of one unit of work goes, as far as kernels are concerned. */
+  readonly kernels?: readonly KernelTime[] | undefined;
 }
 
 /** Numbers from the command line, with defaults, and on which backend and threads to run. */
@@ -94,11 +97,13 @@ export function report(
   {
     scale = 1,
     flops,
+    kernels,
     peakKiB = process.resourceUsage().maxRSS,
     program = at.backend === tfjsWasm ? "TF.js's wasm" : "ViLLA",
   }: {
     scale?: number | undefined;
     flops?: number | undefined;
+    kernels?: readonly KernelTime[] | undefined;
     peakKiB?: number | undefined;
     program?: string | undefined;
   } = {},
@@ -111,6 +116,7 @@ export function report(
     cpuSeconds: times.cpu ? Math.min(...times.cpu) * scale : null,
     peakMemoryMiB: peakKiB / 1024,
     flops,
+    kernels,
   };
   console.log(JSON.stringify(measurement));
 }

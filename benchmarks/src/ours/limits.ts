@@ -14,6 +14,16 @@ export interface Limits {
   readonly copyGBs: number;
   /** Bytes read and written by AdamW on 42 million weights: four arrays read, three written. */
   readonly adamwGBs: number;
+  /** What every PyTorch on this machine reaches. */
+  readonly rivals: readonly RivalLimits[];
+}
+
+export interface RivalLimits {
+  readonly program: string;
+  /** 2048³ float32 product. */
+  readonly productGflops: number;
+  /** 3 × 3 convolution of 8 images of 56² with 256 channels. */
+  readonly convolutionGflops: number;
 }
 
 const at = settings({});
@@ -41,7 +51,14 @@ const updates = await timed(5, async () => {
 });
 const adamwGBs = (7 * 4 * size) / median(updates) / 1e9;
 
-const limits: Limits = { device: backend.name, matmulGflops, batchedMatmulGflops, copyGBs, adamwGBs };
+const limits: Limits = {
+  device: backend.name,
+  matmulGflops,
+  batchedMatmulGflops,
+  copyGBs,
+  adamwGBs,
+  rivals: [],
+};
 console.log(JSON.stringify(limits));
 await backend.dispose();
 

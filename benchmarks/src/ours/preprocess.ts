@@ -11,7 +11,7 @@ import { type Box, type TensorData, writeSafetensors } from "@villa/data";
 import { rn50Config, textParameterShapes, visionParameterShapes } from "@villa/encoders";
 import { openEncoder } from "@villa/encoders/node";
 import { report, settings, startBackend, timed } from "./common.ts";
-import { countFlops } from "./flops.ts";
+import { countFlops, profileKernels } from "./kernels.ts";
 
 const at = settings({ width: 84, height: 84, images: 16, regions: 5, prompts: 20, repeats: 3 });
 if (at.what?.endsWith(".safetensors")) {
@@ -47,7 +47,8 @@ if (at.what === "text") {
   // What is compiled cannot be counted; a tower that can be trained computes the same, operation by operation.
   const { image: single } = await openEncoder(weights, { textEncoder: "hashed", trainable: true });
   const flops = await countFlops(() => single.encodeRegions(images.slice(0, 1), boxes.slice(0, 1)));
-  report(at, backend.name, times, { scale: 1 / at.images, flops, peakKiB });
+  const kernels = await profileKernels(() => encoder.encodeRegions(images, boxes), 1 / at.images);
+  report(at, backend.name, times, { scale: 1 / at.images, flops, kernels, peakKiB });
 }
 rmSync(folder, { recursive: true });
 await backend.dispose();

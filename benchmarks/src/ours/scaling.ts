@@ -36,7 +36,8 @@ function generate(): number {
 async function stage1(): Promise<number> {
   const usual = { attributes: 20, regions: 5, dimension: at.what === "attributes" ? 256 : 1024 };
   const backend = await startBackend(at);
-  const seconds = await stage1StepSeconds({ ...usual, [at.what!]: at.size, steps: 4, batch: 48 }, backend, at.threads);
+  const sizes = { ...usual, [at.what!]: at.size, steps: 4, batch: 48 };
+  const seconds = await stage1StepSeconds(sizes, { backend, threads: at.threads });
   await backend.dispose();
   return seconds;
 }

@@ -12,11 +12,18 @@ export interface Stage1Sizes {
   readonly dimension: number;
 }
 
-/** Seconds of one training step of all heads, from the second epoch: the first starts the workers and warms them up. */
-export async function stage1StepSeconds(sizes: Stage1Sizes, backend: ActiveBackend, threads: number): Promise<number> {
+/**
+ * Seconds of one training step of all heads, from the second epoch: the first starts the workers and warms them up.
+ *
+ * @param options `threads`: of as many workers, one each; 0: heads are trained one after the other in this thread
+ */
+export async function stage1StepSeconds(
+  sizes: Stage1Sizes,
+  { backend, threads }: { backend: ActiveBackend; threads: number },
+): Promise<number> {
   const { steps, batch, regions, attributes, dimension } = sizes;
   const images = steps * batch;
-  const pool = backend.device === "cpu" ? createTaskPool({ threads, threadsPerWorker: 1 }) : undefined;
+  const pool = backend.device === "cpu" && threads > 0 ? createTaskPool({ threads, threadsPerWorker: 1 }) : undefined;
   let started = 0;
   let done = 0;
   let ended = 0;

@@ -6,7 +6,7 @@ import type { Box } from "@villa/data";
 import { initModifiedResNet, rn50Config } from "@villa/encoders";
 import { contrastiveBatch, contrastiveGradients, contrastiveObjective, disposeBatch, stage2Config } from "@villa/vlm";
 import { normals, report, settings, startBackend, timed } from "./common.ts";
-import { countFlops } from "./flops.ts";
+import { flopsOf, profileKernels } from "./kernels.ts";
 import { tfjsWasm } from "./stock-wasm.ts";
 
 const { loss: lossSettings, optimizer: adam } = stage2Config({ dataDir: "none" }); // the defaults; no file is read
@@ -47,6 +47,6 @@ const step = async (): Promise<void> => {
 };
 const times = await timed(at.steps, step);
 const peak = process.resourceUsage().maxRSS; // counting keeps every kernel's inputs alive
-const flops = backend.device === "cpu" && at.backend !== tfjsWasm ? await countFlops(step) : undefined;
-report(at, backend.name, times, { flops, peakKiB: peak });
+const kernels = backend.device === "cpu" && at.backend !== tfjsWasm ? await profileKernels(step) : undefined;
+report(at, backend.name, times, { flops: kernels && flopsOf(kernels), kernels, peakKiB: peak });
 await backend.dispose();

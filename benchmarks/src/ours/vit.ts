@@ -14,7 +14,7 @@ import { textParameterShapes, type VitConfig, vitParameterShapes } from "@villa/
 import { openEncoder, openTextTower } from "@villa/encoders/node";
 import { contrastiveBatch, contrastiveGradients, contrastiveObjective, disposeBatch, stage2Config } from "@villa/vlm";
 import { normals, report, settings, startBackend, timed } from "./common.ts";
-import { countFlops } from "./flops.ts";
+import { countFlops, flopsOf, profileKernels } from "./kernels.ts";
 
 const side = 224;
 const embedDim = 512;
@@ -59,7 +59,8 @@ async function measureImages(): Promise<void> {
   const peakKiB = process.resourceUsage().maxRSS; // counting keeps every kernel's inputs alive
   const { image: single } = await openEncoder(folder, { textEncoder: "none", trainable: true });
   const flops = await countFlops(() => single.encodeImages(pictures.slice(0, 1)));
-  report(at, backend.name, times, { scale: 1 / at.images, flops, peakKiB });
+  const kernels = await profileKernels(() => image.encodeImages(pictures), 1 / at.images);
+  report(at, backend.name, times, { scale: 1 / at.images, flops, kernels, peakKiB });
 }
 
 async function measureTexts(): Promise<void> {
@@ -94,8 +95,8 @@ async function measureStep(): Promise<void> {
   };
   const times = await timed(at.repeats, step);
   const peakKiB = process.resourceUsage().maxRSS;
-  const flops = backend.device === "cpu" ? await countFlops(step) : undefined;
-  report(at, backend.name, times, { flops, peakKiB });
+  const kernels = backend.device === "cpu" ? await profileKernels(step) : undefined;
+  report(at, backend.name, times, { flops: kernels && flopsOf(kernels), kernels, peakKiB });
 }
 
 /** Random weights; norms scale by 1. */
