@@ -102,7 +102,7 @@ const { history } = await trainContrastive(
         return contrastiveBatch(
           images,
           members.map((i) => pairs[i]!),
-          (sentences) => texts.embed(sentences),
+          { embedText: (sentences) => texts.embed(sentences) },
         );
       },
     },
@@ -113,7 +113,7 @@ console.log("contrastive loss", history.map(({ loss }) => loss.toFixed(2)).join(
 
 // Retrieval on images that neither stage has seen
 const testRows = test.map((sample) => ({ ...sampleAnnotation(sample), sample }));
-const regions = await embedSplit(tower, testRows, async ({ sample }) => picture(sample)); // [R, 64]
+const regions = await embedSplit(tower, testRows, { load: async ({ sample }) => picture(sample) }); // [R, 64]
 const { textToRegion, regionToText } = await retrievalMetrics({
   regions,
   attributes: flatten(await attributeEmbeddings(wordVectors, vocabulary)), // [A, 64]

@@ -20,7 +20,7 @@ const rows = train.map((sample) => ({ ...sampleAnnotation(sample), picture: { ..
 console.log("one region and its text:", imagePairs(rows[0]!, "oracle").sentences[0]);
 
 const tower = initModifiedResNet({ layers: [1, 1, 1, 1], width: 8, embedDim: 64, seed: 23 });
-const regions = await embedSplit(tower, rows, async ({ picture }) => picture); // [R, 64]
+const regions = await embedSplit(tower, rows, { load: async ({ picture }) => picture }); // [R, 64]
 const texts = await attributeEmbeddings(pixelsEncoder({ dimension: 64 }), attributeVocabulary());
 const attributes = Float32Array.from([...texts.values()].flatMap((row) => [...row])); // [A, 64]
 const labels = regionLabels(rows, [...texts.keys()]); // [R, A]

@@ -7,7 +7,7 @@ const at = settings({ images: 655, regions: 5, attributes: 20, dimension: 1024, 
 const { images, regions, attributes, dimension } = at;
 const backend = await startBackend(at);
 const names = Array.from({ length: attributes }, (_, a) => String(a));
-const heads = names.map((_, head) => initialHead(head, dimension, 23));
+const heads = names.map((_, head) => initialHead(head, { dimension, seed: 23 }));
 const model = makeModel({ dimension, oneProj: false, adapter: false, attributes: names }, heads);
 const labels = Uint8Array.from({ length: images * attributes }, coin);
 const data = {

@@ -37,7 +37,7 @@ const pairs = images.map(() => ({ boxes, sentences: boxes.map(() => [""]) }));
 const text = normals(at.images * at.regions * vision.embedDim, vision.embedDim);
 
 const step = async (): Promise<void> => {
-  const batch = contrastiveBatch(images, pairs, () => text);
+  const batch = contrastiveBatch(images, pairs, { embedText: () => text });
   const { loss, gradients } = await contrastiveGradients(tower, batch, { objective });
   optimizer.step(gradients);
   tf.dispose(gradients);

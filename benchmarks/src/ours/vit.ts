@@ -85,7 +85,7 @@ async function measureStep(): Promise<void> {
   const pairs = pictures.map(() => ({ boxes, sentences: boxes.map(() => [""]) }));
   const sentences = normals(at.images * at.regions * embedDim, embedDim);
   const step = async (): Promise<void> => {
-    const batch = contrastiveBatch(pictures, pairs, () => sentences, tower.input);
+    const batch = contrastiveBatch(pictures, pairs, { embedText: () => sentences, input: tower.input });
     const { loss, gradients } = await contrastiveGradients(tower, batch, { objective });
     optimizer.step(gradients);
     tf.dispose(gradients);

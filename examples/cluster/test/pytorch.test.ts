@@ -88,7 +88,7 @@ print(json.dumps({"keys": [n.split(".") for n in names], "records": [r for _, r 
     const model = await openModel(checkpoint);
     const load = ({ imageId }: { imageId: number }) =>
       dataset.readImage(dataset.annotations.find((row) => row.imageId === imageId)!);
-    const ours = await embedSplit(model.image, rows, load);
+    const ours = await embedSplit(model.image, rows, { load });
     model.dispose();
     await backend.dispose();
     const flat = theirs.embeddings.flat();

@@ -96,7 +96,11 @@ test("a model that is trained on masks is evaluated, queried and annotated with 
   const { image } = await openEncoder(masked.lastCheckpoint, { textEncoder: "none" });
   const [row] = rows;
   const picture = await dataset.readImage(row!);
-  const { images, regions } = regionInput(image.tower!.input, [picture], [row!.regionCoord], [regionMasks(row!)]);
+  const { images, regions } = regionInput(image.tower!.input, {
+    images: [picture],
+    boxes: [row!.regionCoord],
+    masks: [regionMasks(row!)],
+  });
   const pooled = image.tower!.maskEmbeddings!(image.tower!.features(images), regions);
   const means = unitRows((await pooled.data()) as Float32Array, image.dimension);
   image.dispose();

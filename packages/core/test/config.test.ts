@@ -9,15 +9,15 @@ import { checkConfig, describeSettings, resolveConfig, setting, settingGroup, wh
 import { resolveConfigFiles } from "../src/node.ts";
 
 const schema = v.strictObject({
-  dataDir: setting(v.string(), "data", "the `dataset`"),
-  epochs: setting(whole(1), 30, "passes"),
-  lr: setting(v.number(), 1e-4, ""),
+  dataDir: setting(v.string(), { fallback: "data", help: "the `dataset`" }),
+  epochs: setting(whole(1), { fallback: 30, help: "passes" }),
+  lr: setting(v.number(), { fallback: 1e-4, help: "" }),
   seed: v.optional(v.number()),
   loss: settingGroup({
-    temp: setting(v.number(), 0.07, "τ"),
-    weightEps: setting(v.number(), 0.2, "", { shortName: "eps" }),
+    temp: setting(v.number(), { fallback: 0.07, help: "τ" }),
+    weightEps: setting(v.number(), { fallback: 0.2, help: "", shortName: "eps" }),
   }),
-  start: setting(v.nullable(v.string()), null, ""),
+  start: setting(v.nullable(v.string()), { fallback: null, help: "" }),
   tags: v.optional(v.array(v.string())),
   weights: v.optional(v.record(v.string(), v.number())),
 });

@@ -57,17 +57,19 @@ describe("atomicWriteFile", () => {
     // Node's recursive mkdir says ENOENT of folders that it may not make.
     const closed = join(folder, "closed");
     mkdirSync(closed, { mode: 0o555 });
-    const missing = (path: string) => fileError(Object.assign(new Error("?"), { code: "ENOENT" }), path, "write");
+    const missing = (path: string) =>
+      fileError(Object.assign(new Error("?"), { code: "ENOENT" }), { path, doing: "write" });
     expect(missing(join(folder, "a", "none", "x"))).toMatchObject({ code: "NotFound" });
     if (process.getuid?.() !== 0 && process.platform !== "win32") {
       const message = expect.stringContaining("permission is denied");
       expect(missing(join(closed, "some", "x"))).toMatchObject({ code: "FileSystem", message });
     }
-    const refused = (code: string) => fileError(Object.assign(new Error("?"), { code }), "/x", "write") as VillaError;
+    const refused = (code: string) =>
+      fileError(Object.assign(new Error("?"), { code }), { path: "/x", doing: "write" }) as VillaError;
     expect(refused("ENOSPC").message).toBe("Cannot write /x: there is no space left on the device.");
     expect(refused("EACCES").message).toBe("Cannot write /x: permission is denied.");
     const other = new TypeError("a bug");
-    expect(fileError(other, "/x", "write")).toBe(other);
+    expect(fileError(other, { path: "/x", doing: "write" })).toBe(other);
   });
 });
 

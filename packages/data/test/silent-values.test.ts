@@ -92,7 +92,7 @@ describe("an index of region embeddings", () => {
       join(dataset, "region_embs", "embs_0.npz"),
       encodeRegionNpz([Float32Array.of(1), Float32Array.of(2, 3)]),
     );
-    await expect(visitRegionEmbeddings(dataset, undefined, () => undefined)).rejects.toMatchObject({
+    await expect(visitRegionEmbeddings(dataset, () => undefined)).rejects.toMatchObject({
       code: "InvalidFile",
       message: expect.stringContaining(words),
     });

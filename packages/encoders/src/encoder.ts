@@ -15,13 +15,14 @@ export interface Encoder extends Omit<ImageEncoder, "encodeImages"> {
 /**
  * An image and a text encoder as one.
  *
- * @param textIdentity what tells this text encoder from the one that the image encoder comes with, for the manifest
+ * @param options `textIdentity`: what tells this text encoder from the one that the image encoder comes with, for the
+ * manifest
  * @throws VillaError `Mismatch` when their vectors differ in length
  */
 export function joinEncoders(
   image: ImageEncoder,
   text: TextTower,
-  textIdentity: Readonly<Record<string, string>> = {},
+  options: { readonly textIdentity?: Readonly<Record<string, string>> | undefined } = {},
 ): Encoder {
   checkArgument("image", image, {
     name: "text",
@@ -44,7 +45,7 @@ export function joinEncoders(
     encodeText: "function",
     dispose: "function",
   });
-  checkArgument("textIdentity?", textIdentity, "object");
+  checkArgument("options?", options, { "textIdentity?": "object" });
 
   if (image.dimension !== text.embedDim) {
     throw new VillaError(
@@ -54,7 +55,7 @@ export function joinEncoders(
   }
   return {
     ...image,
-    options: { ...image.options, ...textIdentity },
+    options: { ...image.options, ...options.textIdentity },
     encodeText: (texts) => text.encodeText(texts),
     dispose: () => {
       image.dispose();

@@ -94,12 +94,11 @@ async function encodeBatch(
   embed: ImageTower["regionEmbeddings"],
   { images, boxes, masks, batch, result, regionsPerBatch }: Batch,
 ): Promise<void> {
-  const input = regionInput(
-    tower.input,
-    batch.map((image) => images[image]!),
-    batch.map((image) => boxes[image]!),
-    masks && batch.map((image) => masks[image]),
-  );
+  const input = regionInput(tower.input, {
+    images: batch.map((image) => images[image]!),
+    boxes: batch.map((image) => boxes[image]!),
+    masks: masks && batch.map((image) => masks[image]),
+  });
   const features = await used(input.images, (images) => tower.features(images));
   try {
     const refs = batch.flatMap((image) => boxes[image]!.map((_, region) => ({ image, region })));
@@ -135,11 +134,10 @@ async function encodeOneByOne(
   const result = new Float32Array(refs.length * tower.embedDim);
   for (let from = 0; from < refs.length; from += perBatch) {
     const chunk = refs.slice(from, from + perBatch);
-    const input = regionInput(
-      tower.input,
-      chunk.map(({ image }) => images[image]!),
-      chunk.map(({ box }) => [box]),
-    );
+    const input = regionInput(tower.input, {
+      images: chunk.map(({ image }) => images[image]!),
+      boxes: chunk.map(({ box }) => [box]),
+    });
     const features = await used(input.images, (crops) => tower.features(crops));
     const rows = await used(features, (maps) => take(tower.regionEmbeddings(maps, input.regions)));
     result.set(rows, from * tower.embedDim);

@@ -175,7 +175,7 @@ describe.each(towerCases)("image tower: $name", (each) => {
     const { tower, weights, config } = await openTower(each, dense);
     const pictures = [0, 1].map((i) => ({ width: side, height: side, data: bytes(`export:${i}`, 3 * side * side) }));
     const boxes = [[[0, 0, 24, 16]], [[8, 16, 32, 32], [3, 5, 17, 29]]]; // biome-ignore format: by image
-    const { images, regions } = regionInput(tower.input, pictures, boxes);
+    const { images, regions } = regionInput(tower.input, { images: pictures, boxes });
     const ours = tf.tidy(() => l2Normalize(tower.regionEmbeddings(tower.features(images), regions)));
     const planes = pictures.flatMap(({ data }) => [...data]);
     const inputs = {

@@ -34,7 +34,7 @@ async function write(salt: string, shapes: Case["shapes"]): Promise<void> {
 
 async function optionsWith(textEncoder: string) {
   const { image, text, textIdentity } = await openEncoder("pixels", { textEncoder, dimension: 28 });
-  const encoder = joinEncoders(image, text!, textIdentity);
+  const encoder = joinEncoders(image, text!, { textIdentity });
   const [options, rows] = [encoder.options, await encoder.encodeText(["a red circle"])];
   encoder.dispose();
   return { options, rows };

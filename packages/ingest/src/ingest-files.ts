@@ -147,7 +147,7 @@ async function ingestRecord(
     const size = { width, height };
     const readFile = async (mask: string): Promise<Uint8Array> => bytesOf(files, pathFrom(table, mask));
     const masked = await readMasks(row, { size, readFile, onBadBox });
-    const boxed = masked.boxes ? masked : { ...masked, boxes: ruledRegions(convert.regions, size, []) };
+    const boxed = masked.boxes ? masked : { ...masked, boxes: ruledRegions(convert.regions, size) };
     return {
       row: await convertRow(boxed, { source: size, stored: size, path }, convert, onBadBox),
       problems: badBoxes.map((problem) => ({ row: number, image, problem, boxOnly: true })),

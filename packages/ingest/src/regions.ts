@@ -37,16 +37,18 @@ export function parseRegionRule(text: string): RegionRule | undefined {
 /**
  * Regions of an image without boxes of its own, in whole pixels.
  *
+ * @param options `names`: the names under which the rule may have proposals for the image; the first that it knows counts
  * @throws VillaError `InvalidFile` when the image is too small for the grid, or has no proposals
  */
 export function ruledRegions(
   rule: RegionRule,
   size: { readonly width: number; readonly height: number },
-  names: readonly (string | undefined)[],
+  options: { readonly names?: readonly (string | undefined)[] | undefined } = {},
 ): readonly Box[] {
   checkArgument("rule", rule, "object");
   checkArgument("size", size, { width: "count", height: "count" });
-  checkArgument("names", names, "list");
+  checkArgument("options?", options, { "names?": "list" });
+  const { names = [] } = options;
 
   const { width, height } = size;
   if (rule.kind === "full") return [[0, 0, width, height]];

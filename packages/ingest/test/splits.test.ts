@@ -6,13 +6,15 @@ import { TestFolder } from "./folder.ts";
 
 test("splits depend on the key and the seed alone, and have about the shares asked for", () => {
   const shares = parseSplitShares("train=0.6, val=0.3,test=0.1");
-  const splits = Array.from({ length: 4000 }, (_, i) => hashSplit(`image ${i}`, shares, 23));
+  const splits = Array.from({ length: 4000 }, (_, i) => hashSplit(`image ${i}`, { shares, seed: 23 }));
   const share = (name: string) => splits.filter((split) => split === name).length / splits.length;
   expect(share("train")).toBeCloseTo(0.6, 1);
   expect(share("val")).toBeCloseTo(0.3, 1);
   expect(share("test")).toBeCloseTo(0.1, 1);
-  expect(hashSplit("image 7", shares, 23)).toBe(splits[7]);
-  expect(Array.from({ length: 50 }, (_, i) => hashSplit(`image ${i}`, shares, 24))).not.toEqual(splits.slice(0, 50));
+  expect(hashSplit("image 7", { shares, seed: 23 })).toBe(splits[7]);
+  expect(Array.from({ length: 50 }, (_, i) => hashSplit(`image ${i}`, { shares, seed: 24 }))).not.toEqual(
+    splits.slice(0, 50),
+  );
 });
 
 test.each(["train=0.8", "train=0.5,train=0.5", "a=2,b=-1", "0.8,0.2", "", "tain=1"])("%j is refused", (text) => {

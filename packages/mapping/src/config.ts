@@ -68,86 +68,95 @@ export const stage1Schema = v.strictObject({
     filledText(),
     "dataset folder with `annotations.feather`, `attr_embs.pth` and `region_embs/`",
   ),
-  taskName: setting(filledText(), "docmnist_stage1", "results go to `checkpoint_dir/task_name`"),
-  checkpointDir: setting(filledText(), "checkpoints", "folder of the results of all runs"),
-  seed: setting(whole(0, 2 ** 32 - 1), 23, "starting weights, order of the images, choice of sentences"),
-  batchSize: setting(whole(1), 48, "images a step; an incomplete last batch is dropped"),
-  epochs: setting(whole(0), 30, "passes over the training split"),
+  taskName: setting(filledText(), { fallback: "docmnist_stage1", help: "results go to `checkpoint_dir/task_name`" }),
+  checkpointDir: setting(filledText(), { fallback: "checkpoints", help: "folder of the results of all runs" }),
+  seed: setting(whole(0, 2 ** 32 - 1), {
+    fallback: 23,
+    help: "starting weights, order of the images, choice of sentences",
+  }),
+  batchSize: setting(whole(1), { fallback: 48, help: "images a step; an incomplete last batch is dropped" }),
+  epochs: setting(whole(0), { fallback: 30, help: "passes over the training split" }),
   /** Form of the model. */
   model: settingGroup({
-    embDim: setting(v.nullable(whole(1)), null, "length of the embeddings; `null` takes what the files have"),
-    oneProj: setting(v.boolean(), false, "one head for all attributes"),
-    adapter: setting(v.boolean(), false, "head output · 0.2 + input · 0.8"),
+    embDim: setting(v.nullable(whole(1)), {
+      fallback: null,
+      help: "length of the embeddings; `null` takes what the files have",
+    }),
+    oneProj: setting(v.boolean(), { fallback: false, help: "one head for all attributes" }),
+    adapter: setting(v.boolean(), { fallback: false, help: "head output · 0.2 + input · 0.8" }),
   }),
   /** The contrastive loss. */
   loss: settingGroup({
     // e^(1/τ) is shifted before it is taken, so only the quotient 1/τ itself has to stay finite.
-    temp: setting(v.pipe(v.number(), v.finite(), v.minValue(1e-6)), 0.07, "τ of the contrastive loss"),
+    temp: setting(v.pipe(v.number(), v.finite(), v.minValue(1e-6)), {
+      fallback: 0.07,
+      help: "τ of the contrastive loss",
+    }),
   }),
   /** The optimiser and its learning rate. */
   optimizer: settingGroup({
-    lr: setting(notNegative(), 1e-4, "learning rate of AdamW"),
-    betas: setting(twoDecays, adamDefaults.betas, "decay of AdamW's two running means"),
-    eps: setting(notNegative(), adamDefaults.adamEpsilon, "AdamW's guard against division by zero"),
-    weightDecay: setting(notNegative(), adamDefaults.decoupledWeightDecay, "decoupled, as in torch's `AdamW`"),
-    schedule: setting(
-      v.picklist(["constant", "cosine"]),
-      "constant",
-      "`constant`, or `cosine`: the learning rate falls to zero along half a cosine",
-    ),
-    warmupSteps: setting(whole(0), 0, "steps over which the learning rate rises from zero"),
+    lr: setting(notNegative(), { fallback: 1e-4, help: "learning rate of AdamW" }),
+    betas: setting(twoDecays, { fallback: adamDefaults.betas, help: "decay of AdamW's two running means" }),
+    eps: setting(notNegative(), { fallback: adamDefaults.adamEpsilon, help: "AdamW's guard against division by zero" }),
+    weightDecay: setting(notNegative(), {
+      fallback: adamDefaults.decoupledWeightDecay,
+      help: "decoupled, as in torch's `AdamW`",
+    }),
+    schedule: setting(v.picklist(["constant", "cosine"]), {
+      fallback: "constant",
+      help: "`constant`, or `cosine`: the learning rate falls to zero along half a cosine",
+    }),
+    warmupSteps: setting(whole(0), { fallback: 0, help: "steps over which the learning rate rises from zero" }),
   }),
   /** How regions are assigned, and what the report compares. */
   mapping: settingGroup({
-    epsilon: setting(
-      epsilonChoice,
-      defaultEpsilon,
-      "a number; a list, which the report compares and of which the best on validation is used; `auto`; `auto-per-attribute`. `epsilon=` for short",
-      { shortName: "epsilon" },
-    ),
-    exclusive: setting(
-      groupChoice,
-      false,
-      "groups whose attributes exclude each other, so that a region gets at most one of each: `true` (all) or names of groups",
-    ),
-    sweep: setting(
-      listOf(epsilonValue),
-      [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5],
-      "values of ε in the trade-off table",
-    ),
-    splits: setting(v.nullable(listOf(v.string())), null, "which splits to map; `null`: all of train, val and test"),
+    epsilon: setting(epsilonChoice, {
+      fallback: defaultEpsilon,
+      help: "a number; a list, which the report compares and of which the best on validation is used; `auto`; `auto-per-attribute`. `epsilon=` for short",
+      shortName: "epsilon",
+    }),
+    exclusive: setting(groupChoice, {
+      fallback: false,
+      help: "groups whose attributes exclude each other, so that a region gets at most one of each: `true` (all) or names of groups",
+    }),
+    sweep: setting(listOf(epsilonValue), {
+      fallback: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5],
+      help: "values of ε in the trade-off table",
+    }),
+    splits: setting(v.nullable(listOf(v.string())), {
+      fallback: null,
+      help: "which splits to map; `null`: all of train, val and test",
+    }),
   }),
-  validate: setting(v.boolean(), false, "judge every epoch on the validation split"),
+  validate: setting(v.boolean(), { fallback: false, help: "judge every epoch on the validation split" }),
   /** When to stop before the last epoch. */
   earlyStop: settingGroup({
-    metric: setting(
-      v.picklist(["none", "loss", "f1"]),
-      "none",
-      "`loss` (no ground truth needed) or `f1`: each head keeps its best epoch; `none` trains all epochs",
-    ),
-    patience: setting(whole(1), 5, "epochs without improvement"),
+    metric: setting(v.picklist(["none", "loss", "f1"]), {
+      fallback: "none",
+      help: "`loss` (no ground truth needed) or `f1`: each head keeps its best epoch; `none` trains all epochs",
+    }),
+    patience: setting(whole(1), { fallback: 5, help: "epochs without improvement" }),
   }),
-  resume: setting(
-    v.picklist(["auto", "never"]),
-    "auto",
-    "`auto` goes on where a run with the same settings stood; `never` starts anew, and earlier results stay until the new ones are there",
-  ),
-  initCheckpoint: setting(v.nullable(filledText()), null, "weights to start from; the original's `last.pkl` too"),
-  attributesShard: setting(
-    v.nullable(shardChoice),
-    null,
-    "`i/n`, `0/4` to `3/4` or `1/4` to `4/4`: train only this part of the attributes; a last run without it maps",
-  ),
-  memoryLimit: setting(
-    positive(),
-    4,
-    "GiB for weights and optimiser state; heads are trained in as many waves as needed",
-  ),
-  keepOptimizer: setting(
-    v.boolean(),
-    false,
-    "keep the optimiser's state of finished heads, two thirds of a checkpoint: only then can more `epochs` be added later",
-  ),
+  resume: setting(v.picklist(["auto", "never"]), {
+    fallback: "auto",
+    help: "`auto` goes on where a run with the same settings stood; `never` starts anew, and earlier results stay until the new ones are there",
+  }),
+  initCheckpoint: setting(v.nullable(filledText()), {
+    fallback: null,
+    help: "weights to start from; the original's `last.pkl` too",
+  }),
+  attributesShard: setting(v.nullable(shardChoice), {
+    fallback: null,
+    help: "`i/n`, `0/4` to `3/4` or `1/4` to `4/4`: train only this part of the attributes; a last run without it maps",
+  }),
+  memoryLimit: setting(positive(), {
+    fallback: 4,
+    help: "GiB for weights and optimiser state; heads are trained in as many waves as needed",
+  }),
+  keepOptimizer: setting(v.boolean(), {
+    fallback: false,
+    help: "keep the optimiser's state of finished heads, two thirds of a checkpoint: only then can more `epochs` be added later",
+  }),
 });
 
 /** A checked configuration of Stage 1; {@link stage1Schema} describes each setting. */

@@ -45,7 +45,7 @@ function measured({ scores, counts, truth }: ScoredSplit, epsilon: number | numb
       return own;
     }),
   );
-  return mappingMetrics(assignRegions(scores, counts, epsilon), trueOnes);
+  return mappingMetrics(assignRegions(scores, { counts, epsilon }), trueOnes);
 }
 
 test("the sweep equals assigning and measuring at each value", () => {
@@ -112,7 +112,7 @@ test("where no image mentions an attribute, the usual epsilon is kept", () => {
 
 test("the report adds up", () => {
   const known = split("report");
-  const assigned = assignRegions(known.scores, known.counts, 0.2);
+  const assigned = assignRegions(known.scores, { counts: known.counts, epsilon: 0.2 });
   const report = mappingReport(known, assigned, { attributes: ["a", "b", "c", "d"], epsilon: 0.2, sweep: [0.2] });
   const { precision, recall, f1 } = measured(known, 0.2);
   expect(report).toMatchObject({ precision, recall, f1, sweep: [{ epsilon: 0.2, f1 }] });

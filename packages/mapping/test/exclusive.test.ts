@@ -15,7 +15,7 @@ test("a region gets the attribute of a group whose best score it is nearest to",
     scored([0, 1], [0.25, 0.625, 0.75, 0.9375, 0.875]),
     scored([0], [0.5, 0.5, 0.5]),
   ];
-  expect(assignRegions(scores, counts, 0.25)).toEqual([
+  expect(assignRegions(scores, { counts, epsilon: 0.25 })).toEqual([
     [
       [0, 2],
       [0, 1, 2],
@@ -23,10 +23,10 @@ test("a region gets the attribute of a group whose best score it is nearest to",
     ],
     [[1], [1]],
   ]);
-  const exclusive = excludeWithinGroups(scores, counts, [[0, 1]]);
+  const exclusive = excludeWithinGroups(scores, { counts, groups: [[0, 1]] });
   for (const epsilon of [0.25, 2]) {
     // Region 1 is 1/8 below the best of each: equal ones stay.
-    expect(assignRegions(exclusive, counts, epsilon)).toEqual([
+    expect(assignRegions(exclusive, { counts, epsilon })).toEqual([
       [
         [0, 2],
         [0, 1, 2],
@@ -36,7 +36,7 @@ test("a region gets the attribute of a group whose best score it is nearest to",
     ]);
   }
   const nearer = [scored([0], [1, 0.9375, 0.5]), ...scores.slice(1)];
-  expect(assignRegions(excludeWithinGroups(nearer, counts, [[0, 1]]), counts, 2)[0]).toEqual([
+  expect(assignRegions(excludeWithinGroups(nearer, { counts, groups: [[0, 1]] }), { counts, epsilon: 2 })[0]).toEqual([
     [0, 2],
     [0, 2],
     [1, 2],
@@ -45,13 +45,15 @@ test("a region gets the attribute of a group whose best score it is nearest to",
 
 test("every attribute that an image mentions keeps its best region", () => {
   const scores = [scored([0], [0.9, 0.1, 0.2]), scored([0], [0.8, 0.1, 0.3])];
-  const assigned = assignRegions(excludeWithinGroups(scores, counts, [[0, 1]]), counts, 0.05);
+  const assigned = assignRegions(excludeWithinGroups(scores, { counts, groups: [[0, 1]] }), { counts, epsilon: 0.05 });
   expect(assigned[0]![0]).toEqual([0, 1]);
 });
 
 test("without groups nothing changes; groups that overlap are refused", () => {
   const scores = [scored([0], [0.9, 0.1, 0.2]), scored([0], [0.8, 0.1, 0.3])];
-  expect(excludeWithinGroups(scores, counts, [])).toEqual(scores);
-  expect(() => excludeWithinGroups(scores, counts, [[0, 1], [1]])).toThrow("Attribute 1 is in two exclusive groups.");
-  expect(() => excludeWithinGroups(scores, counts, [[0, 7]])).toThrow("Attribute 7 is none of 2.");
+  expect(excludeWithinGroups(scores, { counts, groups: [] })).toEqual(scores);
+  expect(() => excludeWithinGroups(scores, { counts, groups: [[0, 1], [1]] })).toThrow(
+    "Attribute 1 is in two exclusive groups.",
+  );
+  expect(() => excludeWithinGroups(scores, { counts, groups: [[0, 7]] })).toThrow("Attribute 7 is none of 2.");
 });

@@ -17,7 +17,7 @@ const image = {
 } as const;
 
 test("regions get names in the annotation's order, and a sentence for each", async () => {
-  const rows = mappingRows([image], [[[0, 2], []]], ["red", "blue", "seven"], 23);
+  const rows = mappingRows([image], [[[0, 2], []]], { attributes: ["red", "blue", "seven"], seed: 23 });
   expect(rows).toEqual([
     {
       ...image,

@@ -28,20 +28,25 @@ export interface ContrastiveBatch {
  * Puts pictures and their pairs into tensors. Pictures of different sizes form groups; the loss does not depend on the
  * order of pairs, so groups only change their order. Where pairs come with masks, regions are means over these.
  *
- * @param embedText sentences of each pair → [pairs × d] normalised
- * @param input how the tower takes pictures; default: at their own size, values 0 … 1
+ * @param options `embedText`: sentences of each pair → [pairs × d] normalised; `input`: how the tower takes pictures
+ * (default: at their own size, values 0 … 1)
  * @returns tensors that the caller disposes with {@link disposeBatch}
  */
 export function contrastiveBatch(
   images: readonly Omit<RgbImage, "channels">[],
   pairs: readonly ImagePairs[],
-  embedText: (sentences: readonly (readonly string[])[]) => Float32Array,
-  input: PictureInput = plainInput,
+  options: {
+    readonly embedText: (sentences: readonly (readonly string[])[]) => Float32Array;
+    readonly input?: PictureInput | undefined;
+  },
 ): ContrastiveBatch {
   checkArgument("images", images, [{ width: "count", height: "count", data: "bytes" }]);
   checkArgument("pairs", pairs, [{ boxes: ["numbers"], sentences: ["list"], "masks?": "list" }]);
-  checkArgument("embedText", embedText, "function");
-  checkArgument("input?", input, { regions: "object", whole: "object", resample: "text", smallest: "number" });
+  checkArgument("options", options, {
+    embedText: "function",
+    "input?": { regions: "object", whole: "object", resample: "text", smallest: "number" },
+  });
+  const { embedText, input = plainInput } = options;
 
   const bySize = new Map<string, number[]>();
   images.forEach((image, i) => {
@@ -55,12 +60,11 @@ export function contrastiveBatch(
   const isMasked = pairs.some(({ masks }) => masks !== undefined);
   return {
     groups: order.map((members) =>
-      regionInput(
-        input,
-        members.map((i) => images[i]!),
-        members.map((i) => pairs[i]!.boxes),
-        isMasked ? members.map((i) => pairs[i]!.masks) : undefined,
-      ),
+      regionInput(input, {
+        images: members.map((i) => images[i]!),
+        boxes: members.map((i) => pairs[i]!.boxes),
+        masks: isMasked ? members.map((i) => pairs[i]!.masks) : undefined,
+      }),
     ),
     text: tf.tensor2d(values, [sentences.length, sentences.length === 0 ? 0 : values.length / sentences.length]),
     pairs: sentences.length,

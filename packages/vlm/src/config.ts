@@ -43,101 +43,105 @@ export const stage2Schema = v.strictObject({
     filledText(),
     "dataset folder with images and, for `pairs=mapping`, `mapping_<split>.feather`",
   ),
-  taskName: setting(filledText(), "docmnist_stage2", "results go to `checkpoint_dir/task_name`"),
-  checkpointDir: setting(filledText(), "checkpoints", "folder of the results of all runs"),
-  seed: setting(whole(0, 2 ** 32 - 1), 23, "starting weights, order of the images"),
-  pairs: setting(
-    v.picklist(["mapping", "image", "oracle"]),
-    "mapping",
-    "`mapping`: regions with the text that Stage 1 assigned (ViLLA); `image`: whole images with whole texts, the usual way; `oracle`: true attributes",
-  ),
-  batchSize: setting(whole(1), 256, "images a step"),
-  microBatch: setting(
-    whole(0),
-    32,
-    "images that pass through the tower at once. Loss and gradients stay those of the batch; BatchNorm sees one such chunk at a time. With RN50 and 6 regions an image, 32 take 3.4 GB, whatever the batch size. `0`: the whole batch, as in the original",
-  ),
-  stepsPerEpoch: setting(
-    v.nullable(whole(1)),
-    null,
-    "`null`: one pass over the images; a number makes runs comparable whatever the number of images",
-  ),
-  epochs: setting(whole(1), 100, "at most"),
+  taskName: setting(filledText(), { fallback: "docmnist_stage2", help: "results go to `checkpoint_dir/task_name`" }),
+  checkpointDir: setting(filledText(), { fallback: "checkpoints", help: "folder of the results of all runs" }),
+  seed: setting(whole(0, 2 ** 32 - 1), { fallback: 23, help: "starting weights, order of the images" }),
+  pairs: setting(v.picklist(["mapping", "image", "oracle"]), {
+    fallback: "mapping",
+    help: "`mapping`: regions with the text that Stage 1 assigned (ViLLA); `image`: whole images with whole texts, the usual way; `oracle`: true attributes",
+  }),
+  batchSize: setting(whole(1), { fallback: 256, help: "images a step" }),
+  microBatch: setting(whole(0), {
+    fallback: 32,
+    help: "images that pass through the tower at once. Loss and gradients stay those of the batch; BatchNorm sees one such chunk at a time. With RN50 and 6 regions an image, 32 take 3.4 GB, whatever the batch size. `0`: the whole batch, as in the original",
+  }),
+  stepsPerEpoch: setting(v.nullable(whole(1)), {
+    fallback: null,
+    help: "`null`: one pass over the images; a number makes runs comparable whatever the number of images",
+  }),
+  epochs: setting(whole(1), { fallback: 100, help: "at most" }),
   /** Form of the model. */
   model: settingGroup({
-    encoder: setting(
-      v.nullable(filledText()),
-      null,
-      "encoder to start from in place of `model.weights`: a model's folder (Hugging Face, OpenCLIP), `hf:ORG/NAME`, a file of weights, a checkpoint",
-    ),
-    weights: setting(
-      v.nullable(filledText()),
-      null,
-      "CLIP weights to start from: `RN50.pt`, a torch state dict or safetensors. `null`: random weights of the sizes below",
-    ),
-    trainable: setting(
-      trainablePart,
-      "all",
-      "which weights change: `all`, `last:N` (the last N blocks and what follows them), or `head` (what follows the last block)",
-    ),
-    regions: setting(
-      v.picklist(["roi-align", "mask"]),
-      "roi-align",
-      "`roi-align`: regions are their boxes, cut from the feature map (ViLLA); `mask`: the mean of the patch tokens that a region's mask covers, or its box where it has none (vision transformers). A checkpoint remembers it, and whatever opens the checkpoint embeds regions the same way",
-    ),
-    width: setting(whole(2), 64, "channels of the first stage; RN50's"),
-    layers: setting(layers, [3, 4, 6, 3], "blocks of the four stages; RN50's"),
-    embDim: setting(whole(1), 1024, "length of the embeddings"),
-    cropSide: setting(
-      v.nullable(whole(16)),
-      null,
-      "of a model from random weights. `null`: regions are cut from the feature map of the whole image, which has a cell for 16 × 16 pixels (the paper's); a number: each region is cut out of its picture and scaled to a square of this side, so that small regions are seen in full",
-    ),
+    encoder: setting(v.nullable(filledText()), {
+      fallback: null,
+      help: "encoder to start from in place of `model.weights`: a model's folder (Hugging Face, OpenCLIP), `hf:ORG/NAME`, a file of weights, a checkpoint",
+    }),
+    weights: setting(v.nullable(filledText()), {
+      fallback: null,
+      help: "CLIP weights to start from: `RN50.pt`, a torch state dict or safetensors. `null`: random weights of the sizes below",
+    }),
+    trainable: setting(trainablePart, {
+      fallback: "all",
+      help: "which weights change: `all`, `last:N` (the last N blocks and what follows them), or `head` (what follows the last block)",
+    }),
+    regions: setting(v.picklist(["roi-align", "mask"]), {
+      fallback: "roi-align",
+      help: "`roi-align`: regions are their boxes, cut from the feature map (ViLLA); `mask`: the mean of the patch tokens that a region's mask covers, or its box where it has none (vision transformers). A checkpoint remembers it, and whatever opens the checkpoint embeds regions the same way",
+    }),
+    width: setting(whole(2), { fallback: 64, help: "channels of the first stage; RN50's" }),
+    layers: setting(layers, { fallback: [3, 4, 6, 3], help: "blocks of the four stages; RN50's" }),
+    embDim: setting(whole(1), { fallback: 1024, help: "length of the embeddings" }),
+    cropSide: setting(v.nullable(whole(16)), {
+      fallback: null,
+      help: "of a model from random weights. `null`: regions are cut from the feature map of the whole image, which has a cell for 16 × 16 pixels (the paper's); a number: each region is cut out of its picture and scaled to a square of this side, so that small regions are seen in full",
+    }),
   }),
-  textEncoder: setting(
-    filledText(),
-    "auto",
-    "`auto`: the text side of the weights, or `hashed` words where they have none; `hashed`, which needs no weights; `clip`; a folder or `hf:ORG/NAME` of another text encoder",
-  ),
+  textEncoder: setting(filledText(), {
+    fallback: "auto",
+    help: "`auto`: the text side of the weights, or `hashed` words where they have none; `hashed`, which needs no weights; `clip`; a folder or `hf:ORG/NAME` of another text encoder",
+  }),
   /** How training pictures vary from step to step. */
   augment: settingGroup({
-    flip: setting(v.boolean(), false, "mirror every other picture; not where left and right matter, as in digits"),
-    shift: setting(
-      share,
-      0,
-      "move every edge of a box by up to this share of the box's side, in or out, within the picture",
-    ),
-    light: setting(share, 0, "change contrast by up to this share, and brightness by up to half of it; hues stay"),
+    flip: setting(v.boolean(), {
+      fallback: false,
+      help: "mirror every other picture; not where left and right matter, as in digits",
+    }),
+    shift: setting(share, {
+      fallback: 0,
+      help: "move every edge of a box by up to this share of the box's side, in or out, within the picture",
+    }),
+    light: setting(share, {
+      fallback: 0,
+      help: "change contrast by up to this share, and brightness by up to half of it; hues stay",
+    }),
   }),
   /** The contrastive loss. */
   loss: settingGroup({
-    name: setting(
-      v.picklist(["infonce", "sigmoid"]),
-      "infonce",
-      "`infonce`: each pair against the rest of the batch (ViLLA); `sigmoid`: every image-text pair on its own (SigLIP; start it with `loss.temp=0.1 loss.learn_temp=true`)",
-    ),
-    temp: setting(positive(), 0.07, "τ of the contrastive loss"),
-    learnTemp: setting(v.boolean(), false, "learn τ, and the bias of the sigmoid loss, from these values on"),
-    bias: setting(v.pipe(v.number(), v.finite()), -10, "b of the sigmoid loss"),
+    name: setting(v.picklist(["infonce", "sigmoid"]), {
+      fallback: "infonce",
+      help: "`infonce`: each pair against the rest of the batch (ViLLA); `sigmoid`: every image-text pair on its own (SigLIP; start it with `loss.temp=0.1 loss.learn_temp=true`)",
+    }),
+    temp: setting(positive(), { fallback: 0.07, help: "τ of the contrastive loss" }),
+    learnTemp: setting(v.boolean(), {
+      fallback: false,
+      help: "learn τ, and the bias of the sigmoid loss, from these values on",
+    }),
+    bias: setting(v.pipe(v.number(), v.finite()), { fallback: -10, help: "b of the sigmoid loss" }),
   }),
   /** The optimiser and its learning rate. */
   optimizer: settingGroup({
-    lr: setting(positive(), 5e-5, "learning rate of Adam; with `schedule=cosine` the highest one"),
-    weightDecay: setting(notNegative(), 0.2, "added to the gradient, as torch's `Adam` does; not of a learned τ"),
-    schedule: setting(
-      v.picklist(["plateau", "cosine"]),
-      "plateau",
-      "`plateau`: halved when the validation loss stands still; `cosine`: falls to zero over all `epochs`",
-    ),
-    warmupSteps: setting(whole(0), 0, "with `schedule=cosine`: steps over which the learning rate rises at first"),
+    lr: setting(positive(), { fallback: 5e-5, help: "learning rate of Adam; with `schedule=cosine` the highest one" }),
+    weightDecay: setting(notNegative(), {
+      fallback: 0.2,
+      help: "added to the gradient, as torch's `Adam` does; not of a learned τ",
+    }),
+    schedule: setting(v.picklist(["plateau", "cosine"]), {
+      fallback: "plateau",
+      help: "`plateau`: halved when the validation loss stands still; `cosine`: falls to zero over all `epochs`",
+    }),
+    warmupSteps: setting(whole(0), {
+      fallback: 0,
+      help: "with `schedule=cosine`: steps over which the learning rate rises at first",
+    }),
   }),
   /** When to stop before the last epoch. */
-  earlyStop: settingGroup({ patience: setting(whole(1), 5, "epochs without a better validation loss") }),
-  resume: setting(
-    v.picklist(["auto", "never"]),
-    "auto",
-    "`auto` goes on where a run with the same settings and pairs stood; `never` starts anew, and earlier results stay until the new ones are there",
-  ),
+  earlyStop: settingGroup({
+    patience: setting(whole(1), { fallback: 5, help: "epochs without a better validation loss" }),
+  }),
+  resume: setting(v.picklist(["auto", "never"]), {
+    fallback: "auto",
+    help: "`auto` goes on where a run with the same settings and pairs stood; `never` starts anew, and earlier results stay until the new ones are there",
+  }),
 });
 
 /** A checked configuration of Stage 2; {@link stage2Schema} describes each setting. */

@@ -67,31 +67,30 @@ export function regionLabels(images: readonly LabelledImage[], attributes: reado
  * Embeds every region of a split in evaluation mode, a few images at a time.
  *
  * @param encoder a tower, or any encoder of pictures, which sees masks where it was opened with `regions: "mask"`
- * @param load reads one image
- * @param options `regions`: of a tower, boxes (default) or masks where there are any
+ * @param options `load`: reads one image; `regions`: of a tower, boxes (default) or masks where there are any
  * @returns [regions of all images, embedDim] L2-normalised
  */
 export async function embedSplit<Image extends LabelledImage>(
   encoder: ImageTower | ImageEncoder,
   images: readonly Image[],
-  load: (image: Image) => Promise<Omit<RgbImage, "channels">>,
   options: {
-    batchSize?: number | undefined;
-    regions?: RegionShape | undefined;
-    onProgress?: ProgressListener | undefined;
-    signal?: AbortSignal | undefined;
-  } = {},
+    readonly load: (image: Image) => Promise<Omit<RgbImage, "channels">>;
+    readonly batchSize?: number | undefined;
+    readonly regions?: RegionShape | undefined;
+    readonly onProgress?: ProgressListener | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<Float32Array> {
   checkArgument("encoder", encoder, "object");
   checkArgument("images", images, [{ imageId: "number", regionCoord: ["numbers"], "regToAttr?": ["list"] }]);
-  checkArgument("load", load, "function");
-  checkArgument("options?", options, {
+  checkArgument("options", options, {
+    load: "function",
     "batchSize?": "count",
     "regions?": "'roi-align' | 'mask'",
     "onProgress?": "function",
     "signal?": "object",
   });
-  const { batchSize = 16, regions: shape = "roi-align", onProgress, signal } = options;
+  const { load, batchSize = 16, regions: shape = "roi-align", onProgress, signal } = options;
 
   const regions = images.reduce((sum, { regionCoord }) => sum + regionCoord.length, 0);
   const result = new Float32Array(regions * ("embedDim" in encoder ? encoder.embedDim : encoder.dimension));
@@ -132,7 +131,9 @@ async function embed(
     return normalizeRows(rows, encoder.dimension);
   }
   const embeddings = tf.tidy(() =>
-    embedRegions(encoder, [regionInput(encoder.input, pictures, boxes, shape === "mask" ? masks : undefined)]),
+    embedRegions(encoder, [
+      regionInput(encoder.input, { images: pictures, boxes, masks: shape === "mask" ? masks : undefined }),
+    ]),
   );
   const values = (await embeddings.data()) as Float32Array;
   const copy = values.slice(); // a backend may hand out its own memory

@@ -60,7 +60,7 @@ test("a step embeds masks, in chunks as in one piece; embeddings afterwards are 
   const batch = contrastiveBatch(
     pictures,
     rows.map((row) => imagePairs(row, "mapping", { regions: "mask" })),
-    (sentences) => Float32Array.from(sentences.flatMap((_, i) => [Math.cos(i), Math.sin(i), 0])),
+    { embedText: (sentences) => Float32Array.from(sentences.flatMap((_, i) => [Math.cos(i), Math.sin(i), 0])) },
   );
   const options = {
     objective: contrastiveObjective({ temperature: 0.07 }),
@@ -75,10 +75,10 @@ test("a step embeds masks, in chunks as in one piece; embeddings afterwards are 
   });
   const trained = (await embedRegions(tower, batch.groups).array()).filter((_, i) => i % 3 !== 2);
   const load = async ({ imageId }: { imageId: number }) => pictures[imageId]!;
-  const embedded = await embedSplit(tower, rows, load, { regions: "mask" });
+  const embedded = await embedSplit(tower, rows, { load, regions: "mask" });
   expectAllClose(embedded, trained.flat(), { rtol: 1e-5, atol: 1e-6 });
-  await expect(embedSplit(withoutPatches, rows, load, { regions: "mask" })).rejects.toThrow("no patch tokens");
-  await expect(embedSplit(tower, rows, load)).rejects.toThrow("boxes were embedded");
+  await expect(embedSplit(withoutPatches, rows, { load, regions: "mask" })).rejects.toThrow("no patch tokens");
+  await expect(embedSplit(tower, rows, { load })).rejects.toThrow("boxes were embedded");
   disposeBatch(batch);
 });
 

@@ -396,7 +396,7 @@ test("a vision transformer from a folder: its last block trained with SigLIP's l
   });
   const model = await openModel(whole.lastCheckpoint);
   const picture = { width: side, height: side, channels: 3 as const, data: pixels(rows[0]!) };
-  const ours = await embedSplit(model.image, rows, async () => picture);
+  const ours = await embedSplit(model.image, rows, { load: async () => picture });
   model.dispose();
   expectAllClose(embeddings!.data as Float32Array, ours, { rtol: 1e-3, atol: 1e-5 });
 

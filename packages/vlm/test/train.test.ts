@@ -52,8 +52,7 @@ async function data(input?: PictureInput): Promise<ContrastiveData> {
       return contrastiveBatch(
         pictures.map(({ image }) => image),
         own.map(({ sentences }, i) => ({ sentences, boxes: pictures[i]!.boxes })),
-        (sentences) => embeddings.embed(sentences),
-        input,
+        { embedText: (sentences) => embeddings.embed(sentences), input },
       );
     },
   };
@@ -105,7 +104,7 @@ test.each(recipes)(
       expect(resumed.parameters.get(name)!.dataSync(), name).toEqual(tensor.dataSync());
     }
 
-    const regions = await embedSplit(whole, samples, async ({ image }) => image, { batchSize: 5 });
+    const regions = await embedSplit(whole, samples, { load: async ({ image }) => image, batchSize: 5 });
     expect(regions.length).toBe(24 * 3);
     expect([...regionLabels(samples, colours).subarray(0, 3)].reduce((a, b) => a + b)).toBe(1);
     for (const tower of [whole, interrupted, resumed]) tower.dispose();

@@ -110,7 +110,7 @@ async function described(error: unknown): Promise<unknown> {
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
   if (isVillaError(error) || syscall === undefined || path === undefined) return error;
   const { fileError } = await import("@villa/data/node");
-  return fileError(error, path, readCalls.has(syscall) ? "read" : "write");
+  return fileError(error, { path, doing: readCalls.has(syscall) ? "read" : "write" });
 }
 
 const readCalls: ReadonlySet<string> = new Set(["scandir", "stat", "lstat", "read", "access", "readlink", "realpath"]);

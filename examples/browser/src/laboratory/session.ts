@@ -188,7 +188,7 @@ export class Session {
 
   mapping(image: number, epsilon: number): ImageMapping {
     const { split, position } = this.#find(image);
-    const assigned = assignRegions(split.mentioned, split.data.counts, epsilon)[position]!;
+    const assigned = assignRegions(split.mentioned, { counts: split.data.counts, epsilon })[position]!;
     const first = firstRegion(split, position);
     const count = split.data.counts[position]!;
     const names = this.#parts.embedded.attributes;
@@ -265,8 +265,10 @@ export class Session {
   async mappingFile(splitName: string, epsilon: number, seed: number): Promise<Uint8Array> {
     const split = this.#parts.splits.get(splitName);
     if (!split) throw new VillaError("NotFound", `There is no split "${splitName}" in this dataset.`);
-    const assigned = assignRegions(split.mentioned, split.data.counts, epsilon);
-    return writeAnnotations(mappingRows(split.annotations, assigned, this.#parts.embedded.attributes, seed));
+    const assigned = assignRegions(split.mentioned, { counts: split.data.counts, epsilon });
+    return writeAnnotations(
+      mappingRows(split.annotations, assigned, { attributes: this.#parts.embedded.attributes, seed }),
+    );
   }
 
   /** `last.pkl`, as `villa stage1` writes it. */

@@ -90,8 +90,12 @@ export async function mapTrainingImages(
     // A training that is stopped after an epoch gives what it has.
     throwIfAborted(signal);
     const scores = mentionedScores(await scoreAll(model, split.data, attributeRows), split.data);
-    const assigned = assignRegions(scores, split.data.counts, defaultEpsilon);
-    const rows = mappingRows(split.annotations, assigned, attributes, seed, datasetTexts(dataset.vocabulary));
+    const assigned = assignRegions(scores, { counts: split.data.counts, epsilon: defaultEpsilon });
+    const rows = mappingRows(split.annotations, assigned, {
+      attributes,
+      seed,
+      texts: datasetTexts(dataset.vocabulary),
+    });
     return { rows, images };
   } finally {
     encoder.dispose();
@@ -166,8 +170,7 @@ async function pairsOf(
       return contrastiveBatch(
         await Promise.all(members.map(({ image }) => dataset.readImage(image))),
         members.map(({ pairs }) => pairs),
-        (sentences) => embeddings.embed(sentences),
-        input,
+        { embedText: (sentences) => embeddings.embed(sentences), input },
       );
     },
   };
@@ -187,7 +190,7 @@ export async function judgeTower(
     return dataset.readImage(image);
   };
   const onProgress = ({ done, total = done }: { done: number; total?: number | undefined }) => onShare(done / total);
-  const regions = await embedSplit(tower, rows, read, { onProgress, signal });
+  const regions = await embedSplit(tower, rows, { load: read, onProgress, signal });
   const vocabulary = vocabularyWithTruth(dataset.vocabulary);
   const encoder = textEncoder();
   const attributes = rowsOf(await attributeEmbeddings(encoder, vocabulary));

@@ -71,7 +71,7 @@ export async function setupTensorFlow(options: SetupTensorFlowOptions = {}): Pro
     await rename(part.root, folder.root);
     return { ...installation, gpu, folder: folder.root };
   } catch (error) {
-    throw isVillaError(error) ? error : fileError(error, part.root, "write");
+    throw isVillaError(error) ? error : fileError(error, { path: part.root, doing: "write" });
   } finally {
     await rm(part.root, { recursive: true, force: true });
   }
@@ -94,7 +94,7 @@ export async function removeTensorFlow(options: { cache?: string | undefined } =
   try {
     await rm(root, { recursive: true, force: true });
   } catch (error) {
-    throw fileError(error, root, "write");
+    throw fileError(error, { path: root, doing: "write" });
   }
   return { folder: root, removed };
 }

@@ -124,7 +124,7 @@ async function makeEncoder(
         `${which} holds no text encoder; name one with --text-encoder: hashed, or a model's folder.`,
       );
     }
-    return { encoder: joinEncoders(image, text, textIdentity), weightsHash, revision };
+    return { encoder: joinEncoders(image, text, { textIdentity }), weightsHash, revision };
   } catch (error) {
     image.dispose();
     text?.dispose();

@@ -156,11 +156,11 @@ async function queryPicture(options: QueryOptions, sentences: string[], path: st
   const rule = parseRegionRule(regions);
   if (!rule) throw new VillaError("InvalidArgument", `--regions takes full or grid:3x3 here, not "${regions}".`);
   const picture = await readPicture(path);
-  const boxes = await withPath(path, () => ruledRegions(rule, picture, []));
+  const boxes = await withPath(path, () => ruledRegions(rule, picture));
   const model = await openModel(checkpoint, { weights, onProgress, signal });
   try {
     const row = pictureRow(picture, boxes);
-    const part = { rows: [row], regions: await embedSplit(model.image, [row], async () => picture) };
+    const part = { rows: [row], regions: await embedSplit(model.image, [row], { load: async () => picture }) };
     const ranked = await rankRegions([part], await textEmbedding(model, sentences), { top });
     return {
       hits: ranked.map((hit, i) => {
@@ -186,7 +186,7 @@ async function textEmbedding({ encodeText, image }: VisionLanguageModel, sentenc
 /** [d] the picture as one region. */
 async function pictureEmbedding({ image }: VisionLanguageModel, picture: RgbImage): Promise<Float32Array> {
   const row = pictureRow(picture, [[0, 0, picture.width, picture.height]]);
-  return embedSplit(image, [row], async () => picture);
+  return embedSplit(image, [row], { load: async () => picture });
 }
 
 function pictureRow({ width, height }: RgbImage, regionCoord: RankedRegion["row"]["regionCoord"]): RankedRegion["row"] {

@@ -4,16 +4,17 @@ import * as v from "valibot";
 /**
  * Settings checked against their schema, with defaults filled in.
  *
- * @param spell how messages write a key; default as the schema spells it
+ * @param options `spell`: how messages write a key; default as the schema spells it
  * @throws VillaError `InvalidArgument` naming every key that is unknown, missing or out of range
  */
 export function checkConfig<Schema extends v.GenericSchema>(
   schema: Schema,
   values: unknown,
-  spell: (path: string) => string = (path) => path,
+  options: { readonly spell?: ((path: string) => string) | undefined } = {},
 ): v.InferOutput<Schema> {
   checkArgument("schema", schema, { "~run": "function" });
-  checkArgument("spell?", spell, "function");
+  checkArgument("options?", options, { "spell?": "function" });
+  const { spell = (path) => path } = options;
 
   const result = v.safeParse(schema, values);
   if (result.success) return result.output;

@@ -26,6 +26,6 @@ function readTextIfPresent(path: string): string | undefined {
     return readFileSync(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw fileError(error, path, "read");
+    throw fileError(error, { path, doing: "read" });
   }
 }

@@ -58,7 +58,7 @@ export function resolveConfig<Schema extends v.GenericSchema>(
     if (isGroup && isRecord(value)) merge(values, value, paths, "override", `${path}.`);
     else setPath(values, path, value);
   }
-  return checkConfig(options.schema, values, snakeCase);
+  return checkConfig(options.schema, values, { spell: snakeCase });
 }
 
 function splitAssignment(word: string): [key: string, text: string] {

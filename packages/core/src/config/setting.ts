@@ -9,22 +9,23 @@ export type Setting<Input, Output> = v.OptionalSchema<v.GenericSchema<Input, Out
  * documentation are all read from it.
  *
  * @param rule what values are allowed
- * @param options `shortName`: another name by which `resolveConfig` finds it, without its group
+ * @param options `fallback`: its default; `help`: its description; `shortName`: another name by which `resolveConfig` finds it, without its group
  * @example
- * const schema = v.strictObject({ epochs: setting(whole(1), 100, "passes over the training split, at most") });
+ * const epochs = setting(whole(1), { fallback: 100, help: "passes over the training split, at most" });
  */
 export function setting<Input, Output>(
   rule: v.GenericSchema<Input, Output>,
-  fallback: NoInfer<Input>,
-  help: string,
-  options: { readonly shortName?: string | undefined } = {},
+  options: {
+    readonly fallback: NoInfer<Input>;
+    readonly help: string;
+    readonly shortName?: string | undefined;
+  },
 ): Setting<Input, Output> {
   checkArgument("rule", rule, { "~run": "function" });
-  checkArgument("help", help, "text");
-  checkArgument("options?", options, { "shortName?": "text" });
-  const { shortName } = options;
+  checkArgument("options", options, { help: "text", "shortName?": "text" });
+  const { fallback, ...description } = options;
 
-  return v.optional(described(rule, help, shortName), fallback) as Setting<Input, Output>;
+  return v.optional(described(rule, description), fallback) as Setting<Input, Output>;
 }
 
 /** A setting without a default, which has to be given. */
@@ -35,7 +36,7 @@ export function requiredSetting<Input, Output>(
   checkArgument("rule", rule, { "~run": "function" });
   checkArgument("help", help, "text");
 
-  return described(rule, help, undefined);
+  return described(rule, { help });
 }
 
 /** Settings under a common name: `optimizer.lr`. */
@@ -87,8 +88,7 @@ export function listOf<Item>(item: v.GenericSchema<Item>): v.GenericSchema<strin
 
 function described<Input, Output>(
   rule: v.GenericSchema<Input, Output>,
-  help: string,
-  shortName: string | undefined,
+  { help, shortName }: { readonly help: string; readonly shortName?: string | undefined },
 ): v.GenericSchema<Input, Output> {
   const withHelp = v.pipe(rule, v.description(help));
   return shortName === undefined ? withHelp : v.pipe(withHelp, v.metadata({ shortName }));

@@ -7,11 +7,15 @@ import { checkArgument } from "@villa/data";
  * The gradient is written out: the one TF.js would compose is NaN for a zero vector.
  *
  * @param x any shape, float32
+ * @param options `axis`: the last by default; `epsilon`: 1e-12 by default
  */
-export function l2Normalize<T extends tf.Tensor>(x: T, axis = -1, epsilon = 1e-12): T {
+export function l2Normalize<T extends tf.Tensor>(
+  x: T,
+  options: { readonly axis?: number | undefined; readonly epsilon?: number | undefined } = {},
+): T {
   checkArgument("x", x, "tensor");
-  checkArgument("axis?", axis, "number");
-  checkArgument("epsilon?", epsilon, "number");
+  checkArgument("options?", options, { "axis?": "number", "epsilon?": "number" });
+  const { axis = -1, epsilon = 1e-12 } = options;
 
   const along = axis < 0 ? x.rank + axis : axis;
   const normalize = tf.customGrad((input, save) => {
@@ -34,12 +38,16 @@ export function l2Normalize<T extends tf.Tensor>(x: T, axis = -1, epsilon = 1e-1
  * log Σ exp(x) along an axis, safe for large and for very negative entries.
  *
  * @param x any shape, float32
+ * @param options `axis`: the last by default
  * @returns x's shape without the axis (or with a 1 there when `keepDims`)
  */
-export function logSumExp(x: tf.Tensor, axis = -1, keepDims = false): tf.Tensor {
+export function logSumExp(
+  x: tf.Tensor,
+  options: { readonly axis?: number | undefined; readonly keepDims?: boolean | undefined } = {},
+): tf.Tensor {
   checkArgument("x", x, "tensor");
-  checkArgument("axis?", axis, "number");
-  checkArgument("keepDims?", keepDims, "boolean");
+  checkArgument("options?", options, { "axis?": "number", "keepDims?": "boolean" });
+  const { axis = -1, keepDims = false } = options;
 
   const along = axis < 0 ? x.rank + axis : axis;
   const reduced = x.shape.filter((_, index) => index !== along);

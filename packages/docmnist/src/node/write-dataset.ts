@@ -63,7 +63,7 @@ export async function writeDataset(options: WriteDatasetOptions): Promise<Writte
     await files.close();
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     if (made !== undefined) await removeEmpty(parent, made);
-    throw fileError(error, parent, "write");
+    throw fileError(error, { path: parent, doing: "write" });
   } finally {
     await files.close();
   }

@@ -98,7 +98,7 @@ export class HubCache {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EEXIST") return path;
-      if (code !== "EPERM" && code !== "ENOTSUP" && code !== "ENOSYS") throw fileError(error, path, "write");
+      if (code !== "EPERM" && code !== "ENOTSUP" && code !== "ENOSYS") throw fileError(error, { path, doing: "write" });
       await copyFile(blob, path);
     }
     return path;

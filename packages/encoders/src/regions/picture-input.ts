@@ -63,21 +63,25 @@ export const pictureInputRule: ArgumentRule = {
 /**
  * Pictures and their boxes as a tower's {@link ImageTower.features} and `regionEmbeddings` take them.
  *
- * @param images of one size, unless the tower scales all to one
- * @param boxes each picture's, in its own pixels
- * @param masks of the boxes, of the sizes of the pictures
+ * @param pictures `images`: of one size, unless the tower scales all to one; `boxes`: each picture's, in its own pixels;
+ * `masks`: of the boxes, of the sizes of the pictures
  * @returns images [B, h, w, 3]; the caller disposes them. With `cropSide` each region is an image, [R, side, side, 3]
  * @throws VillaError `InvalidArgument` for a picture that is too small, `Mismatch` for pictures of different sizes
  */
 export function regionInput(
   input: PictureInput,
-  images: readonly Picture[],
-  boxes: readonly (readonly (Box | readonly number[])[])[],
-  masks?: ImageMasks | undefined,
+  pictures: {
+    readonly images: readonly Picture[];
+    readonly boxes: readonly (readonly (Box | readonly number[])[])[];
+    readonly masks?: ImageMasks | undefined;
+  },
 ): { readonly images: tf.Tensor4D; readonly regions: Regions } {
   checkArgument("input", input, pictureInputRule);
-  checkArgument("images", images, [{ width: "count", height: "count", data: "bytes" }]);
-  checkArgument("boxes", boxes, [["numbers"]]);
+  checkArgument("pictures", pictures, {
+    images: [{ width: "count", height: "count", data: "bytes" }],
+    boxes: [["numbers"]],
+  });
+  const { images, boxes, masks } = pictures;
 
   for (const image of images) checkPicture(image, input.smallest);
   const { size, cropSide } = input.regions;

@@ -269,7 +269,7 @@ async function proposals(
     // A row with boxes of its own needs no proposals.
     if (row.boxes && rule.kind === "proposals" && !names.some((name) => Object.hasOwn(rule.boxes, name ?? "")))
       return [];
-    return ruledRegions(rule, source, names);
+    return ruledRegions(rule, source, { names });
   }
   const found = await proposer.propose(await decodeImage(await readFileBytes(join(directory, image.path))));
   if (found.length === 0 && !row.boxes) {

@@ -100,7 +100,7 @@ export async function openInput(options: IngestOptions, given: GivenInput = {}):
       regions: rule,
       clipBoxes,
       remedies,
-      splitOf: (key) => hashSplit(key, shares, seed),
+      splitOf: (key) => hashSplit(key, { shares, seed }),
       attributes: finder,
     },
     settings: {

@@ -37,10 +37,10 @@ export function parseSplitShares(text: string): SplitShares {
  * The split of a row, from the sha256 of `seed:key` alone: rows with equal keys share their split, whatever else is in the
  * table, and the same key falls into the same split tomorrow.
  */
-export function hashSplit(key: string, shares: SplitShares, seed: number): string {
+export function hashSplit(key: string, options: { readonly shares: SplitShares; readonly seed: number }): string {
   checkArgument("key", key, "text");
-  checkArgument("shares", shares, ["list"]);
-  checkArgument("seed", seed, "number");
+  checkArgument("options", options, { shares: ["list"], seed: "number" });
+  const { shares, seed } = options;
 
   return splitAt(createHash("sha256").update(`${seed}:${key}`).digest(), shares);
 }

@@ -51,13 +51,16 @@ export function checkEpsilon(epsilon: Epsilon, attributes: number): void {
  * Assigns attributes to regions.
  *
  * @param scores per attribute, from {@link scoreRegions}
- * @param counts [N] regions of each image
+ * @param options `counts`: [N] regions of each image; `epsilon`: one for all attributes, or one for each
  * @returns image → region → attribute indices, ascending
  */
-export function assignRegions(scores: readonly AttributeScores[], counts: Int32Array, epsilon: Epsilon): number[][][] {
+export function assignRegions(
+  scores: readonly AttributeScores[],
+  options: { readonly counts: Int32Array; readonly epsilon: Epsilon },
+): number[][][] {
   checkArgument("scores", scores, [{ images: "numbers", values: "numbers" }]);
-  checkArgument("counts", counts, "numbers");
-  checkArgument("epsilon", epsilon, "number | numbers");
+  checkArgument("options", options, { counts: "numbers", epsilon: "number | numbers" });
+  const { counts, epsilon } = options;
 
   checkEpsilon(epsilon, scores.length);
   const assigned = Array.from(counts, (count) => Array.from({ length: count }, (): number[] => []));

@@ -14,18 +14,16 @@ const outOfReach = 4;
  *
  * The reference has no such step. It needs no region labels, only the groups; docs/accuracy.md has figures.
  *
- * @param counts [N] regions of each image
- * @param groups attribute indices that exclude each other
+ * @param options `counts`: [N] regions of each image; `groups`: attribute indices that exclude each other
  * @throws VillaError `InvalidArgument` when an attribute is in two groups or unknown
  */
 export function excludeWithinGroups(
   scores: readonly AttributeScores[],
-  counts: Int32Array,
-  groups: readonly (readonly number[])[],
+  options: { readonly counts: Int32Array; readonly groups: readonly (readonly number[])[] },
 ): AttributeScores[] {
   checkArgument("scores", scores, [{ images: "numbers", values: "numbers" }]);
-  checkArgument("counts", counts, "numbers");
-  checkArgument("groups", groups, ["numbers"]);
+  checkArgument("options", options, { counts: "numbers", groups: ["numbers"] });
+  const { counts, groups } = options;
 
   checkGroups(groups, scores.length);
   const offsets = regionOffsets(counts);

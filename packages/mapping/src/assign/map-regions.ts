@@ -43,6 +43,6 @@ export async function mapRegions(
   const { model, regions, counts, labels, attributeEmbeddings, epsilon = defaultEpsilon, exclusive = [] } = options;
   const data = { regions, counts, labels };
   checkMappingData(data, attributeEmbeddings, model.attributes);
-  const scores = excludeWithinGroups(await scoreRegions({ ...options, data }), counts, exclusive);
-  return { assigned: assignRegions(scores, counts, epsilon), scores };
+  const scores = excludeWithinGroups(await scoreRegions({ ...options, data }), { counts, groups: exclusive });
+  return { assigned: assignRegions(scores, { counts, epsilon }), scores };
 }

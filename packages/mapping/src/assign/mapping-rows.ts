@@ -12,25 +12,29 @@ import { regionTexts } from "./region-texts.ts";
  * Rows of `mapping_<split>.feather`: annotations with the attributes and sentences of every region.
  *
  * @param assigned image → region → attribute indices, from {@link mapRegions} or {@link assignRegions}
- * @param attributes names of the attributes
- * @param seed decides which of the sentences about an attribute stands for it
- * @param texts which sentences may stand for an attribute; `datasetTexts` of `@villa/data` gives the rule of a dataset
+ * @param options `attributes`: their names; `seed`: decides which of the sentences about an attribute stands for it;
+ * `texts`: which sentences may stand for an attribute (`datasetTexts` of `@villa/data` gives the rule of a dataset)
  * @see writeAnnotations of `@villa/data`, which makes the file's bytes
  */
 export function mappingRows(
   annotations: readonly ImageAnnotation[],
   assigned: readonly (readonly (readonly number[])[])[],
-  attributes: readonly string[],
-  seed: number,
-  texts: DatasetTexts = originalTexts,
+  options: {
+    readonly attributes: readonly string[];
+    readonly seed: number;
+    readonly texts?: DatasetTexts | undefined;
+  },
 ): MappingAnnotation[] {
   checkArgument("annotations", annotations, [
     { imageId: "number", regionCoord: ["numbers"], split: "text", text: "text", attributes: ["text"] },
   ]);
   checkArgument("assigned", assigned, [["numbers"]]);
-  checkArgument("attributes", attributes, ["text"]);
-  checkArgument("seed", seed, "number");
-  checkArgument("texts?", texts, { sentences: "function", about: "function" });
+  checkArgument("options", options, {
+    attributes: ["text"],
+    seed: "number",
+    "texts?": { sentences: "function", about: "function" },
+  });
+  const { attributes, seed, texts = originalTexts } = options;
 
   const random = new RandomState(seed);
   return annotations.map((annotation, image): MappingAnnotation => {

@@ -39,8 +39,8 @@ export interface HeadState {
 }
 
 /** State of a head before its first step. */
-export function newHeadState(head: number, dimension: number, seed: number): HeadState {
-  return { head, epoch: 0, steps: 0, weights: initialHead(head, dimension, seed), losses: [], validation: [] };
+export function newHeadState(head: number, options: { readonly dimension: number; readonly seed: number }): HeadState {
+  return { head, epoch: 0, steps: 0, weights: initialHead(head, options), losses: [], validation: [] };
 }
 
 /** When to stop training a head, and which of its epochs to use. Heads are independent, so each stops for itself. */

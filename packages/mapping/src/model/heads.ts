@@ -55,10 +55,10 @@ export function headFrom(make: (parameter: HeadParameter) => Float32Array): Head
  *
  * Every head has a generator of its own, so its start does not depend on which other heads are made, or where.
  */
-export function initialHead(head: number, dimension: number, seed: number): HeadWeights {
+export function initialHead(head: number, options: { readonly dimension: number; readonly seed: number }): HeadWeights {
   checkArgument("head", head, "number");
-  checkArgument("dimension", dimension, "count");
-  checkArgument("seed", seed, "number");
+  checkArgument("options", options, { dimension: "count", seed: "number" });
+  const { dimension, seed } = options;
 
   // Streams of heads are negative, those of epochs are not.
   const random = new RandomState(streamSeed(seed, -2 - head));

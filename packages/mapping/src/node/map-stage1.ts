@@ -86,7 +86,7 @@ async function scoreSplitData(
   },
 ): Promise<ScoredSplitData> {
   const scores = await scoreRegions({ model, data: split.data, attributeEmbeddings, ...options });
-  return { ...split, scores: excludeWithinGroups(scores, split.data.counts, options.exclusive) };
+  return { ...split, scores: excludeWithinGroups(scores, { counts: split.data.counts, groups: options.exclusive }) };
 }
 
 /** The attributes of the vocabulary's groups that `mapping.exclusive` names. @throws VillaError `InvalidArgument` */
@@ -147,8 +147,12 @@ async function writeMapping(
     readonly vocabulary: AttributeVocabulary;
   },
 ): Promise<MappingReport | undefined> {
-  const assigned = assignRegions(split.scores, split.data.counts, options.epsilon);
-  const rows = mappingRows(split.annotations, assigned, attributes, options.seed, datasetTexts(options.vocabulary));
+  const assigned = assignRegions(split.scores, { counts: split.data.counts, epsilon: options.epsilon });
+  const rows = mappingRows(split.annotations, assigned, {
+    attributes,
+    seed: options.seed,
+    texts: datasetTexts(options.vocabulary),
+  });
   const bytes = await writeAnnotations(rows);
   for (const path of options.paths) await atomicWriteFile(path, bytes);
   const known = judgeable(split);

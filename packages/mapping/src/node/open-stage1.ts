@@ -90,7 +90,7 @@ export async function loadSplits(
   const rows = new Map(splits.map((split) => [split, annotations.filter((row) => row.split === split)]));
   const wanted = new Set([...rows.values()].flat().map((row) => row.imageId));
   const regions = new Map<number, Float32Array>();
-  await visitRegionEmbeddings(directory, wanted, (imageId, values) => regions.set(imageId, values));
+  await visitRegionEmbeddings(directory, (imageId, values) => regions.set(imageId, values), { imageIds: wanted });
   const loaded = new Map<string, SplitData>();
   for (const [split, own] of rows) {
     loaded.set(

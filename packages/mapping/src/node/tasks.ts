@@ -29,7 +29,7 @@ export const trainGroupWithFiles: TrainGroup = (task, { post, signal }) => {
   };
   const load = async (head: number): Promise<HeadState> => {
     const saved = await loadHeadState(checkpoints, head);
-    const state = saved ?? newHeadState(head, dimension, train.seed);
+    const state = saved ?? newHeadState(head, { dimension, seed: train.seed });
     // With no epoch to train, the new heads are the model; otherwise the first save comes after the first epoch.
     if (!saved && train.epochs === 0) await save(state);
     return state;

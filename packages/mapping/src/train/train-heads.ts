@@ -140,7 +140,8 @@ async function* stacksToTrain(
   const size = options.headsPerProduct ?? defaultHeadsPerProduct();
   let stack: HeadState[] = [];
   for (const head of options.heads) {
-    const state = (await options.load?.(head)) ?? newHeadState(head, options.dimension, options.train.seed);
+    const state =
+      (await options.load?.(head)) ?? newHeadState(head, { dimension: options.dimension, seed: options.train.seed });
     const stopped = options.earlyStopping && earlyStoppingOf(state, options.earlyStopping).stopped;
     if (state.epoch >= options.train.epochs || stopped) {
       results.set(head, resultOf(state, state.weights, options.historyOnly === true));

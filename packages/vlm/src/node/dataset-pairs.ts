@@ -62,8 +62,7 @@ export async function splitPairs(
           boxes: pictures[i]!.boxes,
           masks: pictures[i]!.masks,
         })),
-        (sentences) => embeddings.embed(sentences),
-        input,
+        { embedText: (sentences) => embeddings.embed(sentences), input },
       );
     },
   };

@@ -231,10 +231,7 @@ async function modelEmbeddings(
       index.requireComplete();
       return { regions: await index.regions(), attributes, dimension, how: regionsOf(model) };
     }
-    const regions = await embedSplit(model.image, rows, (row) => dataset.readImage(row), {
-      onProgress,
-      signal,
-    });
+    const regions = await embedSplit(model.image, rows, { load: (row) => dataset.readImage(row), onProgress, signal });
     return { regions, attributes, dimension, how: regionsOf(model) };
   } finally {
     model.dispose();

@@ -105,7 +105,7 @@ export class RegionIndex {
     for (const part of todo) {
       throwIfAborted(signal, stopped);
       const rows = this.#parts[part]!;
-      const regions = await embedSplit(encoder, rows, (row) => this.#dataset.readImage(row), { signal }).catch(
+      const regions = await embedSplit(encoder, rows, { load: (row) => this.#dataset.readImage(row), signal }).catch(
         (error: unknown) => {
           throw isVillaError(error, "Aborted") ? new VillaError("Aborted", stopped, { cause: error }) : error;
         },

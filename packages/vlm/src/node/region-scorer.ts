@@ -77,7 +77,7 @@ export async function openScorer(options: ScorerOptions): Promise<RegionScorer> 
         const boxes = boxesOf(row);
         return boxes === row.regionCoord ? row : { ...row, regionCoord: boxes, regionMasks: undefined };
       });
-      return embedSplit(model.image, images, (row) => dataset.readImage(row), { onProgress, signal });
+      return embedSplit(model.image, images, { load: (row) => dataset.readImage(row), onProgress, signal });
     },
     embedClasses: (prompts) => classEmbeddings(model.encodeText, { prompts, dimension }),
     embedTexts: async (texts) => {

@@ -97,7 +97,7 @@ async function duplicate(from: string, to: string): Promise<void> {
     await rm(temporary, { force: true });
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw fileError(error, to, "write");
+    throw fileError(error, { path: to, doing: "write" });
   }
 }
 

@@ -29,7 +29,7 @@ export function jsonlMetrics(path: string): MetricsFile {
       try {
         appendFileSync(path, `${JSON.stringify(line)}\n`);
       } catch (error) {
-        throw fileError(error, path, "write");
+        throw fileError(error, { path, doing: "write" });
       }
     },
     rewind: async (epoch) => {
@@ -49,7 +49,7 @@ export async function readMetrics(path: string): Promise<MetricsLine[]> {
 
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "";
-    throw fileError(error, path, "read");
+    throw fileError(error, { path, doing: "read" });
   });
   const lines = text.split("\n").flatMap((line) => parsed(line) ?? []);
   // Stage 2 once wrote a line for each step too, and counted epochs from 0.

@@ -77,7 +77,7 @@ export class RunFolder {
       }
       await removeResults(this.#current, this.#results);
     } catch (error) {
-      throw fileError(error, this.directory, "write");
+      throw fileError(error, { path: this.directory, doing: "write" });
     }
     this.#current = this.directory;
   }

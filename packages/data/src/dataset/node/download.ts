@@ -101,14 +101,14 @@ async function fetchInto(url: string, part: string, from: number, options: Downl
       throw new VillaError("ChecksumMismatch", `the server sends ${total} bytes, not ${options.size}`);
     }
     const file = await open(part, start > 0 ? "a" : "w").catch((error) => {
-      throw fileError(error, part, "write");
+      throw fileError(error, { path: part, doing: "write" });
     });
     let done = start;
     try {
       for await (const chunk of response.body) {
         awake();
         await file.writeFile(chunk as Uint8Array).catch((error) => {
-          throw fileError(error, part, "write");
+          throw fileError(error, { path: part, doing: "write" });
         });
         done += (chunk as Uint8Array).length;
         onProgress?.({ task: `downloading ${name}`, done, total, unit: "bytes" });
@@ -185,7 +185,7 @@ export async function hashFile(path: string, algorithm: Algorithm): Promise<stri
     await (await openRegularFile(path)).file.close();
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   } catch (error) {
-    throw fileError(error, path, "read");
+    throw fileError(error, { path, doing: "read" });
   }
   return hash.digest("hex");
 }
@@ -201,6 +201,6 @@ async function guarded<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    throw fileError(error, path, "write");
+    throw fileError(error, { path, doing: "write" });
   }
 }

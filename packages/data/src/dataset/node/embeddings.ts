@@ -61,14 +61,14 @@ export async function readAttributeEmbeddings(dataDir: string): Promise<Attribut
 /**
  * Gives the images' region embeddings to `visit`, file by file, so that only one file is in memory at a time.
  *
- * @param wanted the images to read; all without it
  * @param visit gets each image's flat vector of regions × dimension values
+ * @param options `imageIds`: the images to read; all without it
  * @throws VillaError `NotFound` with the cure, `InvalidFile`
  */
 export async function visitRegionEmbeddings(
   dataDir: string,
-  wanted: ReadonlySet<number> | undefined,
   visit: (imageId: number, embeddings: Float32Array) => void,
+  { imageIds: wanted }: { readonly imageIds?: ReadonlySet<number> | undefined } = {},
 ): Promise<void> {
   checkText(dataDir, "A dataset folder");
   checkFunction(visit, "The visitor of embeddings");

@@ -31,7 +31,7 @@ export async function readFileBytes(
       await file.close();
     }
   } catch (error) {
-    throw fileError(error, path, "read");
+    throw fileError(error, { path, doing: "read" });
   }
 }
 
@@ -74,7 +74,7 @@ export async function fileSource(path: string): Promise<RangeSource> {
       }
       return bytes;
     } catch (error) {
-      throw fileError(error, path, "read");
+      throw fileError(error, { path, doing: "read" });
     }
   };
   try {
@@ -82,7 +82,7 @@ export async function fileSource(path: string): Promise<RangeSource> {
     await file.close();
     return { size, read };
   } catch (error) {
-    throw fileError(error, path, "read");
+    throw fileError(error, { path, doing: "read" });
   }
 }
 
@@ -112,7 +112,7 @@ export async function atomicWriteFile(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw fileError(error, path, "write");
+    throw fileError(error, { path, doing: "write" });
   }
 }
 
@@ -144,7 +144,7 @@ export async function replaceFolder(made: string, folder: string): Promise<void>
     // Retried, since another process may still be writing into it.
     await rm(old, { recursive: true, force: true, maxRetries: 10 });
   } catch (error) {
-    throw fileError(error, folder, "write");
+    throw fileError(error, { path: folder, doing: "write" });
   }
 }
 
@@ -177,7 +177,10 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** Turns what Node's file functions throw into a {@link VillaError} that names the file. Others pass unchanged. */
-export function fileError(error: unknown, path: string, doing: "read" | "write"): unknown {
+export function fileError(
+  error: unknown,
+  { path, doing }: { readonly path: string; readonly doing: "read" | "write" },
+): unknown {
   if (isVillaError(error) || typeof error !== "object" || error === null) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined) return error;

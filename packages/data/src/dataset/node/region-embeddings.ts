@@ -33,9 +33,8 @@ export async function readRegionEmbeddings(
   await checkEmbeddingManifest(directory, annotations);
   const rows = dataset.rows(options.split);
   const vectors = new Map<number, Float32Array>();
-  await visitRegionEmbeddings(directory, new Set(rows.map((row) => row.imageId)), (imageId, vector) => {
-    vectors.set(imageId, vector);
-  });
+  const imageIds = new Set(rows.map((row) => row.imageId));
+  await visitRegionEmbeddings(directory, (imageId, vector) => vectors.set(imageId, vector), { imageIds });
   const counts = Int32Array.from(rows, (row) => row.regionCoord.length);
   const total = counts.reduce((sum, count) => sum + count, 0);
   const values = rows.reduce((sum, row) => sum + (vectors.get(row.imageId)?.length ?? 0), 0);

@@ -28,7 +28,7 @@ export async function requireWritable(folder: string): Promise<void> {
   try {
     await writeProbe(folder);
   } catch (error) {
-    throw fileError(error, folder, "write");
+    throw fileError(error, { path: folder, doing: "write" });
   }
 }
 

@@ -50,7 +50,7 @@ export function metadataFormat(file: string): TableFormat | undefined {
 /** Paths of all files, with forward slashes, in a fixed order. Hidden files and folders are left out. */
 export async function* filesIn(folder: string, under = ""): AsyncGenerator<string> {
   const entries = await readdir(join(folder, under), { withFileTypes: true }).catch((error: unknown) => {
-    throw fileError(error, join(folder, under), "read");
+    throw fileError(error, { path: join(folder, under), doing: "read" });
   });
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const entry of entries) {

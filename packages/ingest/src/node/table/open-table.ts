@@ -79,7 +79,7 @@ async function digest(path: string): Promise<{ sha256: string; lines: number; st
       last = chunk.at(-1) ?? last;
     }
   } catch (error) {
-    throw fileError(error, path, "read");
+    throw fileError(error, { path, doing: "read" });
   }
   return {
     sha256: hash.digest("hex"),

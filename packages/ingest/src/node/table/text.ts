@@ -23,7 +23,7 @@ export async function* decodedText(path: string, encoding: string): AsyncGenerat
       yield text;
     }
   } catch (error) {
-    throw fileError(error, path, "read");
+    throw fileError(error, { path, doing: "read" });
   }
   const rest = decode(decoder, undefined, () => line, path, encoding);
   if (rest !== "") yield rest;

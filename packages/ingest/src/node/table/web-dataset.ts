@@ -67,7 +67,7 @@ async function* samplesOf(path: string): AsyncGenerator<Sample> {
   } catch (error) {
     if (isVillaError(error)) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== undefined) throw fileError(error, path, "read");
+    if (code !== undefined) throw fileError(error, { path, doing: "read" });
     throw new VillaError("InvalidFile", `${path} cannot be read as a tar: ${message}.`, { cause: error });
   } finally {
     file.destroy();
