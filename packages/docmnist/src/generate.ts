@@ -107,7 +107,7 @@ function* generate(options: DocMnistOptions): Generator<DocMnistSample, void, un
       // The image that would exceed the budget is dropped, its draws stay consumed.
       if (spent + builder.sampleComplexity > budget) break;
       spent += builder.sampleComplexity;
-      yield builder.finish(id++, split, shared?.fill(0) ?? new Uint8Array(imageSize));
+      yield builder.finish({ id: id++, split, image: shared?.fill(0) ?? new Uint8Array(imageSize) });
       onProgress?.({ task: `generating ${split} images`, done: spent, total: budget, unit: "attributes" });
     }
   }

@@ -3,7 +3,7 @@ import type { DocMnistAttributes } from "./attributes.ts";
 import { cellSize, type DigitSet } from "./digits.ts";
 import { type OutlinePixels, outlinePixels } from "./outline.ts";
 import { paintCell } from "./paint.ts";
-import type { DocMnistRegion, DocMnistSample, SplitName } from "./sample.ts";
+import type { DocMnistRegion, DocMnistSample } from "./sample.ts";
 
 /** What the samples of one split are drawn from. */
 export interface SampleSource {
@@ -92,9 +92,9 @@ export class SampleBuilder {
   /**
    * Places the drawn regions in the grid and paints them.
    *
-   * @param image [3, side, side] uint8, black
+   * @param sample `image`: [3, side, side] uint8, black
    */
-  finish(id: number, split: SplitName, image: Uint8Array): DocMnistSample {
+  finish({ id, split, image }: Pick<DocMnistSample, "id" | "split" | "image">): DocMnistSample {
     const { random, gridSize } = this.#source;
     const sentences = random.shuffle([...new Set(this.#regions.flatMap((region) => region.sentences))]);
     const cells = random.sample(gridSize * gridSize, this.#regions.length).sort();

@@ -48,7 +48,7 @@ export function pixelsEncoder(
       );
     },
     async encodeText(texts) {
-      return wordHashEmbeddings(texts, dimension, seed);
+      return wordHashEmbeddings(texts, { dimension, seed });
     },
     dispose() {
       tensor?.dispose();
@@ -85,7 +85,7 @@ function cropAll(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]
   let region = 0;
   images.forEach((image, i) => {
     for (const box of boxes[i]!) {
-      cropRegion(image, box, side, "CHW", crops.subarray(region * pixels, (region + 1) * pixels));
+      cropRegion(image, box, { side, layout: "CHW", out: crops.subarray(region * pixels, (region + 1) * pixels) });
       region++;
     }
   });

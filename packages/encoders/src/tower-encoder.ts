@@ -61,7 +61,7 @@ export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEnc
     encodeImages: (images) => encodeWhole(tower, images, pixelsPerBatch),
     async encodeRegions(images, boxes, { masks } = {}) {
       checkBoxes(images, boxes);
-      checkMasks(images, boxes, masks);
+      checkMasks(masks, { images, boxes });
       if (regions === "crop") return encodeCrops(tower, images, boxes, { context, regionsPerBatch });
       const { cropSide } = tower.input.regions;
       if (cropSide !== undefined && regions !== "mask") {
@@ -164,7 +164,7 @@ async function encodeCrops(
     const crops = new Float32Array(chunk.length * values);
     chunk.forEach(({ image, box }, i) => {
       const crop = crops.subarray(i * values, (i + 1) * values);
-      cropRegion(images[image]!, widened(box, context, images[image]!), side, "HWC", crop);
+      cropRegion(images[image]!, widened(box, context, images[image]!), { side, layout: "HWC", out: crop });
       for (let at = 0; at < values; at++) crop[at] = (crop[at]! - whole.mean[at % 3]!) / whole.deviation[at % 3]!;
     });
     const embeddings = await used(tf.tensor4d(crops, [chunk.length, side, side, 3]), (x) => tower.imageEmbeddings(x));

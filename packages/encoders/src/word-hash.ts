@@ -10,7 +10,7 @@ export const hashedTextFamily: TextFamily = {
     return {
       description: { family: "hashed", config: { embedDim: length, seed: start } },
       embedDim: length,
-      encodeText: async (texts) => wordHashEmbeddings(texts, length, start),
+      encodeText: async (texts) => wordHashEmbeddings(texts, { dimension: length, seed: start }),
       dispose: () => undefined,
     };
   },
@@ -25,10 +25,13 @@ const functionWordWeight = 0.2;
  *
  * @returns [texts, dimension]
  */
-export function wordHashEmbeddings(texts: readonly string[], dimension: number, seed: number): Float32Array {
+export function wordHashEmbeddings(
+  texts: readonly string[],
+  options: { readonly dimension: number; readonly seed: number },
+): Float32Array {
   checkArgument("texts", texts, ["text"]);
-  checkArgument("dimension", dimension, "count");
-  checkArgument("seed", seed, "number");
+  checkArgument("options", options, { dimension: "count", seed: "number" });
+  const { dimension, seed } = options;
 
   const vectors = new Map<string, Float64Array>();
   const vectorOf = (word: string) => {

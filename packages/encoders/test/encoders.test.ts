@@ -56,7 +56,10 @@ describe.each(testBackends())("pixels encoder on $name", ({ activate }) => {
 
 describe("word vectors", () => {
   test("have length 1, ignore order and case, and know equal words", () => {
-    const rows = wordHashEmbeddings(["the color is red", "Red, is the COLOR", "the color is blue", ""], 128, 23);
+    const rows = wordHashEmbeddings(["the color is red", "Red, is the COLOR", "the color is blue", ""], {
+      dimension: 128,
+      seed: 23,
+    });
     const dot = (a: number, b: number) =>
       rows.subarray(a * 128, (a + 1) * 128).reduce((sum, v, i) => sum + v * rows[b * 128 + i]!, 0);
     for (const row of [0, 2, 3]) expect(dot(row, row)).toBeCloseTo(1, 5);
@@ -81,9 +84,9 @@ describe("cropping", () => {
   test("keeps a region of the exact size, in both layouts, like the general way does", () => {
     const source = image("crop", 60, 50);
     const [chw, hwc, general] = [new Float32Array(2352), new Float32Array(2352), new Float32Array(2352)];
-    cropRegion(source, [5, 7, 33, 35], 28, "CHW", chw);
-    cropRegion(source, [5, 7, 33, 35], 28, "HWC", hwc);
-    cropRegion(source, [5, 7, 33, 35.0000001], 28, "CHW", general);
+    cropRegion(source, [5, 7, 33, 35], { side: 28, layout: "CHW", out: chw });
+    cropRegion(source, [5, 7, 33, 35], { side: 28, layout: "HWC", out: hwc });
+    cropRegion(source, [5, 7, 33, 35.0000001], { side: 28, layout: "CHW", out: general });
     expect(chw[28 * 28 + 3 * 28 + 4]).toBe(Math.fround(source.data[60 * 50 + 10 * 60 + 9]! / 255));
     expect(hwc[(3 * 28 + 4) * 3 + 1]).toBe(chw[28 * 28 + 3 * 28 + 4]);
     expectAllClose(general, chw, { atol: 1e-4 });
@@ -96,7 +99,7 @@ describe("cropping", () => {
       [3, 3, 5, 6],
     ] as const) {
       const out = new Float32Array(3 * 28 * 28);
-      cropRegion(flat, box, 28, "CHW", out);
+      cropRegion(flat, box, { side: 28, layout: "CHW", out });
       expectAllClose(out, new Float32Array(out.length).fill(0.2), { atol: 1e-6 });
     }
   });
@@ -135,7 +138,7 @@ describe("CLIP encoder", () => {
     expect(encoder.options).toMatchObject({ regions: "crop" });
     const values = await encoder.encodeRegions(images, boxes);
     const crop = new Float32Array(224 * 224 * 3);
-    cropRegion(images[2]!, [5, 5, 33, 33], 224, "HWC", crop);
+    cropRegion(images[2]!, [5, 5, 33, 33], { side: 224, layout: "HWC", out: crop });
     const mean = [0.48145466, 0.4578275, 0.40821073];
     const deviation = [0.26862954, 0.26130258, 0.27577711];
     const expected = model.encodeImage(

@@ -31,14 +31,13 @@ export interface ConvertOptions {
 /**
  * Turns a row whose image is stored into an annotation.
  *
- * @param onBadBox hears what is wrong with a box, which is then left out unless it is the only one
+ * @param options `onBadBox` hears what is wrong with a box, which is then left out unless it is the only one
  * @throws VillaError `InvalidFile`
  */
 export async function convertRow(
   row: MaskedRow,
   image: StoredImage,
-  options: ConvertOptions,
-  onBadBox: (problem: string) => void,
+  { onBadBox, ...options }: ConvertOptions & { readonly onBadBox: (problem: string) => void },
 ): Promise<IngestedRow> {
   const { source, stored } = image;
   const group = row.group ?? image.patient;
@@ -108,7 +107,10 @@ function boxMask([x0, y0, x1, y1]: Box, size: Size): Rle {
  * @param told what the table says
  * @throws VillaError `InvalidFile` with both sizes
  */
-export function checkSize(told: Size, { source }: StoredImage, autoOrient: boolean): void {
+export function checkSize(
+  told: Size,
+  { source, autoOrient }: Pick<StoredImage, "source"> & { readonly autoOrient: boolean },
+): void {
   if (told.width === source.width && told.height === source.height) return;
   const isTurned = told.width === source.height && told.height === source.width;
   const remedy = autoOrient

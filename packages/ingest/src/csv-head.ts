@@ -10,7 +10,10 @@ export function csvOptions(first: string) {
   return { start, options: { bom: true, delimiter, skip_empty_lines: true, relax_column_count: true } };
 }
 
-export function csvRecord(columns: readonly string[], fields: readonly string[], number: number): TableRecord {
+export function csvRecord(
+  columns: readonly string[],
+  { fields, number }: { readonly fields: readonly string[]; readonly number: number },
+): TableRecord {
   if (fields.length !== columns.length) {
     const why = `it has ${fields.length} ${fields.length === 1 ? "field" : "fields"}, but the head ${columns.length}`;
     return { number, problem: new VillaError("InvalidFile", why) };

@@ -126,7 +126,7 @@ async function csvRecords(text: string, table: string): Promise<TableRecord[]> {
   const [head, ...rest] = lines;
   if (!head) return [];
   const columns = uniqueColumns(head);
-  return rest.map((fields, number) => csvRecord(columns, fields, number));
+  return rest.map((fields, number) => csvRecord(columns, { fields, number }));
 }
 
 async function ingestRecord(
@@ -149,7 +149,7 @@ async function ingestRecord(
     const masked = await readMasks(row, { size, readFile, onBadBox });
     const boxed = masked.boxes ? masked : { ...masked, boxes: ruledRegions(convert.regions, size) };
     return {
-      row: await convertRow(boxed, { source: size, stored: size, path }, convert, onBadBox),
+      row: await convertRow(boxed, { source: size, stored: size, path }, { ...convert, onBadBox }),
       problems: badBoxes.map((problem) => ({ row: number, image, problem, boxOnly: true })),
     };
   } catch (error) {

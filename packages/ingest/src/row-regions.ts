@@ -52,8 +52,7 @@ export function withMasks(boxes: unknown, masks: unknown): unknown {
 /** Boxes, or `{ box, mask, attributes }` of each, or COCO's annotations. */
 export function parseBoxes(
   value: unknown,
-  format: BoxFormat,
-  onBadBox: ((problem: string) => void) | undefined,
+  { format, onBadBox }: { readonly format: BoxFormat; readonly onBadBox: ((problem: string) => void) | undefined },
 ): ParsedBoxes | undefined {
   const list = fromJson(value, "boxes");
   if (list === undefined) return undefined;

@@ -103,7 +103,7 @@ export function parseRow(
   };
   const { image, bytes } = imageOf(cell("image"), number);
   const sentences = sentencesOf(cell("text"), { language, sections });
-  const regions = parseBoxes(withMasks(cell("boxes"), cell("masks")), boxFormat, onBadBox);
+  const regions = parseBoxes(withMasks(cell("boxes"), cell("masks")), { format: boxFormat, onBadBox });
   const labelMap = word("label_map");
   if (labelMap !== undefined && regions) fail("it has both a label map and boxes or masks; give one of them");
   const truth = cell("region_attributes");

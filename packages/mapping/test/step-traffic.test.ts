@@ -38,7 +38,10 @@ function step(own: HeadTrainer, regionCounts: number[]): { run: () => Promise<vo
   const labels = Uint8Array.from({ length: counts.length * heads.length }, (_, i) => (i % 2 === 0 ? 1 : 0));
   const data = { regions: tensorValues("r", [regions, d]), counts, labels };
   const images = Int32Array.from(counts.keys());
-  const batch = makeBatch(images, regionOffsets(counts), positivesPerImage(labels, counts.length));
+  const batch = makeBatch(images, {
+    offsets: regionOffsets(counts),
+    positives: positivesPerImage(labels, counts.length),
+  });
   return { regions, run: async () => void (await own.trainStep(data, batch)) };
 }
 

@@ -78,7 +78,10 @@ describe.each(stage1.length > 0 ? testBackends() : [])("stage 1 on $name", (back
           counts,
           labels: Uint8Array.from(golden.labels[step]!.flat()),
         };
-        const batch = makeBatch(images, regionOffsets(counts), positivesPerImage(data.labels, counts.length));
+        const batch = makeBatch(images, {
+          offsets: regionOffsets(counts),
+          positives: positivesPerImage(data.labels, counts.length),
+        });
         let loss = 0;
         for (const trainer of trainers) {
           if (step === 0) await checkGradients(trainer, data, batch, golden);
@@ -124,11 +127,10 @@ describe.each(stage1.length > 0 ? testBackends() : [])("stage 1 on $name", (back
       counts,
       labels: Uint8Array.from(golden.labels[0]!.flat()),
     };
-    const batch = makeBatch(
-      Int32Array.from(counts.keys()),
-      regionOffsets(counts),
-      positivesPerImage(data.labels, counts.length),
-    );
+    const batch = makeBatch(Int32Array.from(counts.keys()), {
+      offsets: regionOffsets(counts),
+      positives: positivesPerImage(data.labels, counts.length),
+    });
     await trainer.trainStep(data, batch);
     const before = tf.memory().numTensors;
     await trainer.trainStep(data, batch);

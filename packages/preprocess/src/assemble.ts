@@ -23,8 +23,7 @@ const valuesPerFile = 64 << 20;
 /** Joins all parts of a finished job into the files that Stage 1 reads. Equal parts give equal files. */
 export async function assembleRegions(
   job: EmbeddingJob,
-  annotations: readonly ImageAnnotation[],
-  format: EmbeddingFormat,
+  { annotations, format }: { readonly annotations: readonly ImageAnnotation[]; readonly format: EmbeddingFormat },
 ): Promise<void> {
   const index: { image_id: number[]; file: string[]; file_id: number[] } = { image_id: [], file: [], file_id: [] };
   let pending: Float32Array[] = [];
@@ -66,8 +65,7 @@ export async function assembleRegions(
  */
 export async function writeAttributes(
   dataDir: string,
-  embeddings: ReadonlyMap<string, Float32Array>,
-  format: EmbeddingFormat,
+  { embeddings, format }: { readonly embeddings: ReadonlyMap<string, Float32Array>; readonly format: EmbeddingFormat },
 ): Promise<void> {
   const tensors = new Map(
     [...embeddings].map(([name, data]): [string, TensorData] => [

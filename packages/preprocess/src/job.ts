@@ -43,7 +43,7 @@ export class EmbeddingJob {
   readonly #target: string;
   #folder: string;
 
-  constructor(dataset: Dataset, encoder: Encoder, origin: EncoderOrigin) {
+  constructor(dataset: Dataset, { encoder, origin }: { readonly encoder: Encoder; readonly origin: EncoderOrigin }) {
     this.#dataDir = dataset.directory;
     this.#target = join(dataset.directory, embeddingFiles.regions);
     this.#folder = this.#target;

@@ -99,7 +99,7 @@ export async function preprocessDataset(options: PreprocessOptions): Promise<Pre
   const dataset = await openDataset(dataDir);
   const { annotations } = dataset;
   if (annotations.length === 0) throw new VillaError("InvalidFile", `The dataset ${dataDir} has no images.`);
-  const job = new EmbeddingJob(dataset, encoder, { weights: weightsHash, revision });
+  const job = new EmbeddingJob(dataset, { encoder, origin: { weights: weightsHash, revision } });
   let complete = await job.begin(overwrite);
   let encoded = 0;
   if (!complete) {
@@ -140,8 +140,8 @@ async function work(dataset: Dataset, job: EmbeddingJob, options: PreprocessOpti
   const encoded = await encodeParts(dataset, job, parts, options, progressReport(onProgress, todo.length));
   if (!shard) {
     throwIfAborted(signal, "Preprocessing was stopped; the same command goes on from here.");
-    await assembleRegions(job, annotations, format);
-    await writeAttributes(dataDir, attributes, format);
+    await assembleRegions(job, { annotations, format });
+    await writeAttributes(dataDir, { embeddings: attributes, format });
     await job.finish();
   }
   return encoded;

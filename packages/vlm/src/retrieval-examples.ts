@@ -12,10 +12,13 @@ export interface Ranked {
 }
 
 /** The regions that fit an attribute best, best first; equal scores in the order of their rows. */
-export function topRegions(input: RetrievalInput, attribute: number, count: number): Ranked[] {
+export function topRegions(
+  input: RetrievalInput,
+  query: { readonly attribute: number; readonly count: number },
+): Ranked[] {
   checkArgument("input", input, { labels: "bytes", regions: "numbers", attributes: "numbers", dimension: "count" });
-  checkArgument("attribute", attribute, "number");
-  checkArgument("count", count, "count");
+  checkArgument("query", query, { attribute: "number", count: "count" });
+  const { attribute, count } = query;
 
   const { regions, labels } = input;
   const attributes = input.attributes.length / input.dimension;
@@ -28,10 +31,13 @@ export function topRegions(input: RetrievalInput, attribute: number, count: numb
 }
 
 /** The attributes that fit a region best, best first. */
-export function topAttributes(input: RetrievalInput, region: number, count: number): Ranked[] {
+export function topAttributes(
+  input: RetrievalInput,
+  query: { readonly region: number; readonly count: number },
+): Ranked[] {
   checkArgument("input", input, { labels: "bytes", regions: "numbers", attributes: "numbers", dimension: "count" });
-  checkArgument("region", region, "number");
-  checkArgument("count", count, "count");
+  checkArgument("query", query, { region: "number", count: "count" });
+  const { region, count } = query;
 
   const attributes = input.attributes.length / input.dimension;
   const candidates = Array.from({ length: attributes }, (_, index) => ({

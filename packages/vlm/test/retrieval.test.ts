@@ -57,11 +57,11 @@ test("the best regions and attributes come in order of their cosine, with their 
     labels: Uint8Array.of(1, 0, 0, 1, 1, 1),
     dimension: 2,
   };
-  expect(topRegions(input, 1, 2)).toEqual([
+  expect(topRegions(input, { attribute: 1, count: 2 })).toEqual([
     { index: 2, score: 1, correct: true },
     { index: 1, score: Math.fround(0.8), correct: true },
   ]);
-  expect(topAttributes(input, 1, 5).map(({ index, correct }) => [index, correct])).toEqual([
+  expect(topAttributes(input, { region: 1, count: 5 }).map(({ index, correct }) => [index, correct])).toEqual([
     [1, true],
     [0, false],
   ]);

@@ -72,7 +72,8 @@ Examples:
           const { checkHitsPath, writeHits } = await import("../retrieval/hit-pictures.ts");
           if (flags.out !== undefined) checkHitsPath(flags.out);
           const result = await ask({ ...flags, onProgress, signal: context.signal });
-          if (flags.out !== undefined) await writeHits(flags.out, flags.text ?? `like ${flags.image}`, result);
+          if (flags.out !== undefined)
+            await writeHits(flags.out, { question: flags.text ?? `like ${flags.image}`, result });
           const { hits, unknownWords, unusedMasks, attributes } = result;
           return { hits, unknownWords, unusedMasks, attributes, out: flags.out };
         }),

@@ -14,9 +14,14 @@ export interface StageSettings<Schema extends ConfigSchema = ConfigSchema> {
  * Lets a command take settings, `key=value` or `--key value`, and lists them all in its `--help`. The schema is loaded only when help is
  * asked for, since it comes with the whole package of its stage.
  *
- * @param examples the end of the help
+ * @param load called for `--help` alone
+ * @param options `examples`: the end of the help
  */
-export function withSettings(command: Command, load: () => Promise<StageSettings>, examples: string): Command {
+export function withSettings(
+  command: Command,
+  load: () => Promise<StageSettings>,
+  { examples }: { readonly examples: string },
+): Command {
   return command
     .argument("[settings...]", "experiment=NAME|FILE.yaml and key=value settings")
     .allowUnknownOption()

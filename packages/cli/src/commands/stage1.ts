@@ -31,10 +31,12 @@ export const registerStage1: RegisterCommand = (program, context) => {
       .command("stage1")
       .description("train the mapping model and assign attributes to regions (resumes where it stopped)"),
     stage1Settings,
-    `Examples:
+    {
+      examples: `Examples:
   villa stage1 experiment=docmnist_stage1
   villa stage1 experiment=docmnist_stage1 data_dir=data/docmnist_30000_15.2 epochs=10 loss.temp=0.05
   villa stage1 data_dir=data/mine epsilon=auto early_stop.metric=loss`,
+    },
   );
   withShardFlags(stage1, "attributes").option("--attributes-shard <i/n>", "another name of --shard");
   withCommonFlags(withRuntimeFlags(stage1)).action(
@@ -52,9 +54,11 @@ export const registerStage1: RegisterCommand = (program, context) => {
       .command("map")
       .description("assign attributes to regions with a trained mapping model, e.g. for another epsilon"),
     stage1Settings,
-    `Examples:
+    {
+      examples: `Examples:
   villa map experiment=docmnist_stage1 epsilon=0.05,0.1,0.2
   villa map data_dir=data/docmnist_30000_15.2 --checkpoint last.pkl epsilon=auto`,
+    },
   ).option("--checkpoint <path>", "a run's folder, last.pkl or safetensors (default: the settings' own run)");
   withCommonFlags(withRuntimeFlags(map)).action(
     (overrides: string[], flags: CommonFlags & RuntimeFlags & { checkpoint?: string | undefined }) =>

@@ -11,10 +11,12 @@ export const registerStage2: RegisterCommand = (program, context) => {
       .command("stage2")
       .description("train the vision-language model on region-text pairs (resumes where it stopped)"),
     stage2Settings,
-    `Examples:
+    {
+      examples: `Examples:
   villa stage2 experiment=docmnist_stage2 model.weights=RN50.pt
   villa stage2 experiment=docmnist_stage2_small data_dir=data/docmnist_30000_15.2 pairs=image
   villa stage2 experiment=docmnist_stage2_small model.width=16 model.layers=1,1,1,1`,
+    },
   );
   withCommonFlags(withRuntimeFlags(stage2)).action((overrides: string[], flags: CommonFlags & RuntimeFlags) =>
     present(

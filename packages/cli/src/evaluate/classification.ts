@@ -35,7 +35,7 @@ const ks = [1, 5];
  * Accuracy is over the examples that have exactly one of the classes, AUROC over all of them.
  */
 export function classification(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
-  return withScorer(flags, context, async (scorer) => {
+  return withScorer({ flags, ...context }, async (scorer) => {
     const { rows } = scorer;
     const { classes, warnings } = judgedClasses(scorer.vocabulary, flags.classes);
     const isWhole = flags.of === "images";
@@ -54,7 +54,7 @@ export function classification(flags: EvaluateFlags, context: TaskContext): Prom
         ),
       }));
     });
-    const prompts = promptsOf(classes, flags, scorer);
+    const prompts = promptsOf(classes, { templates: flags.templates, vocabulary: scorer.vocabulary });
     const cosines = await scorer.cosines(await scorer.embedBoxes(boxesOf), await scorer.embedClasses(prompts));
     const names = classes.map(({ name }) => name);
     const samples = drawn(all, { names, flags });
@@ -65,14 +65,18 @@ export function classification(flags: EvaluateFlags, context: TaskContext): Prom
       task: "classification",
       subject: `${modelFlags(flags).checkpoint.split(/[\\/]/).slice(-2).join("/")} choosing among ${classes.length} classes for ${flags.of}`,
       itemIds: rows.map(({ imageId }) => imageId),
-      groups: await imageGroups(scorer.dataset, rows, flags.groupBy),
+      groups: await imageGroups(scorer.dataset, { rows, column: flags.groupBy }),
       numbers: measure(Int32Array.from(rows, (_, i) => i)),
       measure,
       chance,
       evidence,
       inputs: await modelInputs(flags, scorer),
       settings: {
-        ...modelSettings(flags, scorer, promptsByName(classes, prompts)),
+        ...modelSettings(flags, {
+          dataset: scorer.dataset,
+          regions: scorer.regions,
+          prompts: promptsByName(classes, prompts),
+        }),
         of: flags.of,
         samples: samples?.map(({ label, examples }) => ({
           label,

@@ -60,7 +60,7 @@ async function partCard(
       if (!picture) continue;
       const caption = `image ${name}: ${fraction(a)} and ${fraction(b)}`;
       figures.push(
-        html`<figure><img src="${pngUrl(thumbnail(picture.image, [], pictureSide))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`,
+        html`<figure><img src="${pngUrl(thumbnail(picture.image, { boxes: [], side: pictureSide }))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`,
       );
     }
   }

@@ -28,8 +28,7 @@ export async function outsideIds(dataset: Dataset): Promise<ReadonlyMap<number, 
  */
 export async function imageGroups(
   { directory }: Dataset,
-  rows: readonly ImageAnnotation[],
-  column: string | undefined,
+  { rows, column }: { readonly rows: readonly ImageAnnotation[]; readonly column: string | undefined },
 ): Promise<(string | number)[] | undefined> {
   if (column === undefined) return undefined;
   const tables = [

@@ -23,7 +23,7 @@ import { readTruthFile } from "./truth-file.ts";
 
 /** `villa evaluate --task detection --data-dir --checkpoint`: a model that scores given proposals by class names. */
 export function detectionModel(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
-  return withScorer(flags, context, async (scorer) => {
+  return withScorer({ flags, ...context }, async (scorer) => {
     const { dataset, dimension } = scorer;
     const ids = await outsideIds(dataset);
     const { truth, images, classes, inputs, warnings } =
@@ -32,8 +32,8 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
         : fileTruth(await readTruthFile(flags.truth), { path: flags.truth, scorer, ids });
     const frames = images.map(({ frame }) => frame);
     if (flags.iouType === "segm") checkMasked(flags, images);
-    const proposals = await openProposals(flags, frames, new Set(ids.values()));
-    const prompts = promptsOf(classes, flags, scorer);
+    const proposals = await openProposals(flags, { frames, known: new Set(ids.values()) });
+    const prompts = promptsOf(classes, { templates: flags.templates, vocabulary: scorer.vocabulary });
     const texts = await scorer.embedClasses(prompts);
     const frameOf = new Map(images.map(({ row, frame }) => [row.imageId, frame]));
     const embedded = await scorer.embedBoxes((row) => {
@@ -54,7 +54,7 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
       maskOf: flags.iouType === "segm" ? (frame, box) => segmentation(rowOf.get(frame)!, box) : undefined,
     });
     const rows = images.map(({ row }) => row);
-    const groups = await imageGroups(dataset, rows, flags.groupBy);
+    const groups = await imageGroups(dataset, { rows, column: flags.groupBy });
     const place = new Map(frames.map(({ id }, i) => [id, i]));
     const { checkpoint } = modelFlags(flags);
     const name = checkpoint.split(/[\\/]/).slice(-2).join("/");
@@ -72,7 +72,11 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
       files: { "truth.json": JSON.stringify(truth), "detections.json": JSON.stringify(detections) },
       inputs: [...(await modelInputs(flags, { dataset, rows })), ...inputs, ...proposals.inputs],
       settings: {
-        ...modelSettings(flags, scorer, promptsByName(classes, prompts)),
+        ...modelSettings(flags, {
+          dataset: scorer.dataset,
+          regions: scorer.regions,
+          prompts: promptsByName(classes, prompts),
+        }),
         proposals: flags.proposals,
         nms: flags.nms,
         temperature: flags.temperature,

@@ -139,7 +139,7 @@ async function figure(page: DetectionPage, mistake: DetectionMistake): Promise<M
     ...(detectionBox ? [maskIn(found, detection?.segmentation, size)] : []),
     ...(objectBox ? [maskIn(found, object?.segmentation, size)] : []),
   ].map((mask) => mask && cut(mask));
-  return html`<figure><img src="${pngUrl(thumbnail(picture, moved, pictureSide, masks))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`;
+  return html`<figure><img src="${pngUrl(thumbnail(picture, { boxes: moved, side: pictureSide, masks }))}" alt="${caption}"><figcaption>${caption}</figcaption></figure>`;
 }
 
 /** A mask in the pixels of a picture; null where there is none, or none that could be drawn. */
@@ -174,11 +174,11 @@ function around(
   const bottom = Math.max(...boxes.map((box) => box[3]!));
   const margin = Math.ceil(0.75 * Math.max(right - left, bottom - top, 8));
   const whole = [left, top, right, bottom];
-  const { x0, y0 } = cropOf(image, whole, margin);
+  const { x0, y0 } = cropOf(image, { box: whole, margin });
   return {
-    picture: cropped(image, whole, margin),
+    picture: cropped(image, { box: whole, margin }),
     moved: boxes.map((box) => [box[0]! - x0, box[1]! - y0, box[2]! - x0, box[3]! - y0]),
-    cut: (mask) => croppedMask(mask, whole, margin),
+    cut: (mask) => croppedMask(mask, { box: whole, margin }),
   };
 }
 

@@ -26,7 +26,7 @@ interface Choice {
  * for another of its group. A description says each attribute of the region in the words of its group's first template.
  */
 export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
-  return withScorer(flags, context, async (scorer) => {
+  return withScorer({ flags, ...context }, async (scorer) => {
     const { rows, dimension } = scorer;
     const note = withoutTruthNote(scorer.vocabulary);
     const choices = choicesOf({ rows, vocabulary: vocabularyWithTruth(scorer.vocabulary) }, flags);
@@ -73,7 +73,7 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
       task: "fine-grained",
       subject: `${modelFlags(flags).checkpoint.split(/[\\/]/).slice(-2).join("/")} choosing among one true and up to ${flags.negatives} false descriptions`,
       itemIds: rows.map(({ imageId }) => imageId),
-      groups: await imageGroups(scorer.dataset, rows, flags.groupBy),
+      groups: await imageGroups(scorer.dataset, { rows, column: flags.groupBy }),
       numbers,
       measure,
       chance: {
@@ -83,7 +83,11 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
       evidence,
       inputs: await modelInputs(flags, scorer),
       settings: {
-        ...modelSettings(flags, scorer, Object.fromEntries(texts.map((text) => [text, sentences(text)]))),
+        ...modelSettings(flags, {
+          dataset: scorer.dataset,
+          regions: scorer.regions,
+          prompts: Object.fromEntries(texts.map((text) => [text, sentences(text)])),
+        }),
         negatives: flags.negatives,
         seed: flags.seed,
         // Texts by their places among the prompts, the true one first.

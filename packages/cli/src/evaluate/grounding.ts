@@ -42,15 +42,15 @@ const ks = [1, 5, 10];
 
 /** `villa evaluate --task grounding`: finds each class of an image among proposals. */
 export function grounding(flags: EvaluateFlags, context: TaskContext): Promise<TaskOutcome> {
-  return withScorer(flags, context, async (scorer) => {
+  return withScorer({ flags, ...context }, async (scorer) => {
     const { rows } = scorer;
     const ids = await outsideIds(scorer.dataset);
     const frames = new Map(rows.map((row): [number, Frame] => [row.imageId, rowFrame(row, ids.get(row.imageId)!)]));
-    const proposals = await openProposals(flags, [...frames.values()], new Set(ids.values()));
+    const proposals = await openProposals(flags, { frames: [...frames.values()], known: new Set(ids.values()) });
     const boxesOf = ({ imageId }: { readonly imageId: number }) => proposals.boxesOf(frames.get(imageId)!);
     const everything = vocabularyWithTruth(scorer.vocabulary).groups.map(({ name }) => name);
     const { classes, warnings } = judgedClasses(scorer.vocabulary, flags.classes ?? everything);
-    const prompts = promptsOf(classes, flags, scorer);
+    const prompts = promptsOf(classes, { templates: flags.templates, vocabulary: scorer.vocabulary });
     const cosines = await scorer.cosines(await scorer.embedBoxes(boxesOf), await scorer.embedClasses(prompts));
     let first = 0;
     const phrases = rows.flatMap((row, item): Phrase[] => {
@@ -89,14 +89,18 @@ export function grounding(flags: EvaluateFlags, context: TaskContext): Promise<T
       task: "grounding",
       subject: `${modelFlags(flags).checkpoint.split(/[\\/]/).slice(-2).join("/")} finding ${phrases.length.toLocaleString("en")} phrases among proposals (${flags.proposals})`,
       itemIds: rows.map(({ imageId }) => imageId),
-      groups: await imageGroups(scorer.dataset, rows, flags.groupBy),
+      groups: await imageGroups(scorer.dataset, { rows, column: flags.groupBy }),
       numbers: measure(every),
       measure,
       chance: guesses,
       evidence,
       inputs: [...(await modelInputs(flags, scorer)), ...proposals.inputs],
       settings: {
-        ...modelSettings(flags, scorer, promptsByName(classes, prompts)),
+        ...modelSettings(flags, {
+          dataset: scorer.dataset,
+          regions: scorer.regions,
+          prompts: promptsByName(classes, prompts),
+        }),
         proposals: flags.proposals,
         threshold: 0.5,
         seed: flags.seed,

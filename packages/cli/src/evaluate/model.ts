@@ -17,8 +17,7 @@ import type { EvaluateFlags, InputFile, TaskContext } from "./task.ts";
 
 /** Opens the model and the split that the flags name, and closes them when the work is done. */
 export async function withScorer<T>(
-  flags: EvaluateFlags,
-  { onProgress, signal }: TaskContext,
+  { flags, onProgress, signal }: TaskContext & { readonly flags: EvaluateFlags },
   work: (scorer: RegionScorer) => Promise<T>,
 ): Promise<T> {
   const { dataDir, checkpoint } = modelFlags(flags);
@@ -92,8 +91,12 @@ async function imagesDigest({ dataset, rows }: SplitImages): Promise<string> {
 /** What decides a model's numbers on a split, whatever is measured: also how regions were embedded, asked for or not. */
 export function modelSettings(
   flags: EvaluateFlags,
-  { dataset, regions }: Pick<SplitImages, "dataset"> & Pick<EvaluateFlags, "regions">,
-  prompts: Readonly<Record<string, readonly string[]>>,
+  {
+    dataset,
+    regions,
+    prompts,
+  }: Pick<SplitImages, "dataset"> &
+    Pick<EvaluateFlags, "regions"> & { readonly prompts: Readonly<Record<string, readonly string[]>> },
 ): Record<string, unknown> {
   const { split, groupBy } = flags;
   return { dataset: dataset.directory, split, regions, prompts, groupBy };
@@ -108,9 +111,10 @@ export function promptsByName(
 }
 
 /** The sentences of each class: given templates, or those of its attributes together. */
-export function promptsOf(classes: readonly AttributeClass[], flags: EvaluateFlags, scorer: RegionScorer): string[][] {
-  const { vocabulary } = scorer;
-  const { templates } = flags;
+export function promptsOf(
+  classes: readonly AttributeClass[],
+  { templates, vocabulary }: Pick<EvaluateFlags, "templates"> & Pick<RegionScorer, "vocabulary">,
+): string[][] {
   if (templates && templates.length > 0)
     return classPrompts(
       classes.map(({ name }) => name),

@@ -24,18 +24,17 @@ export interface ProposalSource {
 /**
  * Opens proposals.
  *
- * @param frames the images that will be scored
- * @param known ids of all images of the dataset; a file with boxes of another is refused
+ * @param images `frames`: the images that will be scored; `known`: ids of all images of the dataset, since a file with
+ * boxes of another is refused
  * @throws VillaError `InvalidFile` for a file that does not hold boxes, `Mismatch` for boxes of unknown images
  */
 export async function openProposals(
   { proposals, seed }: ProposalSource,
-  frames: readonly Frame[],
-  known: ReadonlySet<number>,
+  images: { readonly frames: readonly Frame[]; readonly known: ReadonlySet<number> },
 ): Promise<Proposals> {
   if (proposals === "truth") return { boxesOf: ({ truth }) => truth, inputs: [], warnings: [] };
   const pyramid = /^pyramid(?::(\d+)(?:-(\d+))?)?(?::(0?\.\d+|0))?$/.exec(proposals);
-  if (!pyramid) return fileProposals(proposals, frames, known);
+  if (!pyramid) return fileProposals(proposals, images);
   const [, from = "1", to = pyramid[1] === undefined ? "4" : from, jitter = "0"] = pyramid;
   if (Number(to) < Number(from)) {
     throw new VillaError("InvalidArgument", `--proposals ${proposals} has no levels; write the smaller one first.`);
@@ -51,7 +50,10 @@ export async function openProposals(
 }
 
 /** Boxes of a COCO list, [{ image_id, bbox: [x, y, width, height] }, …]. */
-async function fileProposals(path: string, frames: readonly Frame[], known: ReadonlySet<number>): Promise<Proposals> {
+async function fileProposals(
+  path: string,
+  { frames, known }: { readonly frames: readonly Frame[]; readonly known: ReadonlySet<number> },
+): Promise<Proposals> {
   const list = await readJsonFile(path);
   if (!Array.isArray(list)) {
     throw new VillaError(

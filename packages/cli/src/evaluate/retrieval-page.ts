@@ -53,16 +53,18 @@ class RegionPictures {
     const image = await this.#image(imageId);
     const box = row.regionCoord[region]!;
     const mask = regionMasks(row)?.[region];
-    const picture = cropped(image, box, margin);
-    const shown = mask ? faded(picture, decodeRle(croppedMask(mask, box, margin))) : picture;
-    const source = pngUrl(thumbnail(shown, [], regionSide));
+    const picture = cropped(image, { box, margin });
+    const shown = mask ? faded(picture, decodeRle(croppedMask(mask, { box, margin }))) : picture;
+    const source = pngUrl(thumbnail(shown, { boxes: [], side: regionSide }));
     const verdict = correct ? "right" : "wrong";
     return html`<figure class="${verdict}"><img src="${source}" alt="Region ${region + 1} of image ${imageId}, ${verdict}"><figcaption>${score.toFixed(2)}</figcaption></figure>`;
   }
 
   async image(imageId: number, regions: readonly (readonly FoundAttribute[])[]): Promise<Markup> {
     const row = this.#rows.get(imageId)!;
-    const source = pngUrl(thumbnail(await this.#image(imageId), row.regionCoord, imageSide, regionMasks(row)));
+    const source = pngUrl(
+      thumbnail(await this.#image(imageId), { boxes: row.regionCoord, side: imageSide, masks: regionMasks(row) }),
+    );
     const lines = regions.map(
       (found, region) =>
         html`<div class="chips"><span>${region + 1}</span>${found.map(({ attribute, correct }) => html`<span class="chip ${correct ? "right" : "wrong"}">${attribute}</span>`)}</div>`,

@@ -38,17 +38,16 @@ export async function retrieval(flags: EvaluateFlags, context: TaskContext): Pro
     task: "retrieval",
     subject: `${evaluation.regions.toLocaleString("en")} regions ranked by ${checkpoint}`,
     itemIds: rows.map(({ imageId }) => imageId),
-    groups: await imageGroups(dataset, rows, flags.groupBy),
+    groups: await imageGroups(dataset, { rows, column: flags.groupBy }),
     numbers: rPrecisionFirst(measure(Int32Array.from(rows, (_, i) => i))),
     measure,
     chance: { ...(await regionChance(embedded)), ...images?.chance },
     evidence,
     inputs: await modelInputs(flags, { dataset, rows }),
-    settings: modelSettings(
-      flags,
-      embedded,
-      Object.fromEntries(attributePrompts(vocabulary).map(({ attribute, prompts }) => [attribute, prompts])),
-    ),
+    settings: modelSettings(flags, {
+      ...embedded,
+      prompts: Object.fromEntries(attributePrompts(vocabulary).map(({ attribute, prompts }) => [attribute, prompts])),
+    }),
     details: { ...figures },
     warnings: note === undefined ? [] : [note],
     resamples: evaluation.regions * evaluation.attributes.length > 500_000 ? 200 : 1000,
@@ -102,7 +101,7 @@ async function regionChance(embedded: EmbeddedSplit): Promise<Record<string, num
 
 /** Images ↔ texts: the whole image against the mean of its sentences. */
 function imageTexts(flags: EvaluateFlags, context: TaskContext) {
-  return withScorer(flags, context, async (scorer) => {
+  return withScorer({ flags, ...context }, async (scorer) => {
     const { rows } = scorer;
     const { sentences } = datasetTexts(scorer.dataset.vocabulary);
     const told = rows.flatMap((row, i) => (sentences(row).length > 0 ? [i] : []));

@@ -48,7 +48,10 @@ async function detectionScore(
   const prompts = classes.map(({ attributes }) => classPrompts(attributes, { vocabulary }).flat());
   const images = rows.map((row) => ({ row, frame: rowFrame(row, row.imageId) }));
   const frames = new Map(images.map(({ frame }) => [frame.id, frame]));
-  const { boxesOf } = await openProposals({ proposals: source, seed }, [...frames.values()], new Set(frames.keys()));
+  const { boxesOf } = await openProposals(
+    { proposals: source, seed },
+    { frames: [...frames.values()], known: new Set(frames.keys()) },
+  );
   const embedded = await scorer.embedBoxes(({ imageId }) => boxesOf(frames.get(imageId)!));
   const cosines = await scorer.cosines(embedded, await scorer.embedClasses(prompts));
   const categories = classes.map((_, c) => c + 1);

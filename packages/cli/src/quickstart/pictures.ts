@@ -10,7 +10,10 @@ const margin = 2;
 const side = 128;
 
 /** Images of a split with their boxes. */
-export async function samplePictures(dataset: Dataset, split: string, count: number): Promise<SamplePicture[]> {
+export async function samplePictures(
+  dataset: Dataset,
+  { split, count }: { readonly split: string; readonly count: number },
+): Promise<SamplePicture[]> {
   return Promise.all(
     dataset
       .rows(split)
@@ -35,8 +38,7 @@ export async function samplePictures(dataset: Dataset, split: string, count: num
 /** Regions that a mapping got entirely right, and others; at most one of each kind an image, so that they differ. */
 export async function mappedRegionPictures(
   dataset: Dataset,
-  mappings: readonly MappingAnnotation[],
-  count: number,
+  { mappings, count }: { readonly mappings: readonly MappingAnnotation[]; readonly count: number },
 ): Promise<{ right: MappedRegionPicture[]; wrong: MappedRegionPicture[] }> {
   const found = { right: [] as MappedRegionPicture[], wrong: [] as MappedRegionPicture[] };
   for (const row of mappings) {
@@ -60,9 +62,9 @@ function isRight(row: MappingAnnotation, region: number): boolean {
 }
 
 async function picture(dataset: Dataset, row: MappingAnnotation, region: number): Promise<MappedRegionPicture> {
-  const image = cropped(await dataset.readImage(row), row.regionCoord[region]!, margin);
+  const image = cropped(await dataset.readImage(row), { box: row.regionCoord[region]!, margin });
   return {
-    png: pngUrl(thumbnail(image, [], side)),
+    png: pngUrl(thumbnail(image, { boxes: [], side })),
     imageId: row.imageId,
     truth: row.regToAttr?.[region] ?? [],
     assigned: row.assignedAttributes[region] ?? [],

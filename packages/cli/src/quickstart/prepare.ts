@@ -111,7 +111,7 @@ export class Timeline {
     this.#onStart = onStart;
   }
 
-  async time<T>(name: string, where: string, work: () => Promise<T>): Promise<T> {
+  async time<T>({ name, where }: Omit<TimedStep, "seconds">, work: () => Promise<T>): Promise<T> {
     this.#onStart(name);
     const started = performance.now();
     const result = await work();

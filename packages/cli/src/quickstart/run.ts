@@ -53,7 +53,7 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
   const where = backend.name;
 
   const digits = await quickstartDigits(options.digits, { seed, glyphs: sizes.glyphs });
-  const written = await timeline.time("Generate DocMNIST", "TypeScript", () =>
+  const written = await timeline.time({ name: "Generate DocMNIST", where: "TypeScript" }, () =>
     writeDataset({
       digits,
       seed,
@@ -70,7 +70,7 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
 
   const encoder = pixelsEncoder({ dimension: sizes.dimension, seed });
   try {
-    await timeline.time("Embed regions and attributes", where, () =>
+    await timeline.time({ name: "Embed regions and attributes", where }, () =>
       preprocessDataset({ dataDir, encoder, ...running }),
     );
   } finally {
@@ -79,7 +79,7 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
 
   const pool = createTaskPool({ threads: options.threads });
   const stage1 = await timeline
-    .time("Stage 1: learn the mapping, map", `${where}, ${pool.size} workers`, () =>
+    .time({ name: "Stage 1: learn the mapping, map", where: `${where}, ${pool.size} workers` }, () =>
       runStage1(stage1For(sizes, { dataDir, checkpoints, seed }), {
         pool,
         onProgress,
@@ -92,10 +92,10 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
   const models: TrainedModel[] = [];
   let parameters = 0;
   for (const pairs of ["mapping", "image"] as const) {
-    const trained = await timeline.time(`Stage 2: train on ${describePairs[pairs]}`, where, () =>
+    const trained = await timeline.time({ name: `Stage 2: train on ${describePairs[pairs]}`, where }, () =>
       runStage2(stage2For(sizes, pairs, { dataDir, checkpoints, seed }), { onProgress, signal }),
     );
-    const evaluation = await timeline.time(`Evaluate that model`, where, () =>
+    const evaluation = await timeline.time({ name: `Evaluate that model`, where }, () =>
       evaluateCheckpoint({ ...judging, checkpoint: trained.bestCheckpoint }),
     );
     models.push({ pairs, history: trained.history, pairCount: trained.pairs, evaluation });
@@ -130,8 +130,8 @@ export async function runQuickstart(options: QuickstartOptions, backend: ActiveB
     machine: describeMachine(backend),
   };
   const pictures = {
-    samples: await samplePictures(dataset, "test", 6),
-    ...(await mappedRegionPictures(dataset, await dataset.mappings("test"), 6)),
+    samples: await samplePictures(dataset, { split: "test", count: 6 }),
+    ...(await mappedRegionPictures(dataset, { mappings: await dataset.mappings("test"), count: 6 })),
   };
   const report = join(folder, "report.html");
   await atomicWriteFile(join(folder, "quickstart.json"), `${JSON.stringify(data, null, 1)}\n`);

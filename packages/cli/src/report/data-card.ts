@@ -117,7 +117,7 @@ villa stage2 data_dir=${directory} task_name=model model.weights=RN50.pt</code><
 async function example(directory: string, row: ImageAnnotation): Promise<Markup> {
   const path = join(directory, row.imageFilepath);
   const image = await withPath(path, async () => decodeImage(await readFileBytes(path)));
-  const source = pngUrl(thumbnail(image, row.regionCoord, 320, regionMasks(row)));
+  const source = pngUrl(thumbnail(image, { boxes: row.regionCoord, side: 320, masks: regionMasks(row) }));
   const chips = row.attributes.map((name) => html`<span class="chip right">${name}</span>`);
   return html`<figure><img src="${source}" alt="Image ${row.imageId} with its regions"><figcaption>${asProse(row)}<div class="chips">${chips}</div></figcaption></figure>`;
 }

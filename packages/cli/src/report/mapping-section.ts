@@ -14,7 +14,7 @@ export function mappingSection({ stage1, attributeGroups }: ReportData, { right,
 ${qualityTable(stage1.splits)}
 <div class="two">
 ${lossCard(stage1.history)}
-${swept ? tradeOffCard(swept.report.sweep, swept.split, stage1.epsilon) : ""}
+${swept ? tradeOffCard(swept.report.sweep, { split: swept.split, epsilon: stage1.epsilon }) : ""}
 </div>
 ${test ? [attributeBars(test.attributes, "test"), confusionCard(test, attributeGroups)] : ""}
 <h3 style="margin-top:36px">Regions mapped right</h3>
@@ -72,7 +72,10 @@ export function epsilonSplit<Split extends { readonly split: string; readonly re
 }
 
 /** Precision, recall and F1 over ε, with the ε that was used marked where it is one number. */
-export function tradeOffCard(sweep: readonly EpsilonResult[], split: string, epsilon?: Epsilon): Markup {
+export function tradeOffCard(
+  sweep: readonly EpsilonResult[],
+  { split, epsilon }: { readonly split: string; readonly epsilon: Epsilon | undefined },
+): Markup {
   const of = (name: "precision" | "recall" | "f1") => sweep.map((each) => [each.epsilon, 100 * each[name]] as const);
   const series: Series[] = [
     { name: "precision", color: "var(--image)", points: of("precision") },

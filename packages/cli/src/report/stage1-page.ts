@@ -60,7 +60,7 @@ export function renderStage1Report(run: Stage1Run, finished: string): string {
       ? html`<section><h2>Quality against the true attributes (%)</h2>${qualityTable(judged)}${notes.map((note) => html`<p class="soft">${note}</p>`)}</section>`
       : html`<p>The dataset has no true attributes of regions (<code>reg_to_attr</code>), so the mapping cannot be scored.</p>`,
     samples ? samplesSection(samples) : html``,
-    html`<div class="two">${history.length > 0 ? lossCard(history) : ""}${swept ? tradeOffCard(swept.report.sweep, swept.split, epsilon) : ""}</div>`,
+    html`<div class="two">${history.length > 0 ? lossCard(history) : ""}${swept ? tradeOffCard(swept.report.sweep, { split: swept.split, epsilon }) : ""}</div>`,
     swept
       ? html`<section><h2>ε, ${swept.split} split (%)</h2>${dataTable(
           ["ε", "precision", "recall", "F1"],

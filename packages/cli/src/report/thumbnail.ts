@@ -7,13 +7,19 @@ export { pngUrl } from "@villa/command-kit";
 /**
  * A picture with boxes as a PNG about `side` pixels wide: small ones are enlarged, large ones averaged down.
  *
- * @param masks of the boxes
+ * @param options `side`: the width; `masks`: of the boxes
  */
 export function thumbnail(
   image: RgbImage,
-  boxes: readonly (readonly number[])[],
-  side: number,
-  masks?: readonly (Rle | null)[] | undefined,
+  {
+    boxes,
+    side,
+    masks,
+  }: {
+    readonly boxes: readonly (readonly number[])[];
+    readonly side: number;
+    readonly masks?: readonly (Rle | null)[] | undefined;
+  },
 ): Uint8Array {
   const { picture, factor } = shrunk(image, side);
   const regions = boxes.map((box, i) => ({
@@ -26,9 +32,15 @@ export function thumbnail(
   return encodePng(renderSample(sample, { scale, captions: false }));
 }
 
-/** A box of an image and `margin` pixels around it, as far as the image goes. */
-export function cropped(image: RgbImage, box: readonly number[], margin: number): RgbImage {
-  const { x0, y0, width, height } = cropOf(image, box, margin);
+interface Crop {
+  readonly box: readonly number[];
+  /** Pixels around the box. */
+  readonly margin: number;
+}
+
+/** A box of an image and what is around it, as far as the image goes. */
+export function cropped(image: RgbImage, crop: Crop): RgbImage {
+  const { x0, y0, width, height } = cropOf(image, crop);
   const data = new Uint8Array(3 * width * height);
   for (let channel = 0, to = 0; channel < 3; channel++) {
     for (let y = 0; y < height; y++, to += width) {
@@ -40,8 +52,8 @@ export function cropped(image: RgbImage, box: readonly number[], margin: number)
 }
 
 /** A mask as {@link cropped} cuts its image. */
-export function croppedMask(mask: Rle, box: readonly number[], margin: number): Rle {
-  const { x0, y0, width, height } = cropOf(mask, box, margin);
+export function croppedMask(mask: Rle, crop: Crop): Rle {
+  const { x0, y0, width, height } = cropOf(mask, crop);
   const pixels = decodeRle(mask);
   const inside = Uint8Array.from(
     { length: width * height },
@@ -63,11 +75,7 @@ export function faded(image: RgbImage, inside: Uint8Array): RgbImage {
 }
 
 /** The part of an image that {@link cropped} keeps, in whole pixels. */
-export function cropOf(
-  image: { readonly width: number; readonly height: number },
-  box: readonly number[],
-  margin: number,
-) {
+export function cropOf(image: { readonly width: number; readonly height: number }, { box, margin }: Crop) {
   const [left, top, right, bottom] = box as Box;
   const x0 = Math.max(0, Math.floor(left) - margin);
   const y0 = Math.max(0, Math.floor(top) - margin);

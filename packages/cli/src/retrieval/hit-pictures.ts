@@ -21,7 +21,10 @@ export function checkHitsPath(path: string): void {
  *
  * @throws VillaError `InvalidArgument` for another extension, `FileSystem`
  */
-export async function writeHits(path: string, question: string, result: QueryResult): Promise<void> {
+export async function writeHits(
+  path: string,
+  { question, result }: { readonly question: string; readonly result: QueryResult },
+): Promise<void> {
   checkHitsPath(path);
   const answers = byPicture(result);
   if (extname(path).toLowerCase() === ".png") {

@@ -23,12 +23,13 @@ export function fingerprintDifferences(one: Fingerprint, other: Fingerprint): st
  * Refuses to go on from the checkpoints of another run: its model would pass for this one's.
  *
  * @param folder where the checkpoints are, for the message
+ * @param runs `found`: what made the checkpoints; `own`: the run that would go on
  * @throws VillaError `Mismatch` naming what differs
  */
-export function requireSameRun(folder: string, found: Fingerprint, own: Fingerprint): void {
+export function requireSameRun(folder: string, runs: { readonly found: Fingerprint; readonly own: Fingerprint }): void {
   checkArgument("folder", folder, "text");
-  checkArgument("found", found, "object");
-  checkArgument("own", own, "object");
+  checkArgument("runs", runs, { found: "object", own: "object" });
+  const { found, own } = runs;
 
   const differences = fingerprintDifferences(found, own);
   if (differences.length === 0) return;

@@ -144,7 +144,7 @@ async function saveLast(
   parts: RunParts,
   at: Parameters<typeof captureRun>[1],
 ): Promise<void> {
-  if (checkpoints) await checkpoints.saveLast(await captureRun(parts, at, extra));
+  if (checkpoints) await checkpoints.saveLast(await captureRun(parts, at, { extra }));
 }
 
 function requireFinite(loss: number, gradients: Record<string, tf.Tensor>, epoch: number, step: number): void {

@@ -87,7 +87,7 @@ const runParts: ArgumentRule = {
 export async function captureRun(
   parts: RunParts,
   progress: Pick<RunPosition, "epoch" | "step" | "lossSum" | "epochRandom" | "stoppedEarly">,
-  extra?: Readonly<Record<string, unknown>>,
+  options: { readonly extra?: Readonly<Record<string, unknown>> | undefined } = {},
 ): Promise<Checkpoint> {
   checkArgument("parts", parts, runParts);
   checkArgument("progress", progress, {
@@ -97,7 +97,8 @@ export async function captureRun(
     epochRandom: { algorithm: "'MT19937'", key: "numbers", pos: "number", gauss: "null | number" },
     stoppedEarly: "boolean",
   });
-  checkArgument("extra?", extra, "object");
+  checkArgument("options?", options, { "extra?": "object" });
+  const { extra } = options;
 
   const tensors = new Map<string, TensorData>();
   for (const [name, variable] of parts.variables) tensors.set(`model.${name}`, await readTensor(variable));

@@ -17,7 +17,10 @@ export class ClipModel {
   readonly #textTower: TextTransformer | undefined;
   readonly #tokenizer: ClipTokenizer;
 
-  constructor(config: ClipConfig, visual: ModifiedResNet, text: TextTransformer | undefined) {
+  constructor(
+    config: ClipConfig,
+    { visual, text }: { readonly visual: ModifiedResNet; readonly text?: TextTransformer | undefined },
+  ) {
     checkArgument("config", config, { vision: "object", "text?": "object" });
     checkArgument("visual", visual, {
       config: "object",
@@ -97,7 +100,7 @@ export function loadClip(stateDict: ReadonlyMap<string, TensorData>, options: Lo
       : new ModifiedResNet(config.vision, visionVariables(tensors, config.vision));
   const empty = () => new ModifiedResNet(config.vision, new Map());
   const text = only === "image" ? undefined : config.text && new TextTransformer(config.text, tensors);
-  return new ClipModel(config, only === "text" ? empty() : visual(), text);
+  return new ClipModel(config, { visual: only === "text" ? empty() : visual(), text });
 }
 
 /** How {@link clipEncoder} sees regions, and how much it computes at once. */

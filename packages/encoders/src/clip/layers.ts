@@ -144,8 +144,7 @@ export class FoldedLayers implements VisionLayers {
    */
   static fromArrays(
     parameters: ReadonlyMap<string, tf.Tensor>,
-    arrays: ReadonlyMap<string, WeightArray>,
-    pairs: readonly ConvNorm[],
+    { arrays, pairs }: { readonly arrays: ReadonlyMap<string, WeightArray>; readonly pairs: readonly ConvNorm[] },
   ): FoldedLayers {
     const layers = new FoldedLayers(parameters);
     for (const { conv, norm } of pairs) {

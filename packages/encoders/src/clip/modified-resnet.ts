@@ -67,7 +67,7 @@ export class ModifiedResNet implements ImageTower {
     const model = new ModifiedResNet(config, pool);
     model.#backbone = graphCompiler()?.compileGraph(backboneGraph(weights, config));
     const rest = model.#backbone ? model.#blocks[3]!.flatMap(blockLayers) : model.#convolutions();
-    model.#folded = FoldedLayers.fromArrays(pool, weights, rest);
+    model.#folded = FoldedLayers.fromArrays(pool, { arrays: weights, pairs: rest });
     model.#frozen = true;
     return model;
   }

@@ -91,7 +91,7 @@ function renamed(weights: StateDict, { layers, projection }: OpenClipTextConfig)
     moveLayer(`${name}.mlp.c_fc`, `${target}.mlp.fc1`);
     moveLayer(`${name}.mlp.c_proj`, `${target}.mlp.fc2`);
     const parts = ["q", "k", "v"].map((part) => `${target}.self_attn.${part}_proj`);
-    splitJoint(weights, jointNames(`${name}.attn`), parts, result);
+    splitJoint(weights, { joint: jointNames(`${name}.attn`), names: parts, into: result });
   }
   return result;
 }

@@ -96,7 +96,11 @@ function renamed(weights: StateDict, config: VitConfig): StateDict {
   for (let layer = 0; layer < config.layers; layer++) {
     const [own, target]: BlockNames[] = [from!.block(layer), to!.block(layer)];
     for (const part of ["norm1", "norm2", "out", "fc1", "fc2"] as const) moveLayer(own![part], target![part]);
-    splitJoint(weights, jointNames(own!.attention as string), target!.attention as readonly string[], result);
+    splitJoint(weights, {
+      joint: jointNames(own!.attention as string),
+      names: target!.attention as readonly string[],
+      into: result,
+    });
   }
   return result;
 }
@@ -104,9 +108,15 @@ function renamed(weights: StateDict, config: VitConfig): StateDict {
 /** Query, key and value out of their joint matrix and bias, each under its own name. */
 export function splitJoint(
   weights: StateDict,
-  [weight, bias]: readonly [string, string],
-  names: readonly string[],
-  into: Map<string, TensorData>,
+  {
+    joint: [weight, bias],
+    names,
+    into,
+  }: {
+    readonly joint: readonly [string, string];
+    readonly names: readonly string[];
+    readonly into: Map<string, TensorData>;
+  },
 ): void {
   for (const [part, joint] of [
     ["weight", weight],

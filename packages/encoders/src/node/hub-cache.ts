@@ -89,7 +89,7 @@ export class HubCache {
   }
 
   /** Makes a blob appear under its name; where links are not allowed, as a copy. */
-  async link(commit: string, file: string, hash: string): Promise<string> {
+  async link(hash: string, { commit, file }: { readonly commit: string; readonly file: string }): Promise<string> {
     const path = join(this.snapshot(commit), file);
     const blob = this.blob(hash);
     try {

@@ -184,7 +184,7 @@ class ModelDownload {
       const way = `Check the network and whether ${endpoint} is right, then call again: it goes on where it stopped.`;
       throw new VillaError(error.code, error.message.replace(/Check the network, or put .*$/, way), { cause: error });
     }
-    return this.#cache.link(this.#commit!, file, found.hash);
+    return this.#cache.link(found.hash, { commit: this.#commit!, file });
   }
 
   async #setCommit(commit: string | undefined): Promise<void> {

@@ -139,7 +139,7 @@ class OnnxText {
     // Without a mask the model would look at the filling.
     const equalLengths = !this.#model.inputs.some(({ name }) => name === "attention_mask");
     const { filledTo } = this.#settings;
-    return encodeByLength(sequences, { embedDim, filledTo, equalLengths }, (batch) => this.#vectors(batch));
+    return encodeByLength(sequences, (batch) => this.#vectors(batch), { embedDim, filledTo, equalLengths });
   }
 
   async #vectors(sequences: readonly (readonly number[])[]): Promise<Float32Array> {

@@ -6,15 +6,18 @@ import { checkArgument } from "@villa/data";
  * A region's pixels resampled to a square: every target pixel averages the bilinear samples inside of it, so that large
  * regions are not aliased. A region of exactly `side` × `side` whole pixels comes out unchanged.
  *
- * @param layout `CHW` or `HWC` order of the result
- * @param out [3 × side²] values in 0 … 1
+ * @param target `side`: of the square; `layout`: `CHW` or `HWC` order of the result; `out`: [3 × side²] gets values in
+ * 0 … 1
  */
-export function cropRegion(image: RgbImage, box: Box, side: number, layout: "CHW" | "HWC", out: Float32Array): void {
+export function cropRegion(
+  image: RgbImage,
+  box: Box,
+  target: { readonly side: number; readonly layout: "CHW" | "HWC"; readonly out: Float32Array },
+): void {
   checkArgument("image", image, { width: "count", height: "count", channels: "count", data: "bytes" });
   checkArgument("box", box, "numbers");
-  checkArgument("side", side, "number");
-  checkArgument("layout", layout, "'CHW' | 'HWC'");
-  checkArgument("out", out, "numbers");
+  checkArgument("target", target, { side: "number", layout: "'CHW' | 'HWC'", out: "numbers" });
+  const { side, layout, out } = target;
 
   const { width, height, data } = image;
   const [channelStep, pixelStep] = layout === "CHW" ? [side * side, 1] : [1, 3];

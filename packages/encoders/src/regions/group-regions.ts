@@ -94,9 +94,8 @@ export function checkBoxes(images: readonly RgbImage[], boxes: readonly (readonl
  * @throws VillaError `InvalidArgument`
  */
 export function checkMasks(
-  images: readonly RgbImage[],
-  boxes: readonly (readonly Box[])[],
   masks: ImageMasks | undefined,
+  { images, boxes }: { readonly images: readonly RgbImage[]; readonly boxes: readonly (readonly Box[])[] },
 ): void {
   masks?.forEach((own, image) => {
     if (!own) return;

@@ -117,7 +117,7 @@ function cropTensor(
   images.forEach((image, i) => {
     for (const box of boxes[i]!) {
       const crop = values.subarray(region * size, (region + 1) * size);
-      cropRegion({ ...image, channels: 3 }, box as Box, side, "HWC", crop);
+      cropRegion({ ...image, channels: 3 }, box as Box, { side, layout: "HWC", out: crop });
       for (let at = 0; at < size; at++) crop[at] = (crop[at]! - mean[at % 3]!) / deviation[at % 3]!;
       region++;
     }

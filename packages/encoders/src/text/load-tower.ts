@@ -82,7 +82,7 @@ export async function loadTower<Config extends object>(request: TowerRequest<Con
     throw error;
   }
   if (parameters.size === 0) throw new VillaError("Mismatch", `The weights hold nothing of ${what}.`);
-  return new TokenTower(architecture, config, parameters);
+  return new TokenTower(architecture, { config, parameters });
 }
 
 /** Blocks that are there but not expected mean that the sizes are another model's; what lies elsewhere is not ours. */

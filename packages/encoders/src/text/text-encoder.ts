@@ -29,12 +29,13 @@ export function textEncoder(tower: TokenTower, tokenizer: TextTokenizer): TextEn
     async encodeText(texts) {
       const sequences = texts.map((text) => tokenizer.encode(text));
       const filledTo = tower.sizes.fill === undefined ? undefined : tokenizer.contextLength;
-      return encodeByLength(sequences, { embedDim, filledTo }, async (batch) => {
+      const encode = async (batch: readonly (readonly number[])[]) => {
         const vectors = tower.encodeTokens(batch);
         const values = ((await vectors.data()) as Float32Array).slice();
         vectors.dispose();
         return values;
-      });
+      };
+      return encodeByLength(sequences, encode, { embedDim, filledTo });
     },
     dispose: () => tower.dispose(),
   };
@@ -57,8 +58,8 @@ interface Batching {
  */
 export async function encodeByLength(
   sequences: readonly (readonly number[])[],
-  { embedDim, filledTo, equalLengths = false }: Batching,
   encode: (batch: readonly (readonly number[])[]) => Promise<Float32Array>,
+  { embedDim, filledTo, equalLengths = false }: Batching,
 ): Promise<Float32Array> {
   const result = new Float32Array(sequences.length * embedDim);
   for (const batch of batchesByLength(sequences, filledTo, equalLengths ? 1 : longest)) {

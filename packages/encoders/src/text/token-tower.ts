@@ -55,7 +55,10 @@ export class TokenTower<Config extends object = object> {
   /** Weights by the checkpoint's names; variables when the tower is trainable. */
   readonly parameters: ReadonlyMap<string, tf.Tensor>;
 
-  constructor(architecture: TextArchitecture<Config>, config: Config, parameters: ReadonlyMap<string, tf.Tensor>) {
+  constructor(
+    architecture: TextArchitecture<Config>,
+    { config, parameters }: { readonly config: Config; readonly parameters: ReadonlyMap<string, tf.Tensor> },
+  ) {
     this.architecture = architecture;
     this.config = config;
     this.sizes = architecture.sizes(config);

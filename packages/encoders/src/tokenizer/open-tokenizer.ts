@@ -40,7 +40,7 @@ export async function openTokenizer(files: EncoderFiles, needs: TokenizerNeeds):
   const opened = tokenizer
     ? jsonTokenizer({ tokenizer, config }, { contextLength, fill, clean: cleaning(needs.clean, config) })
     : new ClipTokenizer({ contextLength });
-  checkTokenizer(opened, needs, files.label);
+  checkTokenizer(opened, { tower: needs, label: files.label });
   return opened;
 }
 

@@ -25,7 +25,10 @@ export interface TokenSizes {
  *
  * @throws VillaError `Mismatch`
  */
-export function checkTokenizer(tokenizer: TextTokenizer, tower: TokenSizes, label: string): void {
+export function checkTokenizer(
+  tokenizer: TextTokenizer,
+  { tower, label }: { readonly tower: TokenSizes; readonly label: string },
+): void {
   const spare = 128 + 0.05 * tokenizer.vocabularySize;
   const excess = (tower.vocabularySize ?? tokenizer.vocabularySize) - tokenizer.vocabularySize;
   if (excess < 0 || excess > spare) {

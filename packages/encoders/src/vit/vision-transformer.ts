@@ -35,7 +35,10 @@ export class VisionTransformer implements ImageTower {
   readonly input: PictureInput;
   readonly #names: VitNames;
 
-  constructor(config: VitConfig, parameters: ReadonlyMap<string, tf.Tensor>, input: PictureInput) {
+  constructor(
+    config: VitConfig,
+    { parameters, input }: { readonly parameters: ReadonlyMap<string, tf.Tensor>; readonly input: PictureInput },
+  ) {
     checkArgument("config", config, vitRule);
     checkArgument("parameters", parameters, "Map");
     checkArgument("input", input, pictureInputRule);

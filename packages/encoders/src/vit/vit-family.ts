@@ -24,7 +24,7 @@ export const vitFamily: ImageFamily = {
     const sizes = { ...config, dense: options.dense ?? config.dense } as unknown as VitConfig;
     const input = withImageSize(sizes, options);
     const read = files?.weights ? checkedReader(files.weights, sizes) : randomReader(sizes, seed);
-    const tower = new VisionTransformer(sizes, await parametersOf(sizes, read, trainable), input);
+    const tower = new VisionTransformer(sizes, { parameters: await parametersOf(sizes, read, trainable), input });
     const { naming, patchSize, layers, width, dense = "value" } = sizes;
     return towerEncoder(tower, {
       ...options,

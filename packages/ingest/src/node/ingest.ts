@@ -145,7 +145,7 @@ async function ingestRows(job: IngestJob, input: IngestInput, options: IngestOpt
   for await (const record of recordsOf(input, options)) {
     if (record.number >= limit) break;
     // Frames of one row share its id.
-    const checked = record.frame ? record : checkId(record, ids, options.columns?.id ?? "id");
+    const checked = record.frame ? record : checkId(record, { ids, column: options.columns?.id ?? "id" });
     if (isMine(partOf(record.number))) batch.push(checked);
     rows = record.number + 1;
     if (rows % itemsPerPart === 0) await flush();
@@ -225,7 +225,7 @@ async function ingestRow(
       { dataDir: directory, id: parsed.number },
       { ...image, format: image?.format ?? "png" },
     );
-    if (record.size) checkSize(record.size, stored, image?.autoOrient ?? false);
+    if (record.size) checkSize(record.size, { source: stored.source, autoOrient: image?.autoOrient ?? false });
     const readFile = (path: string) => readFileBytes(pathInside(path, imagesFolder(options)));
     const masked = await readMasks(parsed, { size: stored.source, readFile, onBadBox });
     const compared = masked.boxes !== undefined && compares(options.proposer, convert.regions);
@@ -236,7 +236,7 @@ async function ingestRow(
     const recall = compared ? proposalRecall(masked.boxes!, proposed) : undefined;
     const boxed = masked.boxes === undefined ? { ...masked, boxes: proposed } : masked;
     return {
-      row: { ...withFrame(await convertRow(boxed, stored, convert, onBadBox), record.frame), recall },
+      row: { ...withFrame(await convertRow(boxed, stored, { ...convert, onBadBox }), record.frame), recall },
       problems: badBoxes.map((problem) => ({ row: record.row, image: parsed.image, problem, boxOnly: true })),
     };
   } catch (error) {

@@ -24,7 +24,10 @@ export async function refuse(
 }
 
 /** Marks a record whose id another one has already. */
-export function checkId(record: FrameRecord, ids: Map<string, number>, column: string): FrameRecord {
-  const problem = repeatedId(record, record.row, { ids, column });
+export function checkId(
+  record: FrameRecord,
+  known: { readonly ids: Map<string, number>; readonly column: string },
+): FrameRecord {
+  const problem = repeatedId(record, record.row, known);
   return problem ? { number: record.number, row: record.row, problem } : record;
 }

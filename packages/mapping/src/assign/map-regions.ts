@@ -42,7 +42,7 @@ export async function mapRegions(
 
   const { model, regions, counts, labels, attributeEmbeddings, epsilon = defaultEpsilon, exclusive = [] } = options;
   const data = { regions, counts, labels };
-  checkMappingData(data, attributeEmbeddings, model.attributes);
+  checkMappingData(data, { names: model.attributes, embeddings: attributeEmbeddings });
   const scores = excludeWithinGroups(await scoreRegions({ ...options, data }), { counts, groups: exclusive });
   return { assigned: assignRegions(scores, { counts, epsilon }), scores };
 }

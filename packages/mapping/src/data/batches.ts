@@ -39,11 +39,14 @@ export function positivesPerImage(labels: Uint8Array, images: number): Int32Arra
   return positives;
 }
 
-/** Gathers what a batch of images needs. `imageOffsets` and `imagePositives` come from the two functions above. */
-export function makeBatch(images: Int32Array, imageOffsets: Int32Array, imagePositives: Int32Array): Batch {
+/** Gathers what a batch of images needs. `offsets` and `positives` of all images come from the two functions above. */
+export function makeBatch(
+  images: Int32Array,
+  ofAll: { readonly offsets: Int32Array; readonly positives: Int32Array },
+): Batch {
   checkArgument("images", images, "numbers");
-  checkArgument("imageOffsets", imageOffsets, "numbers");
-  checkArgument("imagePositives", imagePositives, "numbers");
+  checkArgument("ofAll", ofAll, { offsets: "numbers", positives: "numbers" });
+  const { offsets: imageOffsets, positives: imagePositives } = ofAll;
 
   const offsets = new Int32Array(images.length + 1);
   let positives = 0;
@@ -90,7 +93,12 @@ export function mappingBatches(options: {
   const imagePositives = positivesPerImage(data.labels, images);
   const batches: Batch[] = [];
   for (let start = 0; start + batchSize <= images; start += batchSize) {
-    batches.push(makeBatch(Int32Array.from(order.subarray(start, start + batchSize)), imageOffsets, imagePositives));
+    batches.push(
+      makeBatch(Int32Array.from(order.subarray(start, start + batchSize)), {
+        offsets: imageOffsets,
+        positives: imagePositives,
+      }),
+    );
   }
   return batches;
 }

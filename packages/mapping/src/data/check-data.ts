@@ -4,34 +4,33 @@ import type { MappingData } from "./batches.ts";
 /**
  * Checks everything that reaches the model from outside.
  *
- * @param attributeEmbeddings [A, d]
- * @param attributes names of the A attributes
- * @param what how to call the data in messages, e.g. "the train split"
+ * @param attributes `names` of the A attributes, and their `embeddings` [A, d]
+ * @param options `what`: how to call the data in messages, e.g. "the train split"
  * @throws VillaError `Mismatch` for sizes that do not fit together, `NotFinite` for NaN or infinity, `InvalidArgument` for
  * an empty split or an image without regions
  */
 export function checkMappingData(
   data: MappingData,
-  attributeEmbeddings: Float32Array,
-  attributes: readonly string[],
-  what = "the data",
+  attributes: { readonly names: readonly string[]; readonly embeddings: Float32Array },
+  options: { readonly what?: string | undefined } = {},
 ): { readonly dimension: number } {
   checkArgument("data", data, { regions: "numbers", counts: "numbers", labels: "bytes" });
-  checkArgument("attributeEmbeddings", attributeEmbeddings, "numbers");
-  checkArgument("attributes", attributes, ["text"]);
-  checkArgument("what?", what, "text");
+  checkArgument("attributes", attributes, { names: ["text"], embeddings: "numbers" });
+  checkArgument("options?", options, { "what?": "text" });
+  const { names, embeddings } = attributes;
+  const { what = "the data" } = options;
 
-  const total = attributes.length;
+  const total = names.length;
   const images = data.counts.length;
   if (total === 0)
     throw new VillaError("InvalidArgument", "There are no attributes: the attribute embeddings are empty.");
-  if (attributeEmbeddings.length === 0 || attributeEmbeddings.length % total !== 0) {
+  if (embeddings.length === 0 || embeddings.length % total !== 0) {
     throw new VillaError(
       "Mismatch",
-      `${attributeEmbeddings.length} values are not the embeddings of ${total} attributes: each must have the same length.`,
+      `${embeddings.length} values are not the embeddings of ${total} attributes: each must have the same length.`,
     );
   }
-  const dimension = attributeEmbeddings.length / total;
+  const dimension = embeddings.length / total;
   if (images === 0)
     throw new VillaError("InvalidArgument", `There are no images in ${what}; mapping needs at least one.`);
   if (data.labels.length !== images * total) {
@@ -54,7 +53,7 @@ export function checkMappingData(
     throw new VillaError("Mismatch", regionSizeMessage(data, regions, dimension, what));
   }
   refuseNotFinite(data.regions, dimension, (row) => `region ${row} of ${what}`);
-  refuseNotFinite(attributeEmbeddings, dimension, (row) => `the embedding of attribute "${attributes[row]}"`);
+  refuseNotFinite(embeddings, dimension, (row) => `the embedding of attribute "${names[row]}"`);
   return { dimension };
 }
 

@@ -59,7 +59,10 @@ export class HeadTrainer {
   }
 
   /** One pass over the batches of an epoch. @returns [G] each head's mean share of the loss */
-  async trainEpoch(data: MappingData, batches: readonly Batch[], onStep?: () => void): Promise<number[]> {
+  async trainEpoch(
+    data: MappingData,
+    { batches, onStep }: { readonly batches: readonly Batch[]; readonly onStep?: (() => void) | undefined },
+  ): Promise<number[]> {
     const sums = this.heads.map(() => 0);
     for (const batch of batches) {
       const shares = await this.trainStep(data, batch);

@@ -115,7 +115,11 @@ export function loadHeadProgress(folder: string, head: number): Promise<HeadProg
 }
 
 /** Takes the optimiser's state out of a head's checkpoint, where there is one: a head that stopped early has kept it. */
-export async function dropOptimizer(folder: string, head: number, dimension: number): Promise<void> {
+export async function dropOptimizer(
+  folder: string,
+  head: number,
+  { dimension }: { readonly dimension: number },
+): Promise<void> {
   if (!(await loadHeadProgress(folder, head))?.hasOptimizer) return;
   const state = await loadHeadState(folder, head);
   if (state) await saveHeadState(folder, state, { dimension, keepOptimizer: false });
@@ -123,11 +127,10 @@ export async function dropOptimizer(folder: string, head: number, dimension: num
 
 const hasOptimizer = (file: SafetensorsFile): boolean => file.entries.has("mean.0.weight");
 
-/** A model whose heads are read when needed. @param which "best" falls back to the last epoch where there is no best */
+/** A model whose heads are read when needed. @param options `which`: "best" falls back to the last epoch where there is no best */
 export function headSource(
   folder: string,
-  options: HeadsOptions & { readonly attributes: readonly string[] },
-  which: "last" | "best",
+  options: HeadsOptions & { readonly attributes: readonly string[]; readonly which: "last" | "best" },
 ): HeadSource {
   checkArgument("folder", folder, "text");
   checkArgument("options", options, {
@@ -135,11 +138,12 @@ export function headSource(
     oneProj: "boolean",
     adapter: "boolean",
     attributes: ["text"],
+    which: "'last' | 'best'",
   });
-  checkArgument("which", which, "'last' | 'best'");
+  const { which, ...model } = options;
 
   return {
-    ...options,
+    ...model,
     async load(head) {
       const path = headFile(folder, head);
       const weights = await openHead(path, (file) => {

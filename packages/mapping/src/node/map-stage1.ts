@@ -30,17 +30,20 @@ export interface MappedSplit {
 /**
  * Chooses ε and maps every split, into the run's folder and the dataset's.
  *
- * @param directory the run's folder
+ * @param options `directory`: the run's folder
  * @throws VillaError `InvalidArgument` for an unknown group of attributes; `Aborted`, when nothing has been written
  */
 export async function mapStage1(
   input: Stage1Input,
   model: HeadSource,
-  directory: string,
-  options: { readonly onProgress?: ProgressListener | undefined; readonly signal?: AbortSignal | undefined },
+  options: {
+    readonly directory: string;
+    readonly onProgress?: ProgressListener | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<{ readonly epsilon: Epsilon; readonly mappings: readonly MappedSplit[] }> {
   const { config, dataset, embeddings, splits } = input;
-  const files = stage1Files(directory);
+  const files = stage1Files(options.directory);
   const { attributes } = embeddings;
   const exclusive = exclusiveGroups(config.mapping.exclusive, dataset.vocabulary, attributes);
   const running = { exclusive, onProgress: options.onProgress, signal: options.signal };

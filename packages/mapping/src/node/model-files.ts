@@ -80,5 +80,5 @@ async function openFolder(path: string, options: Parameters<typeof openMappingMo
       `${path} lacks the head of attribute "${attributes[head]}"; train all attributes first, or merge the shards.`,
     );
   }
-  return headSource(folder, { attributes, dimension, ...form }, which);
+  return headSource(folder, { attributes, dimension, ...form, which });
 }

@@ -44,7 +44,11 @@ export async function openStage1(config: Stage1Config, training: boolean): Promi
   if (wantsValidation && (judges || dataset.splits.includes("val"))) names.add("val");
   const splits = await loadSplits(dataset, { embeddings, splits: [...names] });
   for (const [split, { data }] of splits) {
-    checkMappingData(data, embeddings.values, embeddings.attributes, `the ${split} split`);
+    checkMappingData(
+      data,
+      { names: embeddings.attributes, embeddings: embeddings.values },
+      { what: `the ${split} split` },
+    );
   }
   if (wantsValidation) requireTruth(config, splits.get("val"));
   const form = { dimension, oneProj: config.model.oneProj, adapter: config.model.adapter };

@@ -50,8 +50,9 @@ export async function runStage1(config: Stage1Config, options: Stage1RunOptions 
   const files = stage1Files(directory);
   const source = { ...input.form, attributes };
   const checkpoints: string[] = [];
-  if (await writeTorchModel(files.last, headSource(files.heads, source, "last"))) checkpoints.push(files.last);
-  const best = headSource(files.heads, source, "best");
+  if (await writeTorchModel(files.last, headSource(files.heads, { ...source, which: "last" })))
+    checkpoints.push(files.last);
+  const best = headSource(files.heads, { ...source, which: "best" });
   if (config.earlyStop.metric !== "none" && (await writeTorchModel(files.best, best))) checkpoints.push(files.best);
   return mapAndReport(input, best, directory, { ...options, history, checkpoints });
 }
@@ -84,7 +85,7 @@ async function mapAndReport(
   directory: string,
   { history, checkpoints, ...options }: Stage1RunOptions & Pick<Stage1Result, "history" | "checkpoints">,
 ): Promise<Stage1Result> {
-  const { epsilon, mappings } = await mapStage1(input, model, directory, options);
+  const { epsilon, mappings } = await mapStage1(input, model, { directory, ...options });
   const { attributes } = input.embeddings;
   const note = mappings.some(({ report }) => report) ? withoutTruthNote(input.dataset.vocabulary) : undefined;
   const notes = note === undefined ? [] : [note];

@@ -43,8 +43,7 @@ const runFile = "run.json";
 /** What must be equal for a run to go on with the checkpoints of another. */
 export function stage1Fingerprint(
   config: Stage1Config,
-  train: SplitData,
-  embeddings: AttributeEmbeddings,
+  { train, embeddings }: { readonly train: SplitData; readonly embeddings: AttributeEmbeddings },
 ): Fingerprint {
   const { data } = train;
   return {

@@ -66,7 +66,7 @@ export async function trainStage1(
       "A shard cannot start anew (resume=never): it would delete what other shards have trained.",
     );
   }
-  const fingerprint = stage1Fingerprint(config, data, embeddings);
+  const fingerprint = stage1Fingerprint(config, { train: data, embeddings });
   const run = await RunFolder.open({
     directory: join(config.checkpointDir, config.taskName),
     resume: config.resume,
@@ -124,7 +124,7 @@ export async function trainStage1(
     trainGroupWithFiles,
   );
   const history = log.finish();
-  for (const head of config.keepOptimizer ? [] : heads) await dropOptimizer(files.heads, head, form.dimension);
+  for (const head of config.keepOptimizer ? [] : heads) await dropOptimizer(files.heads, head, form);
   await run.takePlace();
   return { history, directory: run.directory };
 }
@@ -143,7 +143,7 @@ async function requireTrained(folder: string, total: number, config: Stage1Confi
     const progress = await loadHeadProgress(folder, head);
     if (!progress || progress.epoch < epochs) missing.push(head);
   }
-  requireParts(folder, { missing, total, owner: (head, count) => shardOwning(head, total, count) });
+  requireParts(folder, { missing, total, owner: (head, count) => shardOwning(head, { total, count }) });
 }
 
 /**

@@ -35,6 +35,9 @@ export function shardOf(total: number, shard: { readonly index: number; readonly
 }
 
 /** The shard, counted from 0, that {@link shardOf} gives an attribute to. */
-export function shardOwning(attribute: number, total: number, count: number): number {
+export function shardOwning(
+  attribute: number,
+  { total, count }: { readonly total: number; readonly count: number },
+): number {
   return Math.ceil(((attribute + 1) * count) / total) - 1;
 }

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { EarlyStopping } from "@villa/core";
 import { checkArgument, throwIfAborted } from "@villa/data";
-import { type MappingData, mappingBatches } from "../data/batches.ts";
+import { type Batch, type MappingData, mappingBatches } from "../data/batches.ts";
 import {
   type BestEpoch,
   type EarlyStoppingOptions,
@@ -204,14 +204,17 @@ class StackRun {
     return this.#stopping.length === 0 || this.#stopping.some(({ stopped }) => !stopped);
   }
 
-  async epoch(batches: Parameters<HeadTrainer["trainEpoch"]>[1]): Promise<void> {
+  async epoch(batches: readonly Batch[]): Promise<void> {
     const { data, validation, onStep, onHeadEpoch, signal } = this.#options;
-    const losses = await this.#trainer.trainEpoch(data, batches, () => {
-      throwIfAborted(
-        signal,
-        "Training was stopped; finished epochs are saved, and the same command goes on after them.",
-      );
-      onStep?.(this.#trainer.heads.length);
+    const losses = await this.#trainer.trainEpoch(data, {
+      batches,
+      onStep: () => {
+        throwIfAborted(
+          signal,
+          "Training was stopped; finished epochs are saved, and the same command goes on after them.",
+        );
+        onStep?.(this.#trainer.heads.length);
+      },
     });
     const judged = validation ? await validateHeads(this.#trainer, validation) : [];
     for (const [position, head] of this.#history.entries()) {

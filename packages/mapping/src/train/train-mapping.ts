@@ -63,8 +63,9 @@ export async function trainMapping(options: TrainMappingOptions): Promise<Traine
   const data = { regions, counts, labels };
   const total = options.attributes?.length ?? (counts.length === 0 ? 0 : labels.length / counts.length);
   const attributes = options.attributes ?? Array.from({ length: total }, (_, a) => String(a));
-  const { dimension } = checkMappingData(data, attributeEmbeddings, attributes);
-  if (validation) checkMappingData(validation.data, attributeEmbeddings, attributes, "the validation data");
+  const named = { names: attributes, embeddings: attributeEmbeddings };
+  const { dimension } = checkMappingData(data, named);
+  if (validation) checkMappingData(validation.data, named, { what: "the validation data" });
   const train = trainOptions(options);
   const form = { dimension, oneProj: options.oneProj ?? false, adapter: options.adapter ?? false };
   const heads = Array.from({ length: headCount(form.oneProj, total) }, (_, head) => head);

@@ -32,8 +32,7 @@ export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit
     const size = Math.min(trainer.options.batchSize, images - start);
     const batch = makeBatch(
       Int32Array.from({ length: size }, (_, i) => start + i),
-      imageOffsets,
-      imagePositives,
+      { offsets: imageOffsets, positives: imagePositives },
     );
     const x = tf.tensor2d(gatherRows(data.regions, dimension, batch.rows), [batch.rows.length, dimension]);
     const scores = await trainer.stack.score(x);

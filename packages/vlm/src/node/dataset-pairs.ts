@@ -18,25 +18,29 @@ export interface SplitPairs extends ContrastiveData {
 /**
  * The region-text pairs of a split; images are read when a batch asks for them.
  *
- * @param input how the tower takes pictures
- * @param regions boxes, or masks where there are any; default boxes
+ * @param options `input`: how the tower takes pictures; `regions`: boxes (default), or masks where there are any
  * @throws VillaError `NotFound` when `pairs` is "mapping" and Stage 1 has not written the split's mapping; `Mismatch`
  *   when the mapping belongs to another dataset
  */
 export async function splitPairs(
   dataset: Dataset,
-  split: string,
-  mode: PairMode,
-  embeddings: SentenceEmbeddings,
-  input?: PictureInput,
-  regions: RegionShape = "roi-align",
+  options: {
+    readonly split: string;
+    readonly mode: PairMode;
+    readonly embeddings: SentenceEmbeddings;
+    readonly input?: PictureInput | undefined;
+    readonly regions?: RegionShape | undefined;
+  },
 ): Promise<SplitPairs> {
   checkArgument("dataset", dataset, datasetRule);
-  checkArgument("split", split, "text");
-  checkArgument("mode", mode, "'mapping' | 'image' | 'oracle'");
-  checkArgument("embeddings", embeddings, { dimension: "count", rows: "Map", prepare: "function", embed: "function" });
-  checkArgument("input?", input, { regions: "object", whole: "object", resample: "text", smallest: "number" });
-  checkArgument("regions?", regions, "'roi-align' | 'mask'");
+  checkArgument("options", options, {
+    split: "text",
+    mode: "'mapping' | 'image' | 'oracle'",
+    embeddings: { dimension: "count", rows: "Map", prepare: "function", embed: "function" },
+    "input?": { regions: "object", whole: "object", resample: "text", smallest: "number" },
+    "regions?": "'roi-align' | 'mask'",
+  });
+  const { split, mode, embeddings, input, regions = "roi-align" } = options;
 
   const rows = mode === "mapping" ? await checkedMappings(dataset, split) : dataset.rows(split);
   const texts = datasetTexts(dataset.vocabulary);

@@ -196,12 +196,15 @@ function retrievalExamples(
   return {
     byAttribute: attributes.map((attribute, i) => ({
       attribute,
-      regions: topRegions(input, i, counts.regions).map(({ index, ...found }) => ({ ...places[index]!, ...found })),
+      regions: topRegions(input, { attribute: i, count: counts.regions }).map(({ index, ...found }) => ({
+        ...places[index]!,
+        ...found,
+      })),
     })),
     byImage: rows.slice(0, counts.images).map(({ imageId, regionCoord }) => ({
       imageId,
       regions: regionCoord.map(() => {
-        const found = topAttributes(input, region, Math.max(1, truths(region)));
+        const found = topAttributes(input, { region, count: Math.max(1, truths(region)) });
         region++;
         return found.map(({ index, ...rest }) => ({ attribute: attributes[index]!, ...rest }));
       }),

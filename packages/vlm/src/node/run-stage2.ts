@@ -66,10 +66,9 @@ export async function runStage2(config: Stage2Config, options: Stage2RunOptions 
   try {
     const embeddings = new SentenceEmbeddings(model.encodeText, model.tower.embedDim);
     const { pairs, model: form } = checked;
-    const train = await splitPairs(dataset, "train", pairs, embeddings, model.tower.input, form.regions);
-    const val = dataset.splits.includes("val")
-      ? await splitPairs(dataset, "val", pairs, embeddings, model.tower.input, form.regions)
-      : undefined;
+    const making = { mode: pairs, embeddings, input: model.tower.input, regions: form.regions };
+    const train = await splitPairs(dataset, { split: "train", ...making });
+    const val = dataset.splits.includes("val") ? await splitPairs(dataset, { split: "val", ...making }) : undefined;
     const fingerprint = stage2Fingerprint(checked, train.digest);
     const run = await RunFolder.open({
       directory,

@@ -56,7 +56,7 @@ export class RunFolder {
     const begun = await readFingerprint(beside);
     if (begun && fingerprintDifferences(begun, fingerprint).length === 0) return new RunFolder(options, beside);
     const found = await readFingerprint(directory);
-    if (found) requireSameRun(directory, found, fingerprint);
+    if (found) requireSameRun(directory, { found, own: fingerprint });
     return new RunFolder(options, directory);
   }
 

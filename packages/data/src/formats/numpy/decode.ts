@@ -5,10 +5,14 @@ import { decodeElements, elementCount, type TensorData } from "../tensor.ts";
 import type { NpyArray } from "./array.ts";
 import type { NumpyType } from "./descriptor.ts";
 
-/** How elements lie in memory. */
-export interface Layout {
+/** How elements lie in memory, and how to read them. */
+interface Layout {
+  readonly type: NumpyType;
   readonly shape: number[];
   readonly fortranOrder: boolean;
+  readonly allowance: Allowance;
+  /** Leave float16 as its bits. */
+  readonly raw?: boolean | undefined;
 }
 
 /**
@@ -18,10 +22,7 @@ export interface Layout {
  */
 export function decodeArray(
   bytes: Uint8Array,
-  type: NumpyType,
-  { shape, fortranOrder }: Layout,
-  allowance: Allowance,
-  raw = false,
+  { type, shape, fortranOrder, allowance, raw = false }: Layout,
 ): NpyArray {
   const count = elementCount(shape);
   const needed = count * type.itemSize;

@@ -38,7 +38,8 @@ export function readNpyWithin(bytes: Uint8Array, allowance: Allowance, options: 
   const type = parseDescriptor(header.descriptor);
   const body = bytes.subarray(header.dataStart);
   if (type.dtype === "object") return readObjects(body, header.shape, allowance);
-  return decodeArray(body, type, header, allowance, options.raw);
+  const { shape, fortranOrder } = header;
+  return decodeArray(body, { type, shape, fortranOrder, allowance, raw: options.raw });
 }
 
 /**

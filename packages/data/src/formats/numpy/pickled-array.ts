@@ -87,7 +87,7 @@ export class PickledArray extends StatefulObject {
     const bytes = typeof contents === "string" ? latin1ToBytes(contents) : contents;
     if (!(bytes instanceof Uint8Array) || bytes.length !== elementCount(shape) * type.itemSize)
       throw malformed("array");
-    return decodeArray(bytes, type, { shape, fortranOrder }, this.#allowance);
+    return decodeArray(bytes, { type, shape, fortranOrder, allowance: this.#allowance });
   }
 }
 
@@ -104,7 +104,7 @@ export function readScalar(dtype: unknown, contents: unknown, allowance: Allowan
   if (!(dtype instanceof PickledType) || dtype.isVariableText) throw malformed("scalar");
   const { type } = dtype;
   if (!(bytes instanceof Uint8Array) || bytes.length !== type.itemSize) throw malformed("scalar");
-  const array = decodeArray(bytes, type, { shape: [], fortranOrder: false }, allowance);
+  const array = decodeArray(bytes, { type, shape: [], fortranOrder: false, allowance });
   const value = array.data[0];
   if (!isTensorData(array)) return array.dtype === "unicode" || array.dtype === "bytes" ? value : array;
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value;

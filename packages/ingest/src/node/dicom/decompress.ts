@@ -36,7 +36,10 @@ export const nativeSyntaxes: ReadonlySet<string> = new Set([
 ]);
 
 /** @throws VillaError `InvalidFile` for a syntax that is not known, a codec that is not installed, or damaged pixels */
-export async function decompress(syntax: string, frame: Uint8Array, shape: FrameShape): Promise<Uint8Array> {
+export async function decompress(
+  frame: Uint8Array,
+  { syntax, shape }: { readonly syntax: string; readonly shape: FrameShape },
+): Promise<Uint8Array> {
   const decode = decoders.get(syntax);
   if (!decode) {
     throw new VillaError(

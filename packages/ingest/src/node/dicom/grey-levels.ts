@@ -6,9 +6,13 @@ export type Window = readonly [centre: number, width: number];
 /**
  * Turns stored values into grey levels of 0 … 255, as the file says that they are to be shown.
  *
- * @param window in place of the file's windows and tables
+ * @param options `window`: in place of the file's windows and tables
  */
-export function greyLevels(dataSet: DataSet, values: Int32Array, window?: Window | undefined): Uint8Array {
+export function greyLevels(
+  dataSet: DataSet,
+  values: Int32Array,
+  { window }: { readonly window?: Window | undefined } = {},
+): Uint8Array {
   const modality = modalityTransform(dataSet);
   const measured = Float64Array.from(values, modality);
   const shown = window ? linear(window) : voiTransform(dataSet, measured, values);

@@ -91,7 +91,7 @@ async function readFrame(
       ? colours(dataSet, stored, { photometric, shape })
       : photometric === "PALETTE COLOR"
         ? paletteColours(dataSet, storedValues(dataSet, stored, shape))
-        : greyLevels(dataSet, storedValues(dataSet, stored, shape), window);
+        : greyLevels(dataSet, storedValues(dataSet, stored, shape), { window });
   const channels = pixels.length === width * height ? 1 : 3;
   return { width, height, pixels, channels, patient: patientOf(dataSet), spacing: spacingOf(dataSet) };
 }
@@ -124,7 +124,7 @@ async function frameBytes(
           ? parser.readEncapsulatedPixelDataFromFragments(dataSet, data, at)
           : parser.readEncapsulatedImageFrame(dataSet, data, at, parser.createJPEGBasicOffsetTable(dataSet, data)),
   );
-  return decompress(syntax, all, shape);
+  return decompress(all, { syntax, shape });
 }
 
 /** Samples as whole numbers: the stored bits alone, with their sign. */

@@ -28,7 +28,7 @@ async function* csvRecords(path: string, encoding: string): AsyncGenerator<Table
   let number = 0;
   try {
     for await (const fields of parser as AsyncIterable<string[]>) {
-      if (columns) yield csvRecord(columns, fields, number++);
+      if (columns) yield csvRecord(columns, { fields, number: number++ });
       else columns = uniqueColumns(fields);
     }
   } catch (error) {

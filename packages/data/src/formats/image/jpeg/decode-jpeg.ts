@@ -120,7 +120,7 @@ class JpegReader {
       ac: this.#ac,
       restartInterval: this.#restartInterval,
     };
-    return decodeScan(this.#bytes, start, body, this.#frame, tables, this.#allowance);
+    return decodeScan(this.#bytes, { start, header: body, frame: this.#frame, tables, allowance: this.#allowance });
   }
 
   #finish(): JpegFrame {

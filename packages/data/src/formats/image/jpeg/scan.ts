@@ -40,15 +40,18 @@ interface Band {
   readonly low: number;
 }
 
-/** Decodes the scan whose header is `header`; its data start at `start`. Returns where they end. */
-export function decodeScan(
-  bytes: Uint8Array,
-  start: number,
-  header: Uint8Array,
-  frame: JpegFrame,
-  tables: JpegTables,
-  allowance: Allowance,
-): number {
+/** What the decoder of a scan has to know. */
+interface ScanContext {
+  /** Where its data start. */
+  readonly start: number;
+  readonly header: Uint8Array;
+  readonly frame: JpegFrame;
+  readonly tables: JpegTables;
+  readonly allowance: Allowance;
+}
+
+/** Decodes a scan. Returns where its data end. */
+export function decodeScan(bytes: Uint8Array, { start, header, frame, tables, allowance }: ScanContext): number {
   const { scanned, band } = readHeader(header, frame, tables);
   const input = new EntropyReader(bytes, start);
   const decode = frame.progressive ? progressiveDecoder(input, band) : baselineDecoder(input);
