@@ -75,7 +75,6 @@ describe("native", () => {
 
   test("wrong results: refused", () => {
     const probe = probeNative(1, () => ({
-      threads: 1,
       version: "9.9.9",
       run: () => {},
       open: () => ({}) as OnnxModel,

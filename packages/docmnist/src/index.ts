@@ -24,7 +24,7 @@ export {
   type SizeAttribute,
 } from "./attributes.ts";
 export { type AttributeChoice, chooseAttributes } from "./choose-attributes.ts";
-export { cellSize, type DigitSet, type DigitSource, type IdxArray, parseDigits, parseIdx } from "./digits.ts";
+export { type DigitSet, type DigitSource, type IdxArray, parseDigits, parseIdx } from "./digits.ts";
 export { type DocMnistDataset, type DocMnistOptions, generateDocMnist, streamDocMnist } from "./generate.ts";
 export { type GlyphOptions, type GlyphSourceOptions, glyphDigits, glyphSource } from "./glyphs.ts";
 export { ImageFileEncoder } from "./image-file.ts";

@@ -18,8 +18,6 @@ export {
   type MnistDigits,
   type MnistDownloadOptions,
   type MnistFile,
-  mnistFiles,
-  mnistMirrors,
 } from "./node/mnist.ts";
 export { type VisualizeOptions, visualizeDataset } from "./node/visualize.ts";
 export {

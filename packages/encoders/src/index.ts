@@ -103,6 +103,5 @@ export type {
   TowerDescription,
   TrainablePart,
 } from "./tower.ts";
-export { type TowerEncoderOptions, towerEncoder } from "./tower-encoder.ts";
 export { type VitConfig, vitParameterShapes } from "./vit/config.ts";
 export { VisionTransformer } from "./vit/vision-transformer.ts";

@@ -13,7 +13,7 @@
  */
 export { openEncoderFiles, openOnnxFile } from "./node/encoder-files.ts";
 export { type DownloadedModel, type DownloadModelOptions, downloadModel } from "./node/hub.ts";
-export { hubCacheDirectory, isHubReference } from "./node/hub-cache.ts";
+export { hubCacheDirectory } from "./node/hub-cache.ts";
 export {
   hashEncoder,
   isCheckpoint,

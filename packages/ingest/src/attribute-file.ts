@@ -151,13 +151,6 @@ function readWithoutTruth(
   return [...new Set(all)];
 }
 
-/** A vocabulary of the attributes that a table has. */
-export function tableVocabulary(names: readonly string[], rules: TextRules = {}): AttributeVocabulary {
-  checkArgument("names", names, ["text"]);
-  checkArgument("rules?", rules, textRules);
-  return tableAttributes(names, rules).vocabulary;
-}
-
 /** The attributes that a table has, as if a file listed them. */
 export function tableAttributes(names: readonly string[], rules: TextRules = {}): AttributeFile {
   return readAttributeFile(JSON.stringify(names), rules);

@@ -9,7 +9,7 @@
  *
  * @module
  */
-export { defaultTemplates, parseAttributeFile, type TextRules, tableVocabulary } from "./attribute-file.ts";
+export { defaultTemplates, parseAttributeFile, type TextRules } from "./attribute-file.ts";
 export { type IngestedFiles, type IngestFilesOptions, ingestFiles } from "./ingest-files.ts";
 export {
   fitBox,

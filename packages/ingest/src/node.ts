@@ -17,7 +17,7 @@
  */
 
 export type { RowProblem, StoredImage } from "./ingested-row.ts";
-export { type IngestSummary, problemsFile, sourcesFile } from "./node/assemble.ts";
+export { type IngestSummary, sourcesFile } from "./node/assemble.ts";
 export {
   type ImageFormat,
   type ImageOptions,
@@ -27,7 +27,7 @@ export {
 } from "./node/images.ts";
 export { type IngestResult, ingestTable } from "./node/ingest.ts";
 export { type MinedAttribute, type MinedGroup, mineAttributes, proposeGroups } from "./node/mine.ts";
-export { minedFile, suggestedFile } from "./node/open-input.ts";
+export { suggestedFile } from "./node/open-input.ts";
 export type { IngestOptions, Proposer } from "./node/options.ts";
 export { hashSplit, parseSplitShares } from "./node/split.ts";
 export { type TarSample, writeTarShard } from "./node/tar-shards.ts";

@@ -11,7 +11,7 @@
  * @module
  */
 export type { MappedSplit } from "./node/map-stage1.ts";
-export { openMappingModel, writeTorchModel } from "./node/model-files.ts";
+export { openMappingModel } from "./node/model-files.ts";
 export { runMapping, runStage1, type Stage1Result } from "./node/run-stage1.ts";
 export { mergeShards } from "./node/stage1-files.ts";
 export { mappingTasks } from "./node/tasks.ts";

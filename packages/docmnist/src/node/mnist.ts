@@ -19,7 +19,7 @@ export interface MnistFile {
 }
 
 /** The four files of MNIST. */
-export const mnistFiles: readonly MnistFile[] = [
+const mnistFiles: readonly MnistFile[] = [
   { name: "train-images-idx3-ubyte.gz", md5: "f68b3c2dcbeaaa9fbdd348bbdeb94873" },
   { name: "train-labels-idx1-ubyte.gz", md5: "d53e105ee54ea40749a09fcbcd1e9432" },
   { name: "t10k-images-idx3-ubyte.gz", md5: "9fb629c4189551a2d022fa330f9573f3" },
@@ -27,7 +27,7 @@ export const mnistFiles: readonly MnistFile[] = [
 ];
 
 /** Public copies of MNIST, tried in this order. */
-export const mnistMirrors: readonly string[] = [
+const mnistMirrors: readonly string[] = [
   "https://ossci-datasets.s3.amazonaws.com/mnist/",
   "https://storage.googleapis.com/cvdf-datasets/mnist/",
 ];
@@ -67,9 +67,9 @@ export async function loadMnist(directory: string): Promise<MnistDigits> {
 export interface MnistDownloadOptions {
   /** Where to keep the files; default `mnist` in the cache folder (`VILLA_CACHE`). */
   readonly directory?: string | undefined;
-  /** Addresses ending in "/", tried in order; default {@link mnistMirrors}. */
+  /** Addresses ending in "/", tried in order; default: two public copies of MNIST. */
   readonly mirrors?: readonly string[] | undefined;
-  /** Default {@link mnistFiles}. */
+  /** Default: the four files of MNIST. */
   readonly files?: readonly MnistFile[] | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;

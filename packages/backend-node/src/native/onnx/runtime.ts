@@ -23,7 +23,6 @@ export const onnxruntimeVersion = "1.30.0";
 
 /** ONNX Runtime's CPU kernels, called synchronously on typed arrays. Sessions are made on first use and kept. */
 export interface OnnxRuntime {
-  readonly threads: number;
   readonly version: string;
   /**
    * Runs the graph called `key`, building it on first use.
@@ -86,7 +85,6 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
     return openSession(onnxModel(graph.nodes, inputs, outputs));
   };
   return {
-    threads,
     version,
     run(key, graph, inputs, ...outputs) {
       let session = sessions.get(key);
