@@ -2,8 +2,6 @@
 import * as m from "./math";
 import { sumColumns } from "./reduce";
 
-const BLOCK: i32 = 64;
-
 /**
  * Batch statistics of x [rows, C]: mean and biased variance, the latter as the mean of squared deviations from the mean
  * (E[x²] − E[x]² cancels). scratch holds C floats.
@@ -13,8 +11,8 @@ export function moments(x: usize, mean: usize, variance: usize, scratch: usize, 
   const bytes = (<usize>C) << 2;
   sumColumns(mean, x, scratch, 1, rows, C, inverse);
   memory.fill(variance, 0, bytes);
-  for (let r = 0; r < rows; r += BLOCK) {
-    const last = min(r + BLOCK, rows);
+  for (let r = 0; r < rows; r += m.ROWS_OF_SUM) {
+    const last = min(r + m.ROWS_OF_SUM, rows);
     memory.fill(scratch, 0, bytes);
     for (let k = r; k < last; k++) {
       let i = 0;
@@ -82,8 +80,8 @@ export function batchNormSums(
   const second = scratch + bytes;
   memory.fill(dbeta, 0, bytes);
   memory.fill(dgamma, 0, bytes);
-  for (let r = 0; r < rows; r += BLOCK) {
-    const last = min(r + BLOCK, rows);
+  for (let r = 0; r < rows; r += m.ROWS_OF_SUM) {
+    const last = min(r + m.ROWS_OF_SUM, rows);
     memory.fill(scratch, 0, bytes << 1);
     for (let k = r; k < last; k++) {
       let i = 0;

@@ -1,4 +1,5 @@
 // Moving 32-bit values between layouts: transposes, slices, padding, tiling, convolution columns.
+import { addRun, turn } from "./math";
 
 // @ts-ignore: decorator
 @inline
@@ -63,20 +64,7 @@ function transposeTiles(y: usize, x: usize, rows: i32, columns: i32, yRow: i32, 
     const jEnd = min(jj + 16, fullColumns);
     for (let i = 0; i < fullRows; i += 4) {
       for (let j = jj; j < jEnd; j += 4) {
-        const xp = x + j * xRow + (i << 2);
-        const r0 = v128.load(xp);
-        const r1 = v128.load(xp + xRow);
-        const r2 = v128.load(xp + 2 * xRow);
-        const r3 = v128.load(xp + 3 * xRow);
-        const t0 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-        const t1 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-        const t2 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-        const t3 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-        const yp = y + i * yRow + (j << 2);
-        v128.store(yp, v128.shuffle<i64>(t0, t1, 0, 2));
-        v128.store(yp + yRow, v128.shuffle<i64>(t0, t1, 1, 3));
-        v128.store(yp + 2 * yRow, v128.shuffle<i64>(t2, t3, 0, 2));
-        v128.store(yp + 3 * yRow, v128.shuffle<i64>(t2, t3, 1, 3));
+        turn(y + i * yRow + (j << 2), yRow, x + j * xRow + (i << 2), xRow);
       }
     }
   }
@@ -101,22 +89,6 @@ export function scatterAddRows(y: usize, x: usize, index: usize, rows: i32, n: i
     const target = load<i32>(index + ((<usize>i) << 2));
     if (target >= 0) addRun(y + (<usize>target * <usize>n << 2), x, n);
     x += (<usize>n) << 2;
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function addRun(y: usize, x: usize, n: i32): void {
-  let i = 0;
-  for (; i + 4 <= n; i += 4) {
-    v128.store(y, f32x4.add(v128.load(y), v128.load(x)));
-    x += 16;
-    y += 16;
-  }
-  for (; i < n; i++) {
-    store<f32>(y, load<f32>(y) + load<f32>(x));
-    x += 4;
-    y += 4;
   }
 }
 

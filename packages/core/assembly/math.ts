@@ -36,7 +36,7 @@ export function unary(op: i32, x: v128, p: v128, q: v128): v128 {
 }
 
 /** 1.5·2^23: adding it rounds a small float to an integer, which then sits in the low bits. */
-const ROUND: f32 = 12582912;
+export const ROUND: f32 = 12582912;
 
 /** e^(x − n·ln 2), where n is the whole number nearest to x / ln 2: a polynomial. */
 // @ts-ignore: decorator
@@ -107,4 +107,42 @@ export function storeTail(address: usize, v: v128, n: i32): void {
   if (n > 0) store<f32>(address, f32x4.extract_lane(v, 0));
   if (n > 1) store<f32>(address, f32x4.extract_lane(v, 1), 4);
   if (n > 2) store<f32>(address, f32x4.extract_lane(v, 2), 8);
+}
+
+/** Rows of a column's sum that are added up before they join the total: bounds the rounding error as a tree of two levels does. */
+export const ROWS_OF_SUM: i32 = 64;
+
+/** y += x for n floats. */
+// @ts-ignore: decorator
+@inline
+export function addRun(y: usize, x: usize, n: i32): void {
+  let i = 0;
+  for (; i + 4 <= n; i += 4) {
+    v128.store(y, f32x4.add(v128.load(y), v128.load(x)));
+    x += 16;
+    y += 16;
+  }
+  for (; i < n; i++) {
+    store<f32>(y, load<f32>(y) + load<f32>(x));
+    x += 4;
+    y += 4;
+  }
+}
+
+/** The transpose of 4 × 4 values: rows of x are `xRow` bytes apart, rows of y `yRow`. */
+// @ts-ignore: decorator
+@inline
+export function turn(y: usize, yRow: usize, x: usize, xRow: usize): void {
+  const r0 = v128.load(x);
+  const r1 = v128.load(x + xRow);
+  const r2 = v128.load(x + 2 * xRow);
+  const r3 = v128.load(x + 3 * xRow);
+  const t0 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+  const t1 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+  const t2 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+  const t3 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+  v128.store(y, v128.shuffle<i64>(t0, t1, 0, 2));
+  v128.store(y + yRow, v128.shuffle<i64>(t0, t1, 1, 3));
+  v128.store(y + 2 * yRow, v128.shuffle<i64>(t2, t3, 0, 2));
+  v128.store(y + 3 * yRow, v128.shuffle<i64>(t2, t3, 1, 3));
 }

@@ -5,11 +5,19 @@
 // rest holds two vectors of b, one value of a and a product). See Goto and van de Geijn, Anatomy of High-Performance Matrix
 // Multiplication (2008).
 
-const TILE_ROWS: i32 = 5;
-const TILE_COLUMNS: i32 = 8;
-/** Values of K that one block takes: 8 KB of a panel of b, for the first cache. */
-const BLOCK: i32 = 256;
-const TILE_BYTES: usize = 160;
+import { turn } from "./math";
+
+/** Rows and columns of a tile, and values of K that one block takes: 8 KB of a panel of b, for the first cache. */
+export enum ProductTile {
+  rows = 5,
+  columns = 8,
+  depth = 256,
+}
+
+const TILE_ROWS: i32 = ProductTile.rows;
+const TILE_COLUMNS: i32 = ProductTile.columns;
+const BLOCK: i32 = ProductTile.depth;
+const TILE_BYTES: usize = <usize>(TILE_ROWS * TILE_COLUMNS) << 2;
 
 /** Where the parameters of a product stand, in int32: see `wasm-products.ts`, which fills them in. */
 export enum ProductField {
@@ -72,18 +80,7 @@ function packColumns(to: usize, from: usize, K: i32, column: usize): void {
     let at = to + half * 16;
     let source = from + half * 4 * column;
     for (let k = 0; k < whole; k += 4) {
-      const r0 = v128.load(source);
-      const r1 = v128.load(source + column);
-      const r2 = v128.load(source + 2 * column);
-      const r3 = v128.load(source + 3 * column);
-      const t0 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-      const t1 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-      const t2 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-      const t3 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-      v128.store(at, v128.shuffle<i64>(t0, t1, 0, 2));
-      v128.store(at, v128.shuffle<i64>(t0, t1, 1, 3), 32);
-      v128.store(at, v128.shuffle<i64>(t2, t3, 0, 2), 64);
-      v128.store(at, v128.shuffle<i64>(t2, t3, 1, 3), 96);
+      turn(at, 32, source, column);
       at += 128;
       source += 16;
     }

@@ -1,9 +1,6 @@
 // Reductions of [outer, reduced, inner] maps and the row-wise softmax.
 import * as m from "./math";
 
-/** Rows of a column sum added up before they join the total: bounds rounding error as a two-level tree does. */
-const BLOCK: i32 = 64;
-
 /** y[i] = scale · Σ_j x[i, j]; four running vectors, so about 16 partial sums per row. */
 export function sumRows(y: usize, x: usize, rows: i32, n: i32, scale: f32): void {
   for (let r = 0; r < rows; r++) {
@@ -96,8 +93,8 @@ export function sumColumns(y: usize, x: usize, scratch: usize, outer: i32, reduc
   const bytes = (<usize>inner) << 2;
   for (let o = 0; o < outer; o++) {
     memory.fill(y, 0, bytes);
-    for (let r = 0; r < reduced; r += BLOCK) {
-      const last = min(r + BLOCK, reduced);
+    for (let r = 0; r < reduced; r += m.ROWS_OF_SUM) {
+      const last = min(r + m.ROWS_OF_SUM, reduced);
       memory.fill(scratch, 0, bytes);
       for (let k = r; k < last; k++) {
         accumulate(scratch, x, inner);
@@ -121,13 +118,7 @@ export function sumColumns(y: usize, x: usize, scratch: usize, outer: i32, reduc
 
 /** y += x for n floats. */
 export function accumulate(y: usize, x: usize, n: i32): void {
-  let i = 0;
-  for (; i + 4 <= n; i += 4) {
-    v128.store(y, f32x4.add(v128.load(y), v128.load(x)));
-    x += 16;
-    y += 16;
-  }
-  if (i < n) m.storeTail(y, f32x4.add(m.loadTail(y, n - i), m.loadTail(x, n - i)), n - i);
+  m.addRun(y, x, n);
 }
 
 // @ts-ignore: decorator

@@ -70,7 +70,7 @@ export function layerNormGrad(
       if (residual) v += load<f32>(residual + o);
       store<f32>(dx + o, v);
     }
-    if ((r + 1) % BLOCK == 0 || r + 1 == rows) {
+    if ((r + 1) % m.ROWS_OF_SUM == 0 || r + 1 == rows) {
       accumulate(dgamma, scratch, C);
       accumulate(dbeta, second, C);
       memory.fill(scratch, 0, bytes << 1);
@@ -125,9 +125,6 @@ function rowSquares(x: usize, n: i32, mean: f32): f32 {
   return m.sumLanes(f32x4.add(s0, s1)) + tail;
 }
 
-/** 1.5·2^23, see math.ts. */
-const ROUND: f32 = 12582912;
-
 /**
  * e^x as in math.ts, but held between e^−87 and e^88, where one power of two suffices. NaN is lost: what is multiplied with
  * this result keeps it.
@@ -136,8 +133,8 @@ const ROUND: f32 = 12582912;
 @inline
 function boundedExp(x: v128): v128 {
   const clamped = f32x4.pmin(f32x4.splat(88), f32x4.pmax(f32x4.splat(-87), x));
-  const shifted = f32x4.add(f32x4.mul(clamped, f32x4.splat(1.44269504)), f32x4.splat(ROUND));
-  const n = f32x4.sub(shifted, f32x4.splat(ROUND));
+  const shifted = f32x4.add(f32x4.mul(clamped, f32x4.splat(1.44269504)), f32x4.splat(m.ROUND));
+  const n = f32x4.sub(shifted, f32x4.splat(m.ROUND));
   const y = m.expOfRest(clamped, n);
   return f32x4.mul(y, i32x4.shl(i32x4.add(shifted, i32x4.splat(0x7f - 0x4b400000)), 23));
 }

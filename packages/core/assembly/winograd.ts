@@ -1,10 +1,19 @@
 // Winograd's minimal filtering F(4×4, 3×3) around the products: tiles of an image to the 36 points of the transformed
 // domain, and 4 × 4 results back into an image. See Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016).
 
-/** Channels that are transformed before they are written, so that whole cache lines go to each of the 36 matrices. */
-const LANES: i32 = 16;
-/** Bytes of one row of 16 channels. */
-const LINE: usize = 64;
+/**
+ * Pixels of a result's tile along each axis, points that it has in the transformed domain, and channels that are transformed
+ * before they are written, so that whole cache lines go to each of the 36 matrices.
+ */
+export enum WinogradTile {
+  side = 4,
+  points = 36,
+  lanes = 16,
+}
+
+const LANES: i32 = WinogradTile.lanes;
+/** Bytes of one row of as many channels. */
+const LINE: usize = <usize>LANES << 2;
 
 // @ts-ignore: decorator
 @inline

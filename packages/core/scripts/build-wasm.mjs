@@ -1,6 +1,6 @@
 // Compiles assembly/ (AssemblyScript) into src/backend/heap/simd-module.ts: the module's bytes as base64, so that it loads in ESM,
 // CommonJS and workers without a file path, and beside them what TypeScript must know of it: the kernels' signatures and the
-// op codes. `--check` fails when the committed file is not what the sources give.
+// enums (op codes, tile sizes). `--check` fails when the committed file is not what the sources give.
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";

@@ -174,7 +174,7 @@ async function checkFolder(path: string): Promise<void> {
   if (!isFolder) throw new VillaError("NotFound", `There is no folder of images ${path}; see --images.`);
 }
 
-/** Phrases that no attribute covers, as {@link minedFile} has them. */
+/** Phrases that no attribute covers, as `mined-attributes.json` has them. */
 export const suggestedFile = "suggested-attributes.json";
 
 /** Frequent phrases in which none of the attributes is mentioned; those of a single text say little. */

@@ -1,9 +1,9 @@
 import type { Operand, ProductEngine, Scratch, Transposes } from "./products.ts";
-import { productField } from "./simd-module.ts";
+import { productField, productTile } from "./simd-module.ts";
 import type { Team } from "./team.ts";
 
-/** Rows and columns of a tile, values of a block of K, bytes of scratch that a tile takes: see assembly/product.ts. */
-const [tileRows, tileColumns, block, tileBytes] = [5, 8, 256, 160];
+/** Bytes of scratch that a tile takes. */
+const tileBytes = productTile.rows * productTile.columns * 4;
 /** Rows that a part packs at most: 80 KB of a, for the second cache. */
 const mostRows = 80;
 /** Parts that each thread should find, so that none waits long for the last one. */
@@ -110,15 +110,15 @@ export class WasmProducts implements ProductEngine {
 
   #product(space: Scratch, product: Product, matrices = 1): void {
     const { M, N, K, a, b, y, bias = 0, relu = false, add = false } = product;
-    const panels = Math.ceil(N / tileColumns);
-    const packedBytes = b.matrices * panels * K * tileColumns;
+    const panels = Math.ceil(N / productTile.columns);
+    const packedBytes = b.matrices * panels * K * productTile.columns;
     const threads = this.#team.size;
     const wanted = Math.min(threads * partsOfThread, Math.ceil((matrices * M * N * K) / smallestPart));
     const rowsOfPart = Math.min(mostRows, tiles(M));
     const rowParts = Math.ceil(M / rowsOfPart);
     const columnParts = Math.min(panels, Math.max(1, Math.ceil(wanted / (matrices * rowParts))));
     const panelsOfPart = Math.ceil(panels / columnParts);
-    const scratchOfWorker = tileBytes + rowsOfPart * block * 4;
+    const scratchOfWorker = tileBytes + rowsOfPart * productTile.depth * 4;
 
     const fields: Record<keyof typeof productField, number> = {
       M,
@@ -154,7 +154,7 @@ export class WasmProducts implements ProductEngine {
 
 /** The least multiple of a tile's rows that holds so many. */
 function tiles(rows: number): number {
-  return Math.ceil(rows / tileRows) * tileRows;
+  return Math.ceil(rows / productTile.rows) * productTile.rows;
 }
 
 /** A matrix in scratch space, contents undefined. */

@@ -1,17 +1,14 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { HeapBackend } from "../heap-backend.ts";
 import type { Operand } from "../products.ts";
+import { winogradTile } from "../simd-module.ts";
 import type { Workspace } from "../workspace.ts";
 
 type ConvInfo = tf.backend_util.Conv2DInfo;
 
-/** Pixels of a result's tile along each axis, and points that it has in the transformed domain. */
-const tileSide = 4;
-const points = 36;
+const { side: tileSide, points, lanes } = winogradTile;
 /** Values of one chunk of transformed tiles: bounds memory. */
 const chunk = 1 << 23;
-/** Channels that the vector kernels take at once. */
-const lanes = 16;
 /** With fewer channels the transforms cost more than the products save. */
 const fewestChannels = 64;
 /** With fewer tiles transforming the filter costs more than the products save. */
