@@ -54,6 +54,11 @@ export function isVillaError(error: unknown, code?: VillaErrorCode): error is Vi
   return error instanceof Error && error.name === "VillaError" && "code" in error && (!code || error.code === code);
 }
 
+/** What an error says first: other libraries' go on with traces and advice. */
+export function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!;
+}
+
 /**
  * Ends work whose caller has asked to stop: the one way in which everything here stops.
  *

@@ -63,7 +63,7 @@ export {
   vocabularyWithTruth,
   withoutTruthNote,
 } from "./dataset/vocabulary.ts";
-export { isVillaError, throwIfAborted, VillaError, type VillaErrorCode } from "./errors.ts";
+export { firstLine, isVillaError, throwIfAborted, VillaError, type VillaErrorCode } from "./errors.ts";
 export { type ArgumentRule, checkArgument } from "./formats/check-arguments.ts";
 export { type FeatherTable, readFeather } from "./formats/feather/read.ts";
 export {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate, BackendProbe } from "@villa/core";
-import { checkArgument } from "@villa/data";
+import { checkArgument, firstLine } from "@villa/data";
 import { ownUrl } from "../location.ts";
 import { type NodeKernelBackend, tensorFlowBackend } from "../tensorflow/backend.ts";
 import {
@@ -98,10 +98,6 @@ function judge({ isUsingGpuDevice }: NodeKernelBackend, detail: string, forced: 
 
 function onlyForced(what: string): string {
   return `${what}; set VILLA_BACKEND=cuda to use it on the CPU all the same.`;
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }
 
 function resolve(name: string, searchPaths: readonly string[] | undefined): string | undefined {

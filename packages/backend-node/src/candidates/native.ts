@@ -1,5 +1,5 @@
 import type { BackendCandidate, BackendProbe } from "@villa/core";
-import { checkArgument } from "@villa/data";
+import { checkArgument, firstLine } from "@villa/data";
 import { loadOnnxRuntime, onnxruntimeVersion } from "../native/onnx/runtime.ts";
 import { activateNative, type NativeOptions, requestedThreads } from "../native/register.ts";
 
@@ -36,8 +36,4 @@ export function probeNative(threads: number, load: typeof loadOnnxRuntime = load
       : `onnxruntime-node does not load (${firstLine(error)})`;
     return { available: false, reason: `${problem}. ${cure}` };
   }
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate, BackendProbe } from "@villa/core";
 import { useWebGpuProducts } from "@villa/core/kernels";
+import { firstLine } from "@villa/data";
 import { hasVulkanDriver } from "./vulkan.ts";
 
 interface WebGpuModule {
@@ -89,7 +90,7 @@ async function findAdapter(): Promise<GPUAdapter | string> {
     if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") {
       return "the npm module webgpu is not installed. Install it with: npm i webgpu";
     }
-    return `the npm module webgpu does not load (${error instanceof Error ? error.message.split("\n")[0] : error}).`;
+    return `the npm module webgpu does not load (${firstLine(error)}).`;
   }
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (adapter) return adapter;

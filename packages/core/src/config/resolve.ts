@@ -1,4 +1,4 @@
-import { checkArgument, VillaError } from "@villa/data";
+import { checkArgument, firstLine, VillaError } from "@villa/data";
 import type * as v from "valibot";
 import { parse as parseYaml } from "yaml";
 import { checkConfig, isRecord } from "./check.ts";
@@ -88,8 +88,7 @@ function parseFile(name: string, text: string): unknown {
   try {
     return parseYaml(text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
-    throw new VillaError("InvalidArgument", `${name} is not YAML: ${reason}`, { cause });
+    throw new VillaError("InvalidArgument", `${name} is not YAML: ${firstLine(cause)}`, { cause });
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { graphCompiler } from "@villa/core";
-import { checkArgument, VillaError } from "@villa/data";
+import { checkArgument, firstLine, VillaError } from "@villa/data";
 import type { EncoderFiles } from "../files.ts";
 import { type OnnxFiles, type OnnxModel, type OnnxRuntime, openOnnxModel } from "../onnx/runtime.ts";
 import { readJson } from "../weight-folder.ts";
@@ -96,8 +96,7 @@ export async function openOnnxFile(path: string): Promise<OnnxModel> {
     return await openOnnxModel(runtime, path, options);
   } catch (error) {
     const model = await onCpu(); // a file that no provider loads is the file's fault, and said so
-    const [line] = (error instanceof Error ? error.message : String(error)).split("\n");
-    process.emitWarning(`${path} runs on the CPU, not on ONNX Runtime's provider "${provider}": ${line}`);
+    process.emitWarning(`${path} runs on the CPU, not on ONNX Runtime's provider "${provider}": ${firstLine(error)}`);
     return model;
   }
 }

@@ -1,7 +1,15 @@
 import { existsSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { isAbsolute, join, normalize } from "node:path";
-import { checkArgument, isVillaError, otherKind, type RgbImage, VillaError, writeSparseCoo } from "@villa/data";
+import {
+  checkArgument,
+  firstLine,
+  isVillaError,
+  otherKind,
+  type RgbImage,
+  VillaError,
+  writeSparseCoo,
+} from "@villa/data";
 import { atomicWriteFile, readFileBytes } from "@villa/data/node";
 import type { Metadata, Sharp } from "sharp";
 import type { StoredImage } from "../ingested-row.ts";
@@ -195,7 +203,7 @@ async function decodePicture(
     return { source, width: info.width, height: info.height, pixels: data, plain };
   } catch (cause) {
     if (isVillaError(cause)) throw cause;
-    const why = (await fileProblem(input)) ?? (cause as Error).message.split("\n")[0]!;
+    const why = (await fileProblem(input)) ?? firstLine(cause);
     throw new VillaError("InvalidFile", `${name} cannot be read: ${why}`, { cause });
   }
 }

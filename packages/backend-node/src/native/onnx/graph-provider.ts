@@ -1,5 +1,5 @@
 import type { BackendProbe } from "@villa/core";
-import { isVillaError, VillaError } from "@villa/data";
+import { firstLine, isVillaError, VillaError } from "@villa/data";
 import { onnxProviderNames, probeOnnxProvider } from "./providers.ts";
 import type { OnnxModel, OnnxRuntime } from "./runtime.ts";
 
@@ -93,8 +93,7 @@ export function openGraph(
   try {
     return onnx.open(file, provider.name);
   } catch (error) {
-    const [line] = (error instanceof Error ? error.message : String(error)).split("\n");
-    const complaint = fallback(provider.name, `it does not load the graph (${line}).`);
+    const complaint = fallback(provider.name, `it does not load the graph (${firstLine(error)}).`);
     latest = { asked: askedProvider(), provider: { name: "cpu", complaint } };
     warn(complaint);
     return onnx.open(file);

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { BackendProbe } from "@villa/core";
+import { firstLine } from "@villa/data";
 import { hasVulkanDriver } from "../../candidates/vulkan.ts";
 import { ownUrl } from "../../location.ts";
 import { onnxModel } from "./model.ts";
@@ -74,8 +75,7 @@ function attempt(name: string, session: NativeSession): BackendProbe {
     session.loadModel(model.buffer, model.byteOffset, model.byteLength, options);
     session.run({ a, b: a }, { y }, {});
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { available: false, reason: `it does not start (${message.split("\n")[0]}).` };
+    return { available: false, reason: `it does not start (${firstLine(error)}).` };
   }
   if (y.data.join() === "7,10,15,22") return { available: true };
   return { available: false, reason: "it computes wrong results here." };

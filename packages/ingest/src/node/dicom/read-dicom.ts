@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { inflateRawSync } from "node:zlib";
-import { isVillaError, VillaError } from "@villa/data";
+import { firstLine, isVillaError, VillaError } from "@villa/data";
 import type { DataSet, Element } from "dicom-parser";
 import { decompress, type FrameShape, nativeSyntaxes } from "./decompress.ts";
 import { greyLevels, type Window } from "./grey-levels.ts";
@@ -45,8 +45,7 @@ export async function readDicom(
     // The parser throws texts too.
     const why =
       typeof cause === "string" ? cause : ((cause as { exception?: string }).exception ?? (cause as Error).message);
-    const clause = String(why)
-      .split("\n")[0]!
+    const clause = firstLine(why)
       .replace(/^dicomParser\.\w+: /, "")
       .replace(/\.$/, "");
     throw new VillaError("InvalidFile", `its DICOM file is damaged: ${clause}`, { cause });
