@@ -28,6 +28,11 @@ export function splitRows({ rows }: Dataset): Map<string, number[]> {
   return splits;
 }
 
+/** The contents of a file. */
+export async function bytesOf(blob: Blob): Promise<Uint8Array> {
+  return new Uint8Array(await blob.arrayBuffer());
+}
+
 export function summarize(dataset: Dataset): DatasetSummary {
   const splits = [...splitRows(dataset)].map(([split, images]): SplitSummary => {
     const rows = images.map((image) => dataset.rows[image]!);

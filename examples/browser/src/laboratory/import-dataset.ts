@@ -9,7 +9,7 @@ import {
   VillaError,
 } from "@villa/data";
 import { unzipSync } from "fflate";
-import type { Dataset } from "./dataset.ts";
+import { bytesOf, type Dataset } from "./dataset.ts";
 import type { TableReading } from "./import-table.ts";
 import type { InputFile } from "./protocol.ts";
 
@@ -141,5 +141,3 @@ function checkSize(image: RgbImage, { imageSize: [height, width], imageFilepath 
     `${imageFilepath} is ${image.height}×${image.width} pixels, but its annotation says ${height}×${width}.`,
   );
 }
-
-const bytesOf = async (blob: Blob): Promise<Uint8Array> => new Uint8Array(await blob.arrayBuffer());

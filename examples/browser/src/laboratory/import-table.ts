@@ -1,7 +1,7 @@
 import { decodeImage, type RgbImage } from "@villa/data";
 import { encodePng } from "@villa/docmnist";
 import { ingestFiles } from "@villa/ingest";
-import type { Dataset } from "./dataset.ts";
+import { bytesOf, type Dataset } from "./dataset.ts";
 import type { ReadingProgress } from "./protocol.ts";
 
 /** Least milliseconds between two words about the progress. */
@@ -90,5 +90,3 @@ function rgbaOf({ width, height, data: planes }: RgbImage) {
   for (let c = 0; c < 3; c++) for (let i = 0; i < area; i++) data[4 * i + c] = planes[c * area + i]!;
   return { width, height, data };
 }
-
-const bytesOf = async (blob: Blob): Promise<Uint8Array> => new Uint8Array(await blob.arrayBuffer());
