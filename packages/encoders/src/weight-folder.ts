@@ -19,7 +19,9 @@ export interface FileFolder {
   open(name: string): Promise<RangeSource>;
 }
 
-/** Names of weights in a model's folder, in the order in which they are looked for. */
+/**
+ * Names of weights in a model's folder or on the hub, in the order in which they are looked for; an index brings its shards.
+ */
 export const weightFiles = [
   "model.safetensors",
   "model.safetensors.index.json",

@@ -73,8 +73,7 @@ export function classification(flags: EvaluateFlags, context: TaskContext): Prom
       inputs: await modelInputs(flags, scorer),
       settings: {
         ...modelSettings(flags, {
-          dataset: scorer.dataset,
-          regions: scorer.regions,
+          of: scorer,
           prompts: promptsByName(classes, prompts),
         }),
         of: flags.of,

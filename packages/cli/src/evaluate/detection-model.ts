@@ -73,8 +73,7 @@ export function detectionModel(flags: EvaluateFlags, context: TaskContext): Prom
       inputs: [...(await modelInputs(flags, { dataset, rows })), ...inputs, ...proposals.inputs],
       settings: {
         ...modelSettings(flags, {
-          dataset: scorer.dataset,
-          regions: scorer.regions,
+          of: scorer,
           prompts: promptsByName(classes, prompts),
         }),
         proposals: flags.proposals,

@@ -84,8 +84,7 @@ export function fineGrained(flags: EvaluateFlags, context: TaskContext): Promise
       inputs: await modelInputs(flags, scorer),
       settings: {
         ...modelSettings(flags, {
-          dataset: scorer.dataset,
-          regions: scorer.regions,
+          of: scorer,
           prompts: Object.fromEntries(texts.map((text) => [text, sentences(text)])),
         }),
         negatives: flags.negatives,

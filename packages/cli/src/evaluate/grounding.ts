@@ -97,8 +97,7 @@ export function grounding(flags: EvaluateFlags, context: TaskContext): Promise<T
       inputs: [...(await modelInputs(flags, scorer)), ...proposals.inputs],
       settings: {
         ...modelSettings(flags, {
-          dataset: scorer.dataset,
-          regions: scorer.regions,
+          of: scorer,
           prompts: promptsByName(classes, prompts),
         }),
         proposals: flags.proposals,

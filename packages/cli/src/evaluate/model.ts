@@ -92,11 +92,12 @@ async function imagesDigest({ dataset, rows }: SplitImages): Promise<string> {
 export function modelSettings(
   flags: EvaluateFlags,
   {
-    dataset,
-    regions,
+    of: { dataset, regions },
     prompts,
-  }: Pick<SplitImages, "dataset"> &
-    Pick<EvaluateFlags, "regions"> & { readonly prompts: Readonly<Record<string, readonly string[]>> },
+  }: {
+    readonly of: Pick<SplitImages, "dataset"> & Pick<EvaluateFlags, "regions">;
+    readonly prompts: Readonly<Record<string, readonly string[]>>;
+  },
 ): Record<string, unknown> {
   const { split, groupBy } = flags;
   return { dataset: dataset.directory, split, regions, prompts, groupBy };

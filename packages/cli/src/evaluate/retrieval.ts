@@ -45,7 +45,7 @@ export async function retrieval(flags: EvaluateFlags, context: TaskContext): Pro
     evidence,
     inputs: await modelInputs(flags, { dataset, rows }),
     settings: modelSettings(flags, {
-      ...embedded,
+      of: embedded,
       prompts: Object.fromEntries(attributePrompts(vocabulary).map(({ attribute, prompts }) => [attribute, prompts])),
     }),
     details: { ...figures },

@@ -7,6 +7,7 @@ import {
   VillaError,
 } from "@villa/data";
 import { downloadFile, readFileBytes } from "@villa/data/node";
+import { weightFiles } from "../weight-folder.ts";
 import { HubCache, type HubReference, hubCacheDirectory, parseHubReference } from "./hub-cache.ts";
 
 /** How {@link downloadModel} works. The environment's `HF_ENDPOINT`, `HF_TOKEN`, `HF_HOME` are the defaults. */
@@ -44,15 +45,6 @@ const smallFiles = [
   "modules.json",
   "sentence_bert_config.json",
   "1_Pooling/config.json",
-];
-/** Weights in the order of preference: the first that a model has is downloaded; an index brings its shards. */
-const weightFiles = [
-  "model.safetensors",
-  "model.safetensors.index.json",
-  "open_clip_model.safetensors",
-  "pytorch_model.bin",
-  "pytorch_model.bin.index.json",
-  "open_clip_pytorch_model.bin",
 ];
 /** What models converted for transformers.js have instead. */
 const onnxFiles = ["onnx/vision_model.onnx", "onnx/text_model.onnx"];

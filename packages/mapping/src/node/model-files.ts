@@ -18,15 +18,6 @@ const largestTorchFile = 1.5 * 2 ** 30;
  * @returns false, and nothing written, when it would be larger than 1.5 GiB; the head checkpoints hold the weights then
  */
 export async function writeTorchModel(path: string, model: HeadSource): Promise<boolean> {
-  checkArgument("path", path, "text");
-  checkArgument("model", model, {
-    attributes: ["text"],
-    load: "function",
-    dimension: "count",
-    oneProj: "boolean",
-    adapter: "boolean",
-  });
-
   const { dimension, oneProj, attributes } = model;
   const bytes = headCount(oneProj, attributes.length) * 8 * (dimension * dimension + dimension);
   if (bytes > largestTorchFile) return false;

@@ -42,14 +42,6 @@ export interface OpenModelOptions {
  * @throws VillaError `NotFound` when the weights are missing, `Mismatch` when they do not fit, `Aborted`
  */
 export async function initialModel(config: Stage2Config, hub: OpenModelOptions = {}): Promise<TrainableModel> {
-  checkArgument("config", config, {
-    dataDir: "text",
-    taskName: "text",
-    model: "object",
-    loss: "object",
-    optimizer: "object",
-  });
-
   const { model, textEncoder, seed } = config;
   if (model.encoder === null && model.weights === null) {
     if (textEncoder !== "auto" && textEncoder !== "hashed") {
