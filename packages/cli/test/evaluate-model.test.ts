@@ -96,7 +96,7 @@ test("a class without truth is refused", async () => {
   const flags = ["--data-dir", directory, "--checkpoint", checkpoint, "--classes", "digit+color"];
   const { code, err } = await villa("evaluate", "--task", "classification", ...flags);
   expect(code).toBe(1);
-  expect(err).toContain('"color" cannot be judged: no truth about regions covers it in this dataset.');
+  expect(err).toContain('"color" cannot be judged: this dataset does not say which regions have it.');
 });
 
 test.each(["retrieval", "detection", "classification", "grounding", "fine-grained"])(
@@ -168,5 +168,7 @@ test("classes that there are not, and models that know no texts, are refused", a
     /has no \{\}/,
   );
   const stored = ["--data-dir", dataDir, "--checkpoint", "embeddings"];
-  expect((await villa("evaluate", "--task", "grounding", ...stored)).err).toMatch(/know no other boxes and texts/);
+  expect((await villa("evaluate", "--task", "grounding", ...stored)).err).toMatch(
+    /are only of its own boxes and attributes/,
+  );
 });

@@ -103,5 +103,5 @@ test("Ctrl-C stops at a safe point and says how the next one begins", async () =
     interactive: false,
   };
   expect(await runVilla(["quickstart", "--out", join(folder, "stopped"), "--digits", "glyphs"], terminal)).toBe(130);
-  expect(said.at(-1)).toBe("villa: Stopped. The next quickstart begins anew.");
+  expect(said.at(-1)).toBe("villa: Stopped. The next quickstart starts from the beginning.");
 });

@@ -113,7 +113,7 @@ test("a mask pools the patches that it covers, each by the share that it covers"
   const short = image.encodeRegions([square], [[whole]], { masks: [[]] });
   await expect(short).rejects.toThrow("Image 0 has 1 boxes but 0 masks.");
   const other = image.encodeRegions([square], [[whole]], { masks: [[maskOf(wide, patches)]] });
-  await expect(other).rejects.toThrow("A mask of 50 × 40 pixels cannot be of an image of 32 × 32.");
+  await expect(other).rejects.toThrow("A mask of 50 × 40 pixels does not fit its image of 32 × 32.");
   image.dispose();
 });
 

@@ -103,7 +103,10 @@ export class EmbeddingJob {
     await atomicWriteFile(path, `${JSON.stringify(this.manifest, null, 2)}\n`);
     if (this.#folder === this.#target) return;
     if (!(await this.store.isOfThisWork())) {
-      throw new VillaError("Mismatch", `${this.#folder} has been taken away by another process.`);
+      throw new VillaError(
+        "Mismatch",
+        `${this.#folder} was moved or removed by another process meanwhile; run this again.`,
+      );
     }
     await replaceFolder(this.#folder, this.#target);
   }

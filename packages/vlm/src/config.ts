@@ -127,7 +127,7 @@ export const stage2Schema = v.strictObject({
     }),
     schedule: setting(v.picklist(["plateau", "cosine"]), {
       fallback: "plateau",
-      help: "`plateau`: halved when the validation loss stands still; `cosine`: falls to zero over all `epochs`",
+      help: "`plateau`: the learning rate is halved when the validation loss no longer falls; `cosine`: falls to zero over all `epochs`",
     }),
     warmupSteps: setting(whole(0), {
       fallback: 0,

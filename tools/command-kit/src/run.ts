@@ -1,4 +1,4 @@
-import { checkArgument, isVillaError } from "@villa/data";
+import { checkArgument, firstLine, isVillaError } from "@villa/data";
 import { type Command, type CommanderError, Help, type Option } from "commander";
 import { normalizeArguments } from "./arguments.ts";
 import type { RegisterCommand } from "./command.ts";
@@ -97,7 +97,7 @@ async function report(thrown: unknown, { name, isVerbose, terminal }: Reporting)
     terminal.err(`${name}: ${printable(message)}`);
     return error.code === "InvalidArgument" ? 2 : 1;
   }
-  terminal.err(`${name}: ${printable(message.split("\n")[0]!)} (--verbose shows where)`);
+  terminal.err(`${name}: ${printable(firstLine(error))} (--verbose shows where)`);
   return 1;
 }
 

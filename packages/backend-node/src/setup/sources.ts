@@ -53,7 +53,7 @@ export async function unpackPackage(
   if (actual !== sha512) {
     throw new VillaError(
       "ChecksumMismatch",
-      `npm's ${which} is not the file that was tried; check the registry in use.`,
+      `npm delivered another ${which} than the one that this was tested with; check which registry npm uses.`,
     );
   }
   const unpacked = await runProgram("tar", ["-xzf", archive, "-C", folder], options);

@@ -13,7 +13,12 @@ export const registerDoctor: RegisterCommand = (program, context) => {
   const command = program
     .command("doctor")
     .description("show versions, backends with their speed, and caches")
-    .option("--seconds <n>", "measure each backend about this long; 0 only looks whether it can run", atLeastZero, 1)
+    .option(
+      "--seconds <n>",
+      "seconds for which each backend is measured; 0 only checks whether it can run",
+      atLeastZero,
+      1,
+    )
     .addHelpText("after", "\nExamples:\n  villa doctor\n  villa doctor --seconds 0 --json");
   withCommonFlags(command).action((flags: DoctorFlags) => {
     let format: typeof import("@villa/backend-node").formatDiagnosis | undefined;

@@ -59,7 +59,12 @@ export const registerEvaluate: RegisterCommand = (program, context) => {
       lines,
     )
     .option("--proposals <source>", "boxes: truth, pyramid:LEVEL[-LEVEL][:JITTER], or a file", "truth")
-    .option("--nms <overlap>", "detection: a box is dropped where it overlaps a better one by more", anyNumber, 0.5)
+    .option(
+      "--nms <overlap>",
+      "detection: boxes that overlap a better one by more than this (IoU) are dropped",
+      anyNumber,
+      0.5,
+    )
     .option("--temperature <t>", "detection: temperature of the softmax over classes; 0 for cosines", anyNumber, 0.07)
     .addOption(new Option("--of <what>", "classification: of what").choices(["boxes", "images"]).default("boxes"))
     .option("--samples <n>", "classification: draw n examples of each class, and no other", wholeNumber)
@@ -102,7 +107,7 @@ Examples:
         (progress) =>
           onBackend({ ...flags, terminal: context.terminal }, () => embedShard(flags, shard, progress, context.signal)),
         ({ embeddedImages }) =>
-          `${embeddedImages} images embedded; when all shards are through, villa merge evaluate with the same flags scores them.`,
+          `${embeddedImages} images embedded; when all shards are done, villa merge evaluate with the same flags scores them.`,
       );
     }
     return present(

@@ -143,7 +143,7 @@ function withRowFlags(command: Command): void {
     .option("--min-score <score>", "proposals: boxes of a lower score are left out (default: 0.05)", fraction)
     .option(
       "--nms <overlap>",
-      "proposals: boxes that overlap a better one by more are left out (default: 0.5)",
+      "proposals: boxes that overlap a better one by more than this (IoU) are left out (default: 0.5)",
       fraction,
     )
     .addOption(
@@ -155,7 +155,7 @@ function withRowFlags(command: Command): void {
     .option("--attributes <file>", "JSON file of attributes to look for in the texts: names, synonyms, templates")
     .option(
       "--mine <n>",
-      "look for the n most frequent noun phrases and adjectives instead, and list them for review",
+      "take the n most frequent noun phrases and adjectives of the texts as attributes instead, and list them for review",
       wholeNumber,
     )
     .option("--suggest <n>", "list n frequent phrases that no attribute of the file covers", wholeNumber)

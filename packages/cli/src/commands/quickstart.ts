@@ -42,7 +42,9 @@ Examples:
           const running = { onProgress, onStep: heading, signal: context.signal };
           return runQuickstart({ out, digits, seed, threads, ...running }, backend).catch((error: unknown) => {
             if (!isVillaError(error, "Aborted")) throw error;
-            throw new VillaError("Aborted", "Stopped. The next quickstart begins anew.", { cause: error });
+            throw new VillaError("Aborted", "Stopped. The next quickstart starts from the beginning.", {
+              cause: error,
+            });
           });
         }),
       ({ report, seconds, stage1, models }) => {

@@ -159,7 +159,7 @@ function fileTruth(
   if (images.length === 0) {
     throw new VillaError(
       "Mismatch",
-      `None of the ${scorer.rows.length} images of the split is in ${path}; images are told by their ids, and the first of the split has ${ids.get(scorer.rows[0]!.imageId)}.`,
+      `None of the ${scorer.rows.length} images of the split is in ${path}; images are matched by their ids, and the first of the split has ${ids.get(scorer.rows[0]!.imageId)}.`,
     );
   }
   const chosen = new Set(images.map(({ frame }) => frame.id));

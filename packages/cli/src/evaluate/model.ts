@@ -24,7 +24,7 @@ export async function withScorer<T>(
   if (checkpoint === "embeddings") {
     throw new VillaError(
       "InvalidArgument",
-      "The dataset's own embeddings know no other boxes and texts; use --task retrieval, or give a checkpoint.",
+      "The dataset's own embeddings are only of its own boxes and attributes; use --task retrieval, or give a checkpoint.",
     );
   }
   const { split, weights, regions } = flags;
@@ -147,10 +147,11 @@ export function judgedClasses(vocabulary: AttributeVocabulary, words?: readonly 
   if (lacking !== undefined) {
     throw new VillaError(
       "Mismatch",
-      `"${lacking}" cannot be judged: no truth about regions covers it in this dataset. Give other --classes.`,
+      `"${lacking}" cannot be judged: this dataset does not say which regions have it. Give other --classes.`,
     );
   }
-  if (covered.size === 0) throw new VillaError("Mismatch", "Truth covers none of the dataset's attributes.");
+  if (covered.size === 0)
+    throw new VillaError("Mismatch", "The dataset does not say of any attribute which regions have it.");
   const note = withoutTruthNote(vocabulary);
   return { classes: attributeClasses(judged, words), warnings: note === undefined ? [] : [note] };
 }

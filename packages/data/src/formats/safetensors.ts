@@ -311,7 +311,10 @@ export function checkSource(source: RangeSource): void {
   checkObject(source, "A source of bytes");
   checkFunction(source.read, "A source's read");
   if (!(Number.isSafeInteger(source.size) && source.size >= 0)) {
-    throw new VillaError("InvalidArgument", `A source of bytes has a size in bytes, not ${describe(source.size)}.`);
+    throw new VillaError(
+      "InvalidArgument",
+      `The size of a source of bytes must be a number of bytes, not ${describe(source.size)}.`,
+    );
   }
 }
 

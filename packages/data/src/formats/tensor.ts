@@ -106,12 +106,15 @@ function isDataType(name: string): name is DataType {
  */
 export function elementCount(shape: readonly number[]): number {
   if (!Array.isArray(shape))
-    throw new VillaError("InvalidArgument", `A shape is a list of sides, not ${describe(shape)}.`);
+    throw new VillaError("InvalidArgument", `A shape must be a list of side lengths, not ${describe(shape)}.`);
   let count = 1;
   let empty = false;
   for (const side of shape) {
     if (!Number.isSafeInteger(side) || side < 0) {
-      throw new VillaError("InvalidFile", `The shape ${describeShape(shape)} has a side that is not a whole number.`);
+      throw new VillaError(
+        "InvalidFile",
+        `The shape ${describeShape(shape)} has a side length that is not a whole number.`,
+      );
     }
     if (side === 0) empty = true;
     else count *= side;

@@ -57,7 +57,7 @@ export const registerGenerate: RegisterCommand = (program, context) => {
     .command("generate")
     .description("generate a dataset: images, annotations.feather and attributes.json")
     .requiredOption("--attribute-budget <n>", "attributes of the train split", wholeNumber)
-    .requiredOption("--target-sample-complexity <n>", "attributes per image at most, 4 or more", wholeNumber)
+    .requiredOption("--target-sample-complexity <n>", "attributes of an image, at most; 4 or more", wholeNumber)
     .option("--val-attribute-budget <n>", "attributes of the val split", seedNumber, 10_000)
     .option("--test-attribute-budget <n>", "attributes of a test split", seedNumber)
     .option("--seed <n>", "equal seeds give equal datasets", seedNumber, 23)

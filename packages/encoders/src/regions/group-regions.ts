@@ -77,13 +77,16 @@ export function checkRegions({ boxes, imageIndex, imageWidth, masks }: Regions, 
  */
 export function checkBoxes(images: readonly RgbImage[], boxes: readonly (readonly Box[])[]): void {
   if (images.length !== boxes.length) {
-    throw new VillaError("InvalidArgument", `${images.length} images came with boxes of ${boxes.length}.`);
+    throw new VillaError(
+      "InvalidArgument",
+      `There are ${images.length} images, but lists of boxes for ${boxes.length}; give one list for each image.`,
+    );
   }
   boxes.flat().forEach((box) => {
     if (box.length === 4 && box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]) return;
     throw new VillaError(
       "InvalidArgument",
-      `The box [${box.join(", ")}] is not x0, y0, x1, y1 of a region with an area.`,
+      `The box [${box.join(", ")}] must be x0, y0, x1, y1 with x0 below x1 and y0 below y1.`,
     );
   });
 }
@@ -110,7 +113,7 @@ export function checkMasks(
     if (!other) return;
     throw new VillaError(
       "InvalidArgument",
-      `A mask of ${other.width} × ${other.height} pixels cannot be of an image of ${width} × ${height}.`,
+      `A mask of ${other.width} × ${other.height} pixels does not fit its image of ${width} × ${height}.`,
     );
   });
 }

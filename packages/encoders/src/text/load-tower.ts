@@ -81,7 +81,7 @@ export async function loadTower<Config extends object>(request: TowerRequest<Con
     tf.dispose([...parameters.values()]);
     throw error;
   }
-  if (parameters.size === 0) throw new VillaError("Mismatch", `The weights hold nothing of ${what}.`);
+  if (parameters.size === 0) throw new VillaError("Mismatch", `The weights hold no tensor of ${what}.`);
   return new TokenTower(architecture, { config, parameters });
 }
 

@@ -74,7 +74,7 @@ async function readVitConfig(naming: VitConfig["naming"], files: EncoderFiles): 
   if (naming === "open-clip-timm" && openClip?.model_cfg && pool !== "" && pool !== "token") {
     throw new VillaError(
       "Unsupported",
-      `${files.label} pools timm's tokens by "${pool}"; of timm's towers those are supported that read the class token (timm_pool "" or "token").`,
+      `${files.label} pools timm's tokens by "${pool}"; supported are timm's towers that read the class token (timm_pool "" or "token").`,
     );
   }
   const headWidth = openClip?.model_cfg?.vision_cfg?.head_width ?? 64;

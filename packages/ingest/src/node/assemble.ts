@@ -61,7 +61,7 @@ export async function assemble(
   };
   const survey = new DatasetSurvey();
   for await (const part of eachPart()) survey.add(part);
-  if (survey.images === 0) throw new VillaError("InvalidFile", `None of the table's ${rows} rows became an image.`);
+  if (survey.images === 0) throw new VillaError("InvalidFile", `None of the table's ${rows} rows could be used.`);
   const attributes = options.attributes ?? tableAttributes([...survey.attributes.keys()], options.rules);
   const withoutTruth = attributesWithoutTruth(attributes, survey.trueAttributes);
   const vocabulary = { ...attributes.vocabulary, withoutTruth: withoutTruth.length > 0 ? withoutTruth : undefined };

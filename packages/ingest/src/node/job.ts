@@ -105,7 +105,10 @@ export class IngestJob {
   async replace(): Promise<void> {
     if (this.#directory === this.#out) return;
     if (!(await this.store.isOfThisWork())) {
-      throw new VillaError("Mismatch", `${this.#directory} has been taken away by another process.`);
+      throw new VillaError(
+        "Mismatch",
+        `${this.#directory} was moved or removed by another process meanwhile; run this again.`,
+      );
     }
     await replaceFolder(this.#directory, this.#out);
   }

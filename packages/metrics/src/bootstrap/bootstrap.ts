@@ -83,7 +83,10 @@ export function everyItem(items: number): Int32Array {
 /** @throws VillaError `InvalidArgument` */
 export function checkLevel(level: number): void {
   if (level > 0 && level < 1) return;
-  throw new VillaError("InvalidArgument", `The level of an interval is between 0 and 1, such as 0.95, not ${level}.`);
+  throw new VillaError(
+    "InvalidArgument",
+    `The level of an interval must be between 0 and 1, such as 0.95, not ${level}.`,
+  );
 }
 
 /** Numbers of all samples, one row each. @throws VillaError `Aborted` */

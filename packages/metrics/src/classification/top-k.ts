@@ -100,7 +100,7 @@ function mean(columns: number, values: Float64Array, column: number): number {
 /** Checks a matrix of scores, one row an example. */
 export function checkScores(scores: ArrayLike<number>, examples: number, classes: number): void {
   if (!(Number.isInteger(classes) && classes > 0)) {
-    throw new VillaError("InvalidArgument", `The number of classes is a whole number above 0, not ${classes}.`);
+    throw new VillaError("InvalidArgument", `The number of classes must be a whole number above 0, not ${classes}.`);
   }
   if (scores.length !== examples * classes) {
     throw new VillaError(
@@ -111,7 +111,10 @@ export function checkScores(scores: ArrayLike<number>, examples: number, classes
   for (let i = 0; i < scores.length; i++) {
     if (!Number.isFinite(scores[i]!)) {
       const [row, column] = [Math.floor(i / classes), i % classes];
-      throw new VillaError("NotFinite", `Example ${row} has the score ${scores[i]} for class ${column}.`);
+      throw new VillaError(
+        "NotFinite",
+        `Example ${row} has the score ${scores[i]} for class ${column}; scores must be finite numbers.`,
+      );
     }
   }
 }

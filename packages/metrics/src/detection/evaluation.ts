@@ -190,7 +190,10 @@ function imageWeights(sample: ArrayLike<number>, images: number): Float64Array {
   for (let i = 0; i < sample.length; i++) {
     const place = sample[i]!;
     if (!(Number.isInteger(place) && place >= 0 && place < images)) {
-      throw new VillaError("InvalidArgument", `A sample of ${images} images holds the place ${place}.`);
+      throw new VillaError(
+        "InvalidArgument",
+        `A sample of ${images} images names image ${place}, which is not one of them.`,
+      );
     }
     weights[place]!++;
   }

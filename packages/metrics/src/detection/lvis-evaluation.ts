@@ -65,7 +65,10 @@ export function lvisEvaluation(options: LvisOptions): LvisEvaluation {
 
   const { maxDetections = 300 } = options;
   if (!(Number.isInteger(maxDetections) && maxDetections > 0)) {
-    throw new VillaError("InvalidArgument", `The limit of detections is a whole number above 0, not ${maxDetections}.`);
+    throw new VillaError(
+      "InvalidArgument",
+      `The limit of detections must be a whole number above 0, not ${maxDetections}.`,
+    );
   }
   const { truth, detections } = readInput(options);
   const federation = readFederation(options.truth, truth);

@@ -37,11 +37,12 @@ export function nonMaximumSuppression(options: NmsOptions): number[] {
     throw new VillaError("Mismatch", `${count} boxes need as many scores and categories; there are ${scores.length}.`);
   }
   if (!(threshold >= 0 && threshold <= 1)) {
-    throw new VillaError("InvalidArgument", `The threshold of an overlap is from 0 to 1, not ${threshold}.`);
+    throw new VillaError("InvalidArgument", `The threshold of an overlap must be from 0 to 1, not ${threshold}.`);
   }
   boxes.forEach((box, i) => {
     checkBox(box, `Box ${i}`);
-    if (!Number.isFinite(scores[i]!)) throw new VillaError("NotFinite", `Box ${i} has the score ${scores[i]}.`);
+    if (!Number.isFinite(scores[i]!))
+      throw new VillaError("NotFinite", `Box ${i} has the score ${scores[i]}; scores must be finite numbers.`);
   });
   const order = Array.from(boxes, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
   const kept: number[] = [];

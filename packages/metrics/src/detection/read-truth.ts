@@ -58,7 +58,8 @@ export function readTruth(dataset: CocoDataset, iouType: IouType): Truth {
     const annotation = readRecord(item, `Entry ${i} of "annotations"`);
     const id = readId(annotation.id, `The id of entry ${i} of "annotations"`);
     const where = `Annotation ${id}`;
-    if (seen.has(id)) throw new VillaError("Mismatch", `Two annotations have the id ${id}; number them differently.`);
+    if (seen.has(id))
+      throw new VillaError("Mismatch", `Two annotations have the id ${id}; give each an id of its own.`);
     seen.add(id);
     columns.ids[i] = id;
     columns.image[i] = placeOf(imagePlaces, annotation.image_id, `${where} is of image`);
@@ -112,7 +113,7 @@ function sortedById(list: readonly unknown[], kind: "image" | "category") {
   entries.forEach(({ id }, place) => {
     if (places.has(id)) {
       const plural = kind === "image" ? "images" : "categories";
-      throw new VillaError("Mismatch", `Two ${plural} have the id ${id}; number them differently.`);
+      throw new VillaError("Mismatch", `Two ${plural} have the id ${id}; give each an id of its own.`);
     }
     places.set(id, place);
   });

@@ -25,14 +25,20 @@ export function fineGrainedAccuracy(choices: readonly ArrayLike<number>[]): Fine
 
   const hits = Float64Array.from(choices, (scores, c) => {
     if (scores.length < 2) {
-      throw new VillaError("InvalidArgument", `Choice ${c} has no negative: give the true description's score first.`);
+      throw new VillaError(
+        "InvalidArgument",
+        `Choice ${c} has no score of a false description: give the true description's score first, then those of false ones.`,
+      );
     }
     const own = scores[0]!;
     let above = 0;
     let tied = 0;
     for (let i = 0; i < scores.length; i++) {
       if (!Number.isFinite(scores[i]!)) {
-        throw new VillaError("NotFinite", `Description ${i} of choice ${c} has the score ${scores[i]}.`);
+        throw new VillaError(
+          "NotFinite",
+          `Description ${i} of choice ${c} has the score ${scores[i]}; scores must be finite numbers.`,
+        );
       }
       if (scores[i]! > own) above++;
       else if (scores[i] === own) tied++;

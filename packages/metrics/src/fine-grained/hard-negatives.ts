@@ -50,7 +50,7 @@ export function hardNegatives(options: HardNegativeOptions): HardNegative[] {
   const { text, vocabulary, count, swaps = 1, random } = options;
   for (const [name, value] of Object.entries({ count, swaps })) {
     if (!(Number.isInteger(value) && value > 0)) {
-      throw new VillaError("InvalidArgument", `"${name}" is a whole number above 0, not ${value}.`);
+      throw new VillaError("InvalidArgument", `"${name}" must be a whole number above 0, not ${value}.`);
     }
   }
   const terms = mentionedTerms(text, vocabulary);

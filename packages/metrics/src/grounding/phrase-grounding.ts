@@ -109,7 +109,10 @@ function checkQuery({ boxes, scores, truth }: GroundingQuery, q: number): void {
   boxes.forEach((box, i) => {
     checkBox(box, `Box ${i} of query ${q}`);
     if (!Number.isFinite(scores[i])) {
-      throw new VillaError("NotFinite", `Box ${i} of query ${q} has the score ${scores[i]}.`);
+      throw new VillaError(
+        "NotFinite",
+        `Box ${i} of query ${q} has the score ${scores[i]}; scores must be finite numbers.`,
+      );
     }
   });
   truth.forEach((box, i) => {

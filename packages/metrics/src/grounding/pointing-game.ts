@@ -50,7 +50,8 @@ export function pointingGame(maps: readonly ScoreMap[], options: PointingOptions
       }
       if (scores[i] === best) places.push(i);
     }
-    if (!Number.isFinite(best)) throw new VillaError("NotFinite", `Map ${m} has no highest score: ${best}.`);
+    if (!Number.isFinite(best))
+      throw new VillaError("NotFinite", `Map ${m} has the score ${best}; scores must be finite numbers.`);
     const held = places.filter((i) => truth.some((box) => boxHolds(box, pixelCentre(i, map), tolerance)));
     return held.length / places.length;
   });

@@ -120,7 +120,10 @@ async function readBlock({ scores, imageOf }: ImageTextOptions, { first, count }
   const bad = block.findIndex((score) => !Number.isFinite(score));
   if (bad >= 0) {
     const [image, text] = [first + Math.floor(bad / texts), bad % texts];
-    throw new VillaError("NotFinite", `Image ${image} and text ${text} have the score ${block[bad]}.`);
+    throw new VillaError(
+      "NotFinite",
+      `Image ${image} and text ${text} have the score ${block[bad]}; scores must be finite numbers.`,
+    );
   }
   return block;
 }

@@ -134,7 +134,10 @@ export async function embedForEvaluation(options: EvaluateOptions): Promise<Embe
   const vocabulary = vocabularyWithTruth(dataset.vocabulary);
   const attributes = attributeNames(vocabulary);
   if (attributes.length === 0) {
-    throw new VillaError("Mismatch", `Truth covers none of the attributes of ${dataDir}; retrieval cannot be scored.`);
+    throw new VillaError(
+      "Mismatch",
+      `${dataDir} does not say of any attribute which regions have it; retrieval cannot be scored.`,
+    );
   }
   const labels = regionLabels(rows, attributes);
   const embedded =

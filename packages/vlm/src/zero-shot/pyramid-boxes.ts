@@ -34,15 +34,15 @@ export function pyramidBoxes(options: PyramidOptions): Box[] {
 
   const { width, height, levels = [1, 2, 3, 4], overlap = 0, jitter = 0, random } = options;
   if (!levels.every((level) => Number.isInteger(level) && level > 0 && level <= 64) || levels.length === 0) {
-    throw new VillaError("InvalidArgument", `Levels are whole numbers from 1 to 64, not ${levels.join(", ")}.`);
+    throw new VillaError("InvalidArgument", `Levels must be whole numbers from 1 to 64, not ${levels.join(", ")}.`);
   }
   if (!(overlap >= 0 && overlap < 1 && jitter >= 0 && jitter < 0.5)) {
     throw new VillaError(
       "InvalidArgument",
-      `The overlap is from 0 to below 1 and the jitter from 0 to below 0.5, not ${overlap} and ${jitter}.`,
+      `The overlap must be from 0 to below 1 and the jitter from 0 to below 0.5, not ${overlap} and ${jitter}.`,
     );
   }
-  if (jitter > 0 && !random) throw new VillaError("InvalidArgument", "A jitter needs a random state.");
+  if (jitter > 0 && !random) throw new VillaError("InvalidArgument", "A jitter needs a random state to draw from.");
   return levels.flatMap((level) => {
     // n boxes of side s, each s (1 − overlap) after the one before, reach from edge to edge.
     const side = 1 / (1 + (level - 1) * (1 - overlap));

@@ -112,7 +112,10 @@ function parseMetadata(metadata: Readonly<Record<string, string>>): Required<Omi
     throw new VillaError("InvalidFile", "It is a safetensors file but not a training checkpoint.");
   }
   if (version !== "1" && version !== checkpointFormat)
-    throw new VillaError("Unsupported", `It is a checkpoint of format ${version}; update @villa.`);
+    throw new VillaError(
+      "Unsupported",
+      `It is a checkpoint of the newer format ${version}; update the @villa packages.`,
+    );
   const read = parseJson(position) as RunPosition;
   return {
     position: version === "1" ? countedFromOne(read) : read,

@@ -43,7 +43,7 @@ export async function readFileBytes(
  */
 export async function openRegularFile(path: string): Promise<{ file: FileHandle; size: number }> {
   if (typeof path !== "string") {
-    throw new VillaError("InvalidArgument", `A file is named by a text, not ${describe(path)}.`);
+    throw new VillaError("InvalidArgument", `A file's path must be a text, not ${describe(path)}.`);
   }
   // Without waiting for the other end of a pipe. Windows has no such flag, and no such pipes.
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
@@ -154,7 +154,7 @@ function checkContents(contents: unknown): void {
     contents !== null &&
     (Symbol.iterator in contents || Symbol.asyncIterator in contents);
   if (typeof contents === "string" || isIterable) return;
-  throw new VillaError("InvalidArgument", `A file holds bytes or a text, not ${describe(contents)}.`);
+  throw new VillaError("InvalidArgument", `A file's contents must be bytes or a text, not ${describe(contents)}.`);
 }
 
 function pieces(

@@ -27,7 +27,7 @@ export function imageLocator(directory: string, allowOutside: boolean): (path: s
 
   return (path) => {
     if (typeof path !== "string" || path === "" || path.includes("\0")) {
-      throw new VillaError("InvalidArgument", `An image's path is a text, not ${describe(path)}.`);
+      throw new VillaError("InvalidArgument", `An image's path must be a text, not ${describe(path)}.`);
     }
     const parts = path.split(/[\\/]+/);
     const absolute = isAbsolute(path) || /^[A-Za-z]:[\\/]/.test(path);

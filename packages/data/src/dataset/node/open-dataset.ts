@@ -86,7 +86,7 @@ export interface OpenDatasetOptions {
  */
 export async function openDataset(directory: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
   if (typeof directory !== "string") {
-    throw new VillaError("InvalidArgument", `A dataset folder is named by a text, not ${describe(directory)}.`);
+    throw new VillaError("InvalidArgument", `A dataset folder's path must be a text, not ${describe(directory)}.`);
   }
   const isFolder = await stat(directory).then(
     (stats) => stats.isDirectory(),

@@ -9,7 +9,7 @@ import { atomicWriteFile } from "./files.ts";
 export async function noteShards(folder: string, count: number): Promise<void> {
   checkText(folder, "A folder of parts");
   if (!(Number.isInteger(count) && count >= 1)) {
-    throw new VillaError("InvalidArgument", `A job has one or more shards, not ${describe(count)}.`);
+    throw new VillaError("InvalidArgument", `A job must have one or more shards, not ${describe(count)}.`);
   }
   await atomicWriteFile(join(folder, `shards-${count}`), "");
 }

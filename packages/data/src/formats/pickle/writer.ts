@@ -10,7 +10,7 @@ export class PythonFloat {
   readonly value: number;
   constructor(value: number) {
     if (typeof value !== "number") {
-      throw new VillaError("InvalidArgument", `A Python float is a number, not ${describe(value)}.`);
+      throw new VillaError("InvalidArgument", `A Python float must be given as a number, not ${describe(value)}.`);
     }
     this.value = value;
   }

@@ -90,7 +90,7 @@ export function withoutCommonPrefix<T>(
 /** The first names of a file, for errors that say that others were wanted. */
 export function someNames(names: Iterable<string>, most = 4): string {
   if (typeof names !== "object" || names === null || !(Symbol.iterator in names)) {
-    throw new VillaError("InvalidArgument", `Names come as a list, not as ${describe(names)}.`);
+    throw new VillaError("InvalidArgument", `Names must be given as a list, not as ${describe(names)}.`);
   }
   const all = [...names];
   checkList(all, "Names", isText);

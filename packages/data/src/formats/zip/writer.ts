@@ -20,7 +20,7 @@ export type CompressionLevel = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 /** Makes a member from contents. Compression that does not pay is dropped. */
 export function zipMember(name: string, contents: Uint8Array, level: CompressionLevel = 0): ZipMember {
   if (!(Number.isInteger(level) && level >= 0 && level <= 9)) {
-    throw new VillaError("InvalidArgument", `A level of compression is 0 to 9, not ${describe(level)}.`);
+    throw new VillaError("InvalidArgument", `A level of compression must be 0 to 9, not ${describe(level)}.`);
   }
   const crc = crc32(contents);
   if (level > 0) {

@@ -77,7 +77,7 @@ async function readFrame(
   const allocated = dataSet.uint16("x00280100") ?? 0;
   if (allocated !== 8 && allocated !== 16) fail(`its samples have ${allocated} bits; 8 and 16 are read`);
   if (samples !== 1 && samples !== 3) fail(`its pixels have ${samples} samples; 1 and 3 are read`);
-  if (width * height > mostPixels) fail(`its ${width} × ${height} pixels are more than ${mostPixels}`);
+  if (width * height > mostPixels) fail(`its ${width} × ${height} pixels are more than the limit of ${mostPixels}`);
   const frames = Number(dataSet.intString("x00280008") ?? 1);
   if (!(frames >= 1 && frames <= mostFrames)) fail(`it says that it has ${frames} frames`);
   const at = wanted ?? Math.floor((frames - 1) / 2);

@@ -158,7 +158,8 @@ function pageChecker(metadata: ColumnMetaData, path: SchemaTree[], budget: Parqu
         let before = 0;
         for (const [i, suffix] of suffixes.entries()) {
           const prefix = prefixes[i]!;
-          if (prefix < 0 || prefix > before) throw new Error("a text begins like more than the one before it");
+          if (prefix < 0 || prefix > before)
+            throw new Error("a text shares more letters with the text before it than that one has");
           cursor.skip(suffix);
           before = prefix + suffix;
           budget.bytes -= before;
@@ -198,13 +199,13 @@ function pageChecker(metadata: ColumnMetaData, path: SchemaTree[], budget: Parqu
       nested.offset = repetitions;
       const present = deepest ? levels(nested, deepest, values, definitions, deepest) : values;
       if (values - said.num_nulls !== present || rows !== said.num_rows)
-        throw new Error("a page counts its rows wrongly");
+        throw new Error("a page does not hold as many rows as it says");
       const rest = bytes.subarray(definitions);
       const cursor = said.is_compressed === false ? new Cursor(rest) : decompress(rest, size - definitions);
       valuesOf(cursor, said.encoding, present, 2);
       return { rows, values };
     }
-    throw new Error("a page is of no kind that is known");
+    throw new Error("a page is of an unknown kind");
   };
 }
 
@@ -283,7 +284,7 @@ function checkDelta(cursor: Cursor, count: number): void {
 /** Bytes of a value. */
 function sizeOf(type: string | undefined, fixedLength: number | undefined): number {
   const size = type === "FIXED_LEN_BYTE_ARRAY" ? fixedLength : sizes.get(type ?? "");
-  if (!size || size < 0) throw new Error(`values of the type ${type} have no size`);
+  if (!size || size < 0) throw new Error(`values of the type ${type} are of no known size`);
   return size;
 }
 
@@ -339,5 +340,5 @@ function element(cursor: Cursor, type: number, depth: number, inList = false): v
     if (length > cursor.left) throw new Error("a list of its metadata is longer than the file");
     for (let i = 0; i < length; i++) element(cursor, header & 15, depth + 1, true);
   } else if (type === 12) struct(cursor, depth + 1);
-  else throw new Error("its metadata has a value of no type that is known");
+  else throw new Error("its metadata has a value of an unknown type");
 }

@@ -112,7 +112,7 @@ class JpegReader {
   #scan(body: Uint8Array, start: number): number {
     if (!this.#frame) throw damaged("a scan comes before the frame");
     if (++this.#scans > mostScans) {
-      throw new VillaError("UnsafeFile", `A JPEG of more than ${mostScans} scans is not read.`);
+      throw new VillaError("UnsafeFile", `JPEGs of more than ${mostScans} scans cannot be read.`);
     }
     const tables: JpegTables = {
       quantization: this.#quantization,

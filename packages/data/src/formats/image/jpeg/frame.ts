@@ -58,7 +58,7 @@ export function readFrame(body: Uint8Array, progressive: boolean, allowance: All
   if (!headers.every(({ h, v, quantization }) => isFactor(h) && isFactor(v) && quantization < 4)) {
     throw damaged("its frame header is malformed");
   }
-  if (new Set(headers.map(({ id }) => id)).size !== count) throw damaged("two of its components have one number");
+  if (new Set(headers.map(({ id }) => id)).size !== count) throw damaged("two of its components have the same number");
   const maxH = Math.max(...headers.map(({ h }) => h));
   const maxV = Math.max(...headers.map(({ v }) => v));
   const unitsWide = Math.ceil(width / (8 * maxH));

@@ -105,7 +105,7 @@ function readHeader(
   const scanned = Array.from({ length: count }, (_, i): ScanComponent => {
     const [id, numbers] = header.subarray(1 + 2 * i) as unknown as [number, number];
     const component = frame.components.find((each) => each.id === id);
-    if (!component) throw damaged("a scan is of a component that is not there");
+    if (!component) throw damaged("a scan is of a component that the frame does not have");
     const [dc, ac] = [tables.dc[numbers >> 4], tables.ac[numbers & 15]];
     const quantization = tables.quantization[component.quantization];
     const needsDc = progressive ? first === 0 && band.high === 0 : true;
