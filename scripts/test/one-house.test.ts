@@ -1,5 +1,5 @@
 // What keeps the packages one house: an idea stands once, and a folder is more than one file with a longer path.
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import ts from "typescript";
 import { expect, test } from "vitest";
@@ -82,4 +82,10 @@ test("a folder has at least three files or folders", () => {
       .flatMap(({ name }) => folders(join(source, name))),
   );
   expect(small).toEqual([]);
+});
+
+test("what the original computed stands once, in tools/testing/fixtures", () => {
+  const tests = sources.map((source) => join(source, "../test")).filter((folder) => existsSync(folder));
+  expect(tests.length).toBeGreaterThan(10);
+  expect(tests.flatMap((folder) => readdirSync(folder)).filter((name) => name === "fixtures")).toEqual([]);
 });

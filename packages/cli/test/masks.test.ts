@@ -8,14 +8,14 @@ import { openDataset, readEmbeddingManifest, readRegionEmbeddings } from "@villa
 import { visualizeDataset } from "@villa/docmnist/node";
 import { regionInput } from "@villa/encoders";
 import { openEncoder } from "@villa/encoders/node";
-import { expectAllClose, golden } from "@villa/testing";
+import { expectAllClose, fixturesDirectory, golden } from "@villa/testing";
 import { namedTransformer } from "@villa/testing/transformer-weights";
 import { stage2Config } from "@villa/vlm";
 import { embedForEvaluation, openScorer, runStage2 } from "@villa/vlm/node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { villa } from "./villa.ts";
 
-const fixtures = join(import.meta.dirname, "../../../tools/testing/fixtures/masks");
+const fixtures = join(fixturesDirectory, "masks");
 const { cases } = golden().json<{
   cases: { salt: string; files: Record<string, unknown>; shapes: Record<string, readonly number[]> }[];
 }>("encode.json");

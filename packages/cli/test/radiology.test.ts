@@ -3,10 +3,11 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDataset } from "@villa/data/node";
+import { fixturesDirectory } from "@villa/testing";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { villa } from "./villa.ts";
 
-const fixtures = join(import.meta.dirname, "../../../tools/testing/fixtures/dicom");
+const fixtures = join(fixturesDirectory, "dicom");
 const reports = [
   "HISTORY: Cough, rule out fracture.\nFINDINGS:\nSmall left pleural effusions. No pneumothorax.\nIMPRESSION: Effusion.",
   "HISTORY: Fever.\nFINDINGS: Heart is mildly enlarged. Possible edema. Lungs are otherwise clear of effusion.",

@@ -3,11 +3,12 @@ import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isVillaError, readFeather } from "@villa/data";
 import { openDataset } from "@villa/data/node";
+import { fixturesDirectory } from "@villa/testing";
 import { describe, expect, test } from "vitest";
 import { readPicture } from "../src/node.ts";
 import { TestFolder } from "./folder.ts";
 
-const fixtures = join(import.meta.dirname, "../../../tools/testing/fixtures/dicom");
+const fixtures = join(fixturesDirectory, "dicom");
 interface Expected {
   readonly syntax: string;
   /** Grey levels by which codecs may differ. */

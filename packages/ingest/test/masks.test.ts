@@ -2,11 +2,12 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeRle, formatRleString, type ImageAnnotation, regionMasks, rleArea, rleBox } from "@villa/data";
 import { openDataset } from "@villa/data/node";
+import { fixturesDirectory } from "@villa/testing";
 import { beforeAll, describe, expect, test } from "vitest";
 import { writeDataset } from "../src/node.ts";
 import { TestFolder } from "./folder.ts";
 
-const fixtures = join(import.meta.dirname, "../../../tools/testing/fixtures/masks");
+const fixtures = join(fixturesDirectory, "masks");
 
 /** What pycocotools says of a region. */
 interface Expected {
