@@ -7,7 +7,7 @@ import { AskPanel } from "./parts/ask-panel.tsx";
 import { DatasetPanel } from "./parts/dataset-panel.tsx";
 import { EncoderPanel } from "./parts/encoder-panel.tsx";
 import { FilesPanel } from "./parts/files-panel.tsx";
-import { MapPanel } from "./parts/map-panel.tsx";
+import { MapPanel, usualEpsilon } from "./parts/map-panel.tsx";
 import { PictureStore } from "./parts/pictures.ts";
 import { problemOf } from "./parts/problem.ts";
 import { Story } from "./parts/story.tsx";
@@ -36,8 +36,10 @@ export function App() {
   const [busy, setBusy] = useState(true);
   const [reading, setReading] = useState<ReadingProgress>();
   const [image, setImage] = useState(0);
-  const [epsilon, setEpsilon] = useState(0.2);
   const training = useTraining(laboratory);
+  // As in the story, the best ε of the model at work, until the visitor chooses another.
+  const [chosenEpsilon, setEpsilon] = useState<number>();
+  const epsilon = chosenEpsilon ?? usualEpsilon(training.state.result);
   const encoder = useEncoder(laboratory);
   const towers = useTowers(laboratory, dataset);
   // A new dataset numbers its images anew.

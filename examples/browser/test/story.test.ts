@@ -128,6 +128,25 @@ describe.skipIf(!hasChromium)("the story", () => {
     expect(log.problems).toEqual([]);
   });
 
+  test("the map opens at the ε of the best F1, as the story does, and finds back to it", async () => {
+    const slider = page.getByRole("slider", { name: "ε" });
+    const f1 = () => page.locator("[data-test=metrics] .f1 dd").textContent();
+    const best = await slider.inputValue();
+    await scrub(4);
+    await page
+      .locator("[data-test=story-step]")
+      .getByText(`here ${Number(best).toFixed(2)}`)
+      .waitFor();
+    await scrub(5);
+    expect(await page.locator("[data-test=story-step]").textContent()).toContain(`F1 is ${await f1()}`);
+    const use = page.getByRole("button", { name: "Use the best ε" });
+    expect(await use.isDisabled()).toBe(true);
+    await slider.fill("0.5");
+    expect(Number.parseFloat((await f1())!)).toBeLessThan(73);
+    await use.click();
+    expect(await slider.inputValue()).toBe(best);
+  });
+
   test("a model that does not know all attributes stays away", async () => {
     await page.getByRole("group", { name: "Shapes" }).getByLabel("triangle").check();
     await expect.poll(() => page.locator("[data-test=hits] li").count()).toBe(0);

@@ -20,7 +20,8 @@ export interface MapPanelProps {
   readonly image: number;
   readonly select: (image: number) => void;
   readonly epsilon: number;
-  readonly setEpsilon: (epsilon: number) => void;
+  /** undefined: the best one. */
+  readonly setEpsilon: (epsilon: number | undefined) => void;
 }
 
 export function MapPanel(props: MapPanelProps) {
@@ -56,7 +57,7 @@ export function MapPanel(props: MapPanelProps) {
             <b>F1</b> is high when both are.
           </p>
           {best !== undefined && (
-            <button type="button" disabled={best === epsilon} onClick={() => setEpsilon(best)}>
+            <button type="button" disabled={best === epsilon} onClick={() => setEpsilon(undefined)}>
               Use the best ε: {best.toFixed(2)}
             </button>
           )}
@@ -91,9 +92,16 @@ export function MapPanel(props: MapPanelProps) {
 }
 
 /** The value of the slider with the highest F1 on the data that judge; undefined where the truth is not known. */
-export const bestEpsilon = ({ sweep }: TrainingResult): number | undefined =>
+const bestEpsilon = ({ sweep }: TrainingResult): number | undefined =>
   sweep.reduce<EpsilonResult | undefined>((best, each) => (best && best.f1 >= each.f1 ? best : each), undefined)
     ?.epsilon;
+
+/** Where nothing tells a better one. */
+const defaultEpsilon = 0.2;
+
+/** The ε at which the method is shown: the best one of a model, where that is known. */
+export const usualEpsilon = (result: TrainingResult | undefined): number =>
+  (result && bestEpsilon(result)) ?? defaultEpsilon;
 
 /** The mapping of the selected image at ε; the former one stays until the new one is there. */
 export function useMapping({

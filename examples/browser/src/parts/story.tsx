@@ -2,12 +2,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Drawing } from "../story/drawing.tsx";
 import { storySentences, tellingSentence } from "../story/sentences.ts";
 import { type StepKind, StepText, stepKinds, stepTitles } from "../story/steps.tsx";
-import { bestEpsilon, type MapPanelProps, Neighbours, useMapping } from "./map-panel.tsx";
+import { type MapPanelProps, Neighbours, useMapping, usualEpsilon } from "./map-panel.tsx";
 import { usePictures } from "./pictures.ts";
 import { askForModel } from "./use-model-in-use.ts";
 
-/** Where nothing tells a better one. */
-const defaultEpsilon = 0.2;
 /** Steps that show what a model has learned. */
 const needsModel: ReadonlySet<StepKind> = new Set(["scores", "band", "mapped"]);
 /** Time to look at a step, and to read a word of it, in ms. */
@@ -29,7 +27,7 @@ export function Story({
   const [picture] = usePictures(pictures, [image]);
   // The story shows the method at its best, wherever the slider of the section below stands.
   const { result } = training.state;
-  const epsilon = (result && bestEpsilon(result)) ?? defaultEpsilon;
+  const epsilon = usualEpsilon(result);
   const mapping = useMapping({ laboratory, training, image, epsilon });
   const kind = stepKinds[step]!;
   const last = stepKinds.length - 1;
