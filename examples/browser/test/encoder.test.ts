@@ -1,6 +1,7 @@
 // Weights that a visitor brings: recognised, used for training and questions, kept, and refused where they are damaged.
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { basename, join } from "node:path";
 import { type TensorData, writeSafetensors } from "@villa/data";
 import {
   blobFiles,
@@ -145,6 +146,34 @@ describe.skipIf(!hasChromium)("the visitor's encoder", () => {
     await expectCosines("a small boat", () => openEncoder(golden().path("onnx/siglip")));
   });
 
+  test.skipIf(availableParallelism() < 2)(
+    "is computed by ONNX Runtime on several threads, the page being isolated",
+    async () => {
+      const cdp = await laboratory.browser.newBrowserCDPSession();
+      const { targetInfos } = await cdp.send("Target.getTargets", { filter: [{ type: "worker" }] });
+      // ONNX Runtime computes on the laboratory's worker and on these.
+      const threads = targetInfos.filter(({ title, url }) => title.startsWith("em-pthread") && /\bort\./.test(url));
+      expect(threads).toHaveLength(availableParallelism() - 1);
+      await cdp.detach();
+    },
+  );
+
+  test("may keep its ONNX model’s weights in a file of their own", async () => {
+    const contents = withExternalData();
+    await page.getByLabel("Choose weights").setInputFiles(contents);
+    await page.getByText("Vectors of 16 numbers.").waitFor();
+    const text = await status().textContent();
+    expect(text).toContain("ONNX model (siglip), ");
+    await train();
+    // The same weights as in the folder's model, which holds them itself.
+    await expectCosines("a small boat", () => openEncoder(golden().path("onnx/siglip")));
+    const without = contents.filter(({ name }) => name !== "vision_model.onnx_data");
+    await page.getByLabel("Choose weights").setInputFiles(without);
+    await expect
+      .poll(alert)
+      .toBe("vision_model.onnx keeps its weights in vision_model.onnx_data, which is not beside it.");
+  });
+
   test("is kept with ONNX Runtime for use without a network", async () => {
     const kept = await page.evaluate(async () => {
       const cache = await caches.open("laboratory");
@@ -179,6 +208,22 @@ describe.skipIf(!hasChromium)("the visitor's encoder", () => {
   });
 
   test("leaves nothing to complain of", () => expect(problems).toEqual([]));
+
+  test("says that its embeddings are not kept where the browser keeps no files", async () => {
+    const context = await laboratory.browser.newContext({ serviceWorkers: "block" });
+    const other = await context.newPage();
+    await other.route(/\/assets\/worker-.*\.js$/, async (route) => {
+      const response = await route.fetch();
+      const body = `delete StorageManager.prototype.getDirectory;\n${await response.text()}`;
+      await route.fulfill({ response, body });
+    });
+    await other.goto(`${laboratory.url}?train=500&val=200`);
+    await other.locator("[data-test=dataset][aria-busy=false]").waitFor();
+    await other.getByLabel("Choose weights").setInputFiles(weights("model.safetensors", clip));
+    await other.getByText("this browser lets the page keep no files").waitFor();
+    expect(await other.locator("[data-test=encoder]").textContent()).not.toContain("are kept");
+    await context.close();
+  });
 });
 
 interface Sides {
@@ -205,6 +250,23 @@ async function bestCosines(query: string, count: number, open: () => Promise<Sid
   image.dispose();
   text!.dispose();
   return cosines.sort((a, b) => b - a).slice(0, count);
+}
+
+/** SigLIP with its vision tower's weights beside its model, as a visitor chooses files one by one. */
+function withExternalData() {
+  const folder = golden().path("onnx/siglip");
+  const paths = [
+    ...["config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json"].map((name) =>
+      join(folder, name),
+    ),
+    join(folder, "onnx/text_model.onnx"),
+    ...["vision_model.onnx", "vision_model.onnx_data"].map((name) => golden().path(`onnx/external/${name}`)),
+  ];
+  return paths.map((path) => ({
+    name: basename(path),
+    mimeType: "application/octet-stream",
+    buffer: readFileSync(path),
+  }));
 }
 
 function siglip(): Uint8Array {

@@ -1,5 +1,5 @@
 // Folders as transformers.js's models have them, beside what the torch models give that they were exported from.
-import { copyFile, cp, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
@@ -226,4 +226,14 @@ test("weights beside a model in memory are handed to the runtime, which is loade
   expect(create.mock.calls).toEqual([
     [Uint8Array.of(1, 2), { externalData: [{ path: "vision_model.onnx_data", data: Uint8Array.of(3, 4, 5) }] }],
   ]);
+});
+
+test("a model whose weights are in a file beside it loads with that file, and names it where it is not there", async () => {
+  const model = path("onnx/external/vision_model.onnx");
+  (await openOnnxModel(onnxruntime, model, { label: "vision_model.onnx" })).dispose();
+  const alone = openOnnxModel(onnxruntime, await readFile(model), { label: "vision_model.onnx" });
+  await expect(alone).rejects.toMatchObject({
+    code: "NotFound",
+    message: "vision_model.onnx keeps its weights in vision_model.onnx_data, which is not beside it.",
+  });
 });

@@ -89,7 +89,7 @@ export interface OnnxFiles {
  * @example const model = await openOnnxModel(await import("onnxruntime-web"), bytes, { label: "vision_model.onnx" });
  * @param model its path (Node, or an address in browsers) or its bytes
  * @param options `label`: what messages call it; the others go to ONNX Runtime
- * @throws VillaError `InvalidFile` when ONNX Runtime cannot load it
+ * @throws VillaError `InvalidFile` when ONNX Runtime cannot load it; `NotFound` naming a file of weights that is not there
  */
 export async function openOnnxModel(
   runtime: OnnxRuntime,
@@ -111,6 +111,10 @@ export async function openOnnxModel(
     ? InferenceSession.create(model, sessionOptions)
     : InferenceSession.create(model, sessionOptions)
   ).catch((cause: unknown): never => {
+    const missing = missingData(reason(cause));
+    if (missing) {
+      throw new VillaError("NotFound", `${label} keeps its weights in ${missing}, which is not beside it.`, { cause });
+    }
     throw new VillaError("InvalidFile", `ONNX Runtime cannot load ${label}: ${reason(cause)}`, { cause });
   });
   return {
@@ -134,6 +138,12 @@ export async function openOnnxModel(
     },
     dispose: () => void session.release(),
   };
+}
+
+/** The file of weights that ONNX Runtime did not find, in the words of onnxruntime-web or of onnxruntime-node. */
+function missingData(message: string): string | undefined {
+  const found = /(?:load external data file|External data path does not exist:) "*([^"]+)"/.exec(message);
+  return found?.[1]?.split(/[\\/]/).at(-1);
 }
 
 function reason(cause: unknown): string {
