@@ -4,6 +4,19 @@
 const most = 4;
 const prefix = "embeddings-";
 
+/** Whether this browser keeps files: some have no place for them, or refuse it in a private window. */
+export async function canKeepEmbeddings(): Promise<boolean> {
+  const name = `${prefix}trial`;
+  try {
+    const folder = await navigator.storage.getDirectory();
+    await (await (await folder.getFileHandle(name, { create: true })).createWritable()).close();
+    await folder.removeEntry(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** @returns undefined where none are kept, or not that many */
 export async function keptEmbeddings(key: string, length: number): Promise<Float32Array | undefined> {
   try {

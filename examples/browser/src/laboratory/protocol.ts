@@ -170,6 +170,8 @@ export interface EncoderTrial {
   readonly images: number;
   /** Each region is cut from the picture and embedded by itself: the encoder gives no vectors of a picture's places. */
   readonly crops: boolean;
+  /** The browser keeps embeddings for the next visit. */
+  readonly canKeep: boolean;
   /** The embeddings of this dataset are kept from before: nothing has to be computed. */
   readonly kept: boolean;
 }

@@ -2,6 +2,7 @@ import { chooseBackend } from "./backend.ts";
 import type { Dataset } from "./dataset.ts";
 import { whileDeviceLasts } from "./device.ts";
 import { isKept } from "./embed.ts";
+import { canKeepEmbeddings } from "./kept-embeddings.ts";
 import type { OwnEncoder } from "./own-encoder.ts";
 import type { BackendName, EncoderTrial } from "./protocol.ts";
 
@@ -23,9 +24,10 @@ export async function tryEncoder(own: OwnEncoder, dataset: Dataset, backend: Bac
         secondsPerImage = Math.min(secondsPerImage, (performance.now() - from) / 1000);
       }
       const { dimension } = encoder;
-      const kept = await isKept(dataset, own.key, dimension);
+      const canKeep = await canKeepEmbeddings();
+      const kept = canKeep && (await isKept(dataset, own.key, dimension));
       const crops = encoder.options.regions === "crop";
-      return { dimension, loadSeconds, secondsPerImage, images: dataset.rows.length, crops, kept };
+      return { dimension, loadSeconds, secondsPerImage, images: dataset.rows.length, crops, canKeep, kept };
     } finally {
       encoder.dispose();
     }

@@ -73,12 +73,15 @@ function size(megabytes: number): string {
   return megabytes < 1 ? `${(1000 * megabytes).toFixed(0)} kB` : `${megabytes.toFixed(0)} MB`;
 }
 
-function timeFor({ dimension, loadSeconds, secondsPerImage, images, crops, kept }: EncoderTrial): string {
+function timeFor({ dimension, loadSeconds, secondsPerImage, images, crops, canKeep, kept }: EncoderTrial): string {
   const cut = crops
     ? " It gives one vector of a picture and none of its parts, so each region is cut out and embedded as a picture of its own, which takes longer."
     : "";
   const vectors = `Vectors of ${dimension} numbers.${cut}`;
   if (kept) return `${vectors} The embeddings of these data are kept from before: nothing has to be computed.`;
   const all = `${images} image${images === 1 ? "" : "s"}`;
-  return `${vectors} It loads in ${duration(loadSeconds)}; the ${all} of these data take about ${duration(images * secondsPerImage)}, once: their embeddings are kept in this browser.`;
+  const time = `It loads in ${duration(loadSeconds)}; the ${all} of these data take about ${duration(images * secondsPerImage)}`;
+  return canKeep
+    ? `${vectors} ${time}, once: their embeddings are kept in this browser.`
+    : `${vectors} ${time}, in every training: this browser lets the page keep no files (some do not in private windows), so the embeddings are not kept.`;
 }
