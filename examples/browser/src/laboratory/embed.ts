@@ -124,13 +124,16 @@ export async function isKept(dataset: Dataset, key: string, dimension: number): 
   return true;
 }
 
-/** Equal for the same encoder, pixels and boxes only. */
-async function keyOf(dataset: Dataset, key: string, images: readonly number[]): Promise<string> {
-  const parts: Uint8Array[] = [new TextEncoder().encode(key)];
-  for (const image of images) {
-    const { width, height, data } = await dataset.readImage(image);
-    const boxes = dataset.rows[image]!.regionCoord;
-    parts.push(new TextEncoder().encode(JSON.stringify({ width, height, boxes })), new Uint8Array(data));
-  }
-  return digestOf([new Blob(parts as Uint8Array<ArrayBuffer>[])]);
+/** Equal for the same encoder, pixels and boxes only. One image is in memory at a time. */
+function keyOf(dataset: Dataset, key: string, images: readonly number[]): Promise<string> {
+  return digestOf(
+    (async function* () {
+      yield new TextEncoder().encode(key);
+      for (const image of images) {
+        const { width, height, data } = await dataset.readImage(image);
+        const boxes = dataset.rows[image]!.regionCoord;
+        yield new Blob([JSON.stringify({ width, height, boxes }), new Uint8Array(data)]);
+      }
+    })(),
+  );
 }
