@@ -184,7 +184,7 @@ describe.skipIf(!hasChromium)("the visitor's encoder", () => {
 
   test("that gives no vectors of a picture’s places embeds regions as pictures of their own", async () => {
     await page.getByLabel("Choose a model’s folder").setInputFiles(golden().path("onnx/clip"));
-    await page.getByText("embedded as a picture of its own").waitFor();
+    await page.getByText("embedded as an image of its own").waitFor();
     await train();
     await expectCosines("a tall tree", () => openEncoder(golden().path("onnx/clip"), { regions: "crop" }));
   });

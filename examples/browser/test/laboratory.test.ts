@@ -165,7 +165,9 @@ describe.skipIf(!hasChromium)("the laboratory", () => {
     const encoder = pixelsEncoder(training);
     await preprocessDataset({ dataDir: dataset, encoder });
     encoder.dispose();
-    const config = stage1Config({ dataDir: dataset, checkpointDir: join(laboratory.folder, "run") });
+    const epsilon = Number(await page.getByRole("slider", { name: "ε" }).inputValue());
+    const checkpointDir = join(laboratory.folder, "run");
+    const config = stage1Config({ dataDir: dataset, checkpointDir, mapping: { epsilon } });
     const { mappings } = await runMapping(config, { checkpoint });
     const again = await (await openDataset(dataset)).mappings("val");
     expect(mappings.find(({ split }) => split === "val")?.report?.f1).toBeCloseTo((await f1(page)) / 100, 2);

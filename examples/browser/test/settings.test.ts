@@ -45,14 +45,25 @@ describe.skipIf(!hasChromium)("the laboratory's settings", () => {
     }
   });
 
-  test("on a phone the first picture comes soon, with the settings folded above it", async () => {
+  test("on a phone the first picture comes soon, and what is not needed first is folded", async () => {
     const phone = await laboratory.browser.newPage({ viewport: { width: 375, height: 740 } });
     await phone.goto(laboratory.url);
     await ready(phone);
     const top = await phone.locator(".story-drawing").evaluate((drawing) => drawing.getBoundingClientRect().top);
     expect(top).toBeLessThan(740);
     expect(await phone.getByLabel("Sample complexity").isVisible()).toBe(false);
+    await phone.getByRole("button", { name: "Step on" }).click(); // loads the model, which fills the sections below
+    await phone.locator("[data-test=assignments]").waitFor({ state: "attached" });
+    const height = await phone.evaluate(() => document.documentElement.scrollHeight);
+    expect(height).toBeLessThan(7000);
     await open(phone, "Settings of the data");
+    expect(await phone.getByLabel("Sample complexity").isVisible()).toBe(true);
+    // Turned, a tablet has room for all of it; turned back, what was opened is open still.
+    await phone.setViewportSize({ width: 1000, height: 740 });
+    await expect.poll(() => phone.getByRole("slider", { name: "Epochs" }).isVisible()).toBe(true);
+    expect(await phone.getByText("Choose a model’s folder").isVisible()).toBe(true);
+    await phone.setViewportSize({ width: 375, height: 740 });
+    await expect.poll(() => phone.getByRole("slider", { name: "Epochs" }).isVisible()).toBe(false);
     expect(await phone.getByLabel("Sample complexity").isVisible()).toBe(true);
     await phone.close();
   });

@@ -2,6 +2,7 @@ import { storedSentences } from "@villa/data";
 import { useState } from "preact/hooks";
 import type { DatasetSettings, DatasetSummary, Picture } from "../laboratory/protocol.ts";
 import { Button, Choices, NumberField, RadioChips, Slider } from "./fields.tsx";
+import { Fold } from "./fold.tsx";
 import { Panel } from "./panel.tsx";
 import { describePicture, PictureView } from "./picture-view.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
@@ -40,7 +41,6 @@ export function DatasetPanel(props: DatasetPanelProps) {
     <Panel
       id="generate"
       title="Generate data"
-      folded="Settings of the data"
       controls={
         <form
           onSubmit={(event) => {
@@ -48,46 +48,48 @@ export function DatasetPanel(props: DatasetPanelProps) {
             generate();
           }}
         >
-          <Slider
-            label="Attribute budget, train"
-            hint="how many (region, attribute) pairs all images have together: a larger budget makes more images"
-            {...{ value: settings.attributeBudget, min: 500, max: 20_000, step: 100, disabled: locked }}
-            format={(value) => value.toLocaleString("en")}
-            change={(attributeBudget) => change({ attributeBudget })}
-          />
-          <Slider
-            label="Attribute budget, val"
-            {...{ value: settings.valAttributeBudget, min: 200, max: 5000, step: 100, disabled: locked }}
-            format={(value) => value.toLocaleString("en")}
-            change={(valAttributeBudget) => change({ valAttributeBudget })}
-          />
-          <Slider
-            label="Sample complexity"
-            hint="how many pairs one image has at most: more make the puzzle harder"
-            {...{ value: settings.targetSampleComplexity, min: 4, max: 36, step: 1, disabled: locked }}
-            change={(targetSampleComplexity) => change({ targetSampleComplexity })}
-          />
-          <Choices
-            legend="Colours"
-            options={Object.keys(colorDots)}
-            chosen={settings.colors}
-            disabled={locked}
-            dot={(color) => colorDots[color]}
-            change={(colors) => change({ colors })}
-          />
-          <Choices
-            legend="Shapes"
-            options={shapeNames}
-            chosen={settings.shapes}
-            disabled={locked}
-            change={(shapes) => change({ shapes })}
-          />
-          <NumberField
-            label="Seed"
-            {...{ value: settings.seed, min: 0, max: 4_294_967_295, disabled: locked }}
-            hint="another number draws other images"
-            change={(seed) => change({ seed })}
-          />
+          <Fold title="Settings of the data">
+            <Slider
+              label="Attribute budget, train"
+              hint="how many (region, attribute) pairs all images have together: a larger budget makes more images"
+              {...{ value: settings.attributeBudget, min: 500, max: 20_000, step: 100, disabled: locked }}
+              format={(value) => value.toLocaleString("en")}
+              change={(attributeBudget) => change({ attributeBudget })}
+            />
+            <Slider
+              label="Attribute budget, val"
+              {...{ value: settings.valAttributeBudget, min: 200, max: 5000, step: 100, disabled: locked }}
+              format={(value) => value.toLocaleString("en")}
+              change={(valAttributeBudget) => change({ valAttributeBudget })}
+            />
+            <Slider
+              label="Sample complexity"
+              hint="how many pairs one image has at most: more make the puzzle harder"
+              {...{ value: settings.targetSampleComplexity, min: 4, max: 36, step: 1, disabled: locked }}
+              change={(targetSampleComplexity) => change({ targetSampleComplexity })}
+            />
+            <Choices
+              legend="Colours"
+              options={Object.keys(colorDots)}
+              chosen={settings.colors}
+              disabled={locked}
+              dot={(color) => colorDots[color]}
+              change={(colors) => change({ colors })}
+            />
+            <Choices
+              legend="Shapes"
+              options={shapeNames}
+              chosen={settings.shapes}
+              disabled={locked}
+              change={(shapes) => change({ shapes })}
+            />
+            <NumberField
+              label="Seed"
+              {...{ value: settings.seed, min: 0, max: 4_294_967_295, disabled: locked }}
+              hint="another number draws other images"
+              change={(seed) => change({ seed })}
+            />
+          </Fold>
           <p class="changed" role="status" data-test="changed">
             {dataset && !busy && changedHint(settings, generated)}
           </p>
@@ -178,7 +180,11 @@ function Gallery({ dataset, pictures, image, select }: DatasetPanelProps & { rea
           </li>
         ))}
       </ul>
-      {selected && <Details picture={selected} />}
+      {selected && (
+        <Fold title={`Image ${selected.image} and its sentences`}>
+          <Details picture={selected} />
+        </Fold>
+      )}
     </>
   );
 }

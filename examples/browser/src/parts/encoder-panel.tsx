@@ -18,6 +18,8 @@ export function EncoderPanel({ encoder, running }: EncoderPanelProps) {
     <Panel
       id="encoder"
       title="Bring your own encoder"
+      folded="Weights such as CLIP’s"
+      isNeeded={state.busy !== undefined || state.summary !== undefined || state.problem !== undefined}
       controls={
         <>
           <div class="buttons column">
@@ -41,7 +43,7 @@ export function EncoderPanel({ encoder, running }: EncoderPanelProps) {
       <p>
         An <dfn>encoder</dfn> turns a region, and a sentence, into a vector: the <dfn>embeddings</dfn> that the mapping
         model compares. This page comes with a stand-in, a fixed random projection of pixels, and learns all else from
-        the sentences. A real one, such as CLIP, knows pictures and words already, photographs too.
+        the sentences. A real one, such as CLIP, knows images and words already, photographs too.
       </p>
       <p class="soft">
         The page reads OpenAI’s <code>RN50.pt</code>, safetensors of CLIP, and folders of CLIP, SigLIP or DINOv2 as
@@ -75,7 +77,7 @@ function size(megabytes: number): string {
 
 function timeFor({ dimension, loadSeconds, secondsPerImage, images, crops, canKeep, kept }: EncoderTrial): string {
   const cut = crops
-    ? " It gives one vector of a picture and none of its parts, so each region is cut out and embedded as a picture of its own, which takes longer."
+    ? " It gives one vector of an image and none of its parts, so each region is cut out and embedded as an image of its own, which takes longer."
     : "";
   const vectors = `Vectors of ${dimension} numbers.${cut}`;
   if (kept) return `${vectors} The embeddings of these data are kept from before: nothing has to be computed.`;

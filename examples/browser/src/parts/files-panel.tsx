@@ -72,17 +72,22 @@ export function FilesPanel({
   };
 
   return (
-    <Panel
-      id="files"
-      title="Bring and take data"
-      controls={
-        <>
+    <>
+      <Panel
+        id="files"
+        title="Bring and take data"
+        folded="Your own images, and files to take away"
+        isNeeded={reading !== undefined}
+        controls={
           <div>
             <h3>Take</h3>
             <div class="buttons column">
               <button type="button" disabled={!dataset} onClick={() => save(laboratory.exportDataset())}>
                 Dataset (.zip)
               </button>
+              <small>
+                images, boxes and sentences: this page opens it again, and so does the command line, unpacked
+              </small>
               {dataset?.splits.map(({ split }) => (
                 <button
                   key={split}
@@ -93,64 +98,68 @@ export function FilesPanel({
                   Mapping of {split} (.feather)
                 </button>
               ))}
+              <small>
+                a table of what each region was given: to look at, or to train Stage 2 on; pandas and polars read it too
+              </small>
               <button type="button" disabled={!result} onClick={() => save(laboratory.exportModel())}>
                 Model (.pkl)
               </button>
+              <small>the trained networks, to map other data with: for the command line and PyTorch</small>
             </div>
           </div>
-          <KeepButton />
-        </>
-      }
-    >
-      {isOver && <div class="dropping">{running ? "A training is running: stop it first" : "Drop to open"}</div>}
-      <fieldset class={isOver && !running ? "drop over" : "drop"}>
-        <legend class="unseen">Bring data</legend>
-        <p>
-          Drop a dataset folder, its ZIP archive, or pictures of your own on this page. A dataset is{" "}
-          <code>annotations.feather</code>, <code>images/</code> and, unless it is DocMNIST,{" "}
-          <code>attributes.json</code>.
-        </p>
-        <details class="soft">
-          <summary>A folder of pictures with a table works too</summary>
+        }
+      >
+        <fieldset class={isOver && !running ? "drop over" : "drop"}>
+          <legend class="unseen">Bring data</legend>
           <p>
-            A <code>.csv</code> with the columns <code>image</code> (the picture’s path, from the table’s folder on) and{" "}
-            <code>text</code> (what is to be seen, in sentences), and either a column <code>attributes</code> (the words
-            that the picture’s regions have, with <code>;</code> between them) or a file <code>attributes.json</code>{" "}
-            beside it, a list of words to look for in the texts: <code>["red", "mug"]</code>. <code>boxes</code> are the
-            picture’s regions in pixels, left, top, right and bottom of each: <code>[[0, 0, 20, 30]]</code>. Without
-            them, a grid of 3 × 3 is taken. <code>split</code> says train, val or test. The rules are those of{" "}
-            <code>villa ingest</code>; nothing leaves this page.
+            Drop a dataset folder, its ZIP archive, or pictures of your own on this page. A dataset is{" "}
+            <code>annotations.feather</code> (a table of its images, boxes and sentences), <code>images/</code> and,
+            unless it is DocMNIST, <code>attributes.json</code> (the words to look for).
           </p>
-        </details>
-        <div class="buttons">
-          <FileButton label="Open a folder" directory disabled={running} take={take} />
-          <FileButton label="Open a .zip" accept=".zip" disabled={running} take={take} />
-          <FileButton
-            label="Add pictures"
-            accept={pictureTypes.map((type) => `.${type}`).join()}
-            multiple
-            disabled={running || !dataset}
-            take={takePictures}
-          />
-        </div>
-      </fieldset>
-      {reading && (
-        <div class="progress">
-          <progress aria-label="Reading pictures" max={reading.total} value={reading.done} />
-          <p class="soft" data-test="reading">
-            {reading.done} of {reading.total} rows of the table are read, with their pictures.
-          </p>
-          <button type="button" onClick={() => laboratory.stopReading()}>
-            Stop reading
-          </button>
-        </div>
-      )}
-      <p class="soft">
-        The command line reads what you take: unpack the dataset, put the mappings beside its{" "}
-        <code>annotations.feather</code>, then for example{" "}
-        <code>villa visualize FOLDER --mapping mapping_val.feather --out mapped.html</code>, or train Stage 2 on{" "}
-        <code>pairs=mapping</code>.
-      </p>
+          <details class="soft">
+            <summary>A folder of pictures with a table works too</summary>
+            <p>
+              A <code>.csv</code> with the columns <code>image</code> (the picture’s path, from the table’s folder on)
+              and <code>text</code> (what is to be seen, in sentences), and either a column <code>attributes</code> (the
+              words that the picture’s regions have, with <code>;</code> between them) or a file{" "}
+              <code>attributes.json</code> beside it, a list of words to look for in the texts:{" "}
+              <code>["red", "mug"]</code>. <code>boxes</code> are the picture’s regions in pixels, left, top, right and
+              bottom of each: <code>[[0, 0, 20, 30]]</code>. Without them, a grid of 3 × 3 is taken. <code>split</code>{" "}
+              says train, val or test. The rules are those of <code>villa ingest</code>; nothing leaves this page.
+            </p>
+          </details>
+          <div class="buttons">
+            <FileButton label="Open a folder" directory disabled={running} take={take} />
+            <FileButton label="Open a .zip" accept=".zip" disabled={running} take={take} />
+            <FileButton
+              label="Add pictures"
+              accept={pictureTypes.map((type) => `.${type}`).join()}
+              multiple
+              disabled={running || !dataset}
+              take={takePictures}
+            />
+          </div>
+        </fieldset>
+        {reading && (
+          <div class="progress">
+            <progress aria-label="Reading pictures" max={reading.total} value={reading.done} />
+            <p class="soft" data-test="reading">
+              {reading.done} of {reading.total} rows of the table are read, with their pictures.
+            </p>
+            <button type="button" onClick={() => laboratory.stopReading()}>
+              Stop reading
+            </button>
+          </div>
+        )}
+        <p class="soft">
+          The command line reads what you take: unpack the dataset, put the mappings beside its{" "}
+          <code>annotations.feather</code>, then for example{" "}
+          <code>villa visualize FOLDER --mapping mapping_val.feather --out mapped.html</code>, or train Stage 2 on{" "}
+          <code>pairs=mapping</code>.
+        </p>
+        <KeepButton />
+      </Panel>
+      {isOver && <div class="dropping">{running ? "A training is running: stop it first" : "Drop to open"}</div>}
       {own[0] && (
         <OwnImageDialog
           key={own[0].path}
@@ -162,7 +171,7 @@ export function FilesPanel({
           close={() => setOwn(own.slice(1))}
         />
       )}
-    </Panel>
+    </>
   );
 }
 

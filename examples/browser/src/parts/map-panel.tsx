@@ -4,6 +4,7 @@ import type { RemoteLaboratory } from "../laboratory/connect.ts";
 import type { DatasetSummary, ImageMapping, Picture, TrainingResult } from "../laboratory/protocol.ts";
 import { Chart } from "./chart.tsx";
 import { Button, Slider } from "./fields.tsx";
+import { Fold } from "./fold.tsx";
 import { percent } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
@@ -52,10 +53,12 @@ export function MapPanel(props: MapPanelProps) {
               </div>
             ))}
           </dl>
-          <p class="soft">
-            <b>Precision</b>: how much of what was given is right. <b>Recall</b>: how much of what is right was given.{" "}
-            <b>F1</b> is high when both are.
-          </p>
+          <Fold title="What these say">
+            <p class="soft">
+              <b>Precision</b>: how much of what was given is right. <b>Recall</b>: how much of what is right was given.{" "}
+              <b>F1</b> is high when both are.
+            </p>
+          </Fold>
           {best !== undefined && (
             <button type="button" disabled={best === epsilon} onClick={() => setEpsilon(undefined)}>
               Use the best ε: {best.toFixed(2)}
@@ -76,7 +79,11 @@ export function MapPanel(props: MapPanelProps) {
             empty="The true attributes of this dataset are not known, so there is nothing to judge the mapping by."
           />
           {picture && mapping && <ScoredPicture {...{ picture, epsilon }} scores={mapping.scores} empty="" />}
-          {picture && mapping && <Assignments {...{ picture, mapping }} />}
+          {picture && mapping && (
+            <Fold title="What each region was given">
+              <Assignments {...{ picture, mapping }} />
+            </Fold>
+          )}
         </div>
       ) : (
         <p class="soft">

@@ -1,36 +1,36 @@
 import type { ComponentChildren } from "preact";
+import { Fold } from "./fold.tsx";
 
 interface PanelProps {
   /** What links to it. */
   readonly id: string;
   readonly title: string;
   readonly controls: ComponentChildren;
-  /** What to call the controls where they are folded away: on a phone they would push the pictures out of sight. */
+  /** What to call all of it where it is folded away on a phone: few visitors of one need it. */
   readonly folded?: string | undefined;
+  /** Something inside has to be seen now. */
+  readonly isNeeded?: boolean | undefined;
   readonly children: ComponentChildren;
 }
 
-/** As the page starts: a visitor who opens or closes the settings later is not overruled. */
-const isWide = matchMedia("(min-width: 900px)").matches;
-
 /** A section: controls beside, or on a phone above, what they change. */
-export function Panel({ id, title, controls, folded, children }: PanelProps) {
+export function Panel({ id, title, controls, folded, isNeeded, children }: PanelProps) {
+  const panel = (
+    <div class="panel">
+      <div class="controls">{controls}</div>
+      <div class="content">{children}</div>
+    </div>
+  );
   return (
     <section id={id} aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>{title}</h2>
-      <div class="panel">
-        <div class="controls">
-          {folded ? (
-            <details class="folded" open={isWide}>
-              <summary>{folded}</summary>
-              {controls}
-            </details>
-          ) : (
-            controls
-          )}
-        </div>
-        <div class="content">{children}</div>
-      </div>
+      {folded ? (
+        <Fold title={folded} {...{ isNeeded }}>
+          {panel}
+        </Fold>
+      ) : (
+        panel
+      )}
     </section>
   );
 }

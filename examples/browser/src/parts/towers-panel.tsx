@@ -5,6 +5,7 @@ import { BackendNote } from "./backend-note.tsx";
 import { Chart } from "./chart.tsx";
 import { Button, Select, Slider } from "./fields.tsx";
 import { offerDownload } from "./files-panel.tsx";
+import { Fold } from "./fold.tsx";
 import { percent } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
 import type { PictureStore } from "./pictures.ts";
@@ -63,17 +64,19 @@ export function TowersPanel(props: TowersPanelProps) {
             start();
           }}
         >
-          <Select
-            label="Run on"
-            {...{ value: settings.backend, options: backendNames, disabled: isRunning }}
-            change={(backend) => change({ backend })}
-          />
-          <Slider
-            label="Length of each training"
-            hint="in steps, in each of which a tower sees 32 pairs of a picture and its text: more steps find more, and take longer"
-            {...{ value: settings.steps, min: 10, max: 300, step: 10, disabled: isRunning }}
-            change={(steps) => change({ steps })}
-          />
+          <Fold title="Settings of the towers">
+            <Select
+              label="Run on"
+              {...{ value: settings.backend, options: backendNames, disabled: isRunning }}
+              change={(backend) => change({ backend })}
+            />
+            <Slider
+              label="Length of each training"
+              hint="in steps; in each, a tower sees 32 images or regions with their words: more steps find more, and take longer"
+              {...{ value: settings.steps, min: 10, max: 300, step: 10, disabled: isRunning }}
+              change={(steps) => change({ steps })}
+            />
+          </Fold>
           <div class="buttons" ref={train}>
             <Button type="submit" class="primary" disabled={isRunning || busy || !known || refusal !== undefined}>
               {startLabel(towers)}
@@ -135,20 +138,22 @@ function Explanation({ isGenerated, judgedOn }: { readonly isGenerated: boolean;
   return (
     <div class="prose">
       <p>
-        Now every region has sentences of its own. Do they help to find small things? A <dfn>tower</dfn> is the part of
-        a vision-language model that turns a picture, or a region of it, into numbers that can be compared with words;
-        training it is <dfn>Stage 2</dfn> of the paper. Two towers start alike and see equally many pairs of a picture,
-        scaled to 32 × 32 pixels, and a text: one sees <b class="whole">whole images</b> with all their sentences, as
-        usual, the other <b class="mapped">mapped regions</b>, each with those that a mapping model gave it.
+        Now every region has sentences of its own. Are they worth it? Two small models of images and words, called{" "}
+        <dfn>towers</dfn>, start alike and see equally many pairs of an image and a text. One learns from{" "}
+        <b class="whole">whole images</b> with all their sentences, as usual; the other from{" "}
+        <b class="mapped">mapped regions</b>, each with the sentences that it was given.
       </p>
-      <p>
-        Then both say what is in regions that they have never seen, those of the {judgedOn} split. If a region truly has
-        four attributes, the first four of the tower’s ranking count; the share of them that is right is its{" "}
-        <dfn>R-Precision</dfn>.{" "}
-        {isGenerated
-          ? "This is done for images of three complexities, with the same number of (region, attribute) pairs in all; a mapping model is trained for each."
-          : "Data from files have one complexity, so each tower has one result. Drawn digits, which Generate makes, show what complexity does."}
-      </p>
+      <Fold title="How they are judged">
+        <p>
+          Then both name what is in regions that they have never seen, those of the {judgedOn} split. Of a region that
+          truly has four attributes, a tower’s first four guesses count; the share of them that is right is its{" "}
+          <dfn>R-Precision</dfn>.{" "}
+          {isGenerated
+            ? "This is done for images of three complexities, with the same number of (region, attribute) pairs in all; a mapping model is trained for each."
+            : "Data from files have one complexity, so each tower has one result. Drawn digits, which Generate makes, show what complexity does."}{" "}
+          Training a tower is <dfn>Stage 2</dfn> of the paper; Stage 1 is the mapping model.
+        </p>
+      </Fold>
     </div>
   );
 }

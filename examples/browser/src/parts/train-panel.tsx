@@ -3,6 +3,7 @@ import { backendNames, type DatasetSummary, type TrainSettings } from "../labora
 import { BackendNote } from "./backend-note.tsx";
 import { Chart } from "./chart.tsx";
 import { Button, Select, Slider } from "./fields.tsx";
+import { Fold } from "./fold.tsx";
 import { duration, percent } from "./numbers.ts";
 import { Panel } from "./panel.tsx";
 import { type PictureStore, usePictures } from "./pictures.ts";
@@ -48,34 +49,36 @@ export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }
             training.start(settings);
           }}
         >
-          <Select
-            label="Compute on"
-            {...{ value: settings.backend, options: backendNames, disabled }}
-            change={(backend) => set({ backend })}
-          />
-          <Slider
-            label="Epochs"
-            {...{ value: settings.epochs, min: 1, max: 40, step: 1, disabled }}
-            change={(epochs) => set({ epochs })}
-          />
-          <details>
-            <summary>More settings</summary>
+          <Fold title="Settings of the training">
             <Select
-              label="Embedding length"
-              {...{ value: settings.dimension, options: dimensions, disabled }}
-              change={(dimension) => set({ dimension })}
+              label="Compute on"
+              {...{ value: settings.backend, options: backendNames, disabled }}
+              change={(backend) => set({ backend })}
             />
-            <Select
-              label="Images a batch"
-              {...{ value: settings.batchSize, options: batchSizes, disabled }}
-              change={(batchSize) => set({ batchSize })}
+            <Slider
+              label="Epochs"
+              {...{ value: settings.epochs, min: 1, max: 40, step: 1, disabled }}
+              change={(epochs) => set({ epochs })}
             />
-            <Select
-              label="Learning rate"
-              {...{ value: settings.learningRate, options: learningRates, disabled }}
-              change={(learningRate) => set({ learningRate })}
-            />
-          </details>
+            <details>
+              <summary>More settings</summary>
+              <Select
+                label="Embedding length"
+                {...{ value: settings.dimension, options: dimensions, disabled }}
+                change={(dimension) => set({ dimension })}
+              />
+              <Select
+                label="Images a batch"
+                {...{ value: settings.batchSize, options: batchSizes, disabled }}
+                change={(batchSize) => set({ batchSize })}
+              />
+              <Select
+                label="Learning rate"
+                {...{ value: settings.learningRate, options: learningRates, disabled }}
+                change={(learningRate) => set({ learningRate })}
+              />
+            </details>
+          </Fold>
           <div class="buttons">
             <Button type="submit" class="primary" disabled={running || busy || !dataset}>
               Train
@@ -113,16 +116,18 @@ export function TrainPanel({ training, dataset, busy, pictures, image, epsilon }
 function Explanation() {
   return (
     <div class="prose">
-      <p>
-        The <dfn>mapping model</dfn> gives regions their sentences. First, every region is turned into a list of
-        numbers, its <dfn>embedding</dfn>. Then the model, one network for each attribute, goes through the train images
-        several times; each time is an <dfn>epoch</dfn>.
-      </p>
-      <p>
-        The <dfn>loss</dfn> says how far it is from what it is taught: in an image whose text names an attribute, one
-        region that scores higher than those of other images. A chart will show here how it falls, for train and for
-        val.
-      </p>
+      <Fold title="What the model learns">
+        <p>
+          The <dfn>mapping model</dfn> gives regions their sentences. First, every region is turned into a list of
+          numbers, its <dfn>embedding</dfn>. Then the model, one network for each attribute, goes through the train
+          images several times; each time is an <dfn>epoch</dfn>.
+        </p>
+        <p>
+          The <dfn>loss</dfn> says how far it is from what it is taught: in an image whose text names an attribute, one
+          region that scores higher than all regions of images whose texts do not. A chart will show here how it falls,
+          for train and for val.
+        </p>
+      </Fold>
     </div>
   );
 }

@@ -28,11 +28,15 @@ export function Drawing({ kind, picture, sentences, chosen, mapping, epsilon }: 
     return () => observer.disconnect();
   }, []);
   const href = useImageAddress(picture);
-  const counts = { sentences: sentences.length, regions: picture.boxes.length };
-  const layout = storyLayout(Math.max(280, width), counts);
-  const { x, y, size } = layout.picture;
   const attribute = sentences[chosen]?.attribute ?? "";
   const isScored = kind === "scores" || kind === "band";
+  const layout = storyLayout(Math.max(280, width), {
+    sentences: sentences.length,
+    regions: picture.boxes.length,
+    hasSentences: kind !== "image",
+    hasLine: isScored,
+  });
+  const { x, y, size } = layout.picture;
   const scores = isScored ? mapping?.scores[attribute] : undefined;
   const stops = scores && stopsOf(scores, layout);
   const threads = threadsOf({ kind, picture, sentences, mapping });
@@ -109,7 +113,7 @@ function RegionPicture({
   picture,
   href,
   region,
-  layout: { regions },
+  layout: { regions, middle },
   stop,
   isIn,
 }: {
@@ -125,7 +129,7 @@ function RegionPicture({
   const box = picture.boxes[region]!;
   const [x0, y0, x1, y1] = box;
   const { size } = regions;
-  const at = stop ?? { x: regions.x + size / 2, y: regions.at(region), size };
+  const at = stop ?? { ...middle(region), size };
   const transform = `translate(${at.x}px, ${at.y}px) scale(${at.size / size})`;
   return (
     <g class={stop ? (isIn ? "cut stop in" : "cut stop") : "cut"} style={{ transform }}>
