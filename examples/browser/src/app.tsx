@@ -138,7 +138,7 @@ export function App() {
         <h1>DocMNIST laboratory</h1>
         <p class="lead">
           Scans come with reports, photographs with captions, and nobody says which sentence is about which part of the
-          picture. <dfn>ViLLA</dfn> finds out by itself. Watch it work on <dfn>DocMNIST</dfn>: pictures of digits, with
+          image. <dfn>ViLLA</dfn> finds out by itself. Watch it work on <dfn>DocMNIST</dfn>: images of digits, with
           sentences about them. Everything runs in this page; nothing leaves it.
         </p>
         <nav aria-label="Sections">

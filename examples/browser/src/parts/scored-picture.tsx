@@ -19,6 +19,7 @@ export function ScoredPicture({ picture, scores, epsilon, empty }: ScoredPicture
   const attribute = picture.attributes.includes(wanted) ? wanted : (picture.attributes[0] ?? "");
   const own = scores[attribute];
   const chosen = own ? own.flatMap((score, region) => (score > Math.max(...own) - epsilon ? [region] : [])) : [];
+  const isWrong = picture.truth && chosen.some((region) => !picture.truth?.[region]?.includes(attribute));
   return (
     <figure class="scored">
       <PictureView picture={picture} label={own ? inWords(attribute, own, chosen) : `Image ${picture.image}`}>
@@ -54,7 +55,9 @@ export function ScoredPicture({ picture, scores, epsilon, empty }: ScoredPicture
           />
         )}
         <p class="soft">
-          {own ? `Image ${picture.image}: the score of each region for “${attribute}”. Framed regions get it.` : empty}
+          {own
+            ? `Image ${picture.image}: the score of each region for “${attribute}”. Framed regions get it${isWrong ? ", those with a dashed frame wrongly" : ""}.`
+            : empty}
         </p>
       </figcaption>
     </figure>

@@ -8,7 +8,7 @@ export type StepKind = "image" | "sentences" | "everything" | "scores" | "band" 
 export const stepKinds: readonly StepKind[] = ["image", "sentences", "everything", "scores", "band", "mapped"];
 
 export const stepTitles: Readonly<Record<StepKind, string>> = {
-  image: "A picture of several things",
+  image: "An image of several things",
   sentences: "Sentences about all of them",
   everything: "The easy way: all for all",
   scores: "Learn to score",
@@ -29,23 +29,24 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
   const regions = picture.boxes.length;
   const pairs = picture.truth?.flat().length;
   const baseline = result?.baseline;
+  const judges = result?.judgedOn === "train" ? "all images" : "all images that were kept out of the training";
   switch (kind) {
     case "image":
       return (
         <>
-          This picture has {regions} parts of interest, each in a box: a <dfn>region</dfn>. Where the boxes are is
-          known. What is in them is not.
+          This image has {regions} parts of interest, each in a box: a <dfn>region</dfn>. Where the boxes are is known.
+          What is in them is not.
         </>
       );
     case "sentences":
       return (
         <>
-          The picture comes with sentences, in no order. Each says one thing, such as “{attribute}”, that a region has:
-          an <dfn>attribute</dfn>. <b>Nobody says which region a sentence is about.</b>{" "}
+          The image comes with sentences, in no order. Each says one thing, such as “{attribute}”, that a region has: an{" "}
+          <dfn>attribute</dfn>. <b>Nobody says which region a sentence is about.</b>{" "}
           {pairs !== undefined && (
             <>
               In truth, {pairs} pairs of a region and an attribute belong together. The more pairs, the harder the
-              puzzle: their number is the picture’s <dfn>complexity</dfn>.
+              puzzle: their number is the image’s <dfn>complexity</dfn>.
             </>
           )}
         </>
@@ -53,12 +54,12 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
     case "everything":
       return (
         <>
-          Usual models match the whole picture with the whole text, as if every sentence were about every region. Most
-          of these pairs are wrong.{" "}
+          Usual models match the whole image with the whole text, as if every sentence were about every region. Most of
+          these pairs are wrong.{" "}
           {baseline !== undefined && (
             <>
               <dfn>F1</dfn> says how good pairs are: 100&nbsp;% where none is wrong and none is missing. Here it is{" "}
-              <b>{percent(baseline)}</b>, over all pictures that were kept out of the training.
+              <b>{percent(baseline)}</b>, over {judges}.
             </>
           )}
         </>
@@ -67,9 +68,9 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
       return (
         <>
           ViLLA trains a small network for each attribute, which gives every region a <dfn>score</dfn> from −1 to 1. It
-          is taught one thing: in a picture whose text says “{attribute}”, the best region must score higher than the
-          regions of other pictures. (Learning by such comparisons is called <dfn>contrastive</dfn>.) Over hundreds of
-          pictures, only what truly is “{attribute}” can do that every time.
+          is taught one thing: in an image whose text says “{attribute}”, the best region must score higher than all
+          regions of images whose texts do not. (Learning by such comparisons is called <dfn>contrastive</dfn>.) Over
+          hundreds of images, only what truly is “{attribute}” can do that every time.
         </>
       );
     case "band":
@@ -86,12 +87,12 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
           Now each region has sentences of its own: it is <dfn>mapped</dfn>.{" "}
           {f1 !== undefined && (
             <>
-              Over all pictures kept out of the training, F1 is <b>{percent(f1)}</b>
+              Over {judges}, F1 is <b>{percent(f1)}</b>
               {baseline !== undefined && `, instead of ${percent(baseline)}`}. And nobody ever told the model what
               belongs where.{" "}
             </>
           )}
-          A model of pictures and words that learns from these pairs should know small things better: “Compare” below
+          A model of images and words that learns from these pairs should know small things better: “Compare” below
           tries it.
         </>
       );
