@@ -69,8 +69,9 @@ export async function stepTraffic(engine: Engine, work: () => Promise<void>): Pr
   return traffic;
 }
 
-/** Shadows a method of a prototype on one object. @returns takes the shadow away again */
+/** Shadows a method on one object. @returns takes the shadow away again */
 function replace(target: object, name: string, value: unknown): () => void {
+  const own = Object.getOwnPropertyDescriptor(target, name); // absent where the method is the prototype's
   Object.defineProperty(target, name, { value, configurable: true, writable: true });
-  return () => Reflect.deleteProperty(target, name);
+  return () => (own ? Object.defineProperty(target, name, own) : Reflect.deleteProperty(target, name));
 }

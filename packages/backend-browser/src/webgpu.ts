@@ -35,7 +35,9 @@ export function webgpuBackend(): BackendCandidate {
     },
     async activate() {
       await import("@tensorflow/tfjs-backend-webgpu");
-      (await import("@villa/core/kernels")).useWebGpuProducts();
+      const { useWebGpuHalves, useWebGpuProducts } = await import("@villa/core/kernels");
+      useWebGpuProducts();
+      useWebGpuHalves();
       await startOnDevice(webgpu);
     },
     lost: () => deviceLoss(webgpu),

@@ -60,6 +60,7 @@ export {
 } from "./ops/batch-norm.ts";
 export { type Conv2dOptions, conv2d } from "./ops/conv.ts";
 export { embedding } from "./ops/embedding.ts";
+export { frozenWeight, requireHalves, type WeightStorage } from "./ops/frozen-weight.ts";
 export { type GeluKind, gelu } from "./ops/gelu.ts";
 export { infoNCE } from "./ops/info-nce.ts";
 export { layerNorm } from "./ops/layer-norm.ts";

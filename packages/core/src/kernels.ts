@@ -26,4 +26,5 @@ export { registerHeapBackend } from "./backend/heap/register.ts";
 export type { StartThread } from "./backend/heap/team.ts";
 export { activateWasm, releaseWasm, type WasmBackendOptions } from "./backend/heap/wasm-backend.ts";
 export type { Workspace } from "./backend/heap/workspace.ts";
-export { useWebGpuProducts } from "./backend/webgpu.ts";
+export { useWebGpuProducts } from "./backend/webgpu/filter-gradient.ts";
+export { useWebGpuHalves } from "./backend/webgpu/half-storage.ts";

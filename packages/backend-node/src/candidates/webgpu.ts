@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate, BackendProbe } from "@villa/core";
-import { useWebGpuProducts } from "@villa/core/kernels";
+import { useWebGpuHalves, useWebGpuProducts } from "@villa/core/kernels";
 import { firstLine } from "@villa/data";
 import { hasVulkanDriver } from "./vulkan.ts";
 
@@ -45,6 +45,7 @@ export function webgpuBackend(): BackendCandidate {
       // The backend module registers itself at import, and only where it sees navigator.gpu by then.
       const { WebGPUBackend } = (await import("@tensorflow/tfjs-backend-webgpu")) as unknown as WebGpuModule;
       useWebGpuProducts();
+      useWebGpuHalves();
       const requiredLimits = Object.fromEntries(requestedLimits.map((name) => [name, found.limits[name]]));
       const requiredFeatures = requestedFeatures.filter((name) => found.features.has(name));
       device = await found.requestDevice({ requiredLimits, requiredFeatures });

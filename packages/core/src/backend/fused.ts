@@ -33,6 +33,8 @@ export type FusedAttributes = Record<string, number | boolean | string | number[
  * - `VillaTransformerBlock`: inputs `x [n·tokens, W]` and `w0`, `w1`, … in the order of `TransformerBlockWeights`;
  *   attributes `count` (n), `heads`, `activation`, `epsilon`, `joint` (query, key and value are one matrix), `scaled` (the
  *   branches have factors); output `[y [n·tokens, W]]`, see `transformerBlock`.
+ * - `VillaHalves`: input `x` that is not on the device yet; output `[y]` of its shape and dtype, rounded to float16 and
+ *   stored so, which every operation takes. See `frozenWeight`.
  */
 export type FusedKernelName =
   | "VillaBatchNormTrain"
@@ -47,7 +49,8 @@ export type FusedKernelName =
   | "VillaGeluSlope"
   | "VillaAttention"
   | "VillaAttentionGrad"
-  | "VillaTransformerBlock";
+  | "VillaTransformerBlock"
+  | "VillaHalves";
 
 /**
  * Runs a fused kernel if the current backend has it.

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type ConvInfo, convInfo, shiftedViews } from "./convolution.ts";
+import { type ConvInfo, convInfo, shiftedViews } from "../convolution.ts";
 
 const webgpu = "webgpu";
 const kernelName = "Conv2DBackpropFilter";
