@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { frozenWeight } from "@villa/core";
 import { isVillaError } from "@villa/data";
 import { testBackends } from "@villa/testing/backends";
 import { describe, expect, test } from "vitest";
@@ -16,6 +17,17 @@ test("auto picks one that computes, as in the README", async () => {
   const active = await useBrowserBackend();
   expect(tf.getBackend()).toBe(active.name);
   expect(await tf.matMul(tf.ones([3, 4]), tf.ones([4, 2])).data()).toEqual(Float32Array.from([4, 4, 4, 4, 4, 4]));
+});
+
+test.runIf(testBackends().some(({ name }) => name === "webgpu"))("webgpu stores float16 weights", async () => {
+  await useBrowserBackend({ name: "webgpu" });
+  const weight = frozenWeight(Float32Array.of(0.1, 0.2, 0.3, 0.4, 0.5, 0.6), [3, 2], "float16");
+  const product = tf.tidy(() => tf.matMul(tf.ones([1, 3]), weight));
+  const values = await product.data();
+  expect(Math.abs(values[0]! - 0.9)).toBeLessThan(1e-3);
+  expect(Math.abs(values[1]! - 1.2)).toBeLessThan(1e-3);
+  expect(values[0]).not.toBe(Math.fround(0.9));
+  tf.dispose([weight, product]);
 });
 
 test("an unknown backend is refused", async () => {

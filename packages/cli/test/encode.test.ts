@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readNpy, readSafetensors, type TensorData, writeSafetensors } from "@villa/data";
 import { pictureToPng } from "@villa/ingest/node";
-import { bytes, expectAllClose, golden } from "@villa/testing";
+import { bytes, cosineSimilarity, expectAllClose, golden } from "@villa/testing";
 import { namedTransformer } from "@villa/testing/transformer-weights";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runVilla } from "../src/main.ts";
@@ -93,6 +93,37 @@ describe.each(cases)("a $kind folder", ({ kind, image, texts, text_features }) =
     expectAllClose(alone.texts[0]!, text_features[0]!, { rtol: 1e-4, atol: 1e-5 });
   });
 });
+
+test("float16 weights are refused where the backend has none", async () => {
+  const flags = ["--encoder", join(root, cases[0]!.kind), "--storage", "float16", "--backend", "native"];
+  for (const what of [
+    ["--image", picture],
+    ["--text", "a red mug"],
+  ]) {
+    const { exitCode, err } = await villa("encode", ...flags, ...what);
+    expect(exitCode).not.toBe(0);
+    expect(err).toMatch(/stored as float16 on the backend webgpu alone, not on native; leave storage at float32/);
+  }
+});
+
+test.runIf(process.env.VILLA_TEST_WEBGPU === "1")(
+  "float16 weights on webgpu give nearly the same",
+  async () => {
+    const { kind, image, texts, text_features } = cases[0]!;
+    const flags = ["--encoder", join(root, kind), "--image", picture, ...textFlags(texts)];
+    const features = await encode(...flags, "--backend", "webgpu", "--storage", "float16");
+    for (const [actual, expected] of [
+      [features.image!, image],
+      [features.texts.flat(), text_features.flat()],
+    ] as const) {
+      // biome-ignore format: one line says it
+      const cosine = cosineSimilarity(actual, expected);
+      expect(cosine).toBeGreaterThan(0.999_997);
+      expect(cosine).toBeLessThan(1 - 1e-9); // else nothing was rounded
+    }
+  },
+  120_000,
+);
 
 test("features go into files that NumPy and safetensors read", async () => {
   const { kind, texts } = cases[0]!;

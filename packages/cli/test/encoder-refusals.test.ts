@@ -66,6 +66,12 @@ test("an unknown architecture: what was found and what is supported", async () =
   );
 });
 
+test("float16 weights elsewhere than on webgpu, and of an encoder without weights: to leave it out", async () => {
+  const flags = ["--image", png, "--storage", "float16", "--backend", "cpu"];
+  expect(await refusal("pixels", ...flags)).toMatch(/image encoder "pixels" has no frozen weights.*leave storage out/);
+  expect(await refusal(fixture("siglip"), ...flags)).toMatch(/image encoder "onnx" has no frozen weights/);
+});
+
 test("a missing shard: its name", async () => {
   const path = write("sharded", "a", {});
   rmSync(join(path, "model.safetensors"));

@@ -1,3 +1,4 @@
+import { requireHalves } from "@villa/core";
 import { type ArgumentRule, checkArgument, VillaError } from "@villa/data";
 import { type EncoderFiles, encoderFilesRule } from "./files.ts";
 import type {
@@ -36,6 +37,7 @@ const requestRule: ArgumentRule = {
   "files?": encoderFilesRule,
   "config?": "object",
   "trainable?": "boolean",
+  "storage?": "'float32' | 'float16'",
   "dimension?": "count",
   "seed?": "number",
   "regions?": "'roi-align' | 'crop' | 'mask'",
@@ -91,7 +93,23 @@ async function load<Encoder>(
   const family = request.family ?? found?.family;
   const open = family === undefined ? undefined : registry[family];
   if (!open) throw await unknown(family, side, Object.keys(registry), files);
-  return (await open()).load({ ...request, config: request.config ?? found?.config });
+  const entry = await open();
+  if (request.storage === "float16") checkHalves(entry, `${side} encoder "${family}"`, request);
+  return entry.load({ ...request, config: request.config ?? found?.config });
+}
+
+/** Before anything is read, since it takes seconds to find out otherwise. */
+function checkHalves(family: EncoderFamily<unknown>, what: string, { trainable, files }: LoadRequest): void {
+  if (trainable) {
+    throw new VillaError("InvalidArgument", "Weights that are trained stay float32; leave storage out, or trainable.");
+  }
+  if (!family.storesHalves || !files) {
+    throw new VillaError(
+      "Unsupported",
+      `The ${what} has no frozen weights of its own that could be stored as float16${files ? "" : " without files"}; leave storage out.`,
+    );
+  }
+  requireHalves();
 }
 
 async function unknown(

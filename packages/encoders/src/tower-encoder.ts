@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { WeightStorage } from "@villa/core";
 import { type Box, checkArgument, type RgbImage, VillaError } from "@villa/data";
 import { cropRegion } from "./regions/crop-region.ts";
 import { checkBoxes, checkMasks, type ImageMasks } from "./regions/group-regions.ts";
@@ -10,6 +11,8 @@ export interface TowerEncoderOptions extends RegionOptions {
   readonly name: string;
   /** For the manifest, beside the region mode. */
   readonly options: ImageEncoder["options"];
+  /** How its weights are stored, for the manifest; `float32` is not mentioned. */
+  readonly storage?: WeightStorage | undefined;
   /** Pixels of the tower's images that run through it at once; bounds memory. Default 8 images of 84 × 84. */
   readonly pixelsPerBatch?: number | undefined;
   /** Regions of a map that are embedded at once, at most. Default 32. */
@@ -40,9 +43,11 @@ export function towerEncoder(tower: ImageTower | FrozenTower, settings: TowerEnc
     "context?": "number",
     "dense?": "'value' | 'last-hidden'",
     "imageSize?": "count",
+    "storage?": "'float32' | 'float16'",
   });
 
-  const { name, options, regions = "roi-align", context = 0 } = settings;
+  const { name, regions = "roi-align", context = 0, storage = "float32" } = settings;
+  const options = storage === "float32" ? settings.options : { ...settings.options, storage };
   const { pixelsPerBatch = 8 * 84 * 84, regionsPerBatch = 32, largestImage = 4_000_000 } = settings;
   if (!(context >= 0 && Number.isFinite(context))) {
     throw new VillaError("InvalidArgument", `The context of a crop must be 0 or a positive share, not ${context}.`);

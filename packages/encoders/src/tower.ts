@@ -1,4 +1,5 @@
 import type * as tf from "@tensorflow/tfjs-core";
+import type { WeightStorage } from "@villa/core";
 import type { Box, RgbImage, TensorData } from "@villa/data";
 import type { EncoderFiles } from "./files.ts";
 import type { ImageMasks, Regions } from "./regions/group-regions.ts";
@@ -122,6 +123,11 @@ export interface LoadRequest extends RegionOptions {
   readonly config?: TowerConfig | undefined;
   /** Weights in variables, ready to train. Default false: folded and fused where that saves time and memory. */
   readonly trainable?: boolean | undefined;
+  /**
+   * How weights that are not trained lie on the backend. `float16` takes half of the memory, on WebGPU; features change in
+   * the fourth digit. Default `float32`.
+   */
+  readonly storage?: WeightStorage | undefined;
   /** Length of the vectors, where it can be chosen. */
   readonly dimension?: number | undefined;
   /** Of random projections and random weights. */
@@ -130,6 +136,8 @@ export interface LoadRequest extends RegionOptions {
 
 /** An entry of the registry: finds out whether files are of its family, and loads them. */
 export interface EncoderFamily<Encoder> {
+  /** Whether it has weights that `storage: "float16"` could be about. Default false: such a request is refused. */
+  readonly storesHalves?: boolean | undefined;
   /** The sizes that the files show, or undefined when they are of another family. */
   recognise(files: EncoderFiles): Promise<TowerConfig | undefined>;
   /** @throws VillaError `Mismatch` naming what is missing, unexpected or wrongly shaped; `NotFinite` naming a tensor */

@@ -1,10 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { Adam, infoNCE, l2Normalize, lossAndGradients } from "@villa/core";
-import { expectAllClose, expectSummary, golden, type Summary, tensorValues } from "@villa/testing";
+import { expectAllClose, expectSummary, type Summary, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
-import { namedTransformer } from "@villa/testing/transformer-weights";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type EncoderFiles, memoryWeights } from "../src/files.ts";
+import type { EncoderFiles } from "../src/index.ts";
 import {
   bertFamily,
   clipTextFamily,
@@ -13,42 +12,14 @@ import {
   type TextEncoderFamily,
 } from "../src/text/families.ts";
 import type { TextEncoder } from "../src/text/text-encoder.ts";
+import { textCases, textFiles } from "./golden-texts.ts";
 
-interface TextCase {
-  readonly kind: string;
-  readonly salt: string;
-  /** Contents of the folder's JSON files. */
-  readonly files: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  readonly shapes: Readonly<Record<string, readonly number[]>>;
-  readonly texts: readonly string[];
-  readonly tokens: readonly (readonly number[])[];
-  readonly features: readonly Summary[];
-  readonly training: {
-    /** How many of the texts are trained on. */
-    readonly texts: number;
-    readonly losses: readonly number[];
-    readonly gradients: Readonly<Record<string, Summary>>;
-    readonly weights: Readonly<Record<string, Summary>>;
-  };
-}
-
-const { json } = golden();
-const cases = ["text_towers.json", "open_clip_text.json"].flatMap((name) => json<{ cases: TextCase[] }>(name).cases);
 const families: Readonly<Record<string, TextEncoderFamily>> = {
   bert: bertFamily,
   clip: clipTextFamily,
   siglip: siglipTextFamily,
   openclip: openClipTextFamily,
 };
-
-function filesOf({ kind, salt, shapes, files }: TextCase): EncoderFiles {
-  return {
-    label: kind,
-    weights: memoryWeights(namedTransformer(salt, shapes)),
-    json: async (name) => files[name],
-    path: () => undefined,
-  };
-}
 
 /** The family that knows the files; no other may. */
 async function familyOf(files: EncoderFiles): Promise<TextEncoderFamily> {
@@ -66,11 +37,11 @@ describe.each(testBackends())("on $name", ({ name, activate }) => {
   beforeAll(() => activate());
   const tolerance = toleranceOf(name);
 
-  describe.each(cases)("$kind $salt", (each) => {
+  describe.each(textCases)("$kind $salt", (each) => {
     let encoder: TextEncoder;
     let trained: TextEncoder;
     beforeAll(async () => {
-      const files = filesOf(each);
+      const files = textFiles(each);
       const family = await familyOf(files);
       encoder = await family.load({ files });
       trained = await family.load({ files, trainable: true });

@@ -1,82 +1,25 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { Adam, infoNCE, l2Normalize, lossAndGradients } from "@villa/core";
-import type { TensorData } from "@villa/data";
-import { expectAllClose, expectSummary, golden, type Summary, tensorValues, unit } from "@villa/testing";
+import { expectAllClose, expectSummary, tensorValues } from "@villa/testing";
 import { testBackends } from "@villa/testing/backends";
-import { nchwToNhwc } from "@villa/testing/clip-weights";
 import { beforeAll, describe, expect, test } from "vitest";
-import { memoryWeights } from "../src/files.ts";
-import { type EncoderFiles, type ImageTower, loadImageEncoder } from "../src/index.ts";
-
-interface TowerCase {
-  name: string;
-  salt: string;
-  config: Record<string, unknown>;
-  shapes: Record<string, number[]>;
-  images: { size: [number, number]; pooled: number[]; dense: Partial<Record<"value" | "last-hidden", Summary>> }[];
-  training: {
-    learning_rate: number;
-    epsilon: number;
-    temperature: number;
-    steps: { loss: number; grads: Record<string, Summary> }[];
-    after: Record<string, Summary>;
-  };
-}
-
-const { json } = golden();
-const cases = ["towers.json", "towers_open_clip.json", "towers_timm.json"].flatMap(
-  (file) => json<{ cases: TowerCase[] }>(file).cases,
-);
-
-/** The rules of `weight` in tools/golden/towers.py. */
-function weight(salt: string, name: string, shape: readonly number[]): Float32Array {
-  const size = shape.reduce((product, side) => product * side, 1);
-  const values = unit(`${salt}:${name}`, size);
-  if (name.endsWith("bias")) return Float32Array.from(values, (value) => 0.05 * value);
-  if (shape.length === 1 && /(?:weight|lambda1)$/.test(name)) return Float32Array.from(values, (v) => 1 + 0.1 * v);
-  if (/position|class_|cls_|register|probe/.test(name)) return Float32Array.from(values, (value) => 0.5 * value);
-  const inputs = shape.slice(1).reduce((product, side) => product * side, 1);
-  return Float32Array.from(values, (value) => value * Math.sqrt(3 / inputs));
-}
-
-function filesOf({ salt, shapes, config }: TowerCase): EncoderFiles {
-  const tensors = new Map(
-    Object.entries(shapes).map(([name, shape]): [string, TensorData] => [
-      name,
-      { dtype: "float32", shape, data: weight(salt, name, shape) },
-    ]),
-  );
-  const name = "model_cfg" in config ? "open_clip_config.json" : "config.json";
-  return {
-    label: "golden",
-    weights: memoryWeights(tensors),
-    json: async (file) => (file === name ? config : undefined),
-    path: () => undefined,
-  };
-}
+import { type ImageTower, loadImageEncoder } from "../src/index.ts";
+import { type TowerCase, towerCases, towerFiles, towerImages } from "./golden-towers.ts";
 
 async function towerOf(golden: TowerCase, dense?: "value" | "last-hidden", trainable = false): Promise<ImageTower> {
-  return (await loadImageEncoder({ files: filesOf(golden), dense, trainable })).tower!;
+  return (await loadImageEncoder({ files: towerFiles(golden), dense, trainable })).tower!;
 }
-
-const images = (name: string, count: number, height: number, width: number) =>
-  tf.tensor4d(nchwToNhwc(tensorValues(name, [count, 3, height, width]), [count, 3, height, width]), [
-    count,
-    height,
-    width,
-    3,
-  ]);
 
 describe.each(testBackends())("on $name", ({ name, activate }) => {
   beforeAll(activate);
   const tolerance = name === "webgpu" ? 1e-3 : 1e-4;
 
-  describe.each(cases)("$name", (golden) => {
+  describe.each(towerCases)("$name", (golden) => {
     test.each(golden.images)("features at $size", async ({ size, pooled, dense }) => {
       const [height, width] = size;
       for (const [kind, summary] of Object.entries(dense)) {
         const tower = await towerOf(golden, kind as keyof typeof dense);
-        const input = images(`${golden.salt}:${height}x${width}`, 2, height, width);
+        const input = towerImages(`${golden.salt}:${height}x${width}`, 2, height, width);
         const before = tf.memory().numTensors;
         const [whole, map] = [tower.imageEmbeddings(input), tower.features(input)];
         expect(tf.memory().numTensors).toBe(before + 2);
@@ -100,7 +43,7 @@ describe.each(testBackends())("on $name", ({ name, activate }) => {
       });
       const known: number[] = [];
       for (const [i, step] of training.steps.entries()) {
-        const input = images(`${salt}:train:${i}`, 2, 32, 32);
+        const input = towerImages(`${salt}:train:${i}`, 2, 32, 32);
         // Two by three patches of the first image, two by three of the second.
         const regions = { boxes: [0, 0, 24, 16, 8, 16, 32, 32], imageIndex: [0, 1], imageWidth: 32 };
         const { loss, gradients } = await lossAndGradients(() => {

@@ -10,9 +10,9 @@ import {
   withCommonFlags,
 } from "@villa/command-kit";
 import { type Box, type ProgressListener, type RgbImage, type TensorData, VillaError } from "@villa/data";
-import type { ImageEncoder, RegionOptions, TextTower } from "@villa/encoders";
+import type { ImageEncoder, LoadRequest, RegionOptions, TextTower } from "@villa/encoders";
 import { InvalidArgumentError } from "commander";
-import { regionsOption } from "./regions-option.ts";
+import { regionsOption, storageOption } from "./encoder-options.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface EncodeFlags extends CommonFlags, RuntimeFlags {
@@ -24,6 +24,7 @@ interface EncodeFlags extends CommonFlags, RuntimeFlags {
   readonly regions?: RegionOptions["regions"];
   readonly context?: number | undefined;
   readonly imageSize?: number | undefined;
+  readonly storage: LoadRequest["storage"];
   readonly dimension: number;
   readonly seed: number;
   readonly out?: string | undefined;
@@ -49,6 +50,7 @@ export const registerEncode: RegisterCommand = (program, context) => {
     .addOption(regionsOption("how boxes are embedded"))
     .option("--context <share>", "share of a crop's side that is added around it", anyNumber)
     .option("--image-size <pixels>", "side to which pictures with boxes are scaled", wholeNumber)
+    .addOption(storageOption())
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)
     .option("--seed <n>", "seed of the pixels encoder and of hashed words", seedNumber, 23)
     .option("--out <file>", "FILE.npy: one row for the picture, each box and each text; or FILE.safetensors")

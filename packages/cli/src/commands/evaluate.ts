@@ -16,7 +16,7 @@ import { type ProgressListener, type Shard, VillaError } from "@villa/data";
 import { Option } from "commander";
 import type { EvaluateFlags, EvaluationTask } from "../evaluate/task.ts";
 import { tasks } from "../evaluate/tasks.ts";
-import { regionsOption } from "./regions-option.ts";
+import { regionsOption } from "./encoder-options.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 type Flags = EvaluateFlags & CommonFlags & RuntimeFlags & ShardFlags;

@@ -12,9 +12,9 @@ import {
   withShardFlags,
 } from "@villa/command-kit";
 import { isVillaError, VillaError } from "@villa/data";
-import type { RegionOptions } from "@villa/encoders";
+import type { LoadRequest, RegionOptions } from "@villa/encoders";
 import { Option } from "commander";
-import { regionsOption } from "./regions-option.ts";
+import { regionsOption, storageOption } from "./encoder-options.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
@@ -23,6 +23,7 @@ interface PreprocessFlags extends CommonFlags, RuntimeFlags, ShardFlags {
   readonly textEncoder: string;
   readonly context?: number | undefined;
   readonly imageSize?: number | undefined;
+  readonly storage: LoadRequest["storage"];
   readonly weights?: string | undefined;
   readonly regions?: RegionOptions["regions"];
   readonly dimension: number;
@@ -47,6 +48,7 @@ export const registerPreprocess: RegisterCommand = (program, context) => {
     .addOption(regionsOption("how regions are embedded"))
     .option("--context <share>", "share of a crop's side that is added around it", anyNumber)
     .option("--image-size <pixels>", "side to which images are scaled (default: the encoder's own)", wholeNumber)
+    .addOption(storageOption())
     .option("--dimension <n>", "length of the pixels encoder's vectors", wholeNumber, 1024)
     .option("--seed <n>", "seed of the pixels encoder and of hashed words", seedNumber, 23)
     .addOption(new Option("--format <name>", "file format").choices(["original", "safetensors"]).default("original"))
@@ -109,9 +111,9 @@ async function makeEncoder(
   if (flags.weights && flags.encoder !== "clip-rn50") {
     throw new VillaError("InvalidArgument", `--weights names CLIP's weights; the ${flags.encoder} encoder takes none.`);
   }
-  const { regions, context, imageSize, textEncoder, dimension, seed } = flags;
+  const { regions, context, imageSize, storage, textEncoder, dimension, seed } = flags;
   const which = flags.weights ?? flags.encoder;
-  const options = { regions, context, imageSize, textEncoder, dimension, seed, onProgress, signal };
+  const options = { regions, context, imageSize, storage, textEncoder, dimension, seed, onProgress, signal };
   const opened = await openEncoder(which, options).catch((cause: unknown): never => {
     if (!isVillaError(cause, "Network")) throw cause;
     throw new VillaError("Network", `${cause.message} With --encoder pixels nothing is downloaded.`, { cause });

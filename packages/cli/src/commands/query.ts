@@ -12,7 +12,7 @@ import {
 import type { RegionOptions } from "@villa/encoders";
 import type { Command } from "commander";
 import type { QueryHit } from "../retrieval/query.ts";
-import { regionsOption, unusedMasksNote } from "./regions-option.ts";
+import { regionsOption, unusedMasksNote } from "./encoder-options.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 
 interface RetrievalFlags extends CommonFlags, RuntimeFlags {

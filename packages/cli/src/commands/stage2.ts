@@ -1,6 +1,6 @@
 import { type CommonFlags, counted, present, type RegisterCommand, table, withCommonFlags } from "@villa/command-kit";
 import { Option } from "commander";
-import { unusedMasksNote } from "./regions-option.ts";
+import { unusedMasksNote } from "./encoder-options.ts";
 import { onBackend, type RuntimeFlags, withRuntimeFlags } from "./runtime.ts";
 import { resolveSettings, withSettings } from "./settings.ts";
 

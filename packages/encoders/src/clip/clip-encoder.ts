@@ -1,4 +1,5 @@
 import type * as tf from "@tensorflow/tfjs-core";
+import { requireHalves, type WeightStorage } from "@villa/core";
 import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import type { Encoder } from "../encoder.ts";
 import type { Regions } from "../regions/group-regions.ts";
@@ -80,6 +81,8 @@ export interface LoadClipOptions {
   readonly inference?: boolean | undefined;
   /** Takes only one tower's weights to the backend; the other one refuses to work. */
   readonly only?: "image" | "text" | undefined;
+  /** How frozen weights lie on the backend: the text side's, and with `inference` the image's. Default `float32`. */
+  readonly storage?: WeightStorage | undefined;
 }
 
 /**
@@ -90,16 +93,27 @@ export interface LoadClipOptions {
  */
 export function loadClip(stateDict: ReadonlyMap<string, TensorData>, options: LoadClipOptions = {}): ClipModel {
   checkArgument("stateDict", stateDict, "Map");
-  checkArgument("options?", options, { "textHeads?": "number", "inference?": "boolean", "only?": "'image' | 'text'" });
+  checkArgument("options?", options, {
+    "textHeads?": "number",
+    "inference?": "boolean",
+    "only?": "'image' | 'text'",
+    "storage?": "'float32' | 'float16'",
+  });
 
+  const { inference = false, only, storage } = options;
+  if (storage === "float16") {
+    if (!inference && only !== "text") {
+      throw new VillaError("InvalidArgument", "An image tower that is trained stays float32; float16 needs inference.");
+    }
+    requireHalves(); // before any weight is on the backend
+  }
   const { config, tensors } = checkClipStateDict(stateDict, options);
-  const { inference = false, only } = options;
   const visual = () =>
     inference
-      ? ModifiedResNet.forInference(config.vision, tensors)
+      ? ModifiedResNet.forInference(config.vision, tensors, { storage })
       : new ModifiedResNet(config.vision, visionVariables(tensors, config.vision));
   const empty = () => new ModifiedResNet(config.vision, new Map());
-  const text = only === "image" ? undefined : config.text && new TextTransformer(config.text, tensors);
+  const text = only === "image" ? undefined : config.text && new TextTransformer(config.text, tensors, { storage });
   return new ClipModel(config, { visual: only === "text" ? empty() : visual(), text });
 }
 
@@ -144,6 +158,7 @@ export function resNetEncoder(tower: ModifiedResNet, options: ClipEncoderOptions
   const { layers, width } = tower.config;
   return towerEncoder(tower, {
     ...options,
+    storage: tower.storage,
     name: isRn50(tower.config) ? "clip-rn50" : "clip-resnet",
     options: { layers: layers.join("-"), width },
   });

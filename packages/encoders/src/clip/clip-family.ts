@@ -8,13 +8,14 @@ import { visionVariables } from "./state-dict.ts";
 
 /** CLIP's ResNets by OpenAI's or OpenCLIP's names; without files, one with random weights. */
 export const clipResNetFamily: ImageFamily = {
+  storesHalves: true,
   async recognise({ weights }) {
     const names = [...(weights?.tensors.keys() ?? [])];
     return names.some((name) => /(?:^|\.)attnpool\.c_proj\.weight$/.test(name)) ? {} : undefined;
   },
-  async load({ files, config, trainable = false, seed = 0, dimension, ...regions }) {
+  async load({ files, config, trainable = false, seed = 0, dimension, storage, ...regions }) {
     if (files) {
-      const clip = loadClip(await imageTensorsOf(files), { inference: !trainable, only: "image" });
+      const clip = loadClip(await imageTensorsOf(files), { inference: !trainable, only: "image", storage });
       return resNetEncoder(clip.visual, regions);
     }
     const sizes: TowerConfig = { layers: [3, 4, 6, 3], width: 64, embedDim: dimension ?? 1024, seed, ...config };
@@ -24,14 +25,15 @@ export const clipResNetFamily: ImageFamily = {
 
 /** The text transformer beside a CLIP ResNet, in the same file. */
 export const clipTextFamily: TextFamily = {
+  storesHalves: true,
   async recognise(files) {
     const names = [...(files.weights?.tensors.keys() ?? [])];
     const hasText = names.some((name) => /(?:^|\.)token_embedding\.weight$/.test(name));
     return hasText && (await clipResNetFamily.recognise(files)) ? {} : undefined;
   },
-  async load({ files }) {
+  async load({ files, storage }) {
     if (!files) throw new VillaError("InvalidArgument", "CLIP's text encoder needs weights; name a file or a folder.");
-    const clip = loadClip(await tensorsOf(files), { only: "text" });
+    const clip = loadClip(await tensorsOf(files), { only: "text", storage });
     return {
       description: { family: "clip", config: { ...clip.text.config } },
       embedDim: clip.text.config.embedDim,

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { batchNormTrain } from "@villa/core";
+import { batchNormTrain, frozenWeight, type WeightStorage } from "@villa/core";
 import type { WeightArray } from "./parameters.ts";
 import { oihwToHwio } from "./state-dict.ts";
 
@@ -105,6 +105,13 @@ export class TrainingLayers implements VisionLayers {
   }
 }
 
+/** What {@link FoldedLayers.fromArrays} folds. */
+interface ArrayLayers {
+  readonly arrays: ReadonlyMap<string, WeightArray>;
+  readonly pairs: readonly ConvNorm[];
+  readonly storage?: WeightStorage | undefined;
+}
+
 /** Layers for inference: BatchNorm's scale is folded into the filters, its shift into a bias. */
 export class FoldedLayers implements VisionLayers {
   readonly #parameters: ReadonlyMap<string, tf.Tensor>;
@@ -141,11 +148,9 @@ export class FoldedLayers implements VisionLayers {
    * Folds a checkpoint's arrays: only the folded weights ever reach the backend.
    *
    * @param parameters weights outside of convolutions and BatchNorm, on the backend
+   * @param source every convolution with the BatchNorm behind it, and where both are
    */
-  static fromArrays(
-    parameters: ReadonlyMap<string, tf.Tensor>,
-    { arrays, pairs }: { readonly arrays: ReadonlyMap<string, WeightArray>; readonly pairs: readonly ConvNorm[] },
-  ): FoldedLayers {
+  static fromArrays(parameters: ReadonlyMap<string, tf.Tensor>, { arrays, pairs, storage }: ArrayLayers): FoldedLayers {
     const layers = new FoldedLayers(parameters);
     for (const { conv, norm } of pairs) {
       const part = (name: string) => arrays.get(`${norm}.${name}`)!.data;
@@ -162,7 +167,10 @@ export class FoldedLayers implements VisionLayers {
       for (let at = 0; at < filter.length; at += outputs) {
         for (let o = 0; o < outputs; o++) filter[at + o]! *= scale[o]!;
       }
-      layers.#filters.set(conv, tf.keep(tf.tensor4d(filter, [height, width, inputs, outputs])));
+      layers.#filters.set(
+        conv,
+        tf.keep(frozenWeight(filter, [height, width, inputs, outputs], storage) as tf.Tensor4D),
+      );
       layers.#biases.set(norm, tf.keep(tf.tensor1d(beta.map((value, i) => value - mean[i]! * scale[i]!))));
     }
     return layers;

@@ -1,5 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { avgPool2d, type CompiledGraph, graphCompiler, prepareRoiAlign } from "@villa/core";
+import {
+  avgPool2d,
+  type CompiledGraph,
+  frozenWeight,
+  graphCompiler,
+  prepareRoiAlign,
+  type WeightStorage,
+} from "@villa/core";
 import { checkArgument, type TensorData, VillaError } from "@villa/data";
 import { backboneGraph } from "../onnx/backbone-graph.ts";
 import { checkRegions, type Regions, wholeImages } from "../regions/group-regions.ts";
@@ -41,6 +48,7 @@ export class ModifiedResNet implements ImageTower {
   readonly #blocks: readonly BlockShape[][];
   #folded: FoldedLayers | undefined;
   #frozen = false;
+  #storage: WeightStorage = "float32";
   /** Stem … layer3 as one graph, where the backend runs graphs. */
   #backbone: CompiledGraph | undefined;
 
@@ -59,21 +67,33 @@ export class ModifiedResNet implements ImageTower {
    *
    * @param weights a checkpoint's arrays in torch layout; some backends keep them, so they must not change afterwards
    */
-  static forInference(config: ModifiedResNetConfig, weights: ReadonlyMap<string, WeightArray>): ModifiedResNet {
+  static forInference(
+    config: ModifiedResNetConfig,
+    weights: ReadonlyMap<string, WeightArray>,
+    options: { readonly storage?: WeightStorage | undefined } = {},
+  ): ModifiedResNet {
+    checkArgument("options?", options, { "storage?": "'float32' | 'float16'" });
+    const { storage = "float32" } = options;
     const pool = new Map<string, tf.Tensor>();
     for (const [name, { shape, data }] of weights) {
-      if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(tf.tensor(data, [...shape])));
+      if (name.startsWith("visual.attnpool.")) pool.set(name, tf.keep(frozenWeight(data, shape, storage)));
     }
     const model = new ModifiedResNet(config, pool);
     model.#backbone = graphCompiler()?.compileGraph(backboneGraph(weights, config));
-    const rest = model.#backbone ? model.#blocks[3]!.flatMap(blockLayers) : model.#convolutions();
-    model.#folded = FoldedLayers.fromArrays(pool, { arrays: weights, pairs: rest });
+    const pairs = model.#backbone ? model.#blocks[3]!.flatMap(blockLayers) : model.#convolutions();
+    model.#folded = FoldedLayers.fromArrays(pool, { arrays: weights, pairs, storage });
     model.#frozen = true;
+    model.#storage = storage;
     return model;
   }
 
   get description(): TowerDescription {
     return { family: "clip-resnet", config: { ...this.config } };
+  }
+
+  /** How its filters and matrices lie on the backend: halves only {@link forInference}. */
+  get storage(): WeightStorage {
+    return this.#storage;
   }
 
   get embedDim(): number {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { frozenWeight, type WeightStorage } from "@villa/core";
 import { checkArgument, VillaError } from "@villa/data";
 import { endOfText } from "../tokenizer/vocabulary.ts";
 import type { TextTransformerConfig, WeightArray } from "./parameters.ts";
@@ -17,16 +18,21 @@ export class TextTransformer {
   readonly #weights = new Map<string, tf.Tensor>();
 
   /** @param tensors weights by OpenAI's names; the token embedding stays in plain memory, the rest goes to the backend */
-  constructor(config: TextTransformerConfig, tensors: ReadonlyMap<string, WeightArray>) {
+  constructor(
+    config: TextTransformerConfig,
+    tensors: ReadonlyMap<string, WeightArray>,
+    options: { readonly storage?: WeightStorage | undefined } = {},
+  ) {
     checkArgument("config", config, textTransformerRule);
     checkArgument("tensors", tensors, "Map");
+    checkArgument("options?", options, { "storage?": "'float32' | 'float16'" });
 
     this.config = config;
     this.#tokenEmbedding = tensors.get("token_embedding.weight")!.data;
     this.#positions = tensors.get("positional_embedding")!.data;
     for (const [name, { shape, data }] of tensors) {
       if (name.startsWith("transformer.") || name.startsWith("ln_final.") || name === "text_projection") {
-        this.#weights.set(name, tf.keep(tf.tensor(data, [...shape])));
+        this.#weights.set(name, tf.keep(frozenWeight(data, shape, options.storage)));
       }
     }
   }

@@ -8,7 +8,7 @@ import { fileSource } from "@villa/data/node";
 import { type EncoderFiles, encoderFilesRule } from "../files.ts";
 import { findOnnxFile } from "../onnx/runtime.ts";
 import { imageTowers, loadImageEncoder, loadTextTower, recogniseFamily, textTowers } from "../registry.ts";
-import type { ImageEncoder, RegionOptions, TextTower, TowerDescription } from "../tower.ts";
+import type { ImageEncoder, LoadRequest, RegionOptions, TextTower, TowerDescription } from "../tower.ts";
 import { weightFiles } from "../weight-folder.ts";
 import { openEncoderFiles } from "./encoder-files.ts";
 import type { DownloadModelOptions } from "./hub.ts";
@@ -26,6 +26,8 @@ export interface OpenEncoderOptions extends RegionOptions {
   readonly textWeights?: string | undefined;
   /** Weights in variables, ready to train. Default false. */
   readonly trainable?: boolean | undefined;
+  /** As {@link LoadRequest.storage}, of both sides. Words that are hashed have no weights. */
+  readonly storage?: LoadRequest["storage"];
   /** Length of the vectors of `pixels`. */
   readonly dimension?: number | undefined;
   /** Of `pixels` and hashed words. Default 23. */
@@ -77,6 +79,7 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
     "textEncoder?": "text",
     "textWeights?": "text",
     "trainable?": "boolean",
+    "storage?": "'float32' | 'float16'",
     "dimension?": "count",
     "seed?": "number",
     "onProgress?": "function",
@@ -87,7 +90,7 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
     "imageSize?": "count",
   });
 
-  const { textEncoder = "auto", seed = 23, onProgress, signal } = options;
+  const { textEncoder = "auto", seed = 23, storage, onProgress, signal } = options;
   requireEncoder(which);
   if (imageNeedsNoFiles.has(which) && !existsSync(which)) {
     const image = await loadImageEncoder({ ...options, family: which, seed });
@@ -105,7 +108,7 @@ export async function openEncoder(which: string, options: OpenEncoderOptions = {
   const files = await openEncoderFiles(path, { onProgress, signal });
   const image = await loadImageEncoder({ ...options, files });
   try {
-    const opened = await withText(image, textEncoder, { source: path, files, seed, onProgress, signal });
+    const opened = await withText(image, textEncoder, { source: path, files, seed, storage, onProgress, signal });
     return { ...opened, weightsHash: await hashOfWeights(path, files), revision: files.revision };
   } catch (error) {
     image.dispose();
@@ -125,6 +128,7 @@ export async function openTextTower(
     dimension?: number | undefined;
     seed?: number | undefined;
     files?: EncoderFiles | undefined;
+    storage?: LoadRequest["storage"];
     onProgress?: ProgressListener | undefined;
     signal?: AbortSignal | undefined;
   } = {},
@@ -134,26 +138,30 @@ export async function openTextTower(
     "dimension?": "count",
     "seed?": "number",
     "files?": encoderFilesRule,
+    "storage?": "'float32' | 'float16'",
     "onProgress?": "function",
     "signal?": "object",
   });
-  const { dimension, seed = 23, files, ...hub } = options;
+  const { dimension, seed = 23, files, storage, ...hub } = options;
 
   const isThere = existsSync(which);
   if (which === "hashed" || (imageNeedsNoFiles.has(which) && !isThere)) {
-    return loadTextTower({ family: "hashed", dimension, seed });
+    return loadTextTower({ family: "hashed", dimension, seed, storage });
   }
-  if (textTowers[which] !== undefined && !isThere) return loadTextTower({ family: which, files });
+  if (textTowers[which] !== undefined && !isThere) return loadTextTower({ family: which, files, storage });
   const path =
     which === "clip-rn50" && !isThere ? await downloadClipWeights({ ...hub, onProgress: hub.onProgress }) : which;
   if (await isCheckpoint(path))
-    return openTextSide(modelDescription((await loadCheckpoint(path)).extra?.model, path).text, hub);
-  return loadTextTower({ files: await openEncoderFiles(path, hub) });
+    return openTextSide(modelDescription((await loadCheckpoint(path)).extra?.model, path).text, { ...hub, storage });
+  return loadTextTower({ files: await openEncoderFiles(path, hub), storage });
 }
 
-async function openTextSide({ source, ...description }: TextSide, hub: DownloadModelOptions = {}): Promise<TextTower> {
+async function openTextSide(
+  { source, ...description }: TextSide,
+  { storage, ...hub }: DownloadModelOptions & Pick<LoadRequest, "storage"> = {},
+): Promise<TextTower> {
   const files = source === undefined ? undefined : await openEncoderFiles(source, hub);
-  return loadTextTower({ ...description, files });
+  return loadTextTower({ ...description, files, storage });
 }
 
 /**
@@ -191,6 +199,7 @@ interface TextFrom {
   readonly source: string | undefined;
   readonly files?: EncoderFiles | undefined;
   readonly seed: number;
+  readonly storage?: LoadRequest["storage"];
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -198,16 +207,18 @@ interface TextFrom {
 async function withText(
   image: ImageEncoder,
   textEncoder: string,
-  { source, files, seed, onProgress, signal }: TextFrom,
+  { source, files, seed, storage, onProgress, signal }: TextFrom,
 ): Promise<OpenedEncoder> {
   if (textEncoder === "none") return { image, text: undefined, textSide: undefined };
   if (textEncoder === "auto") {
     const found = files && (await recogniseFamily(textTowers, files));
     if (!found) return { image, text: undefined, textSide: undefined };
-    const text = await loadTextTower({ ...found, files });
+    const text = await loadTextTower({ ...found, files, storage });
     return { image, text, textSide: { ...text.description, source } };
   }
-  const text = await openTextTower(textEncoder, { dimension: image.dimension, seed, files, onProgress, signal });
+  const own = textEncoder === "hashed" ? undefined : storage;
+  const settings = { dimension: image.dimension, seed, files, storage: own, onProgress, signal };
+  const text = await openTextTower(textEncoder, settings);
   const isOwn = textTowers[textEncoder] !== undefined && !existsSync(textEncoder);
   const from = textEncoder === "hashed" ? undefined : isOwn ? source : textEncoder;
   const { family } = text.description;
@@ -217,6 +228,9 @@ async function withText(
 }
 
 async function openCheckpoint(path: string, options: OpenEncoderOptions): Promise<OpenedEncoder> {
+  if (options.storage === "float16") {
+    throw new VillaError("Unsupported", `${path} is a checkpoint, whose weights stay float32; leave storage out.`);
+  }
   const { tensors, extra } = await loadCheckpoint(path);
   const { image: side, text: textSide, regions } = modelDescription(extra?.model, path);
   const image = await loadImageEncoder({ ...options, regions: options.regions ?? regions, ...side, trainable: true });

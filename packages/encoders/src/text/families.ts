@@ -86,8 +86,9 @@ export const openClipTextFamily = family<OpenClipTextConfig>({
 function family<Config extends object>(its: FamilyFiles<Config>): TextEncoderFamily {
   const { architecture, what, anchor } = its;
   return {
+    storesHalves: true,
     recognise: async (files) => (await its.read(files)) as Record<string, unknown> | undefined,
-    async load({ files, config, trainable }) {
+    async load({ files, config, trainable, storage }) {
       if (!files?.weights) {
         throw new VillaError("InvalidArgument", `${files?.label ?? what} holds no weights; name a model's folder.`);
       }
@@ -100,7 +101,7 @@ function family<Config extends object>(its: FamilyFiles<Config>): TextEncoderFam
       const tokenizer = await openTokenizer(files, needs);
       const filled = its.fillWith?.(sizes, tokenizer.fill) ?? sizes;
       const place = its.place(prefix);
-      const tower = await loadTower({ architecture, config: filled, weights, place, what, trainable });
+      const tower = await loadTower({ architecture, config: filled, weights, place, what, trainable, storage });
       return textEncoder(tower, tokenizer);
     },
   };

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { frozenWeight, type WeightStorage } from "@villa/core";
 import { checkFinite, VillaError } from "@villa/data";
 import { checkNames } from "../check-weights.ts";
 import type { WeightSource } from "../files.ts";
@@ -58,6 +59,8 @@ export interface TowerRequest<Config> {
   /** Words for messages, e.g. `a BERT text tower`. */
   readonly what: string;
   readonly trainable?: boolean | undefined;
+  /** Of weights that are not trained. */
+  readonly storage?: WeightStorage | undefined;
 }
 
 /**
@@ -66,7 +69,7 @@ export interface TowerRequest<Config> {
  * @throws VillaError `Mismatch` naming some of the missing, unexpected and wrongly shaped tensors, `NotFinite`
  */
 export async function loadTower<Config extends object>(request: TowerRequest<Config>): Promise<TokenTower<Config>> {
-  const { architecture, config, weights, place, what, trainable = false } = request;
+  const { architecture, config, weights, place, what, trainable = false, storage } = request;
   const { prefix, nameOf = (name) => prefix + name } = place;
   const shapes = architecture.shapes(config);
   checkShapes(shapes, request, nameOf);
@@ -75,7 +78,7 @@ export async function loadTower<Config extends object>(request: TowerRequest<Con
     for (const [name, shape] of shapes) {
       const data = await weights.read(nameOf(name));
       checkFinite(nameOf(name), { dtype: "float32", data });
-      parameters.set(name, trainable ? variable(data, shape) : tf.tensor(data, [...shape]));
+      parameters.set(name, trainable ? variable(data, shape) : frozenWeight(data, shape, storage));
     }
   } catch (error) {
     tf.dispose([...parameters.values()]);

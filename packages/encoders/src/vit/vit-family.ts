@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { GeluKind } from "@villa/core";
+import { frozenWeight, type GeluKind, type WeightStorage } from "@villa/core";
 import { checkFinite, RandomState, VillaError } from "@villa/data";
 import { checkNames } from "../check-weights.ts";
 import type { EncoderFiles, TensorHeader, WeightSource } from "../files.ts";
@@ -12,6 +12,7 @@ import { VisionTransformer } from "./vision-transformer.ts";
 
 /** Vision transformers of CLIP, OpenCLIP, SigLIP and DINOv2; without files, one with random weights. */
 export const vitFamily: ImageFamily = {
+  storesHalves: true,
   async recognise(files) {
     const { weights } = files;
     const naming = weights && (Object.keys(namings) as VitConfig["naming"][]).find((name) => fits(name, weights));
@@ -24,7 +25,8 @@ export const vitFamily: ImageFamily = {
     const sizes = { ...config, dense: options.dense ?? config.dense } as unknown as VitConfig;
     const input = withImageSize(sizes, options);
     const read = files?.weights ? checkedReader(files.weights, sizes) : randomReader(sizes, seed);
-    const tower = new VisionTransformer(sizes, { parameters: await parametersOf(sizes, read, trainable), input });
+    const parameters = await parametersOf(sizes, read, trainable ? undefined : (options.storage ?? "float32"));
+    const tower = new VisionTransformer(sizes, { parameters, input });
     const { naming, patchSize, layers, width, dense = "value" } = sizes;
     return towerEncoder(tower, {
       ...options,
@@ -152,15 +154,25 @@ function randomReader(config: VitConfig, seed: number): Reader {
   };
 }
 
-/** One tensor at a time goes to the backend, so that a file of halves is never widened as a whole. */
-async function parametersOf(config: VitConfig, read: Reader, trainable: boolean): Promise<Map<string, tf.Tensor>> {
+/**
+ * One tensor at a time goes to the backend, so that a file of halves is never widened as a whole.
+ *
+ * @param storage of weights that are not trained; undefined makes variables
+ */
+async function parametersOf(
+  config: VitConfig,
+  read: Reader,
+  storage: WeightStorage | undefined,
+): Promise<Map<string, tf.Tensor>> {
+  // Transposed in every pass, so that halves would save nothing.
+  const patch = `${namings[config.naming].patch}.weight`;
   const parameters = new Map<string, tf.Tensor>();
   try {
     for (const [name, shape] of vitParameterShapes(config)) {
       const values = (await read(name, shape)).slice(); // some backends keep the array they are given
-      const tensor = tf.tensor(values, [...shape]);
-      parameters.set(name, trainable ? tf.variable(tensor) : tf.keep(tensor));
-      if (trainable) tensor.dispose();
+      const tensor = frozenWeight(values, shape, name === patch ? "float32" : storage);
+      parameters.set(name, storage ? tf.keep(tensor) : tf.variable(tensor));
+      if (!storage) tensor.dispose();
     }
     return parameters;
   } catch (error) {

@@ -134,7 +134,8 @@ interface HalfProduct extends Product, Ending {
 
 function run(backend: WebGpuBackend, product: HalfProduct): tf.TensorInfo {
   const { batch, rows, columns, inner, weightStride, pixels, factor, input, words, bias } = product;
-  const whole = { rows, columns, inner, weightStride, ...(pixels ? layoutOf(pixels) : {}) };
+  const layout = pixels ? layoutOf(pixels) : {};
+  const whole = { rows, columns, inner, weightStride, ...layout };
   const uniforms = [
     { type: "float32", data: [factor] },
     { type: "float32", data: [product.relu ? 0 : smallestFloat] },

@@ -15,7 +15,7 @@ interface Stored {
 /** By the tensors' dataId. */
 const stored = new WeakMap<object, Stored>();
 
-/** The largest half is 65504; a tensor's largest value is scaled to between half of 2 to this and all of it. */
+/** A tensor's largest value is scaled to between 2¹⁴ and 2¹⁵; the largest half is 65504. */
 const targetExponent = 15;
 /** Of float32 numbers that no device takes for zero. */
 const smallestExponent = -126;

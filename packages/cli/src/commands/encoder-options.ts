@@ -19,3 +19,13 @@ export function regionsOption(about: string): Option {
     `${about}: roi-align cuts boxes from the feature map, crop from the picture, mask averages the patches of masks (default: as the checkpoint was trained, else roi-align)`,
   ).choices(["roi-align", "crop", "mask"]);
 }
+
+/** `--storage` of commands that open an encoder which is not trained. */
+export function storageOption(): Option {
+  return new Option(
+    "--storage <type>",
+    "how the encoder's weights lie on the device: float16 takes half of the memory, on webgpu, and changes features in the fourth digit",
+  )
+    .choices(["float32", "float16"])
+    .default("float32");
+}
