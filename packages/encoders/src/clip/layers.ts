@@ -148,7 +148,6 @@ export class FoldedLayers implements VisionLayers {
    * Folds a checkpoint's arrays: only the folded weights ever reach the backend.
    *
    * @param parameters weights outside of convolutions and BatchNorm, on the backend
-   * @param source every convolution with the BatchNorm behind it, and where both are
    */
   static fromArrays(parameters: ReadonlyMap<string, tf.Tensor>, { arrays, pairs, storage }: ArrayLayers): FoldedLayers {
     const layers = new FoldedLayers(parameters);
