@@ -5,6 +5,7 @@ import { expectAllClose, tensorValues } from "@villa/testing";
 import { beforeEach, describe, expect, test } from "vitest";
 import { activateNative } from "../src/index.ts";
 import { NativeBackend } from "../src/native/backend.ts";
+import { loadOnnxRuntime } from "../src/native/onnx/runtime.ts";
 
 const backend = () => tf.backend() as NativeBackend;
 const tensor = (name: string, ...shape: number[]) => tf.tensor(tensorValues(name, shape), shape);
@@ -139,6 +140,38 @@ describe("Adam's kernel", () => {
     expect(outputs).toHaveLength(3);
     expect(seen.dataSync()[99]).toBeCloseTo(-0.1, 5);
     expect(outputs[0]!.dataSync()[99]).toBeLessThan(-0.15);
+  });
+});
+
+describe("large results", () => {
+  test("are written where they lie and not copied", () => {
+    const onnx = loadOnnxRuntime(1);
+    const graph = () => ({
+      nodes: [{ operator: "Relu", inputs: ["a"], outputs: ["y"] }],
+      inputRanks: [2],
+      outputRank: 2,
+    });
+    const dims = [1000, 1000];
+    const x = { data: tensorValues("uncopied", dims), dims };
+    const y = { data: new Float32Array(1_000_000), dims };
+    onnx.run("relu", graph, [x], y); // opens the session
+    y.data.fill(-1);
+    const before = process.memoryUsage().arrayBuffers;
+    onnx.run("relu", graph, [x], y);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1_000_000);
+    expect(y.data.every((value, i) => value === Math.max(0, x.data[i]!))).toBe(true);
+  });
+
+  test("leave other errors of a run alone", () => {
+    const onnx = loadOnnxRuntime(1);
+    const product = () => ({
+      nodes: [{ operator: "Gemm", inputs: ["a", "b"], outputs: ["y"] }],
+      inputRanks: [2, 2],
+      outputRank: 2,
+    });
+    const operand = { data: new Float32Array(120_000), dims: [300, 400] };
+    const y = { data: new Float32Array(120_000), dims: [300, 400] };
+    expect(() => onnx.run("gemm", product, [operand, operand], y)).toThrow(/Gemm/);
   });
 });
 

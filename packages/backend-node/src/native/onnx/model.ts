@@ -12,14 +12,19 @@ export interface OnnxNode {
   readonly domain?: string | undefined;
 }
 
-/** A named float32 graph input or output of known rank and free dimensions. */
+/** Codes of ONNX's element types. */
+export const elementType = { float32: 1, bfloat16: 16 } as const;
+
+/** A named graph input or output of known rank and free dimensions. */
 export interface OnnxValue {
   readonly name: string;
   readonly rank: number;
+  /** One of {@link elementType}; default float32. */
+  readonly type?: number | undefined;
 }
 
 /**
- * Serialises a small float32 graph as an ONNX model (protocol buffers, IR 8, opset 17).
+ * Serialises a small graph as an ONNX model (protocol buffers, IR 8, opset 17).
  *
  * ONNX Runtime only loads kernels through a model; writing the few fields by hand avoids a protobuf dependency.
  *
@@ -63,10 +68,9 @@ function attributeMessage(name: string, value: OnnxAttribute): ProtobufWriter {
   return attribute.int(20, ints);
 }
 
-function valueMessage({ name, rank }: OnnxValue): ProtobufWriter {
-  const float = 1;
+function valueMessage({ name, rank, type = elementType.float32 }: OnnxValue): ProtobufWriter {
   const shape = new ProtobufWriter();
   for (let axis = 0; axis < rank; axis++) shape.bytes(1, new ProtobufWriter().text(2, `${name}_${axis}`));
-  const tensor = new ProtobufWriter().int(1, float).bytes(2, shape);
+  const tensor = new ProtobufWriter().int(1, type).bytes(2, shape);
   return new ProtobufWriter().text(1, name).bytes(2, new ProtobufWriter().bytes(1, tensor));
 }
