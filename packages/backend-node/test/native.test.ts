@@ -173,6 +173,18 @@ describe("large results", () => {
     const y = { data: new Float32Array(120_000), dims: [300, 400] };
     expect(() => onnx.run("gemm", product, [operand, operand], y)).toThrow(/Gemm/);
   });
+
+  test("a gradient of weights is the product with the transposed rows", () => {
+    tf.tidy(() => {
+      const a = tensor("rows", 300, 260) as tf.Tensor2D;
+      const b = tensor("columns", 300, 520) as tf.Tensor2D;
+      const wide = tf.matMul(a, b, true); // as many columns as turn a first
+      const narrow = [0, 260].map((from) => tf.matMul(a, tf.slice(b, [0, from], [300, 260]), true));
+      expectAllClose(wide.dataSync(), tf.concat(narrow, 1).dataSync(), { rtol: 1e-5, atol: 1e-5 });
+      const c = tf.transpose(b) as tf.Tensor2D;
+      expectAllClose(tf.matMul(a, c, true, true).dataSync(), wide.dataSync(), { rtol: 1e-5, atol: 1e-5 });
+    });
+  });
 });
 
 test("a full heap falls back to ordinary arrays and stock kernels", async () => {
