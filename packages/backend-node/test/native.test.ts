@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { Adam, batchNormTrain, conv2d, linear, plainCpuBackend } from "@villa/core";
+import { Adam, attention, batchNormTrain, conv2d, linear, plainCpuBackend } from "@villa/core";
 import { Heap } from "@villa/core/kernels";
 import { expectAllClose, tensorValues } from "@villa/testing";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -183,6 +183,34 @@ describe("large results", () => {
       expectAllClose(wide.dataSync(), tf.concat(narrow, 1).dataSync(), { rtol: 1e-5, atol: 1e-5 });
       const c = tf.transpose(b) as tf.Tensor2D;
       expectAllClose(tf.matMul(a, c, true, true).dataSync(), wide.dataSync(), { rtol: 1e-5, atol: 1e-5 });
+    });
+  });
+
+  test.each([
+    ["several sequences at a time and a rest", 5, 130],
+    ["one sequence at a time", 2, 300],
+  ])("the gradient of attention, %s", (_, count, length) => {
+    tf.tidy(() => {
+      const heads = 12;
+      const [query, key, value, weight] = ["q", "k", "v", "w"].map((name) => tensor(name, count * length, 24));
+      const mask = tf.mul(tensor("mask", count, 1, length, length), 3) as tf.Tensor4D;
+      const gradients = (from: number, to: number) => {
+        const [q, k, v, w] = [query, key, value, weight].map((x) =>
+          tf.slice(x!, [from * length, 0], [(to - from) * length, 24]),
+        );
+        const own = tf.slice(mask, [from, 0, 0, 0], [to - from, 1, length, length]) as tf.Tensor4D;
+        const attend = (...[q, k, v]: tf.Tensor[]) =>
+          attention(q as tf.Tensor2D, k as tf.Tensor2D, v as tf.Tensor2D, { count: to - from, heads, mask: own });
+        return tf.grads((...args) => tf.sum(tf.mul(attend(...args), w!)))([q!, k!, v!]);
+      };
+      const alone = Array.from({ length: count }, (_, sequence) => gradients(sequence, sequence + 1));
+      for (const [index, whole] of gradients(0, count).entries()) {
+        const joined = tf.concat(
+          alone.map((each) => each[index]!),
+          0,
+        );
+        expectAllClose(whole.dataSync(), joined.dataSync(), { rtol: 1e-4, atol: 1e-6 });
+      }
     });
   });
 });

@@ -104,17 +104,34 @@ function attentionGrad(call: KernelCall): tf.TensorInfo[] {
   };
   const operands = ["query", "key", "value", "y", "dy"].map(byHeads);
   const outputs = operands.slice(0, 3).map(({ data, dims }) => ({ data: space.floats(data.length), dims }));
-  attentionGradients(backend.onnx, mask ? [...operands, operand(call, "mask")] : operands, outputs);
+  if (mask) operands.push(operand(call, "mask"));
+  const scores = heads * operands[0]!.dims[1]! * operands[1]!.dims[1]!;
+  const step = Math.max(1, Math.floor(scoresAtOnce / scores));
+  for (let from = 0; from < count; from += step) {
+    const part = (whole: Operand): Operand => sequencesOf(whole, from, Math.min(from + step, count));
+    attentionGradients(backend.onnx, operands.map(part), outputs.map(part));
+  }
   return ["query", "key", "value"].map((name, index) =>
     backend.tensor(input(inputs, name).shape, outputs[index]!.data),
   );
+}
+
+/** Scores that the gradient computes with at a time, 2 MiB: its five maps of them then stay in the caches. */
+const scoresAtOnce = 1 << 19;
+
+/** Some of an operand's sequences; what is there once serves all. */
+function sequencesOf({ data, dims }: Operand, from: number, to: number): Operand {
+  const [count, ...rest] = dims as [number, ...number[]];
+  if (count === 1) return { data, dims };
+  const size = data.length / count;
+  return { data: data.subarray(from * size, to * size), dims: [to - from, ...rest] };
 }
 
 /**
  * Gradients of query, key and value, each [count, its tokens, heads, d], from those three, the attention's result y, its
  * gradient dy, and the mask if there is one.
  */
-export function attentionGradients(onnx: OnnxRuntime, operands: readonly Operand[], outputs: readonly Operand[]): void {
+function attentionGradients(onnx: OnnxRuntime, operands: readonly Operand[], outputs: readonly Operand[]): void {
   const masked = operands.length > 5;
   const size = operands[0]!.dims[3]!;
   onnx.run(`attentionGrad${size}${masked}`, () => attentionGradGraph(size ** -0.5, masked), operands, ...outputs);
