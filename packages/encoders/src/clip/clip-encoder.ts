@@ -20,17 +20,20 @@ export class ClipModel {
 
   constructor(
     config: ClipConfig,
-    { visual, text }: { readonly visual: ModifiedResNet; readonly text?: TextTransformer | undefined },
+    towers: { readonly visual: ModifiedResNet; readonly text?: TextTransformer | undefined },
   ) {
     checkArgument("config", config, { vision: "object", "text?": "object" });
-    checkArgument("visual", visual, {
-      config: "object",
-      input: "object",
-      regionEmbeddings: "function",
-      encodeImage: "function",
-      dispose: "function",
+    checkArgument("towers", towers, {
+      visual: {
+        config: "object",
+        input: "object",
+        regionEmbeddings: "function",
+        encodeImage: "function",
+        dispose: "function",
+      },
+      "text?": { config: "object", encode: "function", dispose: "function" },
     });
-    checkArgument("text?", text, { config: "object", encode: "function", dispose: "function" });
+    const { visual, text } = towers;
 
     this.config = config;
     this.visual = visual;

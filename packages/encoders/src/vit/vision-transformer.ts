@@ -37,11 +37,11 @@ export class VisionTransformer implements ImageTower {
 
   constructor(
     config: VitConfig,
-    { parameters, input }: { readonly parameters: ReadonlyMap<string, tf.Tensor>; readonly input: PictureInput },
+    parts: { readonly parameters: ReadonlyMap<string, tf.Tensor>; readonly input: PictureInput },
   ) {
     checkArgument("config", config, vitRule);
-    checkArgument("parameters", parameters, "Map");
-    checkArgument("input", input, pictureInputRule);
+    checkArgument("parts", parts, { parameters: "Map", input: pictureInputRule });
+    const { parameters, input } = parts;
 
     this.config = config;
     this.parameters = parameters;

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isVillaError, VillaError } from "../../errors.ts";
-import { checkFunction, checkText, isText } from "../../formats/check-arguments.ts";
+import { checkArgument, checkFunction, checkText, isText } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
 import { readFeather } from "../../formats/feather/read.ts";
 import { readSafetensors } from "../../formats/safetensors.ts";
@@ -68,10 +68,12 @@ export async function readAttributeEmbeddings(dataDir: string): Promise<Attribut
 export async function visitRegionEmbeddings(
   dataDir: string,
   visit: (imageId: number, embeddings: Float32Array) => void,
-  { imageIds: wanted }: { readonly imageIds?: ReadonlySet<number> | undefined } = {},
+  options: { readonly imageIds?: ReadonlySet<number> | undefined } = {},
 ): Promise<void> {
   checkText(dataDir, "A dataset folder");
   checkFunction(visit, "The visitor of embeddings");
+  checkArgument("options?", options, { "imageIds?": "object" });
+  const { imageIds: wanted } = options;
   const folder = join(dataDir, embeddingFiles.regions);
   const indexPath = join(folder, embeddingFiles.index);
   const index = await readEmbeddingFile(indexPath, dataDir);

@@ -3,7 +3,7 @@ import { accessSync, constants, createReadStream, existsSync } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
-import { checkFunction, checkText } from "../../formats/check-arguments.ts";
+import { checkArgument, checkFunction, checkText } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
 import type { RangeSource } from "../../formats/safetensors.ts";
 
@@ -179,8 +179,10 @@ const reasons: Readonly<Record<string, string>> = {
 /** Turns what Node's file functions throw into a {@link VillaError} that names the file. Others pass unchanged. */
 export function fileError(
   error: unknown,
-  { path, doing }: { readonly path: string; readonly doing: "read" | "write" },
+  options: { readonly path: string; readonly doing: "read" | "write" },
 ): unknown {
+  checkArgument("options", options, { path: "text", doing: "'read' | 'write'" });
+  const { path, doing } = options;
   if (isVillaError(error) || typeof error !== "object" || error === null) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined) return error;
