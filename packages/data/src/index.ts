@@ -108,15 +108,15 @@ export { PythonFloat } from "./formats/pickle/writer.ts";
 export { ProtobufWriter } from "./formats/protobuf.ts";
 export { RandomState, type RandomStateSnapshot } from "./formats/random.ts";
 export { otherKind } from "./formats/recognize.ts";
+export type { SafetensorsEntry } from "./formats/safetensors/header.ts";
 export {
   openSafetensors,
   type RangeSource,
   readSafetensors,
-  type SafetensorsEntry,
   type SafetensorsFile,
   type SafetensorsOptions,
-  writeSafetensors,
-} from "./formats/safetensors.ts";
+} from "./formats/safetensors/read.ts";
+export { writeSafetensors } from "./formats/safetensors/write.ts";
 export {
   checkFinite,
   type DataType,

@@ -2,7 +2,8 @@ import { VillaError } from "../errors.ts";
 import { checkList } from "../formats/check-arguments.ts";
 import { isObjectArray, type NpyArray } from "../formats/numpy/array.ts";
 import { readNpz, writeNpz } from "../formats/numpy/npz.ts";
-import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
+import { readSafetensors } from "../formats/safetensors/read.ts";
+import { writeSafetensors } from "../formats/safetensors/write.ts";
 import { isTensorData, type TensorData, toFloat32 } from "../formats/tensor.ts";
 
 /**

@@ -9,6 +9,7 @@ import {
 import { downloadFile, readFileBytes } from "@villa/data/node";
 import { weightFiles } from "../weight-folder.ts";
 import { HubCache, type HubReference, hubCacheDirectory, parseHubReference } from "./hub-cache.ts";
+import { HubServer } from "./hub-server.ts";
 
 /** How {@link downloadModel} works. The environment's `HF_ENDPOINT`, `HF_TOKEN`, `HF_HOME` are the defaults. */
 export interface DownloadModelOptions {
@@ -93,19 +94,16 @@ class ModelDownload {
   readonly #name: string;
   readonly #reference: HubReference;
   readonly #options: DownloadModelOptions;
-  readonly #endpoint: string;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #server: HubServer;
   readonly #cache: HubCache;
   #commit: string | undefined;
   #isFresh = false;
 
   constructor(name: string, reference: HubReference, options: DownloadModelOptions) {
-    const { endpoint = process.env.HF_ENDPOINT || "https://huggingface.co", token = process.env.HF_TOKEN } = options;
     this.#name = name;
     this.#reference = reference;
     this.#options = options;
-    this.#endpoint = endpoint.replace(/\/+$/, "");
-    this.#headers = token ? { authorization: `Bearer ${token}` } : {};
+    this.#server = new HubServer(reference, { ...options, name });
     this.#cache = new HubCache(reference, options.cache ?? hubCacheDirectory());
   }
 
@@ -148,13 +146,14 @@ class ModelDownload {
     if (!this.#isFresh && !this.#options.refresh) this.#commit ??= await this.#cache.commit();
     const known = this.#commit === undefined ? undefined : this.#cache.find(this.#commit, file);
     if (known !== undefined) return known ?? undefined;
-    const found = await this.#ask(file);
+    // Once a commit is known, all files come from it, even if the branch moves meanwhile.
+    const found = await this.#server.ask(file, this.#isFresh ? this.#commit! : this.#reference.revision);
     await this.#setCommit(found.commit);
     if (found.hash === undefined) {
       await this.#cache.noteAbsent(this.#commit!, file);
       return undefined;
     }
-    const { endpoint, url } = { endpoint: this.#endpoint, url: this.#url(file, this.#commit!) };
+    const url = this.#server.url(file, this.#commit!);
     const isSha256 = /^[0-9a-f]{64}$/.test(found.hash);
     const isGit = /^[0-9a-f]{40}$/.test(found.hash);
     try {
@@ -166,14 +165,14 @@ class ModelDownload {
         sha256: isSha256 ? found.hash : undefined,
         gitSha1: isGit ? found.hash : undefined,
         size: found.size,
-        headers: this.#headers,
+        headers: this.#server.headers,
         onProgress: this.#options.onProgress,
         signal: this.#options.signal,
         idleTimeout: this.#options.idleTimeout,
       });
     } catch (error) {
       if (!isVillaError(error, "Network") && !isVillaError(error, "ChecksumMismatch")) throw error;
-      const way = `Check the network and whether ${endpoint} is right, then call again: it goes on where it stopped.`;
+      const way = `Check the network and whether ${this.#server.endpoint} is right, then call again: it goes on where it stopped.`;
       throw new VillaError(error.code, error.message.replace(/Check the network, or put .*$/, way), { cause: error });
     }
     return this.#cache.link(found.hash, { commit: this.#commit!, file });
@@ -186,101 +185,6 @@ class ModelDownload {
     this.#commit = commit ?? this.#commit ?? this.#reference.revision.replaceAll("/", "--");
     await this.#cache.noteCommit(this.#commit);
   }
-
-  /** Once a commit is known, all files come from it, even if the branch moves meanwhile. */
-  #url(file: string, revision: string): string {
-    return `${this.#endpoint}/${this.#reference.repository}/resolve/${encodeURIComponent(revision)}/${file}`;
-  }
-
-  /** What the hub says about a file, without its contents. `hash` is undefined when there is no such file. */
-  async #ask(
-    file: string,
-  ): Promise<{ commit?: string | undefined; hash?: string | undefined; size?: number | undefined }> {
-    let url = this.#url(file, this.#isFresh ? this.#commit! : this.#reference.revision);
-    let commit: string | undefined;
-    for (let hops = 0; hops < 5; hops++) {
-      const { headers, status } = await this.#head(url);
-      commit ??= headers.get("x-repo-commit") ?? undefined;
-      const location = headers.get("location");
-      const next = status >= 300 && status < 400 && location ? new URL(location, url) : undefined;
-      // Renamed models and cached files are redirected on the same server. One to elsewhere describes the file itself.
-      if (next?.host === new URL(url).host && !headers.has("x-linked-etag")) {
-        url = next.href;
-        continue;
-      }
-      if (status === 404 && isMissingFile(headers)) return { commit };
-      if (status >= 400) throw this.#refusal(status, headers);
-      const hash = (headers.get("x-linked-etag") ?? headers.get("etag"))?.replace(/^W\//, "").replaceAll('"', "");
-      if (!hash || !/^[A-Za-z0-9._-]+$/.test(hash)) throw unannounced(url);
-      const size = headers.get("x-linked-size") ?? (next ? null : headers.get("content-length"));
-      return { commit, hash, size: size === null ? undefined : Number(size) };
-    }
-    throw new VillaError("Network", `${this.#endpoint} redirects ${file} of ${this.#name} in circles.`);
-  }
-
-  async #head(url: string): Promise<Response> {
-    const { signal, idleTimeout = 30_000 } = this.#options;
-    const timeout = AbortSignal.timeout(idleTimeout);
-    try {
-      const plain = { "accept-encoding": "identity" };
-      const isOwn = new URL(url).host === new URL(this.#endpoint).host;
-      return await fetch(url, {
-        method: "HEAD",
-        redirect: "manual",
-        headers: isOwn ? { ...plain, ...this.#headers } : plain,
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-      });
-    } catch (error) {
-      throwIfAborted(signal);
-      const { cause, message } = error as Error & { cause?: { code?: string | undefined } | undefined };
-      throw new VillaError(
-        "Network",
-        `Cannot reach ${this.#endpoint} for ${this.#name} (${cause?.code ?? message}). Check the network or HF_ENDPOINT, or name a folder that holds the model.`,
-        { cause: error },
-      );
-    }
-  }
-
-  #refusal(status: number, headers: Headers): VillaError {
-    const { repository, revision } = this.#reference;
-    const page = `${this.#endpoint}/${repository}`;
-    const code = headers.get("x-error-code");
-    if (code === "RevisionNotFound") {
-      return new VillaError("NotFound", `${repository} has no revision "${revision}" on ${this.#endpoint}.`);
-    }
-    if (code === "RepoNotFound" || status === 404) {
-      return new VillaError(
-        "NotFound",
-        `There is no model ${repository} on ${this.#endpoint}, or it is private: set HF_TOKEN.`,
-      );
-    }
-    if (status === 401) {
-      return new VillaError(
-        "Network",
-        `${repository} is gated or private, or does not exist (401): accept its terms at ${page}, make an access token in your account's settings and set HF_TOKEN.`,
-      );
-    }
-    if (status === 403) {
-      return new VillaError(
-        "Network",
-        `HF_TOKEN gives no access to ${repository} (403): accept its terms at ${page} with the account that the token belongs to.`,
-      );
-    }
-    return new VillaError("Network", `${this.#endpoint} answers ${status} for ${repository}; try again later.`);
-  }
-}
-
-/** A plain 404, without the hub's own code, is taken for a missing file. */
-function isMissingFile(headers: Headers): boolean {
-  const code = headers.get("x-error-code");
-  return code === null || code === "EntryNotFound";
-}
-
-function unannounced(url: string): VillaError {
-  return new VillaError(
-    "Network",
-    `${new URL(url).host} does not say which contents it sends (no ETag), so they cannot be checked; use another HF_ENDPOINT.`,
-  );
 }
 
 /** Files that an index of sharded weights names. @throws VillaError `InvalidFile` */

@@ -4,7 +4,7 @@ import { isVillaError, VillaError } from "../../errors.ts";
 import { checkArgument, checkFunction, checkText, isText } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
 import { readFeather } from "../../formats/feather/read.ts";
-import { readSafetensors } from "../../formats/safetensors.ts";
+import { readSafetensors } from "../../formats/safetensors/read.ts";
 import { type TensorData, toFloat32 } from "../../formats/tensor.ts";
 import { loadStateDict } from "../../formats/torch/state-dict.ts";
 import { decodeRegionNpz, decodeRegionSafetensors, encodeRegionSafetensors } from "../region-file.ts";

@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
 import { isVillaError, throwIfAborted, VillaError } from "../../errors.ts";
 import { checkArgument, checkFunction, checkText } from "../../formats/check-arguments.ts";
 import { describe } from "../../formats/describe.ts";
-import type { RangeSource } from "../../formats/safetensors.ts";
+import type { RangeSource } from "../../formats/safetensors/read.ts";
 
 /**
  * The bytes of a file, of any size (Node's own `readFile` stops at 2 GiB).

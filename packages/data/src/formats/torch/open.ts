@@ -1,7 +1,7 @@
 import { VillaError } from "../../errors.ts";
 import { describe } from "../describe.ts";
 import { Allowance, type ReadLimits } from "../limits.ts";
-import { checkSource, type RangeSource } from "../safetensors.ts";
+import { checkSource, type RangeSource } from "../safetensors/read.ts";
 import { decodeElements, type TensorData } from "../tensor.ts";
 import { looksLikeZip, openZip, type ZipEntry } from "../zip/reader.ts";
 import type { TorchReadOptions } from "./read.ts";

@@ -70,7 +70,7 @@ async function openParquet(path: string): Promise<{
   metadata: FileMetaData;
 }> {
   const { asyncBufferFromFile, parquetMetadata } = await import("hyparquet");
-  const { checkThrift } = await import("./parquet-pages.ts");
+  const { checkThrift } = await import("./parquet-cursor.ts");
   const file = await asyncBufferFromFile(path);
   const size = file.byteLength;
   const ending = new DataView(await file.slice(Math.max(0, size - 8), size));
