@@ -3,9 +3,6 @@ import { GeluKind } from "./codes";
 import * as m from "./math";
 import { accumulate } from "./reduce";
 
-/** Rows summed up before they join the total, as in `sumColumns`. */
-const BLOCK: i32 = 64;
-
 /**
  * Gradients of y = (x − mean)·r·gamma + beta, r = 1/√(variance + epsilon), over rows of C values: with g = dy·gamma and
  * x̂ = (x − mean)·r, dx = (g − mean(g) − x̂·mean(g·x̂))·r + residual, dgamma = Σ dy·x̂, dbeta = Σ dy. residual [rows, C] is

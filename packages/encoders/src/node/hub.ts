@@ -1,3 +1,4 @@
+import { basename, dirname } from "node:path";
 import {
   type ArgumentRule,
   checkArgument,
@@ -6,10 +7,11 @@ import {
   throwIfAborted,
   VillaError,
 } from "@villa/data";
-import { downloadFile, readFileBytes } from "@villa/data/node";
-import { weightFiles } from "../weight-folder.ts";
+import { downloadFile } from "@villa/data/node";
+import { shardNames, weightFiles } from "../weight-folder.ts";
 import { HubCache, type HubReference, hubCacheDirectory, parseHubReference } from "./hub-cache.ts";
 import { HubServer } from "./hub-server.ts";
+import { diskFolder } from "./open-weights.ts";
 
 /** How {@link downloadModel} works. The environment's `HF_ENDPOINT`, `HF_TOKEN`, `HF_HOME` are the defaults. */
 export interface DownloadModelOptions {
@@ -189,9 +191,7 @@ class ModelDownload {
 
 /** Files that an index of sharded weights names. @throws VillaError `InvalidFile` */
 async function shardsOf(index: string): Promise<string[]> {
-  const text = new TextDecoder().decode(await readFileBytes(index));
-  const { weight_map: map } = JSON.parse(text) as { weight_map?: Readonly<Record<string, string>> | undefined };
-  const shards = [...new Set(Object.values(map ?? {}))];
+  const shards = await shardNames(diskFolder(dirname(index)), basename(index));
   if (shards.length > 0 && shards.every((shard) => /^[\w.-]+$/.test(shard))) return shards;
   throw new VillaError("InvalidFile", `${index} names no shards of weights.`);
 }

@@ -1,8 +1,8 @@
 import { relaxedSimdModule, simdModule } from "./simd-module.ts";
 
-/** In the module's import of its memory: the names "env" and "memory", then what kind of import it is. */
+/** The bytes by which the module imports its memory, as "memory" of "env"; the last says that it is a memory. */
 const memoryImport = [3, ...bytesOf("env"), 6, ...bytesOf("memory"), 2];
-/** The byte after it: memory of limited size, and whether it is shared. */
+/** The byte behind them, for a memory of limited size that threads do not share, and for one that they share. */
 const limited = 1;
 const limitedAndShared = 3;
 
