@@ -13,7 +13,7 @@ import { blobFiles, exportRegionEncoder, loadImageEncoder, rn50Config, visionPar
 import { chromium, type Page } from "playwright";
 import { build, type PreviewServer, preview } from "vite";
 import { median } from "../ours/common.ts";
-import { countFlops } from "../ours/flops.ts";
+import { countFlops } from "../ours/kernels.ts";
 import { boxes, type CaseName, caseNames, graphFile, layer, picture, side, values, weightFile } from "./cases.ts";
 import type { Asked } from "./page.ts";
 import type { Answer, Request, Runtime } from "./worker.ts";
