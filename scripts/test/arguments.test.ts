@@ -23,6 +23,7 @@ const publicExceptions: Readonly<Record<string, string>> = {
   "TextArchitecture.forward": "a model's layers: weights, their sizes and what goes in",
   attention: "operands in the order of the formula and of PyTorch",
   forEachRun: "its callback is called for every run of a mask's pixels",
+  frozenWeight: "values, shape and type in the order of `tf.tensor`",
   layerNorm: "operands in the order of PyTorch",
   linear: "operands in the order of PyTorch",
   prepareRoiAlign: "operands in the order of torchvision",

@@ -171,7 +171,7 @@ test.each([
     2,
     /The box 60,0,70,10 lies outside of the picture, which has 50 × 37/,
   ],
-  [["--image", "PICTURE", "--box", "9,0,4,10"], 2, /The box \[9, 0, 4, 10\] is not x0, y0, x1, y1/],
+  [["--image", "PICTURE", "--box", "9,0,4,10"], 2, /The box \[9, 0, 4, 10\] must be x0, y0, x1, y1/],
   [["--image", "nowhere.png"], 1, /nowhere\.png/],
 ])("%j is refused", async (flags, code, message) => {
   const words = flags.map((word) => (word === "PICTURE" ? picture : word));
