@@ -4,6 +4,9 @@ import type { Box, RgbImage } from "@villa/data";
 export const caseNames = ["product", "convolution", "regions"] as const;
 export type CaseName = (typeof caseNames)[number];
 
+/** One run of a case, to its end; returns what came out. */
+export type Cases = Readonly<Record<CaseName, () => Promise<Float32Array>>>;
+
 /** Side of the matrices. */
 export const side = 1024;
 /** A layer from the middle of RN50: images, channels in and out, height and width. */

@@ -1,9 +1,19 @@
 /// <reference types="vite/client" />
 import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { env, InferenceSession, Tensor } from "onnxruntime-web/wasm";
-import { boxes, graphFile, layer, layerFilter, layerInput, picture, regionsPerImage, side, values } from "./cases.ts";
+import {
+  boxes,
+  type Cases,
+  graphFile,
+  layer,
+  layerFilter,
+  layerInput,
+  picture,
+  regionsPerImage,
+  side,
+  values,
+} from "./cases.ts";
 import { oneNodeModel } from "./one-node.ts";
-import type { Cases } from "./worker.ts";
 
 /** onnxruntime-web. Tensors are [images, channels, height, width]; filters are part of the model, which packs them once. */
 export async function openOnnx(threads: number): Promise<Cases> {

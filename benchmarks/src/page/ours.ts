@@ -1,8 +1,18 @@
 import { conv2d, matMul, type Tensor, tensor2d, tensor4d } from "@tensorflow/tfjs-core";
 import { useBrowserBackend } from "@villa/backend-browser";
 import { blobFiles, loadImageEncoder } from "@villa/encoders";
-import { boxes, layer, layerFilter, layerInput, picture, side, transposed, values, weightFile } from "./cases.ts";
-import type { Cases } from "./worker.ts";
+import {
+  boxes,
+  type Cases,
+  layer,
+  layerFilter,
+  layerInput,
+  picture,
+  side,
+  transposed,
+  values,
+  weightFile,
+} from "./cases.ts";
 
 /** Our wasm backend. Tensors are [images, height, width, channels]. */
 export async function openOurs(threads: number): Promise<Cases> {

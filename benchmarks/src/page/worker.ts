@@ -1,8 +1,5 @@
 // A worker of the measured page, as the laboratory has one: runs the cases on one runtime with some threads, when asked to.
-import type { CaseName } from "./cases.ts";
-
-/** One run of a case, to its end; returns what came out. */
-export type Cases = Readonly<Record<CaseName, () => Promise<Float32Array>>>;
+import type { CaseName, Cases } from "./cases.ts";
 
 export type Runtime = "ours" | "onnx";
 
