@@ -9,7 +9,7 @@
  *
  * @module
  */
-export { Heap, HeapFullError, type HeapOptions } from "./backend/heap/heap.ts";
+export { Heap, type HeapOptions } from "./backend/heap/heap.ts";
 export { HeapBackend } from "./backend/heap/heap-backend.ts";
 export {
   type HeapKernel,

@@ -10,7 +10,7 @@
  * @module
  */
 export type { CommandContext, ExitCode, RegisterCommand, Terminal } from "@villa/command-kit";
-export { registerDocmnist, registerVisualize, runDocmnist } from "./command/run.ts";
+export { registerDocmnist, registerVisualize } from "./command/run.ts";
 export { digestDataset, type SplitDigest } from "./node/digest.ts";
 export {
   downloadMnist,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { decodeImage, encodePng, type MappingAnnotation, writeAnnotations } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import { beforeEach, describe, expect, it } from "vitest";
-import { runDocmnist } from "../src/node.ts";
+import { runDocmnist } from "../src/command/run.ts";
 import { namedDigits } from "./golden-dataset.ts";
 import { idx, writeIdxFiles } from "./idx-files.ts";
 import { temporaryFolders } from "./temporary-folder.ts";

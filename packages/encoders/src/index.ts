@@ -86,7 +86,6 @@ export {
 } from "./text/families.ts";
 export type { TextEncoder } from "./text/text-encoder.ts";
 export type { TextArchitecture, TextSizes, TokenRows, TokenTower, Weights } from "./text/token-tower.ts";
-export { type JsonTokenizerOptions, jsonTokenizer } from "./tokenizer/json-tokenizer.ts";
 export type { TextTokenizer } from "./tokenizer/text-tokenizer.ts";
 export { ClipTokenizer, type TokenBatch } from "./tokenizer/tokenizer.ts";
 export type {

@@ -13,7 +13,6 @@
  */
 export { openEncoderFiles, openOnnxFile } from "./node/encoder-files.ts";
 export { type DownloadedModel, type DownloadModelOptions, downloadModel } from "./node/hub.ts";
-export { hubCacheDirectory } from "./node/hub-cache.ts";
 export {
   hashEncoder,
   isCheckpoint,
@@ -25,7 +24,6 @@ export {
   requireEncoder,
   type TextSide,
 } from "./node/open-encoder.ts";
-export { openWeights } from "./node/open-weights.ts";
 export {
   type DownloadClipOptions,
   downloadClipWeights,

@@ -1,6 +1,7 @@
 import { golden } from "@villa/testing";
 import { expect, test } from "vitest";
-import { ClipTokenizer, clipTokenizerFiles, jsonTokenizer } from "../src/index.ts";
+import { ClipTokenizer, clipTokenizerFiles } from "../src/index.ts";
+import { jsonTokenizer } from "../src/tokenizer/json-tokenizer.ts";
 
 test("CLIP's own tokenizer as tokenizer.json gives the same tokens, cut at the same length", () => {
   const known = golden()

@@ -7,7 +7,8 @@ import { golden } from "@villa/testing";
 import { namedTransformer } from "@villa/testing/transformer-weights";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { bertFamily, blobFiles, type EncoderFiles } from "../src/index.ts";
-import { openEncoderFiles, openWeights } from "../src/node.ts";
+import { openWeights } from "../src/node/open-weights.ts";
+import { openEncoderFiles } from "../src/node.ts";
 
 interface Case {
   readonly kind: string;

@@ -15,7 +15,6 @@ export {
   fitBox,
   type ProposalRecall,
   parseRegionRule,
-  proposalRecall,
   type RegionRule,
   ruledRegions,
 } from "./regions.ts";

@@ -26,7 +26,7 @@ export {
   storeImage,
 } from "./node/images.ts";
 export { type IngestResult, ingestTable } from "./node/ingest.ts";
-export { type MinedAttribute, type MinedGroup, mineAttributes, proposeGroups } from "./node/mine.ts";
+export { type MinedAttribute, mineAttributes } from "./node/mine.ts";
 export { suggestedFile } from "./node/open-input.ts";
 export type { IngestOptions, Proposer } from "./node/options.ts";
 export { hashSplit, parseSplitShares } from "./node/split.ts";

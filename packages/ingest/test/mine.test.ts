@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { openDataset } from "@villa/data/node";
 import { expect, test } from "vitest";
-import { mineAttributes, proposeGroups } from "../src/node.ts";
+import { proposeGroups } from "../src/node/mine.ts";
+import { mineAttributes } from "../src/node.ts";
 import { TestFolder } from "./folder.ts";
 
 const texts = [

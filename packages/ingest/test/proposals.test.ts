@@ -1,8 +1,9 @@
 import type { Box, RgbImage } from "@villa/data";
 import { openDataset } from "@villa/data/node";
 import { expect, test } from "vitest";
-import { parseRegionRule, proposalRecall } from "../src/index.ts";
+import { parseRegionRule } from "../src/index.ts";
 import type { Proposer } from "../src/node.ts";
+import { proposalRecall } from "../src/regions.ts";
 import { TestFolder } from "./folder.ts";
 
 const row = { text: "a mug", attributes: ["mug"] };
