@@ -133,7 +133,7 @@ describe("cocoEvaluation", () => {
       if (repeated.numbers[name] === -1) expect(resampled[name], name).toBeNaN();
       else expect(resampled[name], name).toBeCloseTo(repeated.numbers[name], 12);
     }
-    expect(() => evaluation.resample([6])).toThrow("place 6");
+    expect(() => evaluation.resample([6])).toThrow("names image 6");
   });
 
   test("a bootstrap over images", async () => {

@@ -43,7 +43,7 @@ describe("fineGrainedAccuracy", () => {
   });
 
   test("refuses a choice of one, and scores that are no numbers", () => {
-    expect(() => fineGrainedAccuracy([[1]])).toThrow("no negative");
+    expect(() => fineGrainedAccuracy([[1]])).toThrow("no score of a false description");
     expect(() => fineGrainedAccuracy([[1, Number.NaN]])).toThrow("score NaN");
   });
 });
