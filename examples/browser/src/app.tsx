@@ -11,7 +11,7 @@ import { MapPanel, usualEpsilon } from "./parts/map-panel.tsx";
 import { PictureStore } from "./parts/pictures.ts";
 import { problemOf } from "./parts/problem.ts";
 import { Story } from "./parts/story.tsx";
-import { TowersPanel } from "./parts/towers-panel.tsx";
+import { paper, TowersPanel } from "./parts/towers-panel.tsx";
 import { TrainPanel } from "./parts/train-panel.tsx";
 import { useEncoder } from "./parts/use-encoder.ts";
 import { useModelInUse } from "./parts/use-model-in-use.ts";
@@ -134,7 +134,9 @@ export function App() {
   return (
     <>
       <header>
-        <p class="eyebrow">ViLLA · ICCV 2023</p>
+        <p class="eyebrow">
+          <a href={paper}>ViLLA</a> · ICCV 2023
+        </p>
         <h1>DocMNIST laboratory</h1>
         <p class="lead">
           Scans come with reports, photographs with captions, and nobody says which sentence is about which part of the

@@ -122,7 +122,7 @@ function inWords({ asked, hits, relevant }: QueryAnswer): string {
   const right = best.filter(({ correct }) => correct).length;
   return relevant === 0
     ? `No region is truly ${asked}; these come nearest.`
-    : `${asked}: ${relevant} ${relevant === 1 ? "region truly is" : "regions truly are"}; of the best ${best.length} found, ${right} ${right === 1 ? "is" : "are"} right.`;
+    : `${asked}: true of ${relevant} ${relevant === 1 ? "region" : "regions"}; of the best ${best.length} found, ${right} ${right === 1 ? "is" : "are"} right.`;
 }
 
 function Hits({

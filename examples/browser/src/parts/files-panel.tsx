@@ -85,9 +85,7 @@ export function FilesPanel({
               <button type="button" disabled={!dataset} onClick={() => save(laboratory.exportDataset())}>
                 Dataset (.zip)
               </button>
-              <small>
-                images, boxes and sentences: this page opens it again, and so does the command line, unpacked
-              </small>
+              <small>images, boxes and sentences: this page opens it again, the command line once it is unpacked</small>
               {dataset?.splits.map(({ split }) => (
                 <button
                   key={split}

@@ -56,7 +56,7 @@ export function MapPanel(props: MapPanelProps) {
           <Fold title="What these say">
             <p class="soft">
               <b>Precision</b>: how much of what was given is right. <b>Recall</b>: how much of what is right was given.{" "}
-              <b>F1</b> is high when both are.
+              <b>F1</b> is high when both are. The best ε is the one with the highest F1 on these same images.
             </p>
           </Fold>
           {best !== undefined && (

@@ -14,6 +14,9 @@ import { TowerInputs } from "./tower-inputs.tsx";
 import type { Towers } from "./use-towers.ts";
 import type { Training } from "./use-training.ts";
 
+/** Varma et al., ICCV 2023. */
+export const paper = "https://arxiv.org/abs/2308.11194";
+
 interface TowersPanelProps {
   readonly laboratory: RemoteLaboratory;
   readonly towers: Towers;
@@ -72,7 +75,7 @@ export function TowersPanel(props: TowersPanelProps) {
             />
             <Slider
               label="Length of each training"
-              hint="in steps; in each, a tower sees 32 images or regions with their words: more steps find more, and take longer"
+              hint="in steps; in each, a tower sees 32 images or regions with their words: more steps make better towers, and take longer"
               {...{ value: settings.steps, min: 10, max: 300, step: 10, disabled: isRunning }}
               change={(steps) => change({ steps })}
             />
@@ -145,13 +148,13 @@ function Explanation({ isGenerated, judgedOn }: { readonly isGenerated: boolean;
       </p>
       <Fold title="How they are judged">
         <p>
-          Then both name what is in regions that they have never seen, those of the {judgedOn} split. Of a region that
-          truly has four attributes, a tower’s first four guesses count; the share of them that is right is its{" "}
-          <dfn>R-Precision</dfn>.{" "}
+          Then both name what is in regions that they have never seen, those of the {judgedOn} split. Of a region with
+          two true attributes, a tower’s first two guesses count, of one with four the first four; the share of them
+          that is right is its <dfn>R-Precision</dfn>.{" "}
           {isGenerated
-            ? "This is done for images of three complexities, with the same number of (region, attribute) pairs in all; a mapping model is trained for each."
+            ? "This is done for simple, usual and hard images, of three complexities, with the same number of (region, attribute) pairs in all; a mapping model is trained for each."
             : "Data from files have one complexity, so each tower has one result. Drawn digits, which Generate makes, show what complexity does."}{" "}
-          Training a tower is <dfn>Stage 2</dfn> of the paper; Stage 1 is the mapping model.
+          Training a tower is <dfn>Stage 2</dfn> of <a href={paper}>the paper</a>; Stage 1 is the mapping model.
         </p>
       </Fold>
     </div>

@@ -123,9 +123,9 @@ function Explanation() {
           images several times; each time is an <dfn>epoch</dfn>.
         </p>
         <p>
-          The <dfn>loss</dfn> says how far it is from what it is taught: in an image whose text names an attribute, one
-          region that scores higher than all regions of images whose texts do not. A chart will show here how it falls,
-          for train and for val.
+          What it is taught: in an image whose sentences name an attribute, one region must score higher than all
+          regions of images whose sentences do not. The <dfn>loss</dfn> says how far it is from that. A chart will show
+          here how it falls, for train and for val.
         </p>
       </Fold>
     </div>

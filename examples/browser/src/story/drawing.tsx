@@ -41,7 +41,8 @@ export function Drawing({ kind, picture, sentences, chosen, mapping, epsilon }: 
   const stops = scores && stopsOf(scores, layout);
   const threads = threadsOf({ kind, picture, sentences, mapping });
   // Sentences that found their regions move to where their lines do not cross.
-  const places = kind === "mapped" ? placesOf(sentences.length, threads) : sentences.map((_, index) => index);
+  const drawn = threads.filter(({ judgement }) => judgement !== "missed");
+  const places = kind === "mapped" ? placesOf(sentences.length, drawn) : sentences.map((_, index) => index);
   return (
     <div ref={container} class="story-drawing" role="img" aria-label={inWords({ kind, picture, attribute, mapping })}>
       <svg viewBox={`0 0 ${layout.width} ${layout.height}`} aria-hidden="true">
@@ -55,7 +56,7 @@ export function Drawing({ kind, picture, sentences, chosen, mapping, epsilon }: 
         {threads.map((thread) => (
           <path
             key={`${kind} ${thread.sentence} ${thread.region}`}
-            class={threadClass(kind, thread)}
+            class={thread.judgement ? `thread ${thread.judgement}` : "thread"}
             d={curve(layout, thread.region, places[thread.sentence]!)}
           />
         ))}
@@ -150,7 +151,7 @@ function RegionPicture({
   );
 }
 
-/** From sentences to regions: all of them, or those that the model found. */
+/** From sentences to regions: all of them, or those that the model found or missed. */
 function threadsOf({
   kind,
   picture,
@@ -158,16 +159,16 @@ function threadsOf({
   mapping,
 }: Pick<DrawingProps, "kind" | "picture" | "sentences" | "mapping">): Thread[] {
   if (kind !== "everything" && kind !== "mapped") return [];
-  return sentences.flatMap(({ attribute }, sentence) =>
+  return sentences.flatMap(({ attribute = "" }, sentence) =>
     picture.boxes.flatMap((_, region): Thread[] => {
-      const isDrawn = kind === "everything" || (attribute && mapping?.assigned[region]?.includes(attribute));
-      return isDrawn ? [{ sentence, region, isRight: picture.truth?.[region]?.includes(attribute ?? "") }] : [];
+      if (kind === "everything") return [{ sentence, region }];
+      const isTrue = picture.truth?.[region]?.includes(attribute);
+      const isGiven = mapping?.assigned[region]?.includes(attribute);
+      if (isGiven) return [{ sentence, region, judgement: isTrue === false ? "wrong" : "found" }];
+      return mapping && isTrue ? [{ sentence, region, judgement: "missed" }] : [];
     }),
   );
 }
-
-const threadClass = (kind: StepKind, { isRight }: Thread): string =>
-  kind === "everything" ? "thread" : isRight === false ? "thread wrong" : "thread found";
 
 function curve({ regions, sentences }: StoryLayout, region: number, place: number): string {
   const [x1, y1] = [regions.x + regions.size + 1, regions.at(region)];

@@ -16,7 +16,7 @@ interface Fact {
   readonly value: number;
   readonly name: string;
   /** The lines that it counts. */
-  readonly thread?: "thread found" | "thread wrong" | undefined;
+  readonly thread?: Thread["judgement"];
 }
 
 /** What a step shows, in numbers, and what its lines mean. */
@@ -34,7 +34,7 @@ export function Facts(props: FactsProps) {
             <text class="caption" x={x} y={top + 56}>
               {name}
             </text>
-            {thread && <line class={thread} x1={x} x2={x + 40} y1={top + 68} y2={top + 68} />}
+            {thread && <line class={`thread ${thread}`} x1={x} x2={x + 40} y1={top + 68} y2={top + 68} />}
           </g>
         );
       })}
@@ -43,9 +43,8 @@ export function Facts(props: FactsProps) {
 }
 
 function factsOf({ kind, picture, sentences, threads }: FactsProps): Fact[] {
-  const { truth } = picture;
-  const pairs = truth?.flat().length;
-  const right = threads.filter(({ isRight }) => isRight).length;
+  const pairs = picture.truth?.flat().length;
+  const count = (judgement: Thread["judgement"]) => threads.filter((thread) => thread.judgement === judgement).length;
   switch (kind) {
     case "image":
       return [{ value: picture.boxes.length, name: "regions" }];
@@ -55,13 +54,16 @@ function factsOf({ kind, picture, sentences, threads }: FactsProps): Fact[] {
         ...(pairs === undefined ? [] : [{ value: pairs, name: "true pairs" }]),
       ];
     case "everything":
-      return [{ value: threads.length, name: "pairs" }, ...(truth ? [{ value: right, name: "of them true" }] : [])];
-    case "mapped":
-      if (pairs === undefined) return [{ value: threads.length, name: "found", thread: "thread found" }];
       return [
-        { value: right, name: "right", thread: "thread found" },
-        { value: threads.length - right, name: "wrong", thread: "thread wrong" },
-        { value: pairs - right, name: "missed" },
+        { value: threads.length, name: "pairs" },
+        ...(pairs === undefined ? [] : [{ value: pairs, name: "of them true" }]),
+      ];
+    case "mapped":
+      if (pairs === undefined) return [{ value: threads.length, name: "found", thread: "found" }];
+      return [
+        { value: count("found"), name: "right", thread: "found" },
+        { value: count("wrong"), name: "wrong", thread: "wrong" },
+        { value: count("missed"), name: "missed", thread: "missed" },
       ];
     default:
       return [];

@@ -80,6 +80,6 @@ export function storyLayout(width: number, { hasSentences, hasLine, ...counts }:
 export interface Thread {
   readonly sentence: number;
   readonly region: number;
-  /** Unknown without the truth. */
-  readonly isRight?: boolean | undefined;
+  /** Missed: the region truly has it, and was not given it. Undefined where the truth is not known, or is not told. */
+  readonly judgement?: "found" | "wrong" | "missed" | undefined;
 }

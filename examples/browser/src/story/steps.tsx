@@ -34,15 +34,15 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
     case "image":
       return (
         <>
-          This image has {regions} parts of interest, each in a box: a <dfn>region</dfn>. Where the boxes are is known.
-          What is in them is not.
+          This image has {regions} parts of interest, each in a box: a <dfn>region</dfn>. Where the boxes are is known:
+          a person drew them, or a program that finds things. What is in them is not.
         </>
       );
     case "sentences":
       return (
         <>
-          The image comes with sentences, in no order. Each says one thing, such as “{attribute}”, that a region has: an{" "}
-          <dfn>attribute</dfn>. <b>Nobody says which region a sentence is about.</b>{" "}
+          The image comes with sentences, in no order. Each names a word of a known list, such as “{attribute}”: an{" "}
+          <dfn>attribute</dfn>, which one region has, or several. <b>Nobody says which region a sentence is about.</b>{" "}
           {pairs !== undefined && (
             <>
               In truth, {pairs} pairs of a region and an attribute belong together. The more pairs, the harder the
@@ -58,8 +58,8 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
           these pairs are wrong.{" "}
           {baseline !== undefined && (
             <>
-              <dfn>F1</dfn> says how good pairs are: 100&nbsp;% where none is wrong and none is missing. Here it is{" "}
-              <b>{percent(baseline)}</b>, over {judges}.
+              <dfn>F1</dfn> says how good pairs are: 100&nbsp;% where none is wrong and none is missing. Over {judges},
+              such pairs reach <b>{percent(baseline)}</b>.
             </>
           )}
         </>
@@ -68,16 +68,18 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
       return (
         <>
           ViLLA trains a small network for each attribute, which gives every region a <dfn>score</dfn> from −1 to 1. It
-          is taught one thing: in an image whose text says “{attribute}”, the best region must score higher than all
-          regions of images whose texts do not. (Learning by such comparisons is called <dfn>contrastive</dfn>.) Over
-          hundreds of images, only what truly is “{attribute}” can do that every time.
+          is told only which images have the word “{attribute}” in their sentences: in each of them, the highest score
+          must beat every region of the images without the word. Whatever else an image holds is found in those, too,
+          and has to score low there. Over hundreds of images, only what truly is “{attribute}” wins. (Learning by such
+          comparisons is called <dfn>contrastive</dfn>.)
         </>
       );
     case "band":
       return (
         <>
-          Several regions may be “{attribute}”, so the best one alone is not enough. It gets the sentence, and with it
-          every region that scores less than <dfn>ε</dfn> (epsilon, here {epsilon.toFixed(2)}) below it.
+          Several regions may be “{attribute}”, so the best one alone is not enough. The sentence goes to the region
+          with the highest score, and to every other whose score is lower by less than <dfn>ε</dfn> (epsilon, here{" "}
+          {epsilon.toFixed(2)}): those in the coloured band.
         </>
       );
     case "mapped": {
@@ -92,8 +94,8 @@ export function StepText({ kind, picture, attribute, epsilon, result }: StepText
               belongs where.{" "}
             </>
           )}
-          A model of images and words that learns from these pairs should know small things better: “Compare” below
-          tries it.
+          A model of images and words that learns from these pairs should know small things better:{" "}
+          <a href="#compare">Compare</a> tries it.
         </>
       );
     }
