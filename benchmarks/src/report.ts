@@ -58,7 +58,10 @@ export function comparisonRows({ results, date }: Pick<Report, "results" | "date
 
 /** docs/speed.md */
 export function speedPage(report: Report): string {
-  const { machine, date, rounds, limits, scaling } = report;
+  const { machine, date, limits, scaling } = report;
+  const counts = report.results.map(({ ours }) => ours.all.length);
+  const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
+  const rounds = fewest === most ? `${most}` : `${fewest} to ${most}`;
   const programs = report.results.map(({ pytorch }) => pytorch?.program ?? "");
   const versions = new Set(programs.flatMap((program) => /^PyTorch [^,]+/.exec(program)?.[0] ?? []));
   const pytorch = versions.size > 0 ? [...versions].join(" and ") : undefined;

@@ -120,7 +120,9 @@ describe("npm packages", () => {
   test("another file than the one that was tried", async () => {
     program("npm", 'for last; do :; done; echo other > "$last/node-api-headers-1.9.0.tgz"');
     const work = unpackPackage(nodeHeaders, { target: target(), env: env() });
-    expect(await refusal(work)).toMatch(/^ChecksumMismatch: npm delivered another node-api-headers@1\.9\.0 than the one/);
+    expect(await refusal(work)).toMatch(
+      /^ChecksumMismatch: npm delivered another node-api-headers@1\.9\.0 than the one/,
+    );
   });
 });
 
