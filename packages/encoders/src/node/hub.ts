@@ -19,7 +19,7 @@ export interface DownloadModelOptions {
   readonly endpoint?: string | undefined;
   /** Access token for gated and private models. Default `HF_TOKEN`. */
   readonly token?: string | undefined;
-  /** Default the folder that the Python library uses, see {@link hubCacheDirectory}. */
+  /** Default the Python library's folder: `HF_HUB_CACHE`, or `hub` in `HF_HOME`, or `~/.cache/huggingface/hub`. */
   readonly cache?: string | undefined;
   /** Ask the hub whether a branch has moved on, instead of taking what is there. Default false. */
   readonly refresh?: boolean | undefined;
