@@ -182,5 +182,7 @@ const ready = (page: Page): Promise<void> => page.locator("[data-test=dataset][a
 
 async function open(page: Page, summary: string): Promise<void> {
   const folded = page.locator("details", { has: page.getByText(summary) });
+  // A page that has just become narrow folds it in its next frame.
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
   if ((await folded.getAttribute("open")) === null) await page.getByText(summary).click();
 }
