@@ -3,6 +3,7 @@
 import json
 import resource
 import statistics
+import time
 
 import torch
 
@@ -22,6 +23,19 @@ def synchronize(device):
     """A GPU works on while Python goes on: without this only the queueing would be timed."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def timed(repeats, device, work, warmup=1):
+    """Seconds of every run after those that warm up: a list of them on the clock, and one of all threads together."""
+    walls, cpus = [], []
+    for _ in range(warmup + repeats):
+        synchronize(device)
+        start, cpu = time.perf_counter(), time.process_time()
+        work()
+        synchronize(device)
+        walls.append(time.perf_counter() - start)
+        cpus.append(time.process_time() - cpu)
+    return walls[warmup:], cpus[warmup:]
 
 
 def report(args, device, times, scale=1.0, cpu_times=None):

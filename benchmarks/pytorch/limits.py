@@ -6,10 +6,9 @@
 import argparse
 import json
 import statistics
-import time
 
 import torch
-from common import add_common_arguments, device_of, synchronize
+from common import add_common_arguments, device_of, timed
 
 parser = argparse.ArgumentParser()
 add_common_arguments(parser)
@@ -18,15 +17,9 @@ device = device_of(args)
 
 
 def gflops(operations, work, repeats=10):
-    times = []
     with torch.inference_mode():
-        for _ in range(2 + repeats):
-            synchronize(device)
-            start = time.perf_counter()
-            work()
-            synchronize(device)
-            times.append(time.perf_counter() - start)
-    return operations / statistics.median(times[2:]) / 1e9
+        times, _ = timed(repeats, device, work, warmup=2)
+    return operations / statistics.median(times) / 1e9
 
 
 a, b = torch.randn(2, 2048, 2048, device=device)

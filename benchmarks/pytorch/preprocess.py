@@ -8,12 +8,11 @@ what the Python implementation does. Prints one line of JSON with the seconds an
 """
 
 import argparse
-import time
 from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
-from common import add_common_arguments, device_of, report, synchronize
+from common import add_common_arguments, device_of, report, timed
 from torch import nn
 from torchvision.ops import roi_align
 
@@ -159,17 +158,6 @@ class TextTransformer(nn.Module):
         return x[torch.arange(len(ids)), ids.argmax(-1)] @ self.text_projection
 
 
-def timed(repeats, device, work):
-    times = []
-    for _ in range(1 + repeats):
-        synchronize(device)
-        start = time.perf_counter()
-        work()
-        synchronize(device)
-        times.append(time.perf_counter() - start)
-    return times[1:]
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["image", "text"])
@@ -193,13 +181,14 @@ def main():
             boxes = torch.tensor([[left, top, left + x, top + y] for left, top in cells], device=device)
             images = torch.rand(args.images, 3, args.height, args.width, device=device).contiguous(memory_format=layout)
             batches = [images] if args.batched else images.split(1)
-            times = timed(args.repeats, device, lambda: [vision.regions(batch, boxes) for batch in batches])
+            times, _ = timed(args.repeats, device, lambda: [vision.regions(batch, boxes) for batch in batches])
             report(args, device, times, 1 / args.images)
         else:
             text = TextTransformer().eval().to(device)
             ids = torch.zeros(args.prompts, 77, dtype=torch.long, device=device)
             ids[:, :7] = torch.tensor([49406, 518, 2867, 2665, 320, 2097, 49407], device=device)
-            report(args, device, timed(args.repeats, device, lambda: text(ids)))
+            times, _ = timed(args.repeats, device, lambda: text(ids))
+            report(args, device, times)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ training mode. Random weights and pictures. Prints one line of JSON.
 """
 
 import argparse
-import time
 
 import torch
 import torch.nn.functional as F
-from common import add_common_arguments, device_of, report, synchronize
+from common import add_common_arguments, device_of, report, timed
 from preprocess import ModifiedResNet
 from torchvision.ops import roi_align
 
@@ -51,11 +50,5 @@ def step():
     optimizer.step()
 
 
-times = []
-for _ in range(args.warmup + args.steps):
-    synchronize(device)
-    start = time.perf_counter()
-    step()
-    synchronize(device)
-    times.append(time.perf_counter() - start)
-report(args, device, times[args.warmup :])
+times, _ = timed(args.steps, device, step, args.warmup)
+report(args, device, times)

@@ -8,11 +8,10 @@ RoIAlign; InfoNCE, Adam with L2 decay. Prints one line of JSON.
 """
 
 import argparse
-import time
 
 import torch
 import torch.nn.functional as F
-from common import add_common_arguments, device_of, report, synchronize
+from common import add_common_arguments, device_of, report, timed
 from torch import nn
 
 SIDE, PATCH, WIDTH, OUT = 224, 16, 768, 512
@@ -91,17 +90,6 @@ class Text(nn.Module):
         return self.ln_final(x)[torch.arange(len(ids)), ids.argmax(-1)] @ self.text_projection
 
 
-def timed(repeats, device, work):
-    times = []
-    for _ in range(1 + repeats):
-        synchronize(device)
-        start, cpu = time.perf_counter(), time.process_time()
-        work()
-        synchronize(device)
-        times.append((time.perf_counter() - start, time.process_time() - cpu))
-    return times[1:]
-
-
 def training_step(args, device):
     model = Vision().train().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-5, weight_decay=0.2)
@@ -135,21 +123,21 @@ def main():
     device = device_of(args)
     scale = 1.0
     if args.what == "step":
-        times = timed(args.repeats, device, training_step(args, device))
+        walls, cpus = timed(args.repeats, device, training_step(args, device))
     elif args.what == "image":
         model = Vision().eval().to(device)
         images = torch.rand(args.images, 3, SIDE, SIDE, device=device)
         batches = [images] if args.batched else images.split(1)
         with torch.no_grad():
-            times = timed(args.repeats, device, lambda: [model(batch) for batch in batches])
+            walls, cpus = timed(args.repeats, device, lambda: [model(batch) for batch in batches])
         scale = 1 / args.images
     else:
         model = Text().eval().to(device)
         ids = torch.zeros(args.prompts, 77, dtype=torch.long, device=device)
         ids[:, :7] = torch.tensor([49406, 518, 2867, 2665, 320, 2097, 49407], device=device)
         with torch.no_grad():
-            times = timed(args.repeats, device, lambda: model(ids))
-    report(args, device, [wall for wall, _ in times], scale, [cpu for _, cpu in times])
+            walls, cpus = timed(args.repeats, device, lambda: model(ids))
+    report(args, device, walls, scale, cpus)
 
 
 if __name__ == "__main__":
