@@ -62,7 +62,6 @@ const scaling = chosen.includes("scaling") ? await measureScaling() : [];
 const report: Report = {
   date: new Date().toISOString(),
   machine: thisMachine(),
-  rounds: flags.rounds,
   results,
   limits,
   scaling,

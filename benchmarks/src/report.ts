@@ -9,7 +9,6 @@ export interface Report {
   /** ISO date. */
   readonly date: string;
   readonly machine: Machine;
-  readonly rounds: number;
   readonly results: readonly Result[];
   readonly limits: Limits | null;
   readonly scaling: readonly Scaling[];

@@ -63,7 +63,6 @@ test("the report names ratios, missed targets and larger memory", () => {
   const report: Report = {
     date: "2026-01-02T00:00:00Z",
     machine: { processor: "P", cores: 2, memoryGiB: 8, versions: { "Node.js": "20" }, platform: "linux x64" },
-    rounds: 3,
     results: [result("fast", 3, 0.5), result("slow", 3, 1)],
     limits: {
       device: "native",

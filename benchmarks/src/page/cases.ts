@@ -31,23 +31,6 @@ export const layerInput = (): Float32Array => values(layer.images * layer.channe
 /** [channels out, channels in, 3, 3] */
 export const layerFilter = (): Float32Array => values(layer.channels ** 2 * 9, 4);
 
-/** [a, b, …rest] → [...rest, b, a] or the like: values of one layout in another. @param order what each new axis was */
-export function transposed(from: Float32Array, shape: readonly number[], order: readonly number[]): Float32Array {
-  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, length) => product * length, 1));
-  const sides = order.map((axis) => shape[axis]!);
-  const steps = order.map((axis) => strides[axis]!);
-  const to = new Float32Array(from.length);
-  for (let i = 0; i < to.length; i++) {
-    let [rest, at] = [i, 0];
-    for (let axis = sides.length - 1; axis >= 0; axis--) {
-      at += (rest % sides[axis]!) * steps[axis]!;
-      rest = Math.floor(rest / sides[axis]!);
-    }
-    to[i] = from[at]!;
-  }
-  return to;
-}
-
 export function picture(): RgbImage {
   const data = Uint8Array.from(values(3 * pixels ** 2, 5), (value) => (value + 0.5) * 255);
   return { width: pixels, height: pixels, channels: 3, data };

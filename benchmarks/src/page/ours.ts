@@ -1,18 +1,7 @@
-import { conv2d, matMul, type Tensor, tensor2d, tensor4d } from "@tensorflow/tfjs-core";
+import { conv2d, matMul, type Tensor, tensor2d, tensor4d, transpose } from "@tensorflow/tfjs-core";
 import { useBrowserBackend } from "@villa/backend-browser";
 import { blobFiles, loadImageEncoder } from "@villa/encoders";
-import {
-  boxes,
-  type Cases,
-  layer,
-  layerFilter,
-  layerInput,
-  picture,
-  side,
-  transposed,
-  values,
-  weightFile,
-} from "./cases.ts";
+import { boxes, type Cases, layer, layerFilter, layerInput, picture, side, values, weightFile } from "./cases.ts";
 
 /** Our wasm backend. Tensors are [images, height, width, channels]. */
 export async function openOurs(threads: number): Promise<Cases> {
@@ -20,10 +9,8 @@ export async function openOurs(threads: number): Promise<Cases> {
   const a = tensor2d(values(side ** 2, 1), [side, side]);
   const b = tensor2d(values(side ** 2, 2), [side, side]);
   const { images, channels, size } = layer;
-  const input = transposed(layerInput(), [images, channels, size, size], [0, 2, 3, 1]);
-  const filter = transposed(layerFilter(), [channels, channels, 3, 3], [2, 3, 1, 0]);
-  const x = tensor4d(input, [images, size, size, channels]);
-  const w = tensor4d(filter, [3, 3, channels, channels]);
+  const x = transpose(tensor4d(layerInput(), [images, channels, size, size]), [0, 2, 3, 1]);
+  const w = transpose(tensor4d(layerFilter(), [channels, channels, 3, 3]), [2, 3, 1, 0]);
   const weights = await (await fetch(`../${weightFile}`)).blob();
   const encoder = await loadImageEncoder({ files: await blobFiles(new Map([[weightFile, weights]])) });
   return {
