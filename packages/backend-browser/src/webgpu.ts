@@ -35,9 +35,7 @@ export function webgpuBackend(): BackendCandidate {
     },
     async activate() {
       await import("@tensorflow/tfjs-backend-webgpu");
-      const { useWebGpuHalves, useWebGpuProducts } = await import("@villa/core/kernels");
-      useWebGpuProducts();
-      useWebGpuHalves();
+      (await import("@villa/core/kernels")).useWebGpuKernels();
       await startOnDevice(webgpu);
     },
     lost: () => deviceLoss(webgpu),

@@ -26,5 +26,4 @@ export { registerHeapBackend } from "./backend/heap/register.ts";
 export type { StartThread } from "./backend/heap/team.ts";
 export { activateWasm, releaseWasm, type WasmBackendOptions } from "./backend/heap/wasm-backend.ts";
 export type { Workspace } from "./backend/heap/workspace.ts";
-export { useWebGpuProducts } from "./backend/webgpu/filter-gradient.ts";
-export { useWebGpuHalves } from "./backend/webgpu/half-storage.ts";
+export { useWebGpuKernels } from "./backend/webgpu/register.ts";

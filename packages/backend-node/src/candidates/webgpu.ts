@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate, BackendProbe } from "@villa/core";
-import { useWebGpuHalves, useWebGpuProducts } from "@villa/core/kernels";
+import { useWebGpuKernels } from "@villa/core/kernels";
 import { firstLine } from "@villa/data";
 import { hasVulkanDriver } from "./vulkan.ts";
 
@@ -44,8 +44,7 @@ export function webgpuBackend(): BackendCandidate {
       if (typeof found === "string") throw new Error(found);
       // The backend module registers itself at import, and only where it sees navigator.gpu by then.
       const { WebGPUBackend } = (await import("@tensorflow/tfjs-backend-webgpu")) as unknown as WebGpuModule;
-      useWebGpuProducts();
-      useWebGpuHalves();
+      useWebGpuKernels();
       const requiredLimits = Object.fromEntries(requestedLimits.map((name) => [name, found.limits[name]]));
       const requiredFeatures = requestedFeatures.filter((name) => found.features.has(name));
       device = await found.requestDevice({ requiredLimits, requiredFeatures });

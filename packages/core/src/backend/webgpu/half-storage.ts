@@ -23,7 +23,7 @@ const smallestExponent = -126;
 /**
  * Registers `VillaHalves` with TF.js's WebGPU backend, and what reads tensors that it made. TF.js itself has no halves, but
  * WGSL's `unpack2x16float` widens them on every device, whether or not it has `shader-f16`, which is needed only to compute
- * with them. Call it once the backend's module is imported.
+ * with them.
  *
  * To the engine such a tensor is of float32. Products and convolutions with it as their second operand read the halves;
  * rows of it stay halves; every other operation gets it widened, for as long as it takes.
