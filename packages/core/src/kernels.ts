@@ -21,7 +21,7 @@ export {
   overridesOf,
   sizeOf,
 } from "./backend/heap/kernels/register.ts";
-export type { Operand, ProductEngine, Transposes } from "./backend/heap/products.ts";
+export type { Operand, ProductEngine, Scratch, Transposes } from "./backend/heap/products.ts";
 export { registerHeapBackend } from "./backend/heap/register.ts";
 export type { StartThread } from "./backend/heap/team.ts";
 export { activateWasm, releaseWasm, type WasmBackendOptions } from "./backend/heap/wasm-backend.ts";

@@ -1,4 +1,4 @@
-import type { ProductEngine, Transposes } from "@villa/core/kernels";
+import type { Operand, ProductEngine, Scratch, Transposes } from "@villa/core/kernels";
 import type { OnnxNode } from "./model.ts";
 import type { OnnxGraph, OnnxRuntime } from "./runtime.ts";
 
@@ -20,16 +20,24 @@ export class OnnxProducts implements ProductEngine {
   }
 
   multiply(
-    _space: unknown,
+    space: Scratch | undefined,
     { a, b, c, y }: OperandsOf<"multiply">,
     { transposeA = false, transposeB = false, relu = false }: Transposes & { readonly relu?: boolean | undefined },
   ): void {
-    const columns = y.dims[1]!;
-    const turned = transposeA && columns >= manyColumns && a.data.length >= largeOperand;
-    const settings = { transposeA, transposeB, relu, turned, biasRank: c?.dims.length };
-    const how = turned ? "turned" : transposeA ? "T" : "N";
-    const key = `gemm${how}${transposeB ? "T" : "N"}${c ? c.dims.length : ""}${relu ? "r" : ""}`;
+    if (space && transposeA && y.dims[1]! >= manyColumns && a.data.length >= largeOperand) {
+      this.multiply(space, { a: this.#turned(space, a), b, c, y }, { transposeB, relu });
+      return;
+    }
+    const settings = { transposeA, transposeB, relu, biasRank: c?.dims.length };
+    const key = `gemm${transposeA ? "T" : "N"}${transposeB ? "T" : "N"}${c ? c.dims.length : ""}${relu ? "r" : ""}`;
     this.#onnx.run(key, () => gemmGraph(settings), c ? [a, b, c] : [a, b], y);
+  }
+
+  /** In scratch space, which all kernels take in turn; what a graph keeps between its operators stays its session's. */
+  #turned(space: Scratch, { data, dims }: Operand): Operand {
+    const turned = { data: space.view(space.scratch(data.length), data.length), dims: dims.toReversed() };
+    this.#onnx.run("transpose", transposeGraph, [{ data, dims }], turned);
+    return turned;
   }
 
   multiplyBatch(
@@ -40,47 +48,29 @@ export class OnnxProducts implements ProductEngine {
     const key = `batched${Number(transposeA)}${Number(transposeB)}`;
     this.#onnx.run(key, () => batchedGraph(transposeA, transposeB), [a, b], y);
   }
-
-  winogradProducts(_space: unknown, { points, filter, ofFilter, ofResult, y }: OperandsOf<"winogradProducts">): void {
-    this.#onnx.run("winograd", winogradGraph, [points, filter, ofFilter, ofResult], y);
-  }
-
-  winogradGradient(
-    _space: unknown,
-    { ofInput, ofOutput, ofFilterGradient, y }: OperandsOf<"winogradGradient">,
-    add: boolean,
-  ): void {
-    const operands = [ofInput, ofOutput, ofFilterGradient];
-    const key = add ? "winogradGradientSum" : "winogradGradient";
-    this.#onnx.run(key, () => winogradGradientGraph(add), add ? [...operands, y] : operands, y);
-  }
 }
 
 interface GemmSettings extends Required<Transposes> {
   readonly relu: boolean;
-  /** Whether a is transposed before the product, not in it. */
-  readonly turned: boolean;
   readonly biasRank: number | undefined;
 }
 
-function gemmGraph({ transposeA, transposeB, relu, turned, biasRank }: GemmSettings): OnnxGraph {
+function gemmGraph({ transposeA, transposeB, relu, biasRank }: GemmSettings): OnnxGraph {
   const product = relu ? "product" : "y";
   const bias = biasRank === undefined ? [] : ["c"];
   const gemmNode = {
     operator: "Gemm",
-    inputs: [turned ? "turned" : "a", "b", ...bias],
+    inputs: ["a", "b", ...bias],
     outputs: [product],
-    attributes: { transA: Number(transposeA && !turned), transB: Number(transposeB) },
+    attributes: { transA: Number(transposeA), transB: Number(transposeB) },
   };
   const nodes: OnnxNode[] = relu ? [gemmNode, { operator: "Relu", inputs: [product], outputs: ["y"] }] : [gemmNode];
-  if (turned)
-    nodes.unshift({ operator: "Transpose", inputs: ["a"], outputs: ["turned"], attributes: { perm: [1, 0] } });
-  return {
-    nodes,
-    inputRanks: biasRank === undefined ? [2, 2] : [2, 2, biasRank],
-    outputRank: 2,
-    asWritten: turned, // else the transposition would be put back into the product
-  };
+  return { nodes, inputRanks: biasRank === undefined ? [2, 2] : [2, 2, biasRank], outputRank: 2 };
+}
+
+function transposeGraph(): OnnxGraph {
+  const node = { operator: "Transpose", inputs: ["a"], outputs: ["y"], attributes: { perm: [1, 0] } };
+  return { nodes: [node], inputRanks: [2], outputRank: 2 };
 }
 
 /** Batches of products; ONNX Runtime's own FusedMatMul takes transposed operands without moving them. */
@@ -88,49 +78,4 @@ function batchedGraph(transposeA: boolean, transposeB: boolean): OnnxGraph {
   const attributes = { transA: Number(transposeA), transB: Number(transposeB) };
   const node = { operator: "FusedMatMul", domain: "com.microsoft", inputs: ["a", "b"], outputs: ["y"], attributes };
   return { nodes: [node], inputRanks: [3, 3], outputRank: 3 };
-}
-
-/** Points times the transformed filter, back to pixels: only the small results leave ONNX Runtime. */
-function winogradGraph(): OnnxGraph {
-  const node = (operator: string, inputs: readonly string[], output: string, attributes = {}) => ({
-    operator,
-    inputs,
-    outputs: [output],
-    attributes,
-  });
-  return {
-    nodes: [
-      node("MatMul", ["c", "b"], "flatFilter"), // [36, C·O]
-      node("Shape", ["a"], "shape"),
-      node("Constant", [], "axes", { value_ints: [0, 2] }),
-      node("Constant", [], "rest", { value_ints: [-1] }),
-      node("Gather", ["shape", "axes"], "ends"),
-      node("Concat", ["ends", "rest"], "filterShape", { axis: 0 }),
-      node("Reshape", ["flatFilter", "filterShape"], "filter"), // [36, C, O]
-      node("MatMul", ["a", "filter"], "products"), // [36, tiles, O]
-      node("Flatten", ["products"], "flatProducts", { axis: 1 }),
-      node("MatMul", ["d", "flatProducts"], "y"), // [16, tiles·O]
-    ],
-    inputRanks: [3, 2, 2, 2],
-    outputRank: 2,
-  };
-}
-
-function winogradGradientGraph(sum: boolean): OnnxGraph {
-  const transA = { transA: 1 };
-  return {
-    nodes: [
-      {
-        operator: "FusedMatMul",
-        domain: "com.microsoft",
-        inputs: ["a", "b"],
-        outputs: ["products"],
-        attributes: transA,
-      },
-      { operator: "Flatten", inputs: ["products"], outputs: ["flat"], attributes: { axis: 1 } }, // [36, C·O]
-      { operator: "Gemm", inputs: sum ? ["c", "flat", "d"] : ["c", "flat"], outputs: ["y"] }, // [9, C·O]
-    ],
-    inputRanks: sum ? [3, 3, 2, 2] : [3, 3, 2],
-    outputRank: 2,
-  };
 }

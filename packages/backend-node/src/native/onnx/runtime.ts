@@ -52,8 +52,6 @@ export interface OnnxGraph {
   readonly outputRank: number;
   /** Ranks of y1, y2…; none by default. */
   readonly furtherRanks?: readonly number[] | undefined;
-  /** Operators run as they stand here: ONNX Runtime neither joins nor replaces any. */
-  readonly asWritten?: boolean | undefined;
 }
 
 const inputNames = [..."abcdefghijklmnopqrstuvwx"];
@@ -74,9 +72,9 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
   }
   initOrt();
   const sessions = new Map<string, NativeSession>();
-  const openSession = (model: Uint8Array, provider = "cpu", graphOptimizationLevel = "all"): NativeSession => {
+  const openSession = (model: Uint8Array, provider = "cpu"): NativeSession => {
     const session = new binding.InferenceSession();
-    const options = { ...sessionOptions(threads), executionProviders: [provider], graphOptimizationLevel };
+    const options = { ...sessionOptions(threads), executionProviders: [provider] };
     session.loadModel(model.buffer, model.byteOffset, model.byteLength, options);
     return session;
   };
@@ -85,7 +83,7 @@ export function loadOnnxRuntime(threads: number): OnnxRuntime {
     const ranks = [graph.outputRank, ...(graph.furtherRanks ?? [])];
     const outputs = ranks.map((rank, index): OnnxValue => ({ name: outputName(index), rank }));
     const model = onnxModel([...stopNodes, ...graph.nodes], inputs, [stopOutput, ...outputs]);
-    return openSession(model, "cpu", graph.asWritten ? "disabled" : "all");
+    return openSession(model);
   };
   return {
     version,

@@ -40,32 +40,4 @@ export interface ProductEngine {
     operands: { readonly a: Operand; readonly b: Operand; readonly y: Operand },
     options: Transposes,
   ): void;
-  /**
-   * The products of Winograd's convolution: y [16, tiles·O] = ofResult·(points·(ofFilter·filter)), of points
-   * [36, tiles, C], filter [9, C·O], ofFilter [36, 9] and ofResult [16, 36].
-   */
-  winogradProducts(
-    space: Scratch,
-    operands: {
-      readonly points: Operand;
-      readonly filter: Operand;
-      readonly ofFilter: Operand;
-      readonly ofResult: Operand;
-      readonly y: Operand;
-    },
-  ): void;
-  /**
-   * Those of its filter's gradient: y [9, C·O] = ofFilterGradient·(ofInputᵀ·ofOutput), of ofInput [36, tiles, C], ofOutput
-   * [36, tiles, O] and ofFilterGradient [9, 36]; `add`: added to what y holds.
-   */
-  winogradGradient(
-    space: Scratch,
-    operands: {
-      readonly ofInput: Operand;
-      readonly ofOutput: Operand;
-      readonly ofFilterGradient: Operand;
-      readonly y: Operand;
-    },
-    add: boolean,
-  ): void;
 }

@@ -77,37 +77,6 @@ export class WasmProducts implements ProductEngine {
     target.fetch();
   }
 
-  winogradProducts(
-    space: Scratch,
-    { points, filter, ofFilter, ofResult, y }: Parameters<ProductEngine["winogradProducts"]>[1],
-  ): void {
-    const [count, tiles, C] = points.dims as [number, number, number];
-    const O = filter.dims[1]! / C;
-    const transformed = matrix(space, count, C * O);
-    this.multiply(space, { a: ofFilter, b: filter, y: transformed }, {});
-    const products = matrix(space, count, tiles * O);
-    const operands = {
-      a: points,
-      b: { ...transformed, dims: [count, C, O] },
-      y: { ...products, dims: [count, tiles, O] },
-    };
-    this.multiplyBatch(space, operands, {});
-    this.multiply(space, { a: ofResult, b: products, y }, {});
-  }
-
-  winogradGradient(
-    space: Scratch,
-    { ofInput, ofOutput, ofFilterGradient, y }: Parameters<ProductEngine["winogradGradient"]>[1],
-    add: boolean,
-  ): void {
-    const [count, , C] = ofInput.dims as [number, number, number];
-    const O = ofOutput.dims[2]!;
-    const products = matrix(space, count, C * O);
-    const operands = { a: ofInput, b: ofOutput, y: { ...products, dims: [count, C, O] } };
-    this.multiplyBatch(space, operands, { transposeA: true });
-    this.multiply(space, { a: ofFilterGradient, b: products, y, c: add ? y : undefined }, {});
-  }
-
   #product(space: Scratch, product: Product, matrices = 1): void {
     const { M, N, K, a, b, y, bias = 0, relu = false, add = false } = product;
     const panels = Math.ceil(N / productTile.columns);
@@ -155,12 +124,6 @@ export class WasmProducts implements ProductEngine {
 /** The least multiple of a tile's rows that holds so many. */
 function tiles(rows: number): number {
   return Math.ceil(rows / productTile.rows) * productTile.rows;
-}
-
-/** A matrix in scratch space, contents undefined. */
-function matrix(space: Scratch, rows: number, columns: number): Operand {
-  const size = rows * columns;
-  return { data: space.view(space.scratch(size), size), dims: [rows, columns] };
 }
 
 /** Where to write results: in the heap, or in scratch space for an ordinary array, which `fetch` then copies to. */

@@ -1,4 +1,4 @@
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import type { HeapBackend } from "../heap-backend.ts";
 import type { Operand } from "../products.ts";
 import { winogradTile } from "../simd-module.ts";
@@ -70,20 +70,29 @@ export function winogradForward(
   const input = inputParameters(space, info);
   const output = space.parameters(info.outHeight, info.outWidth, O, tiles.rows, tiles.columns);
   const step = chunkOf(info);
-  const transformed = space.scratch(points * step * C);
-  const results = space.scratch(tileSide ** 2 * step * O);
+  const { products } = backend;
+  const filterAt = space.scratch(points * C * O);
+  const pointsAt = space.scratch(points * step * C);
+  const productsAt = space.scratch(points * step * O);
+  const resultsAt = space.scratch(tileSide ** 2 * step * O);
   const scratch = space.scratch(transformScratch(C));
+  const taps = { data: filter, dims: [9, C * O] };
+  products.multiply(space, { a: ofFilter, b: taps, y: matrix(space, filterAt, points, C * O) }, {});
   for (let from = 0; from < tiles.count; from += step) {
     const count = Math.min(step, tiles.count - from);
-    space.simd.winogradPoints(transformed, x, from, from + count, input, scratch, 0);
-    backend.products.winogradProducts(space, {
-      points: { data: space.view(transformed, points * count * C), dims: [points, count, C] },
-      filter: { data: filter, dims: [9, C * O] },
-      ofFilter,
-      ofResult,
-      y: { data: space.view(results, tileSide ** 2 * count * O), dims: [tileSide ** 2, count * O] },
-    });
-    space.simd.winogradResults(y, results, from, from + count, output, bias, Number(relu));
+    space.simd.winogradPoints(pointsAt, x, from, from + count, input, scratch, 0);
+    products.multiplyBatch(
+      space,
+      {
+        a: matrix(space, pointsAt, points, count, C),
+        b: matrix(space, filterAt, points, C, O),
+        y: matrix(space, productsAt, points, count, O),
+      },
+      {},
+    );
+    const b = matrix(space, productsAt, points, count * O);
+    products.multiply(space, { a: ofResult, b, y: matrix(space, resultsAt, tileSide ** 2, count * O) }, {});
+    space.simd.winogradResults(y, resultsAt, from, from + count, output, bias, Number(relu));
   }
 }
 
@@ -101,19 +110,24 @@ export function winogradFilterGradient(
   const step = chunkOf(info);
   const ofInput = space.scratch(points * step * C);
   const ofOutput = space.scratch(points * step * O);
+  const productsAt = space.scratch(points * C * O);
   const scratch = space.scratch(transformScratch(Math.max(C, O)));
-  const result = { data: gradient, dims: [9, C * O] };
+  const y = { data: gradient, dims: [9, C * O] };
   for (let from = 0; from < tiles.count; from += step) {
     const count = Math.min(step, tiles.count - from);
     space.simd.winogradPoints(ofInput, x, from, from + count, input, scratch, 0);
     space.simd.winogradPoints(ofOutput, dy, from, from + count, output, scratch, 1);
-    const operands = {
-      ofInput: { data: space.view(ofInput, points * count * C), dims: [points, count, C] },
-      ofOutput: { data: space.view(ofOutput, points * count * O), dims: [points, count, O] },
-      ofFilterGradient,
-      y: result,
-    };
-    backend.products.winogradGradient(space, operands, from > 0);
+    backend.products.multiplyBatch(
+      space,
+      {
+        a: matrix(space, ofInput, points, count, C),
+        b: matrix(space, ofOutput, points, count, O),
+        y: matrix(space, productsAt, points, C, O),
+      },
+      { transposeA: true },
+    );
+    const b = matrix(space, productsAt, points, C * O);
+    backend.products.multiply(space, { a: ofFilterGradient, b, y, c: from > 0 ? y : undefined }, {});
   }
 }
 
@@ -138,6 +152,11 @@ function chunkOf(info: ConvInfo): number {
 /** Two blocks of 36 lines, a table of 36 addresses, a pixel of zeros: see the kernel. */
 function transformScratch(channels: number): number {
   return points * lanes * 2 + points + channels;
+}
+
+/** A matrix, or a batch of them, in scratch space. */
+function matrix(space: Workspace, at: number, ...dims: number[]): Operand {
+  return { data: space.view(at, tf.util.sizeFromShape(dims)), dims };
 }
 
 function kronecker(matrix: readonly (readonly number[])[]): Operand {
