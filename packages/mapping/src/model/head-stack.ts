@@ -7,7 +7,10 @@ import {
   headFrom,
   headParameters,
   joinHeads,
-  parameterShape,
+  joinRows,
+  paddedShape,
+  rowWidth,
+  separateHead,
 } from "./heads.ts";
 
 /** Cosine of every row with every attribute of every head, and what they were made from. */
@@ -47,7 +50,7 @@ const smallestNorm = 1e-12;
  * hidden values spares a second forward pass that a tape would need.
  */
 export class HeadStack {
-  /** Keys are the names of {@link headParameters}; shapes [G, d, d] and [G, d]. */
+  /** Keys are the names of {@link headParameters}; shapes [G, w, w] and [G, w], w = {@link rowWidth}. */
   readonly variables: ReadonlyMap<HeadParameter, tf.Variable>;
   readonly #options: HeadsOptions;
   readonly #attributes: tf.Tensor3D; // [G, A, d]
@@ -66,26 +69,38 @@ export class HeadStack {
     if (this.#attributesPerHead > 1 && heads.length > 1) {
       throw new VillaError("InvalidArgument", "Heads that score several attributes each cannot be stacked.");
     }
+    const rows = this.#attributesPerHead;
     this.#attributes = tf.keep(
-      tf.tensor3d(joinHeads(attributeEmbeddings), [heads.length, this.#attributesPerHead, dimension]),
+      tf.tensor3d(joinRows(attributeEmbeddings, { dimension, rows }), [heads.length, rows, rowWidth(dimension)]),
     );
     this.variables = new Map(
       headParameters.map((parameter) => {
-        const shape = [heads.length, ...parameterShape(parameter, dimension)];
-        const values = joinHeads(heads.map((head) => head[parameter]));
+        const shape = [heads.length, ...paddedShape(parameter, dimension)];
+        const values = joinHeads(heads, { parameter, dimension });
         return [parameter, tf.tidy(() => tf.variable(tf.tensor(values, shape, "float32"), true))];
       }),
     );
   }
 
-  /** Cosines of all rows. Nothing stays on the backend. @param x [R, d] */
+  /** Rows of a [.., d] array as the heads take them, [R, width]. The caller disposes them. */
+  rows(source: Float32Array, rows: ArrayLike<number>): tf.Tensor2D {
+    const { dimension } = this.#options;
+    const width = rowWidth(dimension);
+    const values = new Float32Array(rows.length * width);
+    for (let i = 0; i < rows.length; i++) {
+      values.set(source.subarray(rows[i]! * dimension, (rows[i]! + 1) * dimension), i * width);
+    }
+    return tf.tensor2d(values, [rows.length, width]);
+  }
+
+  /** Cosines of all rows. Nothing stays on the backend. @param x from {@link rows} */
   async score(x: tf.Tensor2D): Promise<RowScores> {
     const { cosines, norms, dispose } = await this.forward(x);
     dispose();
     return { cosines, norms };
   }
 
-  /** Cosines of all rows, keeping the activations. @param x [R, d]; must live until the result is disposed */
+  /** Cosines of all rows, keeping the activations. @param x from {@link rows}; must live until the result is disposed */
   async forward(x: tf.Tensor2D): Promise<StackForward> {
     const [hidden, output, dots, squares] = tf.tidy(() => this.#project(x));
     const [dotValues, squareValues] = (await Promise.all([dots.data(), squares.data()])) as [
@@ -127,15 +142,11 @@ export class HeadStack {
     }
 
     return tf.tidy(() => {
-      const dimension = this.#options.dimension;
+      const width = rowWidth(this.#options.dimension);
       const pick = (stacked: tf.Tensor3D): tf.Tensor3D =>
-        tf.reshape(tf.gather(tf.reshape(stacked, [heads * total, dimension]), stackedRows), [
-          heads,
-          selected,
-          dimension,
-        ]);
+        tf.reshape(tf.gather(tf.reshape(stacked, [heads * total, width]), stackedRows), [heads, selected, width]);
       const chosenHidden = pick(hidden);
-      const chosenX = tf.reshape<tf.Rank.R3>(tf.gather(x, rows), [heads, selected, dimension]);
+      const chosenX = tf.reshape<tf.Rank.R3>(tf.gather(x, rows), [heads, selected, width]);
       const coefficients = tf.tensor3d(alongAttribute, [heads, selected, attributes]);
       const towardsAttributes =
         attributes === 1 ? tf.mul(coefficients, this.#attributes) : product(coefficients, this.#attributes);
@@ -168,9 +179,8 @@ export class HeadStack {
     for (const [parameter, variable] of this.variables) stacked.set(parameter, (await variable.data()) as Float32Array);
     return Array.from({ length: this.#heads }, (_, g) =>
       headFrom((parameter) => {
-        const values = stacked.get(parameter)!;
-        const size = values.length / this.#heads;
-        return values.slice(g * size, (g + 1) * size); // a backend may hand out its own memory
+        const { dimension } = this.#options;
+        return separateHead(stacked.get(parameter)!, { position: g, parameter, dimension });
       }),
     );
   }

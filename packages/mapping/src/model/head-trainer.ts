@@ -5,7 +5,7 @@ import { type Batch, gatherRows, type MappingData } from "../data/batches.ts";
 import { learningRateAt, type TrainOptions } from "../train/train-options.ts";
 import { HeadStack, type RowGradient, type RowScores } from "./head-stack.ts";
 import type { HeadState } from "./head-state.ts";
-import { type HeadsOptions, type HeadWeights, headFrom, headParameters, joinHeads } from "./heads.ts";
+import { type HeadsOptions, type HeadWeights, headFrom, headParameters, joinHeads, separateHead } from "./heads.ts";
 import { type AttributeLoss, attributeLoss } from "./loss.ts";
 
 export interface HeadTrainerOptions extends TrainOptions, HeadsOptions {
@@ -92,9 +92,7 @@ export class HeadTrainer {
   ): Promise<{ shares: number[]; gradients: Record<string, tf.Tensor> }> {
     const shares = this.heads.map(() => 0);
     if (!this.#isMentioned(data, batch)) return { shares, gradients: this.stack.zeroGradients() };
-    const { dimension } = this.options;
-    const values = gatherRows(data.regions, dimension, batch.rows);
-    const x = tf.tensor2d(values, [batch.rows.length, dimension]);
+    const x = this.stack.rows(data.regions, batch.rows);
     const forward = await this.stack.forward(x);
     const losses: AttributeLoss[] = [];
     this.forEachAttribute(forward, data, batch, (visit) => {
@@ -130,9 +128,10 @@ export class HeadTrainer {
     const { tensors } = await this.#optimizer.state();
     const moments = (position: number, moment: "mean" | "meanSquare"): HeadWeights =>
       headFrom((parameter) => {
-        const size = weights[0]![parameter].length;
-        const stacked = tensors.get(`${parameter}.${moment}`)?.data as Float32Array | undefined;
-        return stacked?.slice(position * size, (position + 1) * size) ?? new Float32Array(size);
+        const { dimension } = this.options;
+        const joined = tensors.get(`${parameter}.${moment}`)?.data as Float32Array | undefined;
+        if (!joined) return new Float32Array(weights[0]![parameter].length);
+        return separateHead(joined, { position, parameter, dimension });
       });
     return weights.map((values, position) => ({
       steps: this.#steps,
@@ -159,7 +158,7 @@ export class HeadTrainer {
       });
       for (const parameter of headParameters) {
         const shape = this.stack.variables.get(parameter)!.shape;
-        const data = joinHeads(heads.map((head) => head[parameter]));
+        const data = joinHeads(heads, { parameter, dimension: this.options.dimension });
         tensors.set(`${parameter}.${moment}`, { dtype: "float32", shape: [...shape], data });
       }
     }

@@ -70,13 +70,67 @@ export function initialHead(head: number, options: { readonly dimension: number;
   });
 }
 
-/** Heads one after another in one array: always a copy, since a backend may keep the array and update it in place. */
-export function joinHeads(arrays: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(arrays.reduce((length, array) => length + array.length, 0));
-  let offset = 0;
-  for (const array of arrays) {
-    joined.set(array, offset);
-    offset += array.length;
-  }
+/**
+ * Values that a row of d takes on a backend; those beyond d are 0, and stay so in training.
+ *
+ * Rows whose distance is a multiple of 4 KiB share a few sets of a processor's first cache, and a product reads a dozen rows
+ * side by side: [240, 1024] · [1024, 1024]ᵀ takes 1.3 to 1.6 times as long as with rows of 1040.
+ */
+export function rowWidth(dimension: number): number {
+  return dimension % 1024 === 0 ? dimension + 16 : dimension;
+}
+
+/** Shape of a parameter's values on a backend. */
+export function paddedShape(parameter: HeadParameter, dimension: number): number[] {
+  return parameterShape(parameter, rowWidth(dimension));
+}
+
+/**
+ * Matrices one after another in one array, each row as wide as {@link rowWidth}: always a copy, since a backend may keep the
+ * array and update it in place.
+ *
+ * @param options.rows rows that each takes; zeros where it has fewer
+ */
+export function joinRows(
+  arrays: readonly Float32Array[],
+  { dimension, rows }: { readonly dimension: number; readonly rows: number },
+): Float32Array {
+  const width = rowWidth(dimension);
+  const joined = new Float32Array(arrays.length * rows * width);
+  arrays.forEach((array, index) => {
+    for (let from = 0, to = index * rows * width; from < array.length; from += dimension, to += width) {
+      joined.set(array.subarray(from, from + dimension), to);
+    }
+  });
   return joined;
+}
+
+/** A parameter of several heads, of {@link paddedShape} each. */
+export function joinHeads(
+  heads: readonly HeadWeights[],
+  { parameter, dimension }: { readonly parameter: HeadParameter; readonly dimension: number },
+): Float32Array {
+  const rows = parameterSize(parameter, rowWidth(dimension)) / rowWidth(dimension);
+  return joinRows(
+    heads.map((head) => head[parameter]),
+    { dimension, rows },
+  );
+}
+
+/** One head's values of a parameter, as {@link joinHeads} put them. */
+export function separateHead(
+  joined: Float32Array,
+  {
+    position,
+    parameter,
+    dimension,
+  }: { readonly position: number; readonly parameter: HeadParameter; readonly dimension: number },
+): Float32Array {
+  const width = rowWidth(dimension);
+  const values = new Float32Array(parameterSize(parameter, dimension));
+  let from = position * parameterSize(parameter, width);
+  for (let to = 0; to < values.length; to += dimension, from += width) {
+    values.set(joined.subarray(from, from + dimension), to);
+  }
+  return values;
 }

@@ -1,4 +1,3 @@
-import * as tf from "@tensorflow/tfjs-core";
 import { checkArgument, type ProgressListener, throwIfAborted } from "@villa/data";
 import { gatherRows, type MappingData, regionOffsets } from "../data/batches.ts";
 import { HeadStack } from "./head-stack.ts";
@@ -98,7 +97,7 @@ async function scoreAttributes(
   const embeddings = gatherRows(options.attributeEmbeddings, dimension, attributes);
   const stack = new HeadStack([options.head], [embeddings], options);
   try {
-    const cosines = await scoreWithStack(stack, data, rows, dimension, attributes.length);
+    const cosines = await scoreWithStack(stack, data, rows, attributes.length);
     if (attributes.length === 1) return [{ images: images[0]!, values: cosines }];
     const position = new Int32Array(offsets.at(-1)!);
     rows.forEach((row, i) => {
@@ -118,13 +117,12 @@ async function scoreWithStack(
   stack: HeadStack,
   data: MappingData,
   rows: Int32Array,
-  dimension: number,
   attributes: number,
 ): Promise<Float32Array> {
   const values = new Float32Array(rows.length * attributes);
   for (let start = 0; start < rows.length; start += rowsPerProduct) {
     const chunk = rows.subarray(start, start + rowsPerProduct);
-    const x = tf.tensor2d(gatherRows(data.regions, dimension, chunk), [chunk.length, dimension]);
+    const x = stack.rows(data.regions, chunk);
     values.set((await stack.score(x)).cosines, start * attributes);
     x.dispose();
   }

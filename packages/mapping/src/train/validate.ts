@@ -1,5 +1,4 @@
-import * as tf from "@tensorflow/tfjs-core";
-import { gatherRows, type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../data/batches.ts";
+import { type MappingData, makeBatch, positivesPerImage, regionOffsets } from "../data/batches.ts";
 import type { HeadValidation } from "../model/head-state.ts";
 import type { HeadTrainer } from "../model/head-trainer.ts";
 
@@ -20,7 +19,6 @@ export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit
   const uncovered = new Set(split.withoutTruth);
   const images = data.counts.length;
   const total = data.labels.length / images;
-  const dimension = trainer.options.dimension;
   const imageOffsets = regionOffsets(data.counts);
   const imagePositives = positivesPerImage(data.labels, images);
   const losses = trainer.heads.map(() => 0);
@@ -34,7 +32,7 @@ export async function validateHeads(trainer: HeadTrainer, split: ValidationSplit
       Int32Array.from({ length: size }, (_, i) => start + i),
       { offsets: imageOffsets, positives: imagePositives },
     );
-    const x = tf.tensor2d(gatherRows(data.regions, dimension, batch.rows), [batch.rows.length, dimension]);
+    const x = trainer.stack.rows(data.regions, batch.rows);
     const scores = await trainer.stack.score(x);
     x.dispose();
     batches++;
