@@ -1,12 +1,10 @@
-/** Scores fall into buckets by the highest bits of their keys. */
-const bucketBits = 12;
-const buckets = 2 ** bucketBits;
-const lowBits = 32 - bucketBits;
+/** Scores fall into so many equal intervals between the lowest and the highest. */
+const buckets = 1024;
 
 /**
  * The scores at some places of a ranking, and how many others are higher or equal: all that a measure at a cut-off needs.
  *
- * Only those scores are sorted that share a bucket with one of the places; the others are counted. Memory is kept from one
+ * Scores are brought into buckets, and only those buckets are sorted that hold one of the places. Memory is kept from one
  * ranking to the next.
  */
 export class RankedPlaces {
@@ -16,9 +14,10 @@ export class RankedPlaces {
   readonly above: Int32Array;
   /** [places] how many are equal to it, itself included. */
   readonly tied: Int32Array;
-  readonly #sizes = new Int32Array(buckets);
-  #keys = new Uint32Array();
-  #values = new Float32Array(); // the same memory
+  /** Where each bucket ends among the scores in the order of their buckets. */
+  readonly #ends = new Int32Array(buckets);
+  #bucketOf = new Uint16Array();
+  #inBuckets = new Float32Array();
 
   /** @param places how many are asked for at a time */
   constructor(places: number) {
@@ -34,54 +33,51 @@ export class RankedPlaces {
    * @param places 1 is the highest score's; n where one is larger
    */
   find(scores: Float32Array, places: readonly number[]): void {
-    this.#countBuckets(scores);
-    const sorted = new Map<number, Uint32Array>(); // buckets that hold a place
+    this.#fillBuckets(scores);
+    const ends = this.#ends;
+    const sorted = new Map<number, Float32Array>(); // buckets that hold a place
     for (let p = 0; p < places.length; p++) {
-      const place = Math.min(places[p]!, scores.length);
-      let bucket = buckets;
-      let end = 0; // how many scores are in this bucket or above
-      while (end < place) end += this.#sizes[--bucket]!;
-      const keys = sorted.get(bucket) ?? this.#sortedBucket(bucket);
-      sorted.set(bucket, keys);
-      const key = keys[end - place]!;
-      const last = keys.lastIndexOf(key);
-      this.scores[p] = scoreOf(key);
-      this.above[p] = end - 1 - last;
-      this.tied[p] = last + 1 - keys.indexOf(key);
+      const index = Math.max(0, scores.length - places[p]!); // in ascending order
+      let bucket = buckets - 1;
+      while (bucket > 0 && ends[bucket - 1]! > index) bucket--;
+      const start = bucket === 0 ? 0 : ends[bucket - 1]!;
+      const members = sorted.get(bucket) ?? this.#inBuckets.subarray(start, ends[bucket]!).sort();
+      sorted.set(bucket, members);
+      const score = members[index - start]!;
+      const last = members.lastIndexOf(score); // finds −0 and 0 alike
+      this.scores[p] = score + 0;
+      this.above[p] = scores.length - 1 - (start + last);
+      this.tied[p] = last + 1 - members.indexOf(score);
     }
   }
 
-  /** Turns scores into keys, unsigned integers in the same order, and counts how many fall into each bucket. */
-  #countBuckets(scores: Float32Array): void {
-    if (this.#keys.length !== scores.length) {
-      this.#keys = new Uint32Array(scores.length);
-      this.#values = new Float32Array(this.#keys.buffer);
+  /** Orders the scores by their buckets, ascending. */
+  #fillBuckets(scores: Float32Array): void {
+    const length = scores.length;
+    if (this.#bucketOf.length !== length) {
+      this.#bucketOf = new Uint16Array(length);
+      this.#inBuckets = new Float32Array(length);
     }
-    const [keys, values, sizes] = [this.#keys, this.#values, this.#sizes.fill(0)];
-    for (let i = 0; i < scores.length; i++) {
-      values[i] = scores[i]! + 0; // −0 has other bits than 0, which it equals
-      const bits = keys[i]!;
-      const key = (bits ^ ((bits >> 31) | 0x80000000)) >>> 0; // negative ones are turned around
-      keys[i] = key;
-      sizes[key >>> lowBits]!++;
+    let lowest = scores[0]!;
+    let highest = lowest;
+    for (let i = 1; i < length; i++) {
+      const score = scores[i]!;
+      if (score < lowest) lowest = score;
+      if (score > highest) highest = score;
     }
+    const scale = highest > lowest ? (buckets - 1) / (highest - lowest) : 0;
+    const [bucketOf, inBuckets, ends] = [this.#bucketOf, this.#inBuckets, this.#ends.fill(0)];
+    for (let i = 0; i < length; i++) {
+      const bucket = ((scores[i]! - lowest) * scale) | 0; // rounding never brings a higher score into a lower bucket
+      bucketOf[i] = bucket;
+      ends[bucket]!++;
+    }
+    let start = 0;
+    for (let bucket = 0; bucket < buckets; bucket++) {
+      const size = ends[bucket]!;
+      ends[bucket] = start; // moves to the bucket's end as it is filled
+      start += size;
+    }
+    for (let i = 0; i < length; i++) inBuckets[ends[bucketOf[i]!]!++] = scores[i]!;
   }
-
-  /** @returns a bucket's keys, ascending */
-  #sortedBucket(bucket: number): Uint32Array {
-    const keys = this.#keys;
-    const members = new Uint32Array(this.#sizes[bucket]!);
-    for (let i = 0, to = 0; to < members.length; i++) {
-      if (keys[i]! >>> lowBits === bucket) members[to++] = keys[i]!;
-    }
-    return members.sort();
-  }
-}
-
-const bits = new Uint32Array(1);
-const value = new Float32Array(bits.buffer);
-
-function scoreOf(key: number): number {
-  bits[0] = key & 0x80000000 ? key ^ 0x80000000 : ~key;
-  return value[0]!;
 }

@@ -50,11 +50,11 @@ export class RankingAverage {
     const answers = this.#answers.rank(scores, labels, first, step);
     if (answers === 0) return null;
     for (let i = 0; i < this.#ks.length; i++) {
-      const hits = this.#answers.expectedAtCutOff(i);
+      const hits = this.#answers.hits[i]!;
       this.#hits[i]! += hits / this.#ks[i]!;
       this.#recalls[i]! += hits / answers;
     }
-    const rPrecision = this.#answers.expectedAtR() / answers;
+    const rPrecision = this.#answers.hits[this.#ks.length]! / answers;
     this.#rPrecision += rPrecision;
     this.#queries++;
     return { answers, rPrecision };
@@ -74,20 +74,17 @@ export class RankingAverage {
 const fewAnswers = 16;
 const fewScores = 64;
 
-/** Where the right answers of a query stand in its ranking, counted so that equal scores are seen. */
+/** How many right answers of a query stand among the first of its ranking, counted so that equal scores are seen. */
 class RankedAnswers {
-  /** The cut-offs, and as the last one R, the number of right answers. */
+  /** Right answers to expect up to each cut-off, and last up to R, the number of right answers. */
+  readonly hits: Float64Array;
   readonly #cutOffs: number[];
   readonly #places: RankedPlaces;
   #scores = new Float32Array(); // [n] of which the first are the answers'
-  #count = 0; // of answers
-  #length = 0; // of the ranking
-  #compared = false;
-  readonly #above = new Int32Array(Math.max(fewAnswers, fewScores)); // scores higher than each answer's
-  readonly #tied = new Int32Array(this.#above.length); // scores equal to each answer's, itself included
 
   constructor(ks: readonly number[]) {
     this.#cutOffs = [...ks, 0];
+    this.hits = new Float64Array(this.#cutOffs.length);
     this.#places = new RankedPlaces(this.#cutOffs.length);
   }
 
@@ -102,53 +99,44 @@ class RankedAnswers {
       own[count] = scores[i]!;
       count += Number(labels[at] !== 0);
     }
-    this.#count = count;
-    this.#length = length;
     this.#cutOffs[this.#cutOffs.length - 1] = count;
-    this.#compared = count <= fewAnswers || length <= fewScores;
-    if (this.#compared) this.#compare(scores);
-    else this.#places.find(scores, this.#cutOffs);
+    if (count <= fewAnswers || length <= fewScores) this.#compare(scores, count);
+    else this.#findPlaces(scores, count);
     return count;
   }
 
-  expectedAtR(): number {
-    return this.expectedAtCutOff(this.#cutOffs.length - 1);
-  }
-
-  /** Right answers to expect up to a cut-off: those above the score there, and their share of the ones equal to it. */
-  expectedAtCutOff(index: number): number {
-    const k = Math.min(this.#cutOffs[index]!, this.#length);
-    const count = this.#count;
-    if (this.#compared) {
-      const [above, tied] = [this.#above, this.#tied];
-      let hits = 0;
-      for (let i = 0; i < count; i++) hits += Math.max(0, Math.min(1, (k - above[i]!) / tied[i]!));
-      return hits;
-    }
-    const scores = this.#scores;
-    const threshold = this.#places.scores[index]!;
-    let hitsAbove = 0;
-    let hitsTied = 0;
+  /** Compares each answer with every score. */
+  #compare(scores: Float32Array, count: number): void {
+    const [own, hits, cutOffs] = [this.#scores, this.hits.fill(0), this.#cutOffs];
     for (let i = 0; i < count; i++) {
-      hitsAbove += Number(scores[i]! > threshold);
-      hitsTied += Number(scores[i]! === threshold);
+      const score = own[i]!;
+      let above = 0;
+      let tied = 0; // itself included
+      for (let j = 0; j < scores.length; j++) {
+        const other = scores[j]!;
+        above += Number(other > score);
+        tied += Number(other === score);
+      }
+      for (let c = 0; c < cutOffs.length; c++) {
+        hits[c]! += tied === 1 ? Number(above < cutOffs[c]!) : Math.max(0, Math.min(1, (cutOffs[c]! - above) / tied));
+      }
     }
-    return hitsAbove + ((k - this.#places.above[index]!) * hitsTied) / this.#places.tied[index]!;
   }
 
-  #compare(scores: Float32Array): void {
-    const length = scores.length;
-    for (let i = 0; i < this.#count; i++) {
-      const own = this.#scores[i]!;
+  /** Compares each answer with the scores at the cut-offs: those above it are hits, and a share of the ones equal to it. */
+  #findPlaces(scores: Float32Array, count: number): void {
+    const [own, places] = [this.#scores, this.#places];
+    places.find(scores, this.#cutOffs);
+    for (let c = 0; c < this.#cutOffs.length; c++) {
+      const threshold = places.scores[c]!;
       let above = 0;
       let tied = 0;
-      for (let j = 0; j < length; j++) {
-        const score = scores[j]!;
-        above += Number(score > own);
-        tied += Number(score === own);
+      for (let i = 0; i < count; i++) {
+        above += Number(own[i]! > threshold);
+        tied += Number(own[i]! === threshold);
       }
-      this.#above[i] = above;
-      this.#tied[i] = tied;
+      const k = Math.min(this.#cutOffs[c]!, scores.length);
+      this.hits[c] = above + ((k - places.above[c]!) * tied) / places.tied[c]!;
     }
   }
 }
@@ -186,9 +174,9 @@ export function rankRows(options: {
     const own = scores.subarray(row * columns, (row + 1) * columns);
     const answers = ranked.rank(own, labels, row * columns, 1);
     if (answers === 0) continue;
-    rPrecision[row] = ranked.expectedAtR() / answers;
+    rPrecision[row] = ranked.hits[ks.length]! / answers;
     for (const [j, { k, precision, recall }] of at.entries()) {
-      const hits = ranked.expectedAtCutOff(j);
+      const hits = ranked.hits[j]!;
       precision[row] = hits / k;
       recall[row] = hits / answers;
     }
