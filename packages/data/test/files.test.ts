@@ -40,6 +40,20 @@ describe("atomicWriteFile", () => {
     expect(readdirSync(join(folder, "kept"))).toEqual(["file.txt"]);
   });
 
+  test("a function may write the file, whole or not at all", async () => {
+    const path = join(folder, "written", "file.txt");
+    await atomicWriteFile(path, async (temporary) => writeFileSync(temporary, "by another"));
+    expect(readFileSync(path, "utf8")).toBe("by another");
+    const half = async (temporary: string): Promise<void> => {
+      writeFileSync(temporary, "ha");
+      throw new VillaError("Aborted", "stopped");
+    };
+    await expect(atomicWriteFile(path, half)).rejects.toMatchObject({ code: "Aborted" });
+    await expect(atomicWriteFile(path, async () => undefined)).rejects.toMatchObject({ name: "VillaError" });
+    expect(readFileSync(path, "utf8")).toBe("by another");
+    expect(readdirSync(join(folder, "written"))).toEqual(["file.txt"]);
+  });
+
   test("what the system refuses is said in a sentence", async () => {
     const file = join(folder, "plain");
     writeFileSync(file, "");

@@ -72,23 +72,21 @@ export async function storeImage(
   const { path: image, frame = source.frame } = framePath(source.image);
   const input = source.bytes ?? pathInside(image, source.folder);
   const dicom = await dicomOf(input, { frame, window: options.window });
-  const picture = dicom ? await dicomPicture(dicom, options) : await decodePicture(input, options);
-  const { width, height } = picture;
-  const write = async (extension: string, contents: Uint8Array): Promise<StoredImage> => {
-    const path = `images/${target.id}.${extension}`;
-    await atomicWriteFile(join(target.dataDir, path), contents);
-    const { patient, spacing } = dicom ?? {};
-    return { source: picture.source, stored: { width, height }, path, patient, spacing };
+  const { format } = options;
+  const store: Finish<Pick<StoredImage, "path" | "stored">> = async (decoded, plain) => {
+    const kept = format === "keep" ? plain : undefined;
+    const path = `images/${target.id}.${kept ?? (format === "npz" ? "npz" : "png")}`;
+    const file = join(target.dataDir, path);
+    if (!kept && format !== "npz") return { path, stored: await writePng(decoded, file) };
+    const { width, height, pixels } = await pixelsOf(decoded); // of a file that is kept, to see that they can be decoded
+    const ownBytes = async () => (typeof input === "string" ? await readFileBytes(input) : input);
+    const arrays = () => writeSparseCoo({ dtype: "uint8", shape: [3, height, width], data: planes(pixels) });
+    await atomicWriteFile(file, kept ? await ownBytes() : arrays());
+    return { path, stored: { width, height } };
   };
-  if (options.format === "npz") {
-    return write("npz", writeSparseCoo({ dtype: "uint8", shape: [3, height, width], data: planes(picture.pixels) }));
-  }
-  if (options.format === "keep" && picture.plain) {
-    return write(picture.plain, typeof input === "string" ? await readFileBytes(input) : input);
-  }
-  const { default: sharp } = await import("sharp");
-  const raw = { width, height, channels: 3 as const };
-  return write("png", await sharp(picture.pixels, { raw }).png({ compressionLevel: 6 }).toBuffer());
+  const picture = dicom ? await dicomPicture(dicom, options, store) : await decodePicture(input, options, store);
+  const { patient, spacing } = dicom ?? {};
+  return { source: picture.source, ...picture.finished, patient, spacing };
 }
 
 /** A path of Windows as other systems write it. */
@@ -121,8 +119,8 @@ export async function readPicture(path: string): Promise<RgbImage> {
 
   const named = framePath(path);
   const dicom = await dicomOf(named.path, { frame: named.frame });
-  const { width, height, pixels } = dicom ? await dicomPicture(dicom, {}) : await decodePicture(path, {}, path);
-  return { width, height, channels: 3, data: planes(pixels) };
+  const { finished } = dicom ? await dicomPicture(dicom, {}, pixelsOf) : await decodePicture(path, {}, pixelsOf, path);
+  return { width: finished.width, height: finished.height, channels: 3, data: planes(finished.pixels) };
 }
 
 /** A frame of a DICOM file; undefined for any other kind of file, and for one that is not there. */
@@ -142,16 +140,16 @@ export function framePath(image: string): { path: string; frame?: number | undef
   return match ? { path: match[1]!, frame: Number(match[2]) } : { path: image };
 }
 
-async function dicomPicture(
+async function dicomPicture<T>(
   { width, height, channels, pixels }: DicomPicture,
   { maxSide }: Omit<ImageOptions, "format">,
-): Promise<DecodedPicture> {
+  finish: Finish<T>,
+): Promise<FinishedPicture<T>> {
   const { default: sharp } = await import("sharp");
   const picture = sharp(pixels, { raw: { width, height, channels } });
   const scaled = maxSide !== undefined && Math.max(width, height) > maxSide;
   const fitted = scaled ? picture.resize({ width: maxSide, height: maxSide, fit: "inside" }) : picture;
-  const { data, info } = await fitted.toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
-  return { source: { width, height }, width: info.width, height: info.height, pixels: data, plain: undefined };
+  return { source: { width, height }, finished: await finish(fitted.toColourspace("srgb"), undefined) };
 }
 
 /** [3, height, width] bytes as a PNG file. */
@@ -168,20 +166,52 @@ export async function pictureToPng(image: RgbImage): Promise<Uint8Array> {
     .toBuffer();
 }
 
-interface DecodedPicture extends Size {
+/**
+ * What becomes of a picture that is 8-bit RGB when it has been decoded.
+ *
+ * @param plain the file's extension, when its bytes already hold just these pixels
+ */
+type Finish<T> = (decoded: Sharp, plain: "png" | "jpg" | undefined) => Promise<T>;
+
+interface FinishedPicture<T> {
   /** What boxes count in: the size before scaling. */
   readonly source: Size;
-  /** [height, width, 3] */
-  readonly pixels: Uint8Array;
-  /** The file's extension, when its bytes already hold just these pixels. */
-  readonly plain: "png" | "jpg" | undefined;
+  readonly finished: T;
 }
 
-async function decodePicture(
+/** @returns `pixels`: [height, width, 3] */
+async function pixelsOf(decoded: Sharp): Promise<Size & { readonly pixels: Uint8Array }> {
+  const { data, info } = await decoded.raw().toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, pixels: data };
+}
+
+/**
+ * Writes a picture as PNG without holding it: libvips encodes some lines while it decodes the next, and the file's bytes do
+ * not come to JavaScript, whose collector would leave some 40 MB of them lying about.
+ */
+async function writePng(decoded: Sharp, path: string): Promise<Size> {
+  const png = decoded.png({ compressionLevel: 6 });
+  let size: Size | undefined;
+  try {
+    await atomicWriteFile(path, async (temporary) => {
+      size = await png.toFile(temporary);
+    });
+  } catch (error) {
+    if (isVillaError(error)) throw error;
+    // libvips does not tell reading from writing; one after the other, each says what is wrong with it.
+    const { data, info } = await png.toBuffer({ resolveWithObject: true });
+    await atomicWriteFile(path, data);
+    size = info;
+  }
+  return { width: size!.width, height: size!.height };
+}
+
+async function decodePicture<T>(
   input: string | Uint8Array,
   { maxSide, autoOrient = false }: Omit<ImageOptions, "format">,
+  finish: Finish<T>,
   name = "its image",
-): Promise<DecodedPicture> {
+): Promise<FinishedPicture<T>> {
   const { default: sharp } = await import("sharp");
   try {
     const picture = sharp(input, { failOn: "error", limitInputPixels: mostPixels, autoOrient });
@@ -193,14 +223,9 @@ async function decodePicture(
     const { format, space, channels, depth } = metadata;
     await checkSamples(sharp(input, { failOn: "error", limitInputPixels: mostPixels }), metadata);
     const isRgb = space === "srgb" && channels === 3 && depth === "uchar" && !metadata.isPalette && !scaled && !turned;
-    const { data, info } = await fitted
-      .flatten({ background: "#ffffff" })
-      .toColourspace("srgb")
-      .removeAlpha()
-      .raw()
-      .toBuffer({ resolveWithObject: true });
     const plain = isRgb && format === "png" ? "png" : isRgb && format === "jpeg" ? "jpg" : undefined;
-    return { source, width: info.width, height: info.height, pixels: data, plain };
+    const decoded = fitted.flatten({ background: "#ffffff" }).toColourspace("srgb").removeAlpha();
+    return { source, finished: await finish(decoded, plain) };
   } catch (cause) {
     if (isVillaError(cause)) throw cause;
     const why = (await fileProblem(input)) ?? firstLine(cause);

@@ -90,21 +90,23 @@ export async function fileSource(path: string): Promise<RangeSource> {
  * Writes a file so that other programs, and we after a crash, see either the old contents or all of the new: into a
  * temporary file beside it, flushed to disk, then renamed. Missing folders are made.
  *
- * @param contents the bytes, or pieces of them as they become available
+ * @param contents the bytes, or pieces of them as they become available, or a function that writes a file of them itself
  * @throws VillaError `FileSystem` saying what the system refused (no space, no permission); nothing is left behind
  */
 export async function atomicWriteFile(
   path: string,
-  contents: Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  contents: Uint8Array | string | Pieces | ((temporary: string) => Promise<void>),
 ): Promise<void> {
   checkText(path, "A path");
   checkContents(contents);
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    const file = await open(temporary, "wx");
+    const isWritten = typeof contents === "function";
+    if (isWritten) await contents(temporary);
+    const file = await open(temporary, isWritten ? "r+" : "wx");
     try {
-      for await (const piece of pieces(contents)) await file.writeFile(piece);
+      if (!isWritten) for await (const piece of pieces(contents)) await file.writeFile(piece);
       await file.sync();
     } finally {
       await file.close();
@@ -153,13 +155,13 @@ function checkContents(contents: unknown): void {
     typeof contents === "object" &&
     contents !== null &&
     (Symbol.iterator in contents || Symbol.asyncIterator in contents);
-  if (typeof contents === "string" || isIterable) return;
+  if (typeof contents === "string" || typeof contents === "function" || isIterable) return;
   throw new VillaError("InvalidArgument", `A file's contents must be bytes or a text, not ${describe(contents)}.`);
 }
 
-function pieces(
-  contents: Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-): Iterable<Uint8Array | string> | AsyncIterable<Uint8Array> {
+type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+function pieces(contents: Uint8Array | string | Pieces): Iterable<Uint8Array | string> | AsyncIterable<Uint8Array> {
   return typeof contents === "string" || contents instanceof Uint8Array ? [contents] : contents;
 }
 
