@@ -1,11 +1,11 @@
 """What every script here shares: threads, device, and the line of JSON that the benchmark runner reads."""
 
 import json
-import resource
 import statistics
 import time
 
 import torch
+from memory import own_peak_mib
 
 
 def add_common_arguments(parser):
@@ -52,7 +52,7 @@ def report(args, device, times, scale=1.0, cpu_times=None):
                 "threads": args.threads,
                 "seconds": statistics.median(times) * scale,
                 "cpuSeconds": min(cpu_times) * scale if cpu_times else None,
-                "peakMemoryMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "peakMemoryMiB": own_peak_mib(),
             }
         )
     )

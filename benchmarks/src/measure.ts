@@ -173,6 +173,7 @@ function compilePrograms(): Promise<unknown> {
     outbase: here("."),
     outdir: here("../dist"),
     bundle: true,
+    splitting: true, // what a program loads late must not be loaded with it
     packages: "external",
     format: "esm",
     platform: "node",

@@ -1,10 +1,9 @@
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { useNodeBackend } from "@villa/backend-node";
-import { type ActiveBackend, useBackend } from "@villa/core";
+import type { ActiveBackend } from "@villa/core";
 import { RandomState } from "@villa/data";
 import type { KernelTime } from "./kernels.ts";
-import { stockWasm, tfjsWasm } from "./stock-wasm.ts";
 
 /** What a benchmark program prints, as one line of JSON; the PyTorch scripts print the same. */
 export interface Measurement {
@@ -42,8 +41,16 @@ export function settings<Name extends string>(defaults: Record<Name, number>) {
 
 export type Settings = ReturnType<typeof settings<never>>;
 
-export function startBackend({ backend, threads }: Settings): Promise<ActiveBackend> {
-  if (backend === tfjsWasm) return useBackend({ candidates: [stockWasm()], name: tfjsWasm });
+/** Name of TF.js's own wasm backend. */
+export const tfjsWasm = "tfjs-wasm";
+
+/** Loads TF.js only here: programs without a backend are measured without it. */
+export async function startBackend({ backend, threads }: Settings): Promise<ActiveBackend> {
+  if (backend === tfjsWasm) {
+    const [{ useBackend }, { stockWasm }] = await Promise.all([import("@villa/core"), import("./stock-wasm.ts")]);
+    return useBackend({ candidates: [stockWasm()], name: tfjsWasm });
+  }
+  const { useNodeBackend } = await import("@villa/backend-node");
   return useNodeBackend({ name: backend, threads });
 }
 
@@ -98,7 +105,7 @@ export function report(
     scale = 1,
     flops,
     kernels,
-    peakKiB = process.resourceUsage().maxRSS,
+    peakKiB = ownPeakKiB(),
     program = at.backend === tfjsWasm ? "TF.js's wasm" : "ViLLA",
   }: {
     scale?: number | undefined;
@@ -119,6 +126,16 @@ export function report(
     kernels,
   };
   console.log(JSON.stringify(measurement));
+}
+
+/**
+ * Peak memory of this process. What Linux calls `maxRSS` begins with the memory of whoever started the process; the mark in
+ * /proc does not.
+ */
+export function ownPeakKiB(): number {
+  const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : "";
+  const mark = /^VmHWM:\s+(\d+) kB$/m.exec(status);
+  return mark ? Number(mark[1]) : process.resourceUsage().maxRSS;
 }
 
 export function median(values: readonly number[]): number {

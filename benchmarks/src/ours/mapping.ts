@@ -1,6 +1,6 @@
 // Time of mapping a split: every region scored against its image's attributes, and assigned. The other side: pytorch/mapping.py.
 import { initialHead, makeModel, mapRegions } from "@villa/mapping";
-import { coin, normals, report, settings, startBackend, timed } from "./common.ts";
+import { coin, normals, ownPeakKiB, report, settings, startBackend, timed } from "./common.ts";
 import { profileKernels } from "./kernels.ts";
 
 const at = settings({ images: 655, regions: 5, attributes: 20, dimension: 1024, repeats: 3 });
@@ -18,7 +18,7 @@ const data = {
 const attributeEmbeddings = normals(attributes * dimension, dimension);
 const times = await timed(at.repeats, () => mapRegions({ ...data, model, attributeEmbeddings }));
 const wanted = labels.reduce((sum, label) => sum + label, 0);
-const peakKiB = process.resourceUsage().maxRSS;
+const peakKiB = ownPeakKiB();
 const kernels = await profileKernels(() => mapRegions({ ...data, model, attributeEmbeddings }));
 report(at, backend.name, times, { flops: 4 * wanted * regions * dimension ** 2, kernels, peakKiB });
 await backend.dispose();

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { type Box, type TensorData, writeSafetensors } from "@villa/data";
 import { rn50Config, textParameterShapes, visionParameterShapes } from "@villa/encoders";
 import { openEncoder } from "@villa/encoders/node";
-import { report, settings, startBackend, timed } from "./common.ts";
+import { ownPeakKiB, report, settings, startBackend, timed } from "./common.ts";
 import { countFlops, profileKernels } from "./kernels.ts";
 
 const at = settings({ width: 84, height: 84, images: 16, regions: 5, prompts: 20, repeats: 3 });
@@ -43,7 +43,7 @@ if (at.what === "text") {
     }),
   );
   const times = await timed(at.repeats, () => encoder.encodeRegions(images, boxes));
-  const peakKiB = process.resourceUsage().maxRSS; // counting keeps every kernel's inputs alive
+  const peakKiB = ownPeakKiB(); // counting keeps every kernel's inputs alive
   // What is compiled cannot be counted; a tower that can be trained computes the same, operation by operation.
   const { image: single } = await openEncoder(weights, { textEncoder: "hashed", trainable: true });
   const flops = await countFlops(() => single.encodeRegions(images.slice(0, 1), boxes.slice(0, 1)));

@@ -1,6 +1,6 @@
 // Cost against size, one size a run: `scaling.ts images|attributes|regions|dimension --size N`. Prints one line of JSON.
 import { glyphDigits, streamDocMnist } from "@villa/docmnist";
-import { settings, startBackend } from "./common.ts";
+import { ownPeakKiB, settings, startBackend } from "./common.ts";
 import { stage1StepSeconds } from "./stage1-step.ts";
 
 /** One size. */
@@ -14,7 +14,7 @@ export interface ScalingPoint {
 
 const at = settings({ size: 0 });
 const seconds = at.what === "images" ? generate() : await stage1();
-const point: ScalingPoint = { size: at.size, seconds, peakMemoryMiB: process.resourceUsage().maxRSS / 1024 };
+const point: ScalingPoint = { size: at.size, seconds, peakMemoryMiB: ownPeakKiB() / 1024 };
 console.log(JSON.stringify(point));
 
 /** Images made in memory, one after another. */

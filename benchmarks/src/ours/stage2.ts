@@ -5,9 +5,8 @@ import { Adam } from "@villa/core";
 import type { Box } from "@villa/data";
 import { initModifiedResNet, rn50Config } from "@villa/encoders";
 import { contrastiveBatch, contrastiveGradients, contrastiveObjective, disposeBatch, stage2Config } from "@villa/vlm";
-import { normals, report, settings, startBackend, timed } from "./common.ts";
+import { normals, ownPeakKiB, report, settings, startBackend, tfjsWasm, timed } from "./common.ts";
 import { flopsOf, profileKernels } from "./kernels.ts";
-import { tfjsWasm } from "./stock-wasm.ts";
 
 const { loss: lossSettings, optimizer: adam } = stage2Config({ dataDir: "none" }); // the defaults; no file is read
 
@@ -46,7 +45,7 @@ const step = async (): Promise<void> => {
   if (backend.device === "gpu") await [...tower.parameters.values()].at(-1)!.data(); // waits for the optimiser
 };
 const times = await timed(at.steps, step);
-const peak = process.resourceUsage().maxRSS; // counting keeps every kernel's inputs alive
+const peak = ownPeakKiB(); // counting keeps every kernel's inputs alive
 const kernels = backend.device === "cpu" && at.backend !== tfjsWasm ? await profileKernels(step) : undefined;
 report(at, backend.name, times, { flops: kernels && flopsOf(kernels), kernels, peakKiB: peak });
 await backend.dispose();

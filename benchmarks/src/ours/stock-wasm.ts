@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate } from "@villa/core";
-
-export const tfjsWasm = "tfjs-wasm";
+import { tfjsWasm } from "./common.ts";
 
 /**
  * TF.js's own wasm backend. It cannot train a convolution by itself, because it has no gradient of a filter and no sums by

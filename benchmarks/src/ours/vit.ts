@@ -13,7 +13,7 @@ import { type Box, type TensorData, writeSafetensors } from "@villa/data";
 import { textParameterShapes, type VitConfig, vitParameterShapes } from "@villa/encoders";
 import { openEncoder, openTextTower } from "@villa/encoders/node";
 import { contrastiveBatch, contrastiveGradients, contrastiveObjective, disposeBatch, stage2Config } from "@villa/vlm";
-import { normals, report, settings, startBackend, timed } from "./common.ts";
+import { normals, ownPeakKiB, report, settings, startBackend, timed } from "./common.ts";
 import { countFlops, flopsOf, profileKernels } from "./kernels.ts";
 
 const side = 224;
@@ -56,7 +56,7 @@ await backend.dispose();
 async function measureImages(): Promise<void> {
   const { image } = await openEncoder(folder, { textEncoder: "none" });
   const times = await timed(at.repeats, () => image.encodeImages(pictures));
-  const peakKiB = process.resourceUsage().maxRSS; // counting keeps every kernel's inputs alive
+  const peakKiB = ownPeakKiB(); // counting keeps every kernel's inputs alive
   const { image: single } = await openEncoder(folder, { textEncoder: "none", trainable: true });
   const flops = await countFlops(() => single.encodeImages(pictures.slice(0, 1)));
   const kernels = await profileKernels(() => image.encodeImages(pictures), 1 / at.images);
@@ -94,7 +94,7 @@ async function measureStep(): Promise<void> {
     if (backend.device === "gpu") await [...tower.parameters.values()].at(-1)!.data(); // waits for the optimiser
   };
   const times = await timed(at.repeats, step);
-  const peakKiB = process.resourceUsage().maxRSS;
+  const peakKiB = ownPeakKiB();
   const kernels = backend.device === "cpu" ? await profileKernels(step) : undefined;
   report(at, backend.name, times, { flops: kernels && flopsOf(kernels), kernels, peakKiB });
 }
