@@ -225,7 +225,9 @@ test("a full heap falls back to ordinary arrays and stock kernels", async () => 
       const convolved = tf.conv2d(image, filter, 2, 1);
       const product = tf.relu(tf.matMul(a, b));
       const gradient = tf.grad((x) => tf.sum(tf.square(conv2d(x as tf.Tensor4D, filter, { padding: 1 }))))(image);
-      return [tf.softmax(product), tf.sum(product, 0), tf.transpose(product), convolved, gradient, tf.add(product, 1)];
+      const turned = tf.matMul(tensor("full left", 300, 400), tensor("full right", 300, 512), true); // left before the product
+      const sums = [tf.sum(product, 0), tf.add(product, 1)];
+      return [tf.softmax(product), ...sums, tf.transpose(product), convolved, gradient, turned];
     });
   const { onnx } = backend();
   await plainCpuBackend().activate();

@@ -35,7 +35,7 @@ export class OnnxProducts implements ProductEngine {
 
   /** In scratch space, which all kernels take in turn; what a graph keeps between its operators stays its session's. */
   #turned(space: Scratch, { data, dims }: Operand): Operand {
-    const turned = { data: space.view(space.scratch(data.length), data.length), dims: dims.toReversed() };
+    const turned = { data: space.temporary(data.length), dims: dims.toReversed() };
     this.#onnx.run("transpose", transposeGraph, [{ data, dims }], turned);
     return turned;
   }

@@ -8,6 +8,8 @@ export interface Operand {
 export interface Scratch {
   /** Address of n 32-bit values, contents undefined. @throws HeapFullError */
   scratch(n: number): number;
+  /** n values, contents undefined: in scratch space or, when the heap is full, an ordinary array. */
+  temporary(n: number): Float32Array;
   /** A view on scratch space. */
   view(offset: number, n: number): Float32Array;
   /** Address of int32 values. @throws HeapFullError */

@@ -1,4 +1,5 @@
 import { type TensorInfo, util } from "@tensorflow/tfjs-core";
+import { HeapFullError } from "./heap.ts";
 import type { HeapBackend } from "./heap-backend.ts";
 
 /**
@@ -41,6 +42,16 @@ export class Workspace {
     const offset = this.backend.heap.allocate(n * 4);
     this.#temporary.push(offset);
     return offset;
+  }
+
+  /** n values for as long as the kernel runs, contents undefined: in the heap or, when it is full, an ordinary array. */
+  temporary(n: number): Float32Array {
+    try {
+      return this.view(this.scratch(n), n);
+    } catch (error) {
+      if (error instanceof HeapFullError) return new Float32Array(n);
+      throw error;
+    }
   }
 
   /** A view on scratch space, for ONNX Runtime. */
