@@ -1,4 +1,5 @@
 import { checkArgument, VillaError } from "@villa/data";
+import { checkCutOffs } from "../cut-offs.ts";
 
 /** Scores of every class for every example, with the class that is right. */
 export interface ClassScores {
@@ -47,9 +48,7 @@ export function topKAccuracy(input: ClassScores): TopKAccuracy {
 
   const examples = labels.length;
   checkScores(scores, examples, classes);
-  for (const k of ks) {
-    if (!(Number.isInteger(k) && k > 0)) throw new VillaError("InvalidArgument", `Top-${k} needs a whole k above 0.`);
-  }
+  checkCutOffs(ks);
   const hits = new Float64Array(examples * ks.length);
   const counts = new Float64Array(classes);
   const sums = new Float64Array(classes * ks.length);

@@ -1,5 +1,6 @@
 import { type Box, checkArgument, VillaError } from "@villa/data";
 import { boxHolds, checkBox, overlapOf } from "../box.ts";
+import { checkCutOffs } from "../cut-offs.ts";
 import { expectedHit, meanOf } from "../ties.ts";
 
 /** A phrase, the boxes that a model offers for it, and where it truly is. */
@@ -50,7 +51,7 @@ export interface PhraseGrounding {
  * Ties: results are expectations over all orders of boxes with equal scores: recall the chance that a hit is among the first
  * k, the best box's values their mean over the boxes that share the highest score. A query without boxes counts as missed.
  *
- * @throws VillaError `InvalidArgument` for a query without truth or with an invalid box, `Mismatch` for scores of another
+ * @throws VillaError `InvalidArgument` for a query without truth, an invalid box or a cut-off below 1, `Mismatch` for scores of another
  * number, `NotFinite` for a score of NaN or infinity
  * @see Plummer et al., Flickr30k Entities, IJCV 2017 (merged boxes); Kamath et al., MDETR, ICCV 2021, section 4.2 (both)
  */
@@ -63,6 +64,7 @@ export function phraseGrounding(queries: readonly GroundingQuery[], options: Gro
   });
 
   const { protocol, ks = [1, 5, 10], threshold = 0.5 } = options;
+  checkCutOffs(ks);
   const hits = new Float64Array(queries.length * ks.length);
   const ious = new Float64Array(queries.length);
   const centreHits = new Float64Array(queries.length);

@@ -1,4 +1,5 @@
 import { checkArgument, VillaError } from "@villa/data";
+import { checkCutOffs } from "../cut-offs.ts";
 import { expectedAmong, meanOf } from "../ties.ts";
 
 /** Scores of some images with all texts: [count, texts] row-major. */
@@ -42,7 +43,7 @@ export interface ImageTextRetrieval {
  *
  * Ties: the chance of a hit over all orders of equal scores, see the README.
  *
- * @throws VillaError `Mismatch` for scores of another number, `InvalidArgument` for a text of no image, `NotFinite` for a
+ * @throws VillaError `Mismatch` for scores of another number, `InvalidArgument` for a text of no image or a cut-off below 1, `NotFinite` for a
  * score of NaN or infinity
  * @see Karpathy and Fei-Fei, Deep Visual-Semantic Alignments, CVPR 2015, section 4.1
  */
@@ -56,6 +57,7 @@ export async function imageTextRetrieval(options: ImageTextOptions): Promise<Ima
   });
 
   const { images, imageOf, ks = [1, 5, 10] } = options;
+  checkCutOffs(ks);
   const texts = imageOf.length;
   for (let t = 0; t < texts; t++) {
     const image = imageOf[t]!;

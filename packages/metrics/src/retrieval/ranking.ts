@@ -1,4 +1,5 @@
 import { checkArgument } from "@villa/data";
+import { checkCutOffs } from "../cut-offs.ts";
 import { RankedPlaces } from "./ranked-places.ts";
 
 /** Precision and recall of a ranking at one cut-off, as fractions in 0 … 1. */
@@ -155,6 +156,7 @@ export interface RowQuality {
  * Ties: as in `retrievalMetrics`, whose region → text numbers are the means of these.
  *
  * @param options `scores`, `labels`: [n, columns] row-major; 1 is right
+ * @throws VillaError `InvalidArgument` for a cut-off below 1
  */
 export function rankRows(options: {
   readonly scores: Float32Array;
@@ -165,6 +167,7 @@ export function rankRows(options: {
   checkArgument("options", options, { scores: "numbers", labels: "bytes", columns: "count", "ks?": "numbers" });
 
   const { scores, labels, columns, ks = [1, 5, 10] } = options;
+  checkCutOffs(ks);
   const rows = scores.length / columns;
   const empty = () => new Float64Array(rows).fill(Number.NaN);
   const rPrecision = empty();

@@ -1,4 +1,5 @@
 import { checkArgument, VillaError } from "@villa/data";
+import { checkCutOffs } from "../cut-offs.ts";
 import { RankingAverage, type RankingQuality } from "./ranking.ts";
 
 /** Retrieval in both directions. */
@@ -55,13 +56,21 @@ const tileRegions = 64;
  * the order of the rows nor on the sort. Scores are computed in blocks: memory beyond the inputs is some 200 MB at most, or a
  * few scores per region where that is more.
  *
- * @throws VillaError `Mismatch` for sizes that do not fit, `NotFinite` for an embedding with NaN or infinity
+ * @throws VillaError `Mismatch` for sizes that do not fit, `NotFinite` for an embedding with NaN or infinity,
+ * `InvalidArgument` for a cut-off below 1
  * @see ViLLA paper, section 4 (retrieval on DocMNIST)
  */
 export async function retrievalMetrics(input: RetrievalInput): Promise<RetrievalMetrics> {
-  checkArgument("input", input, { labels: "bytes", regions: "numbers", attributes: "numbers", dimension: "count" });
+  checkArgument("input", input, {
+    labels: "bytes",
+    regions: "numbers",
+    attributes: "numbers",
+    dimension: "count",
+    "ks?": "numbers",
+  });
 
   const { regions, attributes, labels, dimension, ks = [1, 5, 10], scores: scoresOf = dotProducts(input) } = input;
+  checkCutOffs(ks);
   const regionCount = rowsOf(regions, dimension, "regions");
   const attributeCount = rowsOf(attributes, dimension, "attributes");
   if (labels.length !== regionCount * attributeCount) {
