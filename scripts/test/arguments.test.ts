@@ -18,7 +18,6 @@ const publicExceptions: Readonly<Record<string, string>> = {
   "HeapBackend.write": "the interface of TensorFlow.js",
   "OnnxRuntime.Tensor": "the interface of ONNX Runtime",
   "OnnxRuntime.run": "a call of a kernel",
-  "ProductEngine.winogradGradient": "a kernel",
   "RowMultiplier.rowProducts": "a kernel",
   "TextArchitecture.forward": "a model's layers: weights, their sizes and what goes in",
   attention: "operands in the order of the formula and of PyTorch",

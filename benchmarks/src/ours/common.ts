@@ -48,7 +48,7 @@ export const tfjsWasm = "tfjs-wasm";
 export async function startBackend({ backend, threads }: Settings): Promise<ActiveBackend> {
   if (backend === tfjsWasm) {
     const [{ useBackend }, { stockWasm }] = await Promise.all([import("@villa/core"), import("./stock-wasm.ts")]);
-    return useBackend({ candidates: [stockWasm()], name: tfjsWasm });
+    return useBackend({ candidates: [stockWasm(tfjsWasm)], name: tfjsWasm });
   }
   const { useNodeBackend } = await import("@villa/backend-node");
   return useNodeBackend({ name: backend, threads });

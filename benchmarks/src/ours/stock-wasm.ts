@@ -1,14 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackendCandidate } from "@villa/core";
-import { tfjsWasm } from "./common.ts";
 
 /**
  * TF.js's own wasm backend. It cannot train a convolution by itself, because it has no gradient of a filter and no sums by
  * segment: these are filled in here, composed of its fast kernels.
  */
-export function stockWasm(): BackendCandidate {
+export function stockWasm(name: string): BackendCandidate {
   return {
-    name: tfjsWasm,
+    name,
     device: "cpu",
     probe: async () => ({ available: true, detail: "WebAssembly" }),
     activate: async () => {
