@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { imageTextRetrieval, phraseGrounding, rankRows, retrievalMetrics, topKAccuracy } from "../src/index.ts";
 
 const scores = Float32Array.of(0.5, 0.1);
-const box = [0, 0, 1, 1];
+const box = [0, 0, 1, 1] as const;
 const measures: Record<string, (ks: number[]) => unknown> = {
   retrievalMetrics: (ks) =>
     retrievalMetrics({
