@@ -115,11 +115,15 @@ export function streamSeed(seed: number, stream: number): number {
 
 const epochSeed = (seed: number, epoch: number): number => streamSeed(seed, epoch);
 
-/** Copies rows of a row-major [R, d] array. */
-export function gatherRows(source: Float32Array, dimension: number, rows: ArrayLike<number>): Float32Array {
-  const gathered = new Float32Array(rows.length * dimension);
+/** Copies rows of a row-major [R, d] array. @param options.width values of a copied row: zeros beyond d; default d */
+export function gatherRows(
+  source: Float32Array,
+  rows: ArrayLike<number>,
+  { dimension, width = dimension }: { readonly dimension: number; readonly width?: number | undefined },
+): Float32Array {
+  const gathered = new Float32Array(rows.length * width);
   for (let i = 0; i < rows.length; i++) {
-    gathered.set(source.subarray(rows[i]! * dimension, (rows[i]! + 1) * dimension), i * dimension);
+    gathered.set(source.subarray(rows[i]! * dimension, (rows[i]! + 1) * dimension), i * width);
   }
   return gathered;
 }

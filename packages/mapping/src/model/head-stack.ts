@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { VillaError } from "@villa/data";
+import { gatherRows } from "../data/batches.ts";
 import {
   type HeadParameter,
   type HeadsOptions,
@@ -86,11 +87,7 @@ export class HeadStack {
   rows(source: Float32Array, rows: ArrayLike<number>): tf.Tensor2D {
     const { dimension } = this.#options;
     const width = rowWidth(dimension);
-    const values = new Float32Array(rows.length * width);
-    for (let i = 0; i < rows.length; i++) {
-      values.set(source.subarray(rows[i]! * dimension, (rows[i]! + 1) * dimension), i * width);
-    }
-    return tf.tensor2d(values, [rows.length, width]);
+    return tf.tensor2d(gatherRows(source, rows, { dimension, width }), [rows.length, width]);
   }
 
   /** Cosines of all rows. Nothing stays on the backend. @param x from {@link rows} */

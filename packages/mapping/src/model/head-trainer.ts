@@ -44,7 +44,7 @@ export class HeadTrainer {
     this.attributes = this.heads.map((head) => (oneProj ? Array.from({ length: total }, (_, a) => a) : [head]));
     this.stack = new HeadStack(
       states.map(({ weights }) => weights),
-      this.attributes.map((attributes) => gatherRows(attributeEmbeddings, dimension, attributes)),
+      this.attributes.map((attributes) => gatherRows(attributeEmbeddings, attributes, { dimension })),
       options,
     );
     this.#optimizer = new AdamW({

@@ -94,7 +94,7 @@ async function scoreAttributes(
   const rows = attributes.length === 1 ? rowsOf[0]! : union(rowsOf, offsets.at(-1)!);
   if (rows.length === 0) return images.map((each) => ({ images: each, values: new Float32Array(0) }));
 
-  const embeddings = gatherRows(options.attributeEmbeddings, dimension, attributes);
+  const embeddings = gatherRows(options.attributeEmbeddings, attributes, { dimension });
   const stack = new HeadStack([options.head], [embeddings], options);
   try {
     const cosines = await scoreWithStack(stack, data, rows, attributes.length);
